@@ -1,0 +1,109 @@
+"""Every error the lab raises on purpose, one tree::
+
+    LabError                    exit  message says: expected, found, what to do next
+    ├── UsageError               64   the command line cannot mean anything
+    ├── ScenarioError            64   a scenario file is wrong (all problems at once)
+    ├── PreconditionError         2   the lab is not in a state to do this
+    │   ├── StackNotReady              a part is down or not answering
+    │   ├── DirtyShop                  a toxic or a lease is left; `lab heal`
+    │   ├── RunInProgress              another run holds the lab
+    │   └── ToolMissing                a binary cannot be had
+    ├── PartFailed                2   a part died or refused while it was needed
+    │   ├── InjectorError              Toxiproxy did not do as asked
+    │   ├── LeaseError                 the warden did not do as asked
+    │   ├── LoadError                  the load generator died or lagged
+    │   └── TraceStoreError            Tempo did not answer as documented
+    ├── CaseError                64   a case folder is missing, damaged or too new
+    └── WaitTimeout               2   something awaited did not come in time
+
+A foreign error is caught where it enters and re-raised as the most specific of
+these, ``from`` its cause; nothing else reaches the command line.
+"""
+
+from __future__ import annotations
+
+
+class LabError(Exception):
+    """Base of all; ``exit_code`` is what the command line returns for it."""
+
+    exit_code: int = 2
+
+
+class UsageError(LabError):
+    """The command line cannot mean anything."""
+
+    exit_code = 64
+
+
+class ScenarioError(LabError):
+    """A scenario file is wrong; ``problems`` lists every one as ``file:line field: …``."""
+
+    exit_code = 64
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class PreconditionError(LabError):
+    """The lab is not in a state to do what was asked."""
+
+
+class StackNotReady(PreconditionError):
+    """A part of the stack is down or does not answer."""
+
+
+class DirtyShop(PreconditionError):
+    """A toxic or a lease is left from before."""
+
+
+class RunInProgress(PreconditionError):
+    """Another run holds the lab."""
+
+
+class ToolMissing(PreconditionError):
+    """A binary the stack needs cannot be found or built."""
+
+
+class PartFailed(LabError):
+    """A part died, or refused, while it was needed."""
+
+
+class InjectorError(PartFailed):
+    """Toxiproxy did not do, or does not show, what was asked of it."""
+
+
+class LeaseError(PartFailed):
+    """The warden refused or lost a lease."""
+
+
+class LoadError(PartFailed):
+    """The load generator died or could not keep its plan."""
+
+
+class TraceStoreError(PartFailed):
+    """Tempo did not answer, or not as documented."""
+
+
+class CaseError(LabError):
+    """A case folder is missing, damaged, or written by a newer version."""
+
+    exit_code = 64
+
+
+class WaitTimeout(LabError):
+    """Something awaited did not come in time.
+
+    ``awaited`` says what, ``waited_s`` for how long, ``tries`` how often it was
+    looked for and ``last_seen`` what was there instead.
+    """
+
+    def __init__(self, awaited: str, *, waited_s: float, tries: int, last_seen: str) -> None:
+        super().__init__(
+            f"expected {awaited} within {waited_s:.1f} s, "
+            f"looked {tries} times, last saw: {last_seen}"
+        )
+        self.awaited = awaited
+        self.waited_s = waited_s
+        self.tries = tries
+        self.last_seen = last_seen

@@ -1,0 +1,1 @@
+"""Use cases over ports: run a case, prove it, judge an accusation."""

@@ -1,0 +1,1 @@
+"""The shoppers: load from Locust, each request the root of its own trace."""
