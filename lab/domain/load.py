@@ -1,0 +1,103 @@
+"""Load as data: who calls what, how fast, and what each request came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Window(StrEnum):
+    """The stretches of a run; requests of *settle* and *transition* count for nothing."""
+
+    SETTLE = "settle"
+    REFERENCE = "reference"
+    TRANSITION = "transition"
+    CRIME = "crime"
+    RECOVERY = "recovery"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadShape:
+    """How one window is loaded.
+
+    Closed loop: ``users`` concurrent shoppers, each waiting for its answer. Open
+    loop: ``rate_per_s`` arrivals whether or not earlier ones were answered.
+    Exactly one of the two is set. ``mix`` maps actor → weight; actors are dealt by
+    quota, so that any stretch of n requests holds its share ±1.
+    """
+
+    mix: Mapping[str, float]
+    users: int | None = None
+    rate_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """The load of a whole run: one shape for each window."""
+
+    seed: int
+    shapes: Mapping[Window, LoadShape]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as its actor saw it; times are Unix seconds.
+
+    ``status`` is the HTTP status, 0 where no answer came. ``planned_s`` differs
+    from ``start_s`` only in an open loop, by the dispatcher's lateness.
+    """
+
+    window: Window
+    planned_s: float
+    start_s: float
+    latency_ms: float
+    actor: str
+    route: str
+    tenant: str
+    status: int
+    trace_id: str
+
+    @property
+    def is_server_error(self) -> bool:
+        """Whether the shop failed it: 5xx, or no answer at all."""
+        return self.status == 0 or self.status >= 500
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether the shop understood it and said no (4xx)."""
+        return 400 <= self.status < 500
+
+
+@dataclass(frozen=True, slots=True)
+class LoadProgress:
+    """The last second of load, for the live display and for settling."""
+
+    window: Window
+    requests: int
+    requests_per_s: float
+    error_rate: float
+    p95_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What the load generator says once it has stopped.
+
+    ``spans_ended`` counts the root spans its actors ended; ``spans_failed`` those
+    its exporter could not deliver; ``lateness_p99_ms`` is None in a closed loop.
+    """
+
+    spans_ended: int
+    spans_failed: int
+    lateness_p99_ms: float | None
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The nearest-rank percentile: the smallest value that ``share`` of all do not exceed.
+
+    ``values`` must not be empty; ``share`` lies in (0, 1].
+    """
+    ordered = sorted(values)
+    rank = max(1, -(-len(ordered) * share // 1))
+    return ordered[int(rank) - 1]

@@ -1,0 +1,202 @@
+"""Spans and traces as they were received, and the questions one asks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from types import MappingProxyType
+from typing import Final
+
+AttributeValue = str | bool | int | float | tuple["AttributeValue", ...]
+"""What an OTLP attribute may hold here; nested maps are kept as their JSON text."""
+
+NO_ATTRIBUTES: Final[Mapping[str, AttributeValue]] = MappingProxyType({})
+
+
+class Kind(StrEnum):
+    """OpenTelemetry's span kinds."""
+
+    INTERNAL = "internal"
+    SERVER = "server"
+    CLIENT = "client"
+    PRODUCER = "producer"
+    CONSUMER = "consumer"
+
+
+class Status(StrEnum):
+    """OpenTelemetry's span status codes."""
+
+    UNSET = "unset"
+    OK = "ok"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened at one instant inside a span."""
+
+    name: str
+    time_ns: int
+    attributes: Mapping[str, AttributeValue] = NO_ATTRIBUTES
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A pointer from a span to one of another trace."""
+
+    trace_id: str
+    span_id: str
+    attributes: Mapping[str, AttributeValue] = NO_ATTRIBUTES
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One span; ids are lower-case hex (32 and 16 digits), times Unix nanoseconds."""
+
+    trace_id: str
+    span_id: str
+    parent_id: str | None
+    name: str
+    kind: Kind
+    service: str
+    start_ns: int
+    end_ns: int
+    status: Status = Status.UNSET
+    status_message: str = ""
+    attributes: Mapping[str, AttributeValue] = NO_ATTRIBUTES
+    events: tuple[Event, ...] = ()
+    links: tuple[Link, ...] = ()
+    resource: Mapping[str, AttributeValue] = NO_ATTRIBUTES
+
+    @property
+    def duration_ms(self) -> float:
+        """How long it took by its own clock, in milliseconds."""
+        return (self.end_ns - self.start_ns) / 1e6
+
+    @property
+    def peer(self) -> str | None:
+        """The callee by the topology's name, where the span calls somebody."""
+        value = self.attributes.get("service.peer.name")
+        return value if isinstance(value, str) else None
+
+    @property
+    def exceptions(self) -> tuple[str, ...]:
+        """The types of the exceptions recorded on it, as written (``module.Type``)."""
+        return tuple(
+            str(event.attributes.get("exception.type", ""))
+            for event in self.events
+            if event.name == "exception"
+        )
+
+    def overlaps(self, other: Span) -> bool:
+        """Whether both were running at one instant."""
+        return self.start_ns < other.end_ns and other.start_ns < self.end_ns
+
+
+@dataclass(frozen=True)
+class Trace:
+    """All spans received under one trace id, in order of their start.
+
+    Hostile input is tolerated: duplicates of a span id keep the first, a cycle of
+    parent links makes its spans parentless, children may start before parents.
+    """
+
+    trace_id: str
+    spans: tuple[Span, ...] = field(repr=False)
+
+    def __iter__(self) -> Iterator[Span]:
+        """Its spans, earliest first."""
+        return iter(self.spans)
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Span]:
+        """Span id → span."""
+        index: dict[str, Span] = {}
+        for span in self.spans:
+            index.setdefault(span.span_id, span)
+        return index
+
+    def span(self, span_id: str) -> Span | None:
+        """The span of that id, if it was received."""
+        return self.by_id.get(span_id)
+
+    def parent(self, span: Span) -> Span | None:
+        """The parent of ``span``, if it was received."""
+        return self.by_id.get(span.parent_id) if span.parent_id else None
+
+    @cached_property
+    def _children(self) -> Mapping[str, tuple[Span, ...]]:
+        children: dict[str, list[Span]] = {}
+        for span in self.by_id.values():
+            if span.parent_id:
+                children.setdefault(span.parent_id, []).append(span)
+        return {
+            parent: tuple(sorted(spans, key=lambda span: span.start_ns))
+            for parent, spans in children.items()
+        }
+
+    def children(self, span: Span) -> tuple[Span, ...]:
+        """The spans that ``span`` caused, earliest first."""
+        return self._children.get(span.span_id, ())
+
+    def ancestors(self, span: Span) -> tuple[Span, ...]:
+        """Parent, grandparent … up to the root; stops where a parent is missing or a link cycles."""
+        seen = {span.span_id}
+        found: list[Span] = []
+        current = self.parent(span)
+        while current is not None and current.span_id not in seen:
+            seen.add(current.span_id)
+            found.append(current)
+            current = self.parent(current)
+        return tuple(found)
+
+    @cached_property
+    def roots(self) -> tuple[Span, ...]:
+        """The spans that name no parent; a whole trace of a request has exactly one."""
+        return tuple(span for span in self.by_id.values() if not span.parent_id)
+
+    @cached_property
+    def missing_parents(self) -> frozenset[str]:
+        """Ids that received spans name as parent and that never came."""
+        return frozenset(
+            span.parent_id
+            for span in self.by_id.values()
+            if span.parent_id and span.parent_id not in self.by_id
+        )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has its one root and no missing parents."""
+        return len(self.roots) == 1 and not self.missing_parents
+
+    def self_time_ms(self, span: Span) -> float:
+        """The span's duration minus the union of its children's, clipped to it, in ms.
+
+        Children that overlap are counted once; what a child does after its parent
+        ended is not the parent's.
+        """
+        covered_ns, reached = 0, span.start_ns
+        for child in self.children(span):
+            start, end = max(child.start_ns, reached), min(child.end_ns, span.end_ns)
+            if end > start:
+                covered_ns += end - start
+                reached = end
+        return (span.end_ns - span.start_ns - covered_ns) / 1e6
+
+    def wire_time_ms(self, span: Span) -> float | None:
+        """A client span's duration minus its server half's, in ms; None without that half."""
+        if span.kind is not Kind.CLIENT:
+            return None
+        servers = [child for child in self.children(span) if child.kind is Kind.SERVER]
+        return span.duration_ms - servers[0].duration_ms if len(servers) == 1 else None
+
+    def deepest_errors(self) -> tuple[Span, ...]:
+        """The error spans under which no other span is an error."""
+        return tuple(
+            span
+            for span in self.by_id.values()
+            if span.status is Status.ERROR
+            and not any(child.status is Status.ERROR for child in self.children(span))
+        )

@@ -1,0 +1,270 @@
+"""What the lab needs of the world; `adapters` holds the real things and a fake of each."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from lab.domain.case import Case, CaseSummary
+from lab.domain.fault import Conditions, Fault
+from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Request, Window
+from lab.domain.trace import Trace
+
+
+class Clock(Protocol):
+    """Time, so that tests need not wait."""
+
+    def monotonic(self) -> float:
+        """Seconds that never jump."""
+        ...
+
+    def unix(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait that long."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeState:
+    """What Toxiproxy really has on an edge right now."""
+
+    edge: str
+    enabled: bool
+    toxics: tuple[Fault, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether traffic passes it unharmed."""
+        return self.enabled and not self.toxics
+
+
+class Injector(Protocol):
+    """Harm on edges; used by the warden alone. Every call is bounded in time."""
+
+    async def edges(self) -> Mapping[str, EdgeState]:
+        """Read every edge as it is."""
+        ...
+
+    async def apply(self, fault: Fault) -> None:
+        """Put ``fault`` on its edge and read it back; InjectorError if it is not there."""
+        ...
+
+    async def remove(self, fault: Fault) -> None:
+        """Take ``fault`` off, if it is there, and read that back."""
+        ...
+
+    async def reset(self) -> None:
+        """Take every toxic off and enable every edge."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseStatus:
+    """A lease as the warden tells it; ``expires_in_s`` counts down between heartbeats."""
+
+    lease_id: str
+    holder: str
+    state: str
+    expires_in_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What a release, an expiry or a heal took away, and how it was proven gone.
+
+    ``method`` is how Toxiproxy was brought to it: ``api``, ``reset`` or ``restart``.
+    """
+
+    faults: tuple[Fault, ...]
+    conditions: tuple[str, ...]
+    method: str
+    proven_clean: bool
+
+    @property
+    def count(self) -> int:
+        """How many things were removed."""
+        return len(self.faults) + len(self.conditions)
+
+
+class Warden(Protocol):
+    """Leases on harm. One at a time; harm never outlives its lease."""
+
+    async def take(
+        self, *, holder: str, faults: Sequence[Fault], conditions: Conditions, ttl_s: float
+    ) -> LeaseStatus:
+        """Apply settings, then faults, under a lease; returns once both were read back."""
+        ...
+
+    async def heartbeat(self, lease_id: str) -> LeaseStatus:
+        """Start the lease's time to live anew; LeaseError if it is gone."""
+        ...
+
+    async def release(self, lease_id: str) -> Removal:
+        """Take everything away and prove it gone."""
+        ...
+
+    async def current(self) -> LeaseStatus | None:
+        """The lease that is held, if any."""
+        ...
+
+    async def edges(self) -> Mapping[str, EdgeState]:
+        """Every edge as Toxiproxy has it."""
+        ...
+
+    async def heal(self) -> Removal:
+        """Return from any state to a clean shop; idempotent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """One service of the shop as its keeper tells it.
+
+    ``restarts`` counts the starts nobody asked for; ``overlay`` holds the
+    variables laid over its defaults; ``spans_ended`` outlives a restart.
+    """
+
+    name: str
+    pid: int | None
+    healthy: bool
+    restarts: int
+    spans_ended: int
+    overlay: Mapping[str, str]
+
+
+class Services(Protocol):
+    """The shop's processes, one by one: how deployment settings change."""
+
+    async def states(self) -> Mapping[str, ServiceState]:
+        """Every service by name."""
+        ...
+
+    async def configure(self, service: str, overlay: Mapping[str, str]) -> None:
+        """Run ``service`` with these variables over its defaults; returns once it is ready.
+
+        Restarts it only where the overlay differs from the one it runs with.
+        """
+        ...
+
+
+class TraceStore(Protocol):
+    """Traces by id and by search."""
+
+    async def trace(self, trace_id: str) -> Trace | None:
+        """The trace as received so far; None while none of it is there."""
+        ...
+
+    async def search(self, traceql: str, *, start_s: float, end_s: float) -> frozenset[str]:
+        """Ids of the traces that answer the query inside the interval (Unix seconds)."""
+        ...
+
+    async def spans_received(self) -> int:
+        """How many spans the store has taken in since it started."""
+        ...
+
+
+class LoadRun(Protocol):
+    """A load generator at work; one process for the whole run."""
+
+    async def enter(self, window: Window) -> float:
+        """Load as the plan says for ``window``; returns its start (Unix seconds)."""
+        ...
+
+    async def pause(self) -> float:
+        """Start nothing new and wait until nothing is in flight; returns that moment."""
+        ...
+
+    def progress(self) -> LoadProgress | None:
+        """The newest second; None before the first."""
+        ...
+
+    async def finish(self) -> LoadReport:
+        """Drain, flush every span, and end the process."""
+        ...
+
+
+class LoadGenerator(Protocol):
+    """Shoppers."""
+
+    def start(self, plan: LoadPlan, request_log: Path) -> AbstractAsyncContextManager[LoadRun]:
+        """A run of ``plan``; leaving the context leaves no process behind."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PartStatus:
+    """One process of the stack."""
+
+    name: str
+    state: str
+    pid: int | None
+    port: int | None
+    detail: str = ""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it answered its readiness check just now."""
+        return self.state == "ready"
+
+
+@dataclass(frozen=True, slots=True)
+class StackCounters:
+    """What must not change, or must add up, over a run.
+
+    ``spans_ended`` counts per process; ``restarts`` per part, starts that nobody
+    asked for; ``collector_dropped`` spans the Collector refused or failed to send.
+    """
+
+    spans_ended: Mapping[str, int]
+    restarts: Mapping[str, int]
+    collector_dropped: int
+
+
+class Stack(Protocol):
+    """The victims and what watches them."""
+
+    def up(self) -> AsyncIterator[PartStatus]:
+        """Start what is not running; yields each part as it becomes ready."""
+        ...
+
+    async def down(self) -> None:
+        """Stop everything that belongs to this checkout."""
+        ...
+
+    async def status(self) -> tuple[PartStatus, ...]:
+        """Ask every part for its readiness."""
+        ...
+
+    async def counters(self) -> StackCounters:
+        """Read every process's counters."""
+        ...
+
+
+class CaseArchive(Protocol):
+    """Case folders: written atomically, read back whole."""
+
+    def working_folder(self, case_id: str) -> Path:
+        """A private folder for a run's files; not yet a case."""
+        ...
+
+    def seal(self, case: Case) -> Path:
+        """Turn the working folder into a case, in one step."""
+        ...
+
+    def cases(self) -> tuple[CaseSummary, ...]:
+        """All sealed cases, newest first."""
+        ...
+
+    def load(self, case_id: str | None) -> Case:
+        """One case (None: the newest), without its answers applied; CaseError if damaged."""
+        ...
+
+    def record_verdict(self, case_id: str, entry: Mapping[str, object]) -> None:
+        """Append one judged accusation to the case's own record."""
+        ...
