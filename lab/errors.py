@@ -1,6 +1,8 @@
-"""Every error the lab raises on purpose, one tree::
+"""Every error the lab raises on purpose, in one tree.
 
-    LabError                    exit  message says: expected, found, what to do next
+The number is the exit code; a message says expected, found, what to do next::
+
+    LabError
     ├── UsageError               64   the command line cannot mean anything
     ├── ScenarioError            64   a scenario file is wrong (all problems at once)
     ├── PreconditionError         2   the lab is not in a state to do this

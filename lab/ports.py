@@ -10,7 +10,7 @@ from typing import Protocol
 
 from lab.domain.case import Case, CaseSummary
 from lab.domain.fault import Conditions, Fault
-from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Request, Window
+from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Window
 from lab.domain.trace import Trace
 
 

@@ -142,7 +142,7 @@ class Trace:
         return self._children.get(span.span_id, ())
 
     def ancestors(self, span: Span) -> tuple[Span, ...]:
-        """Parent, grandparent … up to the root; stops where a parent is missing or a link cycles."""
+        """Parent, grandparent … to the root, or to where a parent is missing or links cycle."""
         seen = {span.span_id}
         found: list[Span] = []
         current = self.parent(span)
