@@ -50,13 +50,22 @@ class Stream(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One toxic on one edge, or, with ``toxic`` None, the edge's proxy disabled (``down``)."""
+    """One toxic on one edge, or, with ``toxic`` None, the edge's proxy disabled (``down``).
+
+    Attributes not given are 0, as Toxiproxy takes them, so that a fault as written
+    equals the same fault as read back.
+    """
 
     edge: str
     toxic: Toxic | None
     attributes: Mapping[str, int] = field(default_factory=dict)
     stream: Stream = Stream.DOWNSTREAM
     toxicity: float = 1.0
+
+    def __post_init__(self) -> None:
+        known = () if self.toxic is None else TOXIC_ATTRIBUTES[self.toxic]
+        spelled_out = {**dict.fromkeys(known, 0), **self.attributes}
+        object.__setattr__(self, "attributes", spelled_out)
 
     @property
     def is_down(self) -> bool:
@@ -67,6 +76,23 @@ class Fault:
     def toxic_name(self) -> str:
         """The name it gets inside Toxiproxy; one toxic of a kind and stream per edge."""
         return f"{self.toxic}_{self.stream}"
+
+    def problems(self) -> tuple[str, ...]:
+        """What Toxiproxy would take without a word, and do nothing or something else."""
+        known = () if self.toxic is None else TOXIC_ATTRIBUTES[self.toxic]
+        unknown = sorted(set(self.attributes) - set(known))
+        found = [
+            f"expected of {self.toxic or 'down'} no attribute but {list(known)}, found {name!r}"
+            for name in unknown
+        ]
+        found += [
+            f"expected {name} >= 0, found {value}"
+            for name, value in self.attributes.items()
+            if value < 0
+        ]
+        if not 0.0 <= self.toxicity <= 1.0:
+            found.append(f"expected toxicity between 0 and 1, found {self.toxicity}")
+        return tuple(found)
 
 
 Conditions = Mapping[str, SettingValue]
