@@ -1,0 +1,161 @@
+"""Questions about one span of a trace, written in a scenario as data.
+
+A predicate names *clauses*; a span matches when every clause holds. A duration
+bound that needs a reference does not hold where the reference never saw the
+operation: what cannot be compared is not claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from lab.domain.bound import Bound
+from lab.domain.proof import Outcome
+from lab.domain.reference import ReferenceStats
+from lab.domain.trace import AttributeValue, Kind, Span, Status, Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One clause of a predicate as it came out for one span."""
+
+    name: str
+    expected: str
+    found: str
+    holds: bool
+
+    def __str__(self) -> str:
+        """For people: ``duration: expected >= 350ms, found 3.1ms``."""
+        return f"{self.name}: expected {self.expected}, found {self.found}"
+
+
+@dataclass(frozen=True, slots=True)
+class NearMiss:
+    """A span that is not what a predicate looks for, and the clauses that say so."""
+
+    span: Span
+    failed: tuple[Clause, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Predicate:
+    """What a span must be; a field that is None (or empty) asks nothing.
+
+    ``exception`` is the type of a recorded exception, whole or its last dotted part.
+    ``duration`` and ``self_time`` may be relative to the median of the same operation
+    in the reference. ``parent``, ``ancestor`` and ``child`` want one such span there,
+    ``no_child`` none.
+    """
+
+    service: str | None = None
+    name: str | None = None
+    kind: Kind | None = None
+    status: Status | None = None
+    peer: str | None = None
+    exception: str | None = None
+    attributes: Mapping[str, AttributeValue | Bound] = field(default_factory=dict)
+    duration: Bound | None = None
+    self_time: Bound | None = None
+    parent: Predicate | None = None
+    ancestor: Predicate | None = None
+    child: Predicate | None = None
+    no_child: Predicate | None = None
+
+    def matches(self, span: Span, trace: Trace, reference: ReferenceStats) -> bool:
+        """Whether every clause holds for ``span`` of ``trace``."""
+        return all(clause.holds for clause in self.clauses(span, trace, reference))
+
+    def matching(self, trace: Trace, reference: ReferenceStats) -> tuple[Span, ...]:
+        """The spans of ``trace`` that match, earliest first."""
+        return tuple(span for span in trace if self.matches(span, trace, reference))
+
+    def nearest_misses(
+        self, trace: Trace, reference: ReferenceStats, limit: int = 3
+    ) -> tuple[NearMiss, ...]:
+        """The spans that fail the fewest clauses, nearest first; matches are left out."""
+        misses = []
+        for span in trace:
+            clauses = self.clauses(span, trace, reference)
+            if failed := tuple(clause for clause in clauses if not clause.holds):
+                misses.append(NearMiss(span, failed))
+        return tuple(sorted(misses, key=lambda miss: len(miss.failed))[:limit])
+
+    def clauses(self, span: Span, trace: Trace, reference: ReferenceStats) -> Iterator[Clause]:
+        """Each clause with what was expected and found, cheapest first."""
+        yield from self._equalities(span)
+        if self.exception is not None:
+            found = span.exceptions
+            holds = any(_names_type(self.exception, written) for written in found)
+            yield Clause("exception", self.exception, ", ".join(found) or "none", holds)
+        for key, expected in self.attributes.items():
+            yield _attribute_clause(key, expected, span.attributes.get(key))
+        yield from self._times(span, trace, reference)
+        yield from self._relations(span, trace, reference)
+
+    def _equalities(self, span: Span) -> Iterator[Clause]:
+        for name in ("service", "name", "kind", "status", "peer"):
+            expected, found = getattr(self, name), getattr(span, name)
+            if expected is not None:
+                yield Clause(name, str(expected), str(found), expected == found)
+
+    def _times(self, span: Span, trace: Trace, reference: ReferenceStats) -> Iterator[Clause]:
+        stats = reference.for_span(span)
+        if self.duration is not None:
+            usual_ms = stats.p50_ms if stats else None
+            yield _time_clause("duration", self.duration, span.duration_ms, usual_ms)
+        if self.self_time is not None:
+            usual_ms = stats.self_p50_ms if stats else None
+            yield _time_clause("self_time", self.self_time, trace.self_time_ms(span), usual_ms)
+
+    def _relations(self, span: Span, trace: Trace, reference: ReferenceStats) -> Iterator[Clause]:
+        parent = trace.parent(span)
+        relatives = (
+            ("parent", self.parent, (parent,) if parent else ()),
+            ("ancestor", self.ancestor, trace.ancestors(span)),
+            ("child", self.child, trace.children(span)),
+            ("no_child", self.no_child, trace.children(span)),
+        )
+        for name, predicate, spans in relatives:
+            if predicate is not None:
+                found = any(predicate.matches(each, trace, reference) for each in spans)
+                names = ", ".join(f"{each.service} {each.name}" for each in spans)
+                holds = found is (name != "no_child")
+                yield Clause(name, str(predicate), names or "none", holds)
+
+    def __str__(self) -> str:
+        """For people: ``auth SELECT error``, then what else is asked."""
+        words = [str(word) for word in (self.service, self.kind, self.name, self.status) if word]
+        words += [f"→ {self.peer}"] if self.peer else []
+        words += [self.exception] if self.exception else []
+        words += [f"{key}={value}" for key, value in self.attributes.items()]
+        words += [f"{self.duration}"] if self.duration else []
+        words += [f"self {self.self_time}"] if self.self_time else []
+        for relation in ("parent", "ancestor", "child", "no_child"):
+            if (predicate := getattr(self, relation)) is not None:
+                words.append(f"{relation.replace('_', ' ')} ({predicate})")
+        return " ".join(words) or "any span"
+
+
+def _names_type(wanted: str, written: str) -> bool:
+    return wanted in {written, written.rpartition(".")[2]}
+
+
+def _attribute_clause(
+    key: str, expected: AttributeValue | Bound, found: AttributeValue | None
+) -> Clause:
+    shown = "none" if found is None else str(found)
+    if isinstance(expected, Bound):
+        number = isinstance(found, int | float) and not isinstance(found, bool)
+        outcome = expected.holds(float(found)) if number else Outcome.FAILS  # type: ignore[arg-type]
+        return Clause(key, str(expected), shown, outcome is Outcome.HOLDS)
+    same = type(found) is type(expected) and found == expected
+    return Clause(key, str(expected), shown, same)
+
+
+def _time_clause(name: str, bound: Bound, found_ms: float, usual_ms: float | None) -> Clause:
+    found = f"{found_ms:.1f}ms"
+    if bound.needs_reference:
+        found += " (reference " + ("none" if usual_ms is None else f"{usual_ms:.1f}ms") + ")"
+    holds = bound.holds(found_ms, usual_ms) is Outcome.HOLDS
+    return Clause(name, str(bound), found, holds)

@@ -1,0 +1,69 @@
+"""What each operation took in the reference window: the yardstick for *slower than usual*."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from lab.domain.load import percentile
+from lab.domain.trace import Kind, Span, Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What makes two spans comparable: who does what to whom."""
+
+    service: str
+    name: str
+    kind: Kind
+    peer: str | None
+
+    @classmethod
+    def of(cls, span: Span) -> Operation:
+        """The operation ``span`` is one run of."""
+        return cls(span.service, span.name, span.kind, span.peer)
+
+
+@dataclass(frozen=True, slots=True)
+class OperationStats:
+    """Durations of one operation over the reference traces, in ms."""
+
+    count: int
+    p50_ms: float
+    p95_ms: float
+    self_p50_ms: float
+    self_p95_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceStats:
+    """The statistics of every operation seen in the reference traces."""
+
+    operations: Mapping[Operation, OperationStats] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, traces: Iterable[Trace]) -> ReferenceStats:
+        """Measure ``traces``."""
+        durations: dict[Operation, list[float]] = {}
+        self_times: dict[Operation, list[float]] = {}
+        for trace in traces:
+            for span in trace:
+                operation = Operation.of(span)
+                durations.setdefault(operation, []).append(span.duration_ms)
+                self_times.setdefault(operation, []).append(trace.self_time_ms(span))
+        return cls(
+            {
+                operation: OperationStats(
+                    count=len(values),
+                    p50_ms=percentile(values, 0.50),
+                    p95_ms=percentile(values, 0.95),
+                    self_p50_ms=percentile(self_times[operation], 0.50),
+                    self_p95_ms=percentile(self_times[operation], 0.95),
+                )
+                for operation, values in durations.items()
+            }
+        )
+
+    def for_span(self, span: Span) -> OperationStats | None:
+        """The statistics of the span's operation; None where the reference has none."""
+        return self.operations.get(Operation.of(span))

@@ -1,0 +1,228 @@
+"""A scenario: who loads the shop, what is hurt, and what the truth about it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from lab.domain.bound import Bound, parse
+from lab.domain.evidence import Sample
+from lab.domain.fault import Conditions, Fault
+from lab.domain.journal import Step
+from lab.domain.load import LoadShape, Request, Window
+from lab.domain.mechanism import Mechanism, Scope
+from lab.domain.predicate import Predicate
+from lab.domain.reference import ReferenceStats
+from lab.domain.trace import Span, Trace
+
+MOST_AFFECTED: Final = parse(">= 80%")
+"""The share of affected traces a truth must be found in, where a case does not say."""
+
+HALF_AFFECTED: Final = parse(">= 50%")
+"""The share of affected traces a decoy must be found in, where a case does not say."""
+
+HARDLY_ANY: Final = parse("<= 1%")
+"""The share of affected requests a healthy shop may have, where a case does not say."""
+
+
+class Harm(StrEnum):
+    """What makes a request of the symptom's route an affected one."""
+
+    ERROR = "error"
+    REJECTION = "rejection"
+    SLOWNESS = "slowness"
+
+
+@dataclass(frozen=True, slots=True)
+class Symptom:
+    """What users suffer, measured at the edge and without a look at any trace.
+
+    ``crime`` and ``reference`` bound the share of affected requests among those of
+    ``route``; ``slower_than_ms`` is set for slowness alone.
+    """
+
+    route: str
+    harm: Harm
+    crime: Bound
+    reference: Bound = HARDLY_ANY
+    slower_than_ms: float | None = None
+
+    def is_affected(self, request: Request) -> bool:
+        """Whether ``request`` suffered; those of other routes never count."""
+        if request.route != self.route:
+            return False
+        match self.harm:
+            case Harm.ERROR:
+                return request.is_server_error
+            case Harm.REJECTION:
+                return request.is_rejected
+            case Harm.SLOWNESS:
+                return self.slower_than_ms is not None and request.latency_ms > self.slower_than_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """One form the culprit takes; ``in_traces`` bounds in how many affected traces it must."""
+
+    predicate: Predicate
+    in_traces: Bound | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accomplice:
+    """A second culprit without whom there would be no case; both must be named."""
+
+    mechanism: Mechanism
+    culprit: tuple[Alternative, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """Which span did it, and how.
+
+    Either ``culprit`` holds alternatives, any of which is the culprit, or ``nobody``
+    holds the evidence that clears everyone, all of which a trace must show.
+    ``victims`` names spans on the path that are no ancestors of the culprit.
+    """
+
+    mechanism: Mechanism
+    scope: Scope = Scope.ALL
+    culprit: tuple[Alternative, ...] = ()
+    nobody: tuple[Predicate, ...] = ()
+    accomplice: Accomplice | None = None
+    share: Bound = MOST_AFFECTED
+    victims: tuple[Predicate, ...] = ()
+
+    @property
+    def is_nobody(self) -> bool:
+        """Whether everything worked and nobody is to be accused."""
+        return not self.culprit
+
+    @property
+    def mechanisms(self) -> frozenset[Mechanism]:
+        """The mechanism, and the accomplice's where there is one; either is an answer."""
+        also = {self.accomplice.mechanism} if self.accomplice else set()
+        return frozenset({self.mechanism} | also)
+
+    def culprits_in(self, trace: Trace, reference: ReferenceStats) -> tuple[Span, ...]:
+        """The spans of ``trace`` that did it, the accomplice's left out."""
+        return _spans_of(self.culprit, trace, reference)
+
+    def accomplices_in(self, trace: Trace, reference: ReferenceStats) -> tuple[Span, ...]:
+        """The accomplice's spans in ``trace``."""
+        accomplice = self.accomplice.culprit if self.accomplice else ()
+        return _spans_of(accomplice, trace, reference)
+
+    def matches(self, trace: Trace, reference: ReferenceStats) -> bool:
+        """Whether ``trace`` shows the truth: all culprits, or all that clears everyone."""
+        if self.is_nobody:
+            return all(each.matching(trace, reference) for each in self.nobody)
+        if not self.culprits_in(trace, reference):
+            return False
+        return self.accomplice is None or bool(self.accomplices_in(trace, reference))
+
+
+@dataclass(frozen=True, slots=True)
+class Decoy:
+    """A span that looks guilty; ``why`` says in one sentence why it is not."""
+
+    predicate: Predicate
+    why: str
+    share: Bound = HALF_AFFECTED
+
+
+class SpanStatistic(StrEnum):
+    """What many spans' durations are boiled down to."""
+
+    P50 = "p50"
+    P95 = "p95"
+
+
+class RequestStatistic(StrEnum):
+    """What many requests are boiled down to."""
+
+    ERROR_RATE = "error_rate"
+    REJECTION_RATE = "rejection_rate"
+    SUCCESS_RATE = "success_rate"
+    P50 = "p50"
+    P95 = "p95"
+
+
+@dataclass(frozen=True, slots=True)
+class SpanCountCheck:
+    """In every whole trace of ``sample``, the number of matching spans obeys ``bound``."""
+
+    label: str
+    predicate: Predicate
+    bound: Bound
+    sample: Sample = Sample.AFFECTED
+    step: Step = Step.CRIME
+
+
+@dataclass(frozen=True, slots=True)
+class SpanDurationCheck:
+    """A statistic of the matching spans of ``sample``; its reference is the same one there."""
+
+    label: str
+    predicate: Predicate
+    statistic: SpanStatistic
+    bound: Bound
+    sample: Sample = Sample.AFFECTED
+    step: Step = Step.CRIME
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCheck:
+    """A statistic of a window's requests (of one route, or None for all), at the edge."""
+
+    label: str
+    route: str | None
+    statistic: RequestStatistic
+    bound: Bound
+    window: Window = Window.CRIME
+    step: Step = Step.CRIME
+
+
+Check = SpanCountCheck | SpanDurationCheck | RequestCheck
+"""A bound of a case beyond its symptom and truth; a closed list."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Everything a run, its proof and its grading need; read from ``scenarios/<id>/``.
+
+    ``durations_s`` holds the reference, crime and recovery windows; ``load`` one shape
+    for each window. ``source`` keeps the raw text of every file by name, so that a
+    case folder can carry the scenario it was run with.
+    """
+
+    id: str
+    title: str
+    difficulty: int
+    skill: str
+    load: Mapping[Window, LoadShape]
+    durations_s: Mapping[Window, float]
+    symptom: Symptom
+    truth: Truth
+    briefing: str
+    debrief: str
+    conditions: Conditions = field(default_factory=dict)
+    ambient: tuple[Fault, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    decoys: tuple[Decoy, ...] = ()
+    hints: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    min_requests: int = 100
+    source: Mapping[str, str] = field(default_factory=dict)
+
+
+def _spans_of(
+    alternatives: tuple[Alternative, ...], trace: Trace, reference: ReferenceStats
+) -> tuple[Span, ...]:
+    return tuple(
+        span
+        for span in trace
+        if any(each.predicate.matches(span, trace, reference) for each in alternatives)
+    )
