@@ -10,6 +10,7 @@ from typing import Protocol
 
 from lab.domain.case import Case, CaseSummary
 from lab.domain.fault import Conditions, Fault
+from lab.domain.journal import JournalEntry, Step
 from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Window
 from lab.domain.trace import Trace
 
@@ -243,6 +244,34 @@ class Stack(Protocol):
 
     async def counters(self) -> StackCounters:
         """Read every process's counters."""
+        ...
+
+
+class Journal(Protocol):
+    """The run's diary, on disk as soon as written."""
+
+    def record(self, step: Step, event: str, *, spoiler: bool = False, **data: object) -> None:
+        """Write one entry; ``spoiler`` where it names an edge, a toxic or a setting."""
+        ...
+
+    def entries(self) -> tuple[JournalEntry, ...]:
+        """All that was written, in order."""
+        ...
+
+
+class Observer(Protocol):
+    """Whoever watches a run; never told what the fault is."""
+
+    def phase(self, step: Step, detail: str, seconds_left: float | None = None) -> None:
+        """Told when a step starts, and as its time runs down."""
+        ...
+
+    def progress(self, progress: LoadProgress) -> None:
+        """The newest second of load."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Something worth a line."""
         ...
 
 

@@ -1,0 +1,34 @@
+"""One run at a time in one checkout, by a lock the kernel drops with its holder."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab.errors import RunInProgress
+
+
+@contextlib.contextmanager
+def run_lock(run_dir: Path, purpose: str) -> Iterator[None]:
+    """Hold the lab for ``purpose``; RunInProgress names the holder if there is one."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with (run_dir / "run.lock").open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.read().strip() or "another process"
+            raise RunInProgress(
+                f"expected no other run, found {holder}; nothing was changed. Wait for it to "
+                "end, or stop it with Ctrl-C in its own terminal"
+            ) from None
+        lock.truncate(0)
+        lock.write(f"{purpose} (pid {os.getpid()})")
+        lock.flush()
+        try:
+            yield
+        finally:
+            lock.truncate(0)

@@ -1,0 +1,82 @@
+"""The one composition root: settings → adapters → use cases.
+
+Nothing else chooses an adapter, and nothing connects at import. Imports stand
+inside the functions, because ``lab --help`` should not pay for what ``lab run`` needs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from lab.settings import Settings
+
+if TYPE_CHECKING:
+    from lab.adapters.case_archive import FolderArchive
+    from lab.domain.scenario import Scenario
+    from lab.investigation.run_case import Lab
+    from lab.ports import Stack
+
+
+def scenarios(settings: Settings) -> dict[str, Scenario]:
+    """Every scenario of this checkout by id; ScenarioError lists all that is wrong with any."""
+    from lab import scenario_file
+
+    return scenario_file.load_all(settings.scenarios_dir)
+
+
+def stack(settings: Settings) -> Stack:
+    """The stack that ``LAB_STACK`` asks for."""
+    from lab.adapters.stack_local import LocalStack
+
+    return LocalStack(settings)
+
+
+def archive(settings: Settings) -> FolderArchive:
+    """The case folders of this checkout."""
+    from lab.adapters.case_archive import FolderArchive
+
+    return FolderArchive(settings.cases_dir, log_dir=settings.log_dir)
+
+
+@contextlib.asynccontextmanager
+async def lab(settings: Settings) -> AsyncIterator[Lab]:
+    """Everything a run needs, connected for as long as the context lasts."""
+    from lab.adapters.clock import SystemClock
+    from lab.adapters.locust_load import LocustLoad
+    from lab.adapters.tempo import TempoStore
+    from lab.adapters.warden_client import WardenClient
+    from lab.investigation.run_case import Lab
+
+    async with (
+        TempoStore(settings.url("tempo_http")) as store,
+        WardenClient(settings.url("warden")) as warden,
+    ):
+        yield Lab(
+            stack=stack(settings),
+            warden=warden,
+            store=store,
+            load=LocustLoad(settings),
+            archive=archive(settings),
+            clock=SystemClock(),
+        )
+
+
+def serve_warden(settings: Settings) -> None:
+    """Be the warden's process until told to stop."""
+    from lab.adapters.clock import SystemClock
+    from lab.adapters.shop_control import ShopControl
+    from lab.adapters.toxiproxy import ToxiproxyInjector
+    from lab.shop.topology import HOST
+    from lab.warden.app import serve
+    from lab.warden.leases import Leases
+
+    leases = Leases(
+        injector=ToxiproxyInjector(settings),
+        services=ShopControl(settings.url("shop_control")),
+        clock=SystemClock(),
+        run_dir=settings.run_dir,
+        log_dir=settings.log_dir,
+    )
+    serve(leases, HOST, settings.port("warden"))

@@ -1,0 +1,86 @@
+"""The ``lab`` command: parses, calls, renders. What it does lives in `investigation`.
+
+Exit codes: 0 done (a run: *proven*), 1 *refuted* or a finding that needs action,
+2 *incomplete* or a part failed, 64 the command line or a file it names is wrong,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Final
+
+import click
+import typer
+
+from lab import __version__
+from lab.commands import cases, run, stack
+from lab.errors import LabError
+
+USAGE_EXIT: Final = 64
+INTERRUPTED_EXIT: Final = 130
+
+EXAMPLES: Final = """
+Examples:
+
+  lab up                          start the shop and everything that watches it
+
+  lab run db-timeout              hurt it, gather evidence, open a case
+
+  lab traces --outcome error      the requests of the newest case
+
+  lab trace 4bf92f35              one of them, as a tree of spans
+
+  lab accuse 4bf92f35 00f067aa --mechanism timeout
+
+  lab heal && lab down            leave nothing behind
+"""
+
+app = typer.Typer(
+    name="lab",
+    help="Deadspan: a murder-mystery lab for distributed tracing.",
+    epilog=EXAMPLES,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+stack.register(app)
+run.register(app)
+cases.register(app)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"lab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Options that stand before any command."""
+
+
+def main() -> None:
+    """Run the command line; every error of the lab's own becomes a sentence and an exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except LabError as error:
+        typer.secho(f"lab: {error}", err=True, fg="red")
+        code = error.exit_code
+    except click.UsageError as error:
+        error.show()
+        code = USAGE_EXIT
+    except (click.Abort, KeyboardInterrupt):
+        typer.secho("lab: interrupted", err=True)
+        code = INTERRUPTED_EXIT
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; Python would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)

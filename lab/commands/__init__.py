@@ -1,0 +1,1 @@
+"""The commands of ``lab``, grouped by what they are about."""

@@ -1,0 +1,257 @@
+"""Commands that read and solve cases; they need case folders only, no stack."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markdown import Markdown
+
+from lab import bootstrap
+from lab.commands.common import (
+    JsonOption,
+    RevealOption,
+    console,
+    lab_command,
+    notes,
+    print_json,
+)
+from lab.domain.mechanism import Mechanism, Scope
+from lab.errors import CaseError, UsageError
+from lab.settings import Settings
+
+if TYPE_CHECKING:
+    from lab.domain.accusation import Accusation
+    from lab.domain.case import Case
+
+CaseOption = Annotated[
+    str | None, typer.Option("--case", "-c", help="Which case; the newest where not given.")
+]
+
+
+def cases(as_json: JsonOption = False) -> None:
+    """List the cases of this checkout, newest first."""
+    from lab.terminal.tables import case_rows, case_table
+
+    found = bootstrap.archive(Settings()).cases()
+    if as_json:
+        print_json(case_rows(found))
+    elif found:
+        console.print(case_table(found))
+    else:
+        console.print(f"no case yet: `{lab_command()} run db-timeout` makes one")
+
+
+def traces(
+    case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = None,
+    outcome: Annotated[
+        str | None, typer.Option(help="ok, error (5xx or no answer) or rejected (4xx).")
+    ] = None,
+    route: Annotated[str | None, typer.Option(help="e.g. 'POST /checkout'.")] = None,
+    window: Annotated[str | None, typer.Option(help="before, incident or after.")] = None,
+    slowest: Annotated[bool, typer.Option(help="Slowest first.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="How many rows.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """List requests of a case whose traces are in its folder."""
+    from lab.terminal.requests import request_rows, request_table, select_requests
+
+    case = bootstrap.archive(Settings()).load(case_id)
+    chosen = select_requests(
+        case.evidence, outcome=outcome, route=route, window=window, slowest=slowest, limit=limit
+    )
+    if as_json:
+        print_json(request_rows(case.evidence, chosen))
+    else:
+        console.print(request_table(case, chosen))
+
+
+def trace(
+    trace_id: Annotated[str, typer.Argument(metavar="TRACE", help="An id, or how it begins.")],
+    case_id: CaseOption = None,
+    attributes: Annotated[bool, typer.Option(help="Show every attribute.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Print whole span ids.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one trace as a tree: status, duration, self time, wire time, what is missing."""
+    from lab.adapters.otlp_json import trace_to_otlp
+    from lab.terminal.resolve import resolve_trace
+    from lab.terminal.trace_tree import trace_tree
+
+    case = bootstrap.archive(Settings()).load(case_id)
+    found = resolve_trace(case.evidence, trace_id)
+    if as_json:
+        print_json(trace_to_otlp(found))
+    else:
+        console.print(trace_tree(found, case.evidence, attributes=attributes, full=full))
+
+
+def mechanisms() -> None:
+    """Define the words an accusation may use, in the order in which to ask."""
+    from lab.terminal.tables import mechanism_table
+
+    console.print(mechanism_table())
+
+
+def accuse(
+    spans: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CASE] [TRACE SPAN]…", help="Ids, or how they begin."),
+    ] = None,
+    mechanism: Annotated[
+        Mechanism | None, typer.Option(help="How it did it; `lab mechanisms` defines each.")
+    ] = None,
+    scope: Annotated[Scope | None, typer.Option(help="Whom it hit.")] = None,
+    nobody: Annotated[bool, typer.Option("--nobody", help="Everything worked.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Name the span that did it, and how; exit 0 solved, 1 not yet."""
+    from lab.investigation.judge import judge
+    from lab.terminal.tables import verdict_panel
+
+    if mechanism is None:
+        raise UsageError("expected --mechanism WORD, found none; `lab mechanisms` lists them")
+    archive = bootstrap.archive(Settings())
+    words = list(spans or ())
+    known = {each.case_id for each in archive.cases()}
+    case = archive.load(words.pop(0) if words and words[0] in known else None)
+    accusation = _accusation(case, words, mechanism, scope, nobody)
+    judgement = judge(case.scenario, case.evidence, accusation)
+    archive.record_verdict(
+        case.case_id,
+        {
+            "spans": accusation.spans,
+            "nobody": nobody,
+            "mechanism": mechanism.value,
+            "scope": scope.value if scope else None,
+            "verdict": judgement.verdict.value,
+        },
+    )
+    if as_json:
+        print_json(
+            {"case": case.case_id, "verdict": judgement.verdict.value, "text": judgement.text}
+        )
+    else:
+        console.print(verdict_panel(judgement))
+        if judgement.is_solved:
+            console.print(f"`{lab_command()} debrief {case.case_id}` tells the whole story")
+    raise typer.Exit(0 if judgement.is_solved else 1)
+
+
+def _accusation(
+    case: Case, words: list[str], mechanism: Mechanism, scope: Scope | None, nobody: bool
+) -> Accusation:
+    from lab.domain.accusation import Accusation
+    from lab.terminal.resolve import resolve_span, resolve_trace
+
+    if nobody and words:
+        raise UsageError(f"expected no span beside --nobody, got {' '.join(words)}")
+    if not nobody and (not words or len(words) % 2):
+        raise UsageError(
+            f"expected pairs of TRACE SPAN (or --nobody), got {' '.join(words) or 'nothing'}"
+        )
+    pairs = []
+    for trace_id, span_id in zip(words[::2], words[1::2], strict=True):
+        found = resolve_trace(case.evidence, trace_id)
+        pairs.append((found.trace_id, resolve_span(found, span_id).span_id))
+    return Accusation(tuple(pairs), mechanism, nobody, scope)
+
+
+def _is_solved(case_id: str) -> bool:
+    return any(
+        each.solved for each in bootstrap.archive(Settings()).cases() if each.case_id == case_id
+    )
+
+
+def _solved_or(reveal: bool, case: Case, what: str) -> None:
+    if not reveal and not _is_solved(case.case_id):
+        raise CaseError(
+            f"{what} names the culprit, and {case.case_id} is not solved yet; "
+            "accuse somebody first, or say --reveal"
+        )
+
+
+def proof(
+    case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = None,
+    explain: Annotated[bool, typer.Option(help="Print the truth's nearest misses.")] = False,
+    reveal: RevealOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Print every finding with expected and measured numbers, once the case is solved."""
+    from lab.terminal.tables import misses_table, proof_rows, proof_table
+
+    case = bootstrap.archive(Settings()).load(case_id)
+    _solved_or(reveal, case, "the proof")
+    if as_json:
+        print_json({"verdict": case.proof.verdict.value, "findings": proof_rows(case.proof)})
+    else:
+        console.print(proof_table(case.proof))
+        console.print(case.proof.verdict.value)
+        if explain:
+            console.print(misses_table(case))
+
+
+def briefing(case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = None) -> None:
+    """Read the pager message again."""
+    from lab.terminal.briefing import briefing as text
+
+    console.print(Markdown(text(bootstrap.archive(Settings()).load(case_id))))
+
+
+def debrief(
+    case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = None,
+    reveal: RevealOption = False,
+) -> None:
+    """Read what happened and how the spans prove it, once the case is solved."""
+    case = bootstrap.archive(Settings()).load(case_id)
+    _solved_or(reveal, case, "the debrief")
+    console.print(Markdown(case.scenario.debrief))
+
+
+def hint(
+    number: Annotated[int, typer.Argument(min=1, help="1 nudges, the last one solves.")] = 1,
+    case_id: CaseOption = None,
+) -> None:
+    """Read one of the case's hints; they cost points only when you solve it."""
+    archive = bootstrap.archive(Settings())
+    case = archive.load(case_id)
+    hints = case.scenario.hints
+    if number > len(hints):
+        raise UsageError(f"expected 1 to {len(hints)}, got {number}")
+    archive.record_verdict(case.case_id, {"hint": number})
+    console.print(f"{number} of {len(hints)}: {hints[number - 1]}")
+
+
+def journal(
+    case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = None,
+    reveal: RevealOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Read what the run wrote down, step by step."""
+    from lab.terminal.tables import journal_rows, journal_table
+
+    case = bootstrap.archive(Settings()).load(case_id)
+    shown = reveal or _is_solved(case.case_id)
+    if as_json:
+        print_json(journal_rows(case.journal, reveal=shown))
+    else:
+        console.print(journal_table(case.journal, reveal=shown))
+        if not shown:
+            notes.print("what was hurt is left out: the case is not solved (--reveal shows it)")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to ``app``."""
+    for command in (
+        cases,
+        briefing,
+        traces,
+        trace,
+        mechanisms,
+        hint,
+        accuse,
+        proof,
+        debrief,
+        journal,
+    ):
+        app.command()(command)

@@ -1,0 +1,80 @@
+"""What every command needs: settings, consoles, one way to run async code and print JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeVar
+
+import anyio
+import typer
+from rich.console import Console
+
+from lab.errors import UsageError
+
+T = TypeVar("T")
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+RevealOption = Annotated[
+    bool, typer.Option("--reveal", help="Name edges, toxics and culprits: spoils the case.")
+]
+
+console = Console(highlight=False)
+notes = Console(stderr=True, highlight=False)
+"""Progress and remarks; results alone go to standard output."""
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document."""
+    typer.echo(json.dumps(value, indent=2, default=str))
+
+
+def lab_command() -> str:
+    """How this user can call the lab: ``lab`` where it is on PATH, else by its folder."""
+    return "lab" if shutil.which("lab") else ".venv/bin/lab"
+
+
+def seconds(text: str) -> float:
+    """``90``, ``90s``, ``10m`` or ``1h`` as seconds."""
+    units = {"s": 1, "m": 60, "h": 3600}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    try:
+        value = float(number) * units[unit]
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 24 * 3600:
+        raise UsageError(f"expected a length of time such as 90s or 10m (at most 24h), got {text!r}")
+    return value
+
+
+def run_async(main: Callable[[], Awaitable[T]]) -> T:
+    """Run ``main``; Ctrl-C, SIGTERM and SIGHUP cancel it, so that it can clean up after itself.
+
+    A second Ctrl-C ends the process at once; what is held then ends with its lease.
+    """
+
+    async def interruptible() -> T:
+        loop = asyncio.get_running_loop()
+        with anyio.CancelScope() as scope:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                loop.add_signal_handler(number, _interrupt, loop, scope)
+            return await main()
+        raise KeyboardInterrupt
+
+    return anyio.run(interruptible)
+
+
+def _interrupt(loop: asyncio.AbstractEventLoop, scope: anyio.CancelScope) -> None:
+    notes.print("interrupted: cleaning up (Ctrl-C again to stop at once)")
+    loop.remove_signal_handler(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    scope.cancel()
+
+
+def is_terminal() -> bool:
+    """Whether somebody is watching."""
+    return sys.stderr.isatty()

@@ -1,0 +1,214 @@
+"""Commands that run cases: run, verify."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markdown import Markdown
+from rich.panel import Panel
+
+from lab import bootstrap
+from lab.adapters.run_lock import run_lock
+from lab.commands.common import (
+    JsonOption,
+    RevealOption,
+    console,
+    lab_command,
+    notes,
+    print_json,
+    run_async,
+    seconds,
+)
+from lab.commands.stack import up
+from lab.domain.proof import Outcome, ProofVerdict
+from lab.errors import LeaseError, UsageError
+from lab.settings import Settings
+
+if TYPE_CHECKING:
+    from lab.domain.case import Case
+    from lab.domain.scenario import Scenario
+    from lab.investigation.run_case import Lab
+
+HEADLINES = {
+    ProofVerdict.PROVEN: "PROVEN: the case is fair, every finding holds",
+    ProofVerdict.REFUTED: "REFUTED: it did not happen as the case says",
+    ProofVerdict.INCOMPLETE: "INCOMPLETE: the evidence does not allow a verdict",
+}
+
+
+def scenario_named(settings: Settings, name: str) -> Scenario:
+    """The scenario ``name``; UsageError suggests near names."""
+    from lab.scenario_file import near_names
+
+    known = bootstrap.scenarios(settings)
+    if name in known:
+        return known[name]
+    near = near_names(name, known)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(known))}"
+    raise UsageError(f"expected a scenario of {settings.scenarios_dir.name}/, got {name!r}: {hint}")
+
+
+async def run_one(lab: Lab, scenario: Scenario, seed: int) -> Case:
+    """Run one case with a live display of its progress."""
+    from lab.investigation.run_case import CaseRun
+    from lab.terminal.run_display import RunDisplay
+
+    with RunDisplay(notes, scenario) as display:
+        case_id = lab.archive.next_case_id(scenario.id)
+        return await CaseRun(lab, scenario, case_id=case_id, seed=seed, observer=display).run()
+
+
+def summary(case: Case, reveal: bool) -> dict[str, object]:
+    """What a program may read of a run; findings, which name things, only with ``reveal``."""
+    from lab.terminal.tables import proof_rows
+
+    found: dict[str, object] = {
+        "case": case.case_id,
+        "scenario": case.scenario.id,
+        "seed": case.seed,
+        "verdict": case.proof.verdict.value,
+        "findings": {outcome.value: case.proof.count(outcome) for outcome in Outcome},
+        "support_code": case.support_code,
+    }
+    if reveal:
+        found["proof"] = proof_rows(case.proof)
+    return found
+
+
+def print_opened(case: Case, reveal: bool) -> None:
+    """The briefing, the verdict with a count of findings, and where to look next."""
+    from lab.terminal.briefing import briefing
+    from lab.terminal.tables import proof_table
+
+    console.print(Panel(Markdown(briefing(case)), title=case.scenario.title, padding=(1, 2)))
+    proof = case.proof
+    console.print(f"\n{HEADLINES[proof.verdict]}")
+    console.print(
+        f"{len(proof.findings)} findings: {proof.count(Outcome.HOLDS)} hold, "
+        f"{proof.count(Outcome.FAILS)} fail, {proof.count(Outcome.UNKNOWN)} unknown"
+    )
+    if reveal:
+        console.print(proof_table(proof))
+    elif proof.verdict is not ProofVerdict.PROVEN:
+        console.print(f"`{lab_command()} proof {case.case_id} --reveal` says which and why")
+    lab = lab_command()
+    console.print(
+        f"\nCase {case.case_id} is open. The stack stays up for you. Look next:\n"
+        f"  {lab} trace {case.support_code or 'TRACE'}   the customer's request, span by span\n"
+        f"  {lab} traces --outcome error   who else was hit, and when\n"
+        f"  {lab} mechanisms               the words an accusation may use\n"
+        f"  {lab} accuse TRACE SPAN --mechanism WORD\n"
+    )
+
+
+async def hold(lab: Lab, scenario: Scenario, length_s: float) -> None:
+    """Put the case's harm in again for ``length_s``, to be watched live, with a countdown."""
+    faults = (*scenario.ambient, *scenario.faults)
+    if not faults and not scenario.conditions:
+        notes.print("nothing to hold: this case changes neither edges nor settings")
+        return
+    lease = await lab.warden.take(
+        holder="hold", faults=faults, conditions=scenario.conditions, ttl_s=length_s
+    )
+    try:
+        with notes.status("") as line:
+            while (current := await lab.warden.current()) and current.lease_id == lease.lease_id:
+                minutes, rest = divmod(int(current.expires_in_s), 60)
+                line.update(
+                    f"held for another {minutes}:{rest:02d}; `make load` shows it live, "
+                    "Ctrl-C or `make heal` ends it"
+                )
+                await lab.clock.sleep(0.5)
+    finally:
+        await _release(lab, lease.lease_id)
+    notes.print("the hold is over, the shop is as before")
+
+
+async def _release(lab: Lab, lease_id: str) -> None:
+    import anyio
+
+    with anyio.CancelScope(shield=True):
+        try:
+            await lab.warden.release(lease_id)
+        except LeaseError:
+            # It ended by itself or by `lab heal`; either way the harm is gone.
+            return
+
+
+def run(
+    name: Annotated[str, typer.Argument(help="The scenario, e.g. db-timeout.")],
+    seed: Annotated[int, typer.Option(help="The same seed deals the same load.")] = 1,
+    hold_for: Annotated[
+        str | None, typer.Option("--hold", metavar="TIME", help="Afterwards hurt it again: 10m.")
+    ] = None,
+    reveal: RevealOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Hurt the shop as a scenario says, gather evidence, prove it, and open the case."""
+    settings = Settings()
+    hold_s = seconds(hold_for) if hold_for else None
+    scenario = scenario_named(settings, name)
+
+    async def main() -> Case:
+        async with bootstrap.lab(settings) as lab:
+            case = await run_one(lab, scenario, seed)
+            if as_json:
+                print_json(summary(case, reveal))
+            else:
+                print_opened(case, reveal)
+            if hold_s is not None:
+                await hold(lab, scenario, hold_s)
+        return case
+
+    with run_lock(settings.run_dir, f"`lab run {name}`"):
+        up()
+        case = run_async(main)
+    raise typer.Exit(case.proof.verdict.exit_code)
+
+
+def verify(
+    names: Annotated[list[str] | None, typer.Argument(help="Scenarios; all where empty.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed deals the same load.")] = 1,
+    explain: Annotated[bool, typer.Option(help="Print the truth's nearest misses.")] = False,
+    junit: Annotated[Path | None, typer.Option(help="JUnit XML; default .lab/junit.xml.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Prove that scenarios kill as they say: each finding with its numbers, and JUnit XML."""
+    from lab.terminal.junit import junit_xml
+    from lab.terminal.tables import misses_table, proof_table
+
+    settings = Settings()
+    wanted = [scenario_named(settings, name) for name in names or bootstrap.scenarios(settings)]
+
+    async def main() -> list[tuple[Case, float]]:
+        done: list[tuple[Case, float]] = []
+        async with bootstrap.lab(settings) as lab:
+            for scenario in wanted:
+                started = time.monotonic()
+                case = await run_one(lab, scenario, seed)
+                done.append((case, time.monotonic() - started))
+                if not as_json:
+                    console.rule(f"{scenario.id}: {case.proof.verdict.value}")
+                    console.print(proof_table(case.proof))
+                    if explain:
+                        console.print(misses_table(case))
+        return done
+
+    with run_lock(settings.run_dir, "`lab verify`"):
+        up()
+        done = run_async(main)
+    target = junit or settings.state_dir / "junit.xml"
+    target.write_text(junit_xml(done), encoding="utf-8")
+    if as_json:
+        print_json([summary(case, reveal=True) for case, _ in done])
+    notes.print(f"JUnit XML: {target}")
+    raise typer.Exit(max(case.proof.verdict.exit_code for case, _ in done))
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to ``app``."""
+    app.command()(run)
+    app.command()(verify)

@@ -1,0 +1,210 @@
+"""Commands about the stack: up, down, status, doctor, tools, heal, load, clean."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from typing import Annotated
+
+import typer
+
+from lab import bootstrap
+from lab.commands.common import (
+    JsonOption,
+    RevealOption,
+    console,
+    lab_command,
+    notes,
+    print_json,
+    run_async,
+)
+from lab.errors import PreconditionError
+from lab.settings import Settings
+
+
+def up() -> None:
+    """Start everything that is not running, and wait until it is ready."""
+    settings = Settings()
+    started = time.monotonic()
+    build_tools(settings)
+
+    async def start() -> int:
+        count = 0
+        with notes.status("starting: waiting for the first part") as line:
+            async for part in bootstrap.stack(settings).up():
+                count += 1
+                line.update(f"starting: {part.name} is {part.state}")
+        return count
+
+    count = run_async(start)
+    notes.print(f"{count} parts ready after {time.monotonic() - started:.1f} s")
+
+
+def down() -> None:
+    """Stop everything of this checkout; data and cases stay."""
+    settings = Settings()
+    started = time.monotonic()
+    with notes.status("stopping"):
+        run_async(bootstrap.stack(settings).down)
+    notes.print(f"stopped after {time.monotonic() - started:.1f} s")
+
+
+def status(as_json: JsonOption = False) -> None:
+    """Say what runs, where, and whether a lease is held."""
+    from lab.terminal.tables import status_table
+
+    settings = Settings()
+
+    async def ask() -> tuple[list[dict[str, object]], dict[str, object] | None]:
+        async with bootstrap.lab(settings) as lab:
+            parts = await lab.stack.status()
+            try:
+                lease = await lab.warden.current()
+            except PreconditionError:
+                lease = None
+        return (
+            [{"name": p.name, "state": p.state, "pid": p.pid, "port": p.port} for p in parts],
+            None
+            if lease is None
+            else {"holder": lease.holder, "state": lease.state, "expires_in_s": lease.expires_in_s},
+        )
+
+    parts, lease = run_async(ask)
+    if as_json:
+        print_json({"parts": parts, "lease": lease})
+    else:
+        console.print(status_table(parts, lease))
+    if any(part["state"] != "ready" for part in parts):
+        raise typer.Exit(1)
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """Check this machine and this checkout, and say what to do about each finding."""
+    from lab.adapters.doctor import examine
+    from lab.terminal.tables import doctor_table
+
+    findings = examine(Settings())
+    if as_json:
+        print_json(
+            [
+                {"name": f.name, "level": f.level, "found": f.found, "advice": f.advice}
+                for f in findings
+            ]
+        )
+    else:
+        console.print(doctor_table(findings))
+    if any(finding.level == "fail" for finding in findings):
+        raise typer.Exit(1)
+
+
+def tools(
+    build: Annotated[bool, typer.Option("--build", help="Build what is missing.")] = False,
+    key: Annotated[bool, typer.Option("--key", help="Print only the cache key for CI.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the tools, where each came from, and a key under which CI may cache them."""
+    from lab.adapters import tools as adapter
+    from lab.terminal.tables import tools_table
+
+    settings = Settings()
+    if build:
+        build_tools(settings)
+    cache_key = adapter.cache_key(settings)
+    if key:
+        typer.echo(cache_key)
+        return
+    rows: list[dict[str, object]] = []
+    for tool in adapter.TOOLS:
+        located = adapter.find(tool, settings)
+        rows.append(
+            {
+                "name": tool.name,
+                "version": tool.version,
+                "source": located.source if located else "missing",
+                "path": str(located.path) if located else None,
+            }
+        )
+    if as_json:
+        print_json({"tools": rows, "cache_key": cache_key, "cache_dir": str(settings.cache_dir)})
+    else:
+        console.print(tools_table(rows, cache_key))
+    if any(row["path"] is None for row in rows):
+        raise typer.Exit(1)
+
+
+def build_tools(settings: Settings) -> None:
+    """Build what is missing, a line of progress for each tool."""
+    from lab.adapters import tools as adapter
+    from lab.terminal.build_display import BuildDisplay
+
+    with BuildDisplay(notes) as display:
+        adapter.ensure(adapter.TOOLS, settings, display)
+
+
+def heal(reveal: RevealOption = False, as_json: JsonOption = False) -> None:
+    """Return from any state to a clean shop: no toxic, no changed setting, no lease."""
+    settings = Settings()
+
+    async def clean() -> dict[str, object]:
+        async with bootstrap.lab(settings) as lab:
+            removal = await lab.warden.heal()
+        found: dict[str, object] = {
+            "removed": removal.count,
+            "method": removal.method,
+            "proven_clean": removal.proven_clean,
+        }
+        if reveal:
+            found["faults"] = [f"{fault.edge}: {fault.toxic or 'down'}" for fault in removal.faults]
+            found["conditions"] = list(removal.conditions)
+        return found
+
+    found = run_async(clean)
+    if as_json:
+        print_json(found)
+    else:
+        things = "nothing to remove" if found["removed"] == 0 else f"{found['removed']} removed"
+        console.print(f"{things}; the shop is {'clean' if found['proven_clean'] else 'NOT clean'}")
+        for name in ("faults", "conditions"):
+            for thing in found.get(name, ()):  # type: ignore[attr-defined]
+                console.print(f"  {thing}")
+    if not found["proven_clean"]:
+        raise typer.Exit(2)
+
+
+def load(context: typer.Context) -> None:
+    """Load the shop by hand with Locust's own web page (USERS=20, --headless, --master …)."""
+    from lab.adapters.locust_load import free_play_command
+
+    command, environment = free_play_command(Settings(), context.args)
+    os.execvpe(command[0], command, environment)  # noqa: S606 — Locust takes this terminal over
+
+
+def clean(
+    force: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Stop everything and delete this checkout's state: data, logs and cases."""
+    settings = Settings()
+    if not settings.state_dir.exists():
+        notes.print("nothing to clean")
+        return
+    if not force:
+        typer.confirm(f"Delete {settings.state_dir} with all its cases?", abort=True)
+    down()
+    shutil.rmtree(settings.state_dir)
+    notes.print(f"{settings.state_dir} is gone; built tools stay in {settings.cache_dir}")
+
+
+def serve(part: Annotated[str, typer.Argument(help="warden")]) -> None:
+    """Be one of the lab's own processes (the supervisor calls this)."""
+    if part != "warden":
+        raise typer.BadParameter(f"expected warden, got {part}")
+    bootstrap.serve_warden(Settings())
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to ``app``."""
+    for command in (up, down, status, doctor, tools, heal, clean):
+        app.command()(command)
+    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(load)
+    app.command(hidden=True)(serve)

@@ -1,0 +1,141 @@
+"""Whether a run can be trusted: nothing lost, nothing restarted, no stranger at work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from lab.domain.fault import Fault
+from lab.domain.journal import Step
+from lab.domain.load import LoadReport
+from lab.domain.proof import Finding, Outcome
+from lab.ports import EdgeState, StackCounters
+
+MAX_LATENESS_MS: Final = 50.0
+"""An open loop whose dispatcher is later than this is a closed loop in disguise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The counters at one end of a run; None where they could not be read."""
+
+    stack: StackCounters | None
+    spans_received: int | None
+
+
+def _finding(step: Step, check: str, expected: str, measured: str, holds: bool | None) -> Finding:
+    outcome = {True: Outcome.HOLDS, False: Outcome.FAILS, None: Outcome.UNKNOWN}[holds]
+    return Finding(step, check, expected, measured, outcome, integrity=True)
+
+
+@dataclass(frozen=True, slots=True)
+class SpanBalance:
+    """Spans ended in the shop and by the actors, against spans Tempo took in."""
+
+    ended: int
+    received: int
+
+    @property
+    def is_even(self) -> bool:
+        """Whether every span that ended has arrived, and nobody else's has."""
+        return self.ended == self.received
+
+
+def span_balance(before: Snapshot, after: Snapshot, report: LoadReport) -> SpanBalance | None:
+    """The balance of a run; None where a counter is missing."""
+    if before.stack is None or after.stack is None:
+        return None
+    if before.spans_received is None or after.spans_received is None:
+        return None
+    ended_before, ended_after = before.stack.spans_ended, after.stack.spans_ended
+    ended = sum(ended_after[name] - ended_before.get(name, 0) for name in ended_after)
+    return SpanBalance(
+        ended=ended + report.spans_ended, received=after.spans_received - before.spans_received
+    )
+
+
+def loss_findings(before: Snapshot, after: Snapshot, report: LoadReport) -> tuple[Finding, ...]:
+    """No span lost between the process that ended it and Tempo."""
+    balance = span_balance(before, after, report)
+    if balance is None:
+        measured = "a counter could not be read: a process of the stack did not answer"
+        return (_finding(Step.EVIDENCE, "spans received", "= spans ended", measured, None),)
+    assert before.stack is not None
+    assert after.stack is not None
+    dropped = after.stack.collector_dropped - before.stack.collector_dropped
+    return (
+        _finding(
+            Step.EVIDENCE,
+            "spans received",
+            f"= {balance.ended} ended",
+            f"{balance.received} ({balance.received - balance.ended:+d})",
+            balance.is_even,
+        ),
+        _finding(
+            Step.EVIDENCE,
+            "spans dropped",
+            "0 by the actors, 0 by the Collector",
+            f"{report.spans_failed} by the actors, {dropped} by the Collector",
+            report.spans_failed == 0 and dropped == 0,
+        ),
+    )
+
+
+def restart_findings(before: Snapshot, after: Snapshot) -> tuple[Finding, ...]:
+    """No part started anew without being asked."""
+    check, expected = "parts restarted", "none"
+    if before.stack is None or after.stack is None:
+        return (_finding(Step.EVIDENCE, check, expected, "unknown", None),)
+    started, known = after.stack.restarts, before.stack.restarts
+    restarted = sorted(name for name in started if started[name] != known.get(name, 0))
+    gone = sorted(set(known) - set(started))
+    measured = ", ".join([*restarted, *(f"{name} (gone)" for name in gone)]) or "none"
+    return (_finding(Step.EVIDENCE, check, expected, measured, not restarted and not gone),)
+
+
+def lateness_findings(report: LoadReport) -> tuple[Finding, ...]:
+    """An open loop kept its plan."""
+    if report.lateness_p99_ms is None:
+        return ()
+    return (
+        _finding(
+            Step.EVIDENCE,
+            "arrivals on time",
+            f"<= {MAX_LATENESS_MS:.0f} ms late (p99)",
+            f"{report.lateness_p99_ms:.1f} ms",
+            report.lateness_p99_ms <= MAX_LATENESS_MS,
+        ),
+    )
+
+
+def edges_match(edges: Mapping[str, EdgeState], faults: Sequence[Fault]) -> bool:
+    """Whether Toxiproxy has exactly ``faults``, and nothing else anywhere."""
+    for name, state in edges.items():
+        wanted = [fault for fault in faults if fault.edge == name]
+        toxics = {fault.toxic_name: fault for fault in wanted if not fault.is_down}
+        if state.enabled is any(fault.is_down for fault in wanted):
+            return False
+        if {fault.toxic_name: fault for fault in state.toxics} != toxics:
+            return False
+    return True
+
+
+def watch_findings(looks: int, strays: int, problem: str | None) -> tuple[Finding, ...]:
+    """All through the crime the edges had what the lease says, read ``looks`` times."""
+    measured = f"{looks - strays} of {looks} looks" + (f"; {problem}" if problem else "")
+    holds = None if looks == 0 else strays == 0 and problem is None
+    return (
+        _finding(Step.CRIME, "edges as leased", "at every look, nothing else", measured, holds),
+    )
+
+
+def clean_findings(edges: Mapping[str, EdgeState] | None) -> tuple[Finding, ...]:
+    """After the cure no edge is hurt."""
+    check, expected = "edges clean", "all"
+    if edges is None:
+        return (_finding(Step.RECOVERY, check, expected, "Toxiproxy did not answer", None),)
+    clean = sum(state.is_clean for state in edges.values())
+    return (
+        _finding(Step.RECOVERY, check, expected, f"{clean} of {len(edges)}", clean == len(edges)),
+    )

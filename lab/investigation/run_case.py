@@ -1,0 +1,295 @@
+"""Run one case: preflight → settle → reference → crime → recovery → evidence → proof → opened."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from lab.domain.case import Case
+from lab.domain.evidence import Evidence, Interval, Sample
+from lab.domain.fault import Conditions, Fault
+from lab.domain.journal import Ending, Step
+from lab.domain.load import LoadPlan, LoadReport, Request, Window
+from lab.domain.proof import Finding
+from lab.domain.scenario import Scenario
+from lab.domain.trace import Trace
+from lab.errors import DirtyShop, LabError, StackNotReady, WaitTimeout
+from lab.investigation import integrity, sampling
+from lab.investigation.collect import Collected, collect
+from lab.investigation.lease import HeldLease, harm
+from lab.investigation.prove import pick_support_code, prove
+from lab.ports import (
+    CaseArchive,
+    Clock,
+    Journal,
+    LoadGenerator,
+    LoadProgress,
+    LoadRun,
+    Observer,
+    Stack,
+    TraceStore,
+    Warden,
+)
+
+SETTLE_AT_MOST_S: Final = 15.0
+SETTLED_FOR_S: Final = 2.0
+TICK_S: Final = 0.5
+BALANCE_WITHIN_S: Final = 4.0
+COLLECT_WITHIN_S: Final = 6.0
+WARMUP_S: Final = 3.0
+"""Load after a restart of services and before the window: fills pools and caches."""
+
+STEP_OF: Final[Mapping[Window, Step]] = {
+    Window.REFERENCE: Step.REFERENCE,
+    Window.CRIME: Step.CRIME,
+    Window.RECOVERY: Step.RECOVERY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """What a run needs of the world."""
+
+    stack: Stack
+    warden: Warden
+    store: TraceStore
+    load: LoadGenerator
+    archive: CaseArchive
+    clock: Clock
+
+
+class CaseRun:
+    """One run of one scenario; `run` is all there is to call."""
+
+    def __init__(
+        self, lab: Lab, scenario: Scenario, *, case_id: str, seed: int, observer: Observer
+    ) -> None:
+        self._lab = lab
+        self._scenario = scenario
+        self._case_id = case_id
+        self._seed = seed
+        self._observer = observer
+        self._folder = lab.archive.working_folder(case_id)
+        self._journal: Journal = lab.archive.journal(case_id)
+        self._windows: dict[Window, Interval] = {}
+        self._findings: list[Finding] = []
+
+    async def run(self) -> Case:
+        """Go through all steps; the case is in the archive when this returns."""
+        self._journal.record(
+            Step.PREFLIGHT, "started", scenario=self._scenario.id, seed=self._seed
+        )
+        try:
+            return await self._run()
+        except BaseException as error:
+            ending = Ending.DEVIATED if isinstance(error, LabError) else Ending.INTERRUPTED
+            self._journal.record(
+                Step.OPENED, "ended", ending=ending.value, because=f"{type(error).__name__}: {error}"
+            )
+            raise
+
+    async def _run(self) -> Case:
+        await self._preflight()
+        before = await self._snapshot()
+        report = await self._load_windows()
+        self._observer.phase(Step.EVIDENCE, "collecting traces")
+        requests = self._lab.archive.requests(self._case_id)
+        samples = sampling.choose(requests, self._scenario.symptom)
+        collected = await self._collect(samples)
+        after = await self._balanced(before, report)
+        self._findings += [
+            *integrity.lateness_findings(report),
+            *integrity.restart_findings(before, after),
+            *integrity.loss_findings(before, after, report),
+        ]
+        return self._open(requests, samples, collected)
+
+    async def _preflight(self) -> None:
+        self._observer.phase(Step.PREFLIGHT, "checking the lab")
+        parts = await self._lab.stack.status()
+        down = [f"{part.name} is {part.state}" for part in parts if not part.is_ready]
+        if down:
+            raise StackNotReady(
+                f"expected every part of the stack to be ready, found: {', '.join(down)}; "
+                "`lab up` starts what is missing"
+            )
+        lease = await self._lab.warden.current()
+        if lease is not None:
+            raise DirtyShop(
+                f"expected no lease, found one held by {lease.holder} for another "
+                f"{lease.expires_in_s:.0f} s; wait, or `lab heal` ends it"
+            )
+        dirty = [state for state in (await self._lab.warden.edges()).values() if not state.is_clean]
+        if dirty:
+            raise DirtyShop(
+                f"expected clean edges, found {len(dirty)} hurt by nobody's lease; "
+                "`lab heal` cleans them (`lab heal --reveal` says which)"
+            )
+        self._journal.record(Step.PREFLIGHT, "clean", parts=len(parts))
+
+    async def _load_windows(self) -> LoadReport:
+        scenario = self._scenario
+        plan = LoadPlan(seed=self._seed, shapes=scenario.load)
+        request_log = self._folder / "requests.jsonl"
+        async with self._lab.load.start(plan, request_log) as load:
+            async with self._harmed(Step.REFERENCE, scenario.ambient, {}):
+                await self._settle(load)
+                await self._window(load, Window.REFERENCE)
+            faults = (*scenario.ambient, *scenario.faults)
+            async with self._harmed(Step.CRIME, faults, scenario.conditions) as lease:
+                if scenario.conditions:
+                    await self._warm_up(load)
+                await self._window(load, Window.CRIME)
+            self._findings += integrity.watch_findings(lease.looks, lease.strays, lease.problem)
+            async with self._harmed(Step.RECOVERY, scenario.ambient, {}):
+                await self._window(load, Window.RECOVERY)
+            report = await load.finish()
+        self._findings += integrity.clean_findings(await self._edges())
+        self._journal.record(Step.RECOVERY, "load finished", spans_ended=report.spans_ended)
+        return report
+
+    @contextlib.asynccontextmanager
+    async def _harmed(
+        self, step: Step, faults: tuple[Fault, ...], conditions: Conditions
+    ) -> AsyncIterator[HeldLease]:
+        async with harm(
+            self._lab.warden, self._lab.clock, self._case_id, faults, conditions
+        ) as lease:
+            self._journal.record(
+                step,
+                "lease taken",
+                spoiler=True,
+                faults=[f"{fault.edge} {fault.toxic or 'down'}" for fault in faults],
+                conditions=dict(conditions),
+            )
+            yield lease
+        if lease.removal is not None:
+            removal = lease.removal
+            self._journal.record(
+                step, "lease released", removed=removal.count, method=removal.method
+            )
+
+    async def _settle(self, load: LoadRun) -> None:
+        clock, started = self._lab.clock, self._lab.clock.monotonic()
+        await load.enter(Window.SETTLE)
+        calm_since: float | None = None
+        looks = 0
+        while True:
+            await clock.sleep(TICK_S)
+            now, seen = clock.monotonic(), load.progress()
+            looks += 1
+            calm = seen is not None and seen.requests > 0 and self._is_calm(seen)
+            calm_since = (calm_since or now) if calm else None
+            self._observer.phase(Step.SETTLE, "waiting for calm", started + SETTLE_AT_MOST_S - now)
+            self._show(seen)
+            if calm_since is not None and now - calm_since >= SETTLED_FOR_S:
+                break
+            if now - started > SETTLE_AT_MOST_S:
+                raise WaitTimeout(
+                    f"{SETTLED_FOR_S:.0f} s in a row inside the reference bounds",
+                    waited_s=now - started,
+                    tries=looks,
+                    last_seen=str(seen),
+                )
+        self._journal.record(Step.SETTLE, "settled", after_s=round(now - started, 2), looks=looks)
+
+    def _is_calm(self, seen: LoadProgress) -> bool:
+        slower_than_ms = self._scenario.symptom.slower_than_ms
+        fast = slower_than_ms is None or seen.p95_ms < slower_than_ms
+        return fast and seen.error_rate <= 0.01
+
+    async def _warm_up(self, load: LoadRun) -> None:
+        await load.enter(Window.TRANSITION)
+        await self._wait(Step.CRIME, load, WARMUP_S)
+        await load.pause()
+
+    async def _window(self, load: LoadRun, window: Window) -> None:
+        step = STEP_OF[window]
+        start_s = await load.enter(window)
+        self._journal.record(step, "window opened", start_unix_s=start_s)
+        await self._wait(step, load, self._scenario.durations_s[window])
+        # The window is over before anything is removed: a cure can be loud.
+        self._windows[window] = Interval(start_s, self._lab.clock.unix())
+        drained_s = await load.pause()
+        self._journal.record(
+            step, "window closed", end_unix_s=self._windows[window].end_s, drained_unix_s=drained_s
+        )
+
+    async def _wait(self, step: Step, load: LoadRun, seconds: float) -> None:
+        clock = self._lab.clock
+        end = clock.monotonic() + seconds
+        while (left := end - clock.monotonic()) > 0:
+            self._observer.phase(step, "under load", left)
+            self._show(load.progress())
+            await clock.sleep(min(TICK_S, left))
+
+    def _show(self, seen: LoadProgress | None) -> None:
+        if seen is not None:
+            self._observer.progress(seen)
+
+    async def _edges(self) -> Mapping[str, object] | None:
+        try:
+            return await self._lab.warden.edges()
+        except LabError:
+            return None
+
+    async def _collect(self, samples: Mapping[Sample, tuple[str, ...]]) -> Collected:
+        collected = await collect(
+            self._lab.store, self._lab.clock, samples, deadline_s=COLLECT_WITHIN_S
+        )
+        self._journal.record(
+            Step.EVIDENCE, "traces collected", whole=len(collected.traces), problem=collected.problem
+        )
+        return collected
+
+    async def _snapshot(self) -> integrity.Snapshot:
+        try:
+            stack = await self._lab.stack.counters()
+        except LabError:
+            stack = None
+        try:
+            received = await self._lab.store.spans_received()
+        except LabError:
+            received = None
+        return integrity.Snapshot(stack, received)
+
+    async def _balanced(
+        self, before: integrity.Snapshot, report: LoadReport
+    ) -> integrity.Snapshot:
+        """Wait until as many spans have arrived as ended, or for as long as that may take."""
+        clock, deadline = self._lab.clock, self._lab.clock.monotonic() + BALANCE_WITHIN_S
+        while True:
+            after = await self._snapshot()
+            balance = integrity.span_balance(before, after, report)
+            if balance is None or balance.is_even or clock.monotonic() > deadline:
+                return after
+            await clock.sleep(TICK_S / 2)
+
+    def _open(
+        self,
+        requests: tuple[Request, ...],
+        samples: Mapping[Sample, tuple[str, ...]],
+        collected: Collected,
+    ) -> Case:
+        self._observer.phase(Step.PROOF, "weighing the evidence")
+        evidence = Evidence(self._windows, requests, samples, collected.traces)
+        proof = prove(self._scenario, evidence, tuple(self._findings))
+        self._journal.record(Step.PROOF, "judged", verdict=proof.verdict.value)
+        self._journal.record(Step.OPENED, "ended", ending=Ending.COMPLETED.value)
+        case = Case(
+            case_id=self._case_id,
+            scenario=self._scenario,
+            seed=self._seed,
+            opened_unix_s=self._lab.clock.unix(),
+            ending=Ending.COMPLETED,
+            versions=self._lab.stack.versions(),
+            evidence=evidence,
+            journal=self._journal.entries(),
+            proof=proof,
+            support_code=pick_support_code(self._scenario, evidence),
+        )
+        self._lab.archive.seal(case)
+        self._observer.phase(Step.OPENED, self._case_id)
+        return case

@@ -1,0 +1,49 @@
+"""Which requests' traces become evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from lab.domain.evidence import Sample
+from lab.domain.load import Request, Window
+from lab.domain.scenario import Symptom
+
+MAX_AFFECTED: Final = 100
+MAX_CONTROLS: Final = 50
+ONSET: Final = 20
+"""The first affected requests are all taken: they meet warm pools, later ones do not."""
+
+
+def evenly(items: Sequence[str], count: int) -> tuple[str, ...]:
+    """At most ``count`` of ``items``, evenly spread over them, order kept."""
+    if len(items) <= count:
+        return tuple(items)
+    return tuple(items[index * len(items) // count] for index in range(count))
+
+
+def choose(requests: Iterable[Request], symptom: Symptom) -> Mapping[Sample, tuple[str, ...]]:
+    """Trace ids for each sample; *affected* by the SLI, never by what the truth says.
+
+    Controls are of the symptom's route, so that like is compared with like. The
+    choice depends on the requests alone: the same log gives the same sample.
+    """
+    groups: dict[Sample, list[str]] = {sample: [] for sample in Sample}
+    on_route = (request for request in requests if request.route == symptom.route)
+    for request in sorted(on_route, key=lambda request: request.start_s):
+        if request.window is Window.REFERENCE:
+            groups[Sample.REFERENCE].append(request.trace_id)
+        elif request.window is Window.RECOVERY:
+            groups[Sample.RECOVERY].append(request.trace_id)
+        elif request.window is Window.CRIME:
+            hurt = symptom.is_affected(request)
+            groups[Sample.AFFECTED if hurt else Sample.UNAFFECTED].append(request.trace_id)
+    affected = groups[Sample.AFFECTED]
+    onset = tuple(affected[:ONSET])
+    return {
+        Sample.AFFECTED: onset + evenly(affected[ONSET:], MAX_AFFECTED - ONSET),
+        **{
+            sample: evenly(groups[sample], MAX_CONTROLS)
+            for sample in (Sample.UNAFFECTED, Sample.REFERENCE, Sample.RECOVERY)
+        },
+    }
