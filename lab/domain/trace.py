@@ -6,13 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from types import MappingProxyType
-from typing import Final
 
 AttributeValue = str | bool | int | float | tuple["AttributeValue", ...]
 """What an OTLP attribute may hold here; nested maps are kept as their JSON text."""
-
-NO_ATTRIBUTES: Final[Mapping[str, AttributeValue]] = MappingProxyType({})
 
 
 class Kind(StrEnum):
@@ -39,7 +35,7 @@ class Event:
 
     name: str
     time_ns: int
-    attributes: Mapping[str, AttributeValue] = NO_ATTRIBUTES
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +44,7 @@ class Link:
 
     trace_id: str
     span_id: str
-    attributes: Mapping[str, AttributeValue] = NO_ATTRIBUTES
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +61,15 @@ class Span:
     end_ns: int
     status: Status = Status.UNSET
     status_message: str = ""
-    attributes: Mapping[str, AttributeValue] = NO_ATTRIBUTES
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
     links: tuple[Link, ...] = ()
-    resource: Mapping[str, AttributeValue] = NO_ATTRIBUTES
+    resource: Mapping[str, AttributeValue] = field(default_factory=dict)
 
     @property
     def duration_ms(self) -> float:
-        """How long it took by its own clock, in milliseconds."""
-        return (self.end_ns - self.start_ns) / 1e6
+        """How long it took by its own clock, in milliseconds; 0 where that clock went back."""
+        return max(0, self.end_ns - self.start_ns) / 1e6
 
     @property
     def peer(self) -> str | None:
@@ -107,8 +103,8 @@ class Trace:
     spans: tuple[Span, ...] = field(repr=False)
 
     def __iter__(self) -> Iterator[Span]:
-        """Its spans, earliest first."""
-        return iter(self.spans)
+        """Its spans, earliest first, each id once."""
+        return iter(self.by_id.values())
 
     @cached_property
     def by_id(self) -> Mapping[str, Span]:
@@ -124,14 +120,19 @@ class Trace:
 
     def parent(self, span: Span) -> Span | None:
         """The parent of ``span``, if it was received."""
-        return self.by_id.get(span.parent_id) if span.parent_id else None
+        parent_id = self._parent_ids.get(span.span_id)
+        return self.by_id.get(parent_id) if parent_id else None
+
+    @cached_property
+    def _parent_ids(self) -> Mapping[str, str]:
+        """Span id → parent id, without the links that lie on a cycle."""
+        return _without_cycles({span.span_id: span.parent_id for span in self if span.parent_id})
 
     @cached_property
     def _children(self) -> Mapping[str, tuple[Span, ...]]:
         children: dict[str, list[Span]] = {}
-        for span in self.by_id.values():
-            if span.parent_id:
-                children.setdefault(span.parent_id, []).append(span)
+        for span_id, parent_id in self._parent_ids.items():
+            children.setdefault(parent_id, []).append(self.by_id[span_id])
         return {
             parent: tuple(sorted(spans, key=lambda span: span.start_ns))
             for parent, spans in children.items()
@@ -142,12 +143,10 @@ class Trace:
         return self._children.get(span.span_id, ())
 
     def ancestors(self, span: Span) -> tuple[Span, ...]:
-        """Parent, grandparent … to the root, or to where a parent is missing or links cycle."""
-        seen = {span.span_id}
+        """Parent, grandparent … up to the root, or to where a parent is missing."""
         found: list[Span] = []
         current = self.parent(span)
-        while current is not None and current.span_id not in seen:
-            seen.add(current.span_id)
+        while current is not None:
             found.append(current)
             current = self.parent(current)
         return tuple(found)
@@ -155,15 +154,13 @@ class Trace:
     @cached_property
     def roots(self) -> tuple[Span, ...]:
         """The spans that name no parent; a whole trace of a request has exactly one."""
-        return tuple(span for span in self.by_id.values() if not span.parent_id)
+        return tuple(span for span in self if span.span_id not in self._parent_ids)
 
     @cached_property
     def missing_parents(self) -> frozenset[str]:
         """Ids that received spans name as parent and that never came."""
         return frozenset(
-            span.parent_id
-            for span in self.by_id.values()
-            if span.parent_id and span.parent_id not in self.by_id
+            parent_id for parent_id in self._parent_ids.values() if parent_id not in self.by_id
         )
 
     @property
@@ -183,7 +180,7 @@ class Trace:
             if end > start:
                 covered_ns += end - start
                 reached = end
-        return (span.end_ns - span.start_ns - covered_ns) / 1e6
+        return max(0, span.end_ns - span.start_ns - covered_ns) / 1e6
 
     def wire_time_ms(self, span: Span) -> float | None:
         """A client span's duration minus its server half's, in ms; None without that half."""
@@ -196,7 +193,24 @@ class Trace:
         """The error spans under which no other span is an error."""
         return tuple(
             span
-            for span in self.by_id.values()
+            for span in self
             if span.status is Status.ERROR
             and not any(child.status is Status.ERROR for child in self.children(span))
         )
+
+
+def _without_cycles(links: Mapping[str, str]) -> Mapping[str, str]:
+    """The links from child to parent, less those one can follow back to where they start."""
+    kept, settled = dict(links), set[str]()
+    for start in links:
+        path: dict[str, None] = {}
+        current = start
+        while current in links and current not in settled and current not in path:
+            path[current] = None
+            current = links[current]
+        settled.update(path)
+        if current in path:
+            walked = tuple(path)
+            for member in walked[walked.index(current) :]:
+                del kept[member]
+    return kept

@@ -1,0 +1,147 @@
+"""Numbers out of evidence: shares of requests and traces, and the checks of a case. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from lab.domain.bound import Bound, Unit, parse
+from lab.domain.evidence import Evidence, Sample
+from lab.domain.journal import Step
+from lab.domain.load import Request, Window, percentile
+from lab.domain.predicate import Predicate
+from lab.domain.proof import Finding, Outcome
+from lab.domain.reference import ReferenceStats
+from lab.domain.scenario import (
+    Check,
+    RequestCheck,
+    RequestStatistic,
+    SpanCountCheck,
+    SpanDurationCheck,
+    SpanStatistic,
+)
+
+Item = TypeVar("Item")
+
+_EVERY: Final = parse("== 100%")
+_QUANTILES: Final = {"p50": 0.50, "p95": 0.95}
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """So many of so many; of none at all no share is known."""
+
+    hits: int
+    total: int
+    of: str
+
+    @classmethod
+    def count(cls, items: Iterable[Item], is_hit: Callable[[Item], bool], of: str) -> Share:
+        """Ask ``is_hit`` of every item."""
+        answers = [is_hit(item) for item in items]
+        return cls(sum(answers), len(answers), of)
+
+    @property
+    def value(self) -> float | None:
+        """The fraction; None of nothing."""
+        return self.hits / self.total if self.total else None
+
+    def __str__(self) -> str:
+        """For people: ``97.0% (97 of 100 affected traces)``."""
+        if self.value is None:
+            return f"no {self.of}"
+        return f"{self.value:.1%} ({self.hits} of {self.total} {self.of})"
+
+    def finding(self, step: Step, check: str, bound: Bound, *, integrity: bool = False) -> Finding:
+        """Judge the share by ``bound``."""
+        return Finding(
+            step, check, f"{bound} of {self.of}", str(self), bound.holds(self.value), integrity
+        )
+
+
+def check_finding(check: Check, evidence: Evidence, reference: ReferenceStats) -> Finding:
+    """Measure one check of a case and judge it."""
+    match check:
+        case SpanCountCheck():
+            return _count_finding(check, evidence, reference)
+        case SpanDurationCheck():
+            return _duration_finding(check, evidence, reference)
+        case RequestCheck():
+            return _request_finding(check, evidence)
+
+
+def _count_finding(check: SpanCountCheck, evidence: Evidence, reference: ReferenceStats) -> Finding:
+    traces = evidence.whole_traces(check.sample)
+    counts = [len(check.predicate.matching(trace, reference)) for trace in traces]
+    obedient = Share.count(
+        counts,
+        lambda count: check.bound.holds(count) is Outcome.HOLDS,
+        f"{check.sample} traces",
+    )
+    measured = str(obedient) + (f"; {min(counts)} to {max(counts)} spans" if counts else "")
+    expected = f"{check.bound} spans in every trace"
+    return Finding(check.step, check.label, expected, measured, _EVERY.holds(obedient.value))
+
+
+def _duration_finding(
+    check: SpanDurationCheck, evidence: Evidence, reference: ReferenceStats
+) -> Finding:
+    def statistic(sample: Sample) -> float | None:
+        durations = _durations_ms(check.predicate, evidence, sample, reference)
+        return _quantile(durations, check.statistic)
+
+    value = statistic(check.sample)
+    usual = statistic(Sample.REFERENCE) if check.bound.needs_reference else None
+    return _finding(check, Unit.DURATION, value, usual)
+
+
+def _durations_ms(
+    predicate: Predicate, evidence: Evidence, sample: Sample, reference: ReferenceStats
+) -> list[float]:
+    return [
+        span.duration_ms
+        for trace in evidence.whole_traces(sample)
+        for span in predicate.matching(trace, reference)
+    ]
+
+
+def _request_finding(check: RequestCheck, evidence: Evidence) -> Finding:
+    def statistic(window: Window) -> float | None:
+        return _request_statistic(check.statistic, evidence.requests_in(window, check.route))
+
+    value = statistic(check.window)
+    usual = statistic(Window.REFERENCE) if check.bound.needs_reference else None
+    unit = Unit.DURATION if check.statistic in _QUANTILES else Unit.SHARE
+    return _finding(check, unit, value, usual)
+
+
+def _request_statistic(statistic: RequestStatistic, requests: Sequence[Request]) -> float | None:
+    if statistic in _QUANTILES:
+        return _quantile([request.latency_ms for request in requests], statistic)
+    hits = {
+        RequestStatistic.ERROR_RATE: lambda request: request.is_server_error,
+        RequestStatistic.REJECTION_RATE: lambda request: request.is_rejected,
+        RequestStatistic.SUCCESS_RATE: lambda request: 200 <= request.status < 400,
+    }
+    return Share.count(requests, hits[statistic], "requests").value
+
+
+def _quantile(values: Sequence[float], statistic: SpanStatistic | RequestStatistic) -> float | None:
+    return percentile(values, _QUANTILES[statistic]) if values else None
+
+
+def _finding(
+    check: SpanDurationCheck | RequestCheck, unit: Unit, value: float | None, usual: float | None
+) -> Finding:
+    expected = f"{check.statistic} {check.bound}"
+    if check.bound.needs_reference:
+        expected += f" (reference {_shown(usual, unit)})"
+    outcome = check.bound.holds(value, usual)
+    return Finding(check.step, check.label, expected, _shown(value, unit), outcome)
+
+
+def _shown(value: float | None, unit: Unit) -> str:
+    if value is None:
+        return "nothing to measure"
+    return f"{value:.1f}ms" if unit is Unit.DURATION else f"{value:.1%}"
