@@ -47,7 +47,9 @@ def seconds(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value <= 24 * 3600:
-        raise UsageError(f"expected a length of time such as 90s or 10m (at most 24h), got {text!r}")
+        raise UsageError(
+            f"expected a length of time such as 90s or 10m (at most 24h), got {text!r}"
+        )
     return value
 
 

@@ -14,7 +14,6 @@ from lab.commands.common import (
     JsonOption,
     RevealOption,
     console,
-    lab_command,
     notes,
     print_json,
     run_async,

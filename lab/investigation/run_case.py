@@ -14,7 +14,6 @@ from lab.domain.journal import Ending, Step
 from lab.domain.load import LoadPlan, LoadReport, Request, Window
 from lab.domain.proof import Finding
 from lab.domain.scenario import Scenario
-from lab.domain.trace import Trace
 from lab.errors import DirtyShop, LabError, StackNotReady, WaitTimeout
 from lab.investigation import integrity, sampling
 from lab.investigation.collect import Collected, collect
@@ -78,15 +77,16 @@ class CaseRun:
 
     async def run(self) -> Case:
         """Go through all steps; the case is in the archive when this returns."""
-        self._journal.record(
-            Step.PREFLIGHT, "started", scenario=self._scenario.id, seed=self._seed
-        )
+        self._journal.record(Step.PREFLIGHT, "started", scenario=self._scenario.id, seed=self._seed)
         try:
             return await self._run()
         except BaseException as error:
             ending = Ending.DEVIATED if isinstance(error, LabError) else Ending.INTERRUPTED
             self._journal.record(
-                Step.OPENED, "ended", ending=ending.value, because=f"{type(error).__name__}: {error}"
+                Step.OPENED,
+                "ended",
+                ending=ending.value,
+                because=f"{type(error).__name__}: {error}",
             )
             raise
 
@@ -240,7 +240,10 @@ class CaseRun:
             self._lab.store, self._lab.clock, samples, deadline_s=COLLECT_WITHIN_S
         )
         self._journal.record(
-            Step.EVIDENCE, "traces collected", whole=len(collected.traces), problem=collected.problem
+            Step.EVIDENCE,
+            "traces collected",
+            whole=len(collected.traces),
+            problem=collected.problem,
         )
         return collected
 
@@ -255,9 +258,7 @@ class CaseRun:
             received = None
         return integrity.Snapshot(stack, received)
 
-    async def _balanced(
-        self, before: integrity.Snapshot, report: LoadReport
-    ) -> integrity.Snapshot:
+    async def _balanced(self, before: integrity.Snapshot, report: LoadReport) -> integrity.Snapshot:
         """Wait until as many spans have arrived as ended, or for as long as that may take."""
         clock, deadline = self._lab.clock, self._lab.clock.monotonic() + BALANCE_WITHIN_S
         while True:

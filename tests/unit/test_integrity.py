@@ -1,0 +1,122 @@
+from dataclasses import replace
+
+import pytest
+
+from lab.domain.fault import Fault, Toxic
+from lab.domain.load import LoadReport
+from lab.domain.proof import Outcome, Proof, ProofVerdict
+from lab.investigation import integrity
+from lab.ports import EdgeState, StackCounters
+
+COUNTERS = StackCounters(
+    spans_ended={"gateway": 100, "auth": 50}, restarts={"tempo": 0}, collector_dropped=0
+)
+BEFORE = integrity.Snapshot(COUNTERS, spans_received=1000)
+AFTER = integrity.Snapshot(
+    replace(COUNTERS, spans_ended={"gateway": 160, "auth": 80}), spans_received=1110
+)
+REPORT = LoadReport(spans_ended=20, spans_failed=0, lateness_p99_ms=None)
+LATENCY = Fault("auth-users_db", Toxic.LATENCY, {"latency": 100})
+
+
+def test_a_run_that_lost_nothing_is_trusted() -> None:
+    """60 + 30 spans of services and 20 of actors ended, and 110 came."""
+    findings = integrity.loss_findings(BEFORE, AFTER, REPORT)
+    assert {finding.outcome for finding in findings} == {Outcome.HOLDS}
+    assert all(finding.integrity for finding in findings)
+
+
+@pytest.mark.parametrize("received", [1109, 1111])
+def test_one_span_too_few_or_too_many_makes_the_run_untrusted(received: int) -> None:
+    """A lost span and a stranger's span are both reasons for distrust."""
+    after = replace(AFTER, spans_received=received)
+    findings = integrity.loss_findings(BEFORE, after, REPORT)
+    assert findings[0].outcome is Outcome.FAILS
+    assert Proof(findings).verdict is ProofVerdict.INCOMPLETE
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (replace(BEFORE, stack=None), AFTER),
+        (BEFORE, replace(AFTER, stack=None)),
+        (replace(BEFORE, spans_received=None), AFTER),
+        (BEFORE, replace(AFTER, spans_received=None)),
+    ],
+)
+def test_a_counter_that_cannot_be_read_is_unknown_not_guessed(
+    before: integrity.Snapshot, after: integrity.Snapshot
+) -> None:
+    """Tempo or a service that does not answer leaves the balance open."""
+    (finding,) = integrity.loss_findings(before, after, REPORT)
+    assert finding.outcome is Outcome.UNKNOWN
+
+
+def test_spans_an_exporter_dropped_are_told() -> None:
+    """Drops count even where the sums happen to agree."""
+    findings = integrity.loss_findings(BEFORE, AFTER, replace(REPORT, spans_failed=3))
+    assert findings[1].outcome is Outcome.FAILS
+    assert "3 by the actors" in findings[1].measured
+
+
+def test_a_part_that_restarted_is_named() -> None:
+    """A restart nobody asked for makes the run untrusted."""
+    assert AFTER.stack is not None
+    after = replace(AFTER, stack=replace(AFTER.stack, restarts={"tempo": 1}))
+    (finding,) = integrity.restart_findings(BEFORE, after)
+    assert finding.outcome is Outcome.FAILS
+    assert "tempo" in finding.measured
+    (calm,) = integrity.restart_findings(BEFORE, AFTER)
+    assert calm.outcome is Outcome.HOLDS
+
+
+def test_a_part_that_is_gone_is_named() -> None:
+    """A part that nobody counts any more did not survive the run."""
+    assert AFTER.stack is not None
+    after = replace(AFTER, stack=replace(AFTER.stack, restarts={}))
+    (finding,) = integrity.restart_findings(BEFORE, after)
+    assert finding.outcome is Outcome.FAILS
+    assert "gone" in finding.measured
+
+
+def test_a_late_dispatcher_is_no_open_loop() -> None:
+    """Arrivals more than 50 ms late (p99) make the run untrusted; a closed loop has none."""
+    assert integrity.lateness_findings(REPORT) == ()
+    (late,) = integrity.lateness_findings(replace(REPORT, lateness_p99_ms=50.1))
+    (good,) = integrity.lateness_findings(replace(REPORT, lateness_p99_ms=50.0))
+    assert (late.outcome, good.outcome) == (Outcome.FAILS, Outcome.HOLDS)
+
+
+def _edge(*toxics: Fault, enabled: bool = True) -> dict[str, EdgeState]:
+    return {
+        "auth-users_db": EdgeState("auth-users_db", enabled, toxics),
+        "payments-bank": EdgeState("payments-bank", True, ()),
+    }
+
+
+def test_edges_match_only_what_was_leased() -> None:
+    """A missing, a changed, a strange toxic, and a disabled edge are all seen."""
+    assert integrity.edges_match(_edge(LATENCY), [LATENCY])
+    assert not integrity.edges_match(_edge(), [LATENCY])
+    assert not integrity.edges_match(_edge(LATENCY), [])
+    assert not integrity.edges_match(_edge(LATENCY), [replace(LATENCY, attributes={"latency": 9})])
+    assert not integrity.edges_match(_edge(enabled=False), [])
+    down = Fault("auth-users_db", None)
+    assert integrity.edges_match(_edge(enabled=False), [down])
+    assert not integrity.edges_match(_edge(), [down])
+
+
+def test_a_watch_that_never_looked_knows_nothing() -> None:
+    """No look is unknown, one stray look fails, a lease that was lost fails."""
+    outcomes = [
+        integrity.watch_findings(*seen)[0].outcome
+        for seen in [(0, 0, None), (5, 1, None), (5, 0, "lease gone"), (5, 0, None)]
+    ]
+    assert outcomes == [Outcome.UNKNOWN, Outcome.FAILS, Outcome.FAILS, Outcome.HOLDS]
+
+
+def test_a_hurt_edge_after_the_cure_is_found() -> None:
+    """Clean means every edge; no answer means unknown."""
+    assert integrity.clean_findings(_edge())[0].outcome is Outcome.HOLDS
+    assert integrity.clean_findings(_edge(LATENCY))[0].outcome is Outcome.FAILS
+    assert integrity.clean_findings(None)[0].outcome is Outcome.UNKNOWN

@@ -1,0 +1,24 @@
+from pathlib import Path
+
+import pytest
+
+from lab.adapters.run_lock import run_lock
+from lab.errors import RunInProgress
+
+
+def test_a_second_run_is_told_who_holds_the_lab(tmp_path: Path) -> None:
+    """While one run holds the lock, another is refused with its name and pid."""
+    with (
+        run_lock(tmp_path, "`lab run db-timeout`"),
+        pytest.raises(RunInProgress, match=r"`lab run db-timeout` \(pid \d+\)"),
+        run_lock(tmp_path, "`lab verify`"),
+    ):
+        pytest.fail("a second lock was granted")
+
+
+def test_the_lock_ends_with_its_holder(tmp_path: Path) -> None:
+    """After the first run, however it ended, the next one may start."""
+    with pytest.raises(ZeroDivisionError), run_lock(tmp_path, "one"):
+        _ = 1 // 0
+    with run_lock(tmp_path, "two"):
+        assert "two" in (tmp_path / "run.lock").read_text()

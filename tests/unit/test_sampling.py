@@ -1,0 +1,57 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.domain.bound import parse
+from lab.domain.evidence import Sample
+from lab.domain.load import Request, Window
+from lab.domain.scenario import Harm, Symptom
+from lab.investigation.sampling import MAX_AFFECTED, MAX_CONTROLS, ONSET, choose, evenly
+
+SYMPTOM = Symptom("POST /checkout", Harm.ERROR, parse(">= 95%"))
+
+
+def _request(n: int, window: Window, status: int, route: str = "POST /checkout") -> Request:
+    return Request(window, float(n), float(n), 5.0, "shopper", route, "birch", status, f"{n:032x}")
+
+
+def test_samples_follow_window_route_and_outcome() -> None:
+    """Affected are the failed ones of the crime; other routes and transitions are nobody's."""
+    requests = [
+        _request(1, Window.REFERENCE, 201),
+        _request(2, Window.CRIME, 504),
+        _request(3, Window.CRIME, 201),
+        _request(4, Window.RECOVERY, 201),
+        _request(5, Window.TRANSITION, 504),
+        _request(6, Window.CRIME, 504, route="GET /products"),
+    ]
+    chosen = choose(requests, SYMPTOM)
+    assert chosen == {
+        Sample.AFFECTED: (f"{2:032x}",),
+        Sample.UNAFFECTED: (f"{3:032x}",),
+        Sample.REFERENCE: (f"{1:032x}",),
+        Sample.RECOVERY: (f"{4:032x}",),
+    }
+
+
+def test_the_onset_is_always_in_the_sample() -> None:
+    """The first affected requests meet warm pools, so all of them are taken."""
+    requests = [_request(n, Window.CRIME, 504) for n in range(1, 1001)]
+    affected = choose(reversed(requests), SYMPTOM)[Sample.AFFECTED]
+    assert len(affected) == MAX_AFFECTED
+    assert affected[:ONSET] == tuple(f"{n:032x}" for n in range(1, ONSET + 1))
+    assert int(affected[-1], 16) > 980
+
+
+def test_controls_are_bounded() -> None:
+    """No more than fifty of any control, however long the run."""
+    requests = [_request(n, Window.REFERENCE, 201) for n in range(500)]
+    assert len(choose(requests, SYMPTOM)[Sample.REFERENCE]) == MAX_CONTROLS
+
+
+@given(st.lists(st.text(), max_size=300, unique=True), st.integers(1, 60))
+def test_an_even_choice_keeps_order_and_never_repeats(items: list[str], count: int) -> None:
+    """Whatever the length, at most ``count`` different items come back, in order."""
+    chosen = evenly(items, count)
+    assert len(chosen) == min(count, len(items))
+    positions = [items.index(item) for item in chosen]
+    assert positions == sorted(set(positions))
