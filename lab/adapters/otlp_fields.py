@@ -1,0 +1,144 @@
+"""The fields of a protobuf message in its JSON spelling, read strictly.
+
+Each function takes the object that owns the field and the path ``at`` of that object,
+treats an absent or null field as protobuf does (as its default), and raises
+`MalformedOtlpError` with the field's path for what cannot be meant.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import reprlib
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+_UINT64: Final = 2**64
+
+
+class MalformedOtlpError(ValueError):
+    """A document is not OTLP/JSON; says where, what was expected and what was found."""
+
+    def __init__(self, where: str, expected: str, found: object) -> None:
+        super().__init__(f"{where}: expected {expected}, found {reprlib.repr(found)}")
+
+
+def parse(text: bytes | str) -> Any:
+    """The JSON value of ``text``; MalformedOtlpError if it is none, or one nested without end."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise MalformedOtlpError("document", "JSON nested less deeply", text[:40]) from None
+    except ValueError as error:
+        raise MalformedOtlpError("document", f"JSON ({error})", text[:40]) from error
+
+
+def message(value: object, at: str) -> Mapping[str, Any]:
+    """``value`` itself, if it is a message (a JSON object); an empty one for null."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise MalformedOtlpError(at, "an object", value)
+    return value
+
+
+def items(owner: Mapping[str, Any], field: str, at: str) -> list[Any]:
+    """The elements of a repeated field."""
+    value = owner.get(field)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise MalformedOtlpError(f"{at}.{field}".lstrip("."), "an array", value)
+    return value
+
+
+def messages(owner: Mapping[str, Any], field: str, at: str) -> Iterator[Mapping[str, Any]]:
+    """The messages of a repeated field."""
+    for n, item in enumerate(items(owner, field, at)):
+        yield message(item, f"{at}.{field}[{n}]".lstrip("."))
+
+
+def text(owner: Mapping[str, Any], field: str, at: str) -> str:
+    """A string field."""
+    value = owner.get(field)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise MalformedOtlpError(f"{at}.{field}", "text", value)
+    return value
+
+
+def integer(value: object, at: str) -> int:
+    """A 64-bit number, which JSON carries as a string because a double cannot hold it."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise MalformedOtlpError(at, "a 64-bit number", value)
+    try:
+        # Python refuses to read thousands of digits, with the same ValueError.
+        number = int(value)
+    except ValueError:
+        raise MalformedOtlpError(at, "a 64-bit number", value) from None
+    if not -_UINT64 < number < _UINT64:
+        raise MalformedOtlpError(at, "a 64-bit number", value)
+    return number
+
+
+def double(value: object, at: str) -> float:
+    """A double; protobuf's JSON writes NaN and the infinities as strings."""
+    try:
+        if isinstance(value, int | float | str) and not isinstance(value, bool):
+            return float(value)
+    except (ValueError, OverflowError):
+        pass
+    raise MalformedOtlpError(at, "a number", value)
+
+
+def time_ns(owner: Mapping[str, Any], field: str, at: str) -> int:
+    """A time in nanoseconds since 1970."""
+    value = owner.get(field)
+    number = 0 if value is None else integer(value, f"{at}.{field}")
+    if number < 0:
+        raise MalformedOtlpError(f"{at}.{field}", "nanoseconds since 1970", number)
+    return number
+
+
+def enumerated(owner: Mapping[str, Any], field: str, names: Mapping[str, int], at: str) -> int:
+    """The number of an enumeration given by number or by name (``names`` maps name → number)."""
+    value = owner.get(field)
+    if value is None:
+        return 0
+    number = names.get(value) if isinstance(value, str) else value
+    if isinstance(number, bool) or not isinstance(number, int) or number not in names.values():
+        raise MalformedOtlpError(f"{at}.{field}", f"one of {', '.join(names)}", value)
+    return number
+
+
+def identity(owner: Mapping[str, Any], field: str, length: int, at: str) -> str:
+    """An id of ``length`` bytes as lower-case hex, from hex or base64; never all zero."""
+    found = optional_identity(owner, field, length, at)
+    if found is None:
+        raise MalformedOtlpError(
+            f"{at}.{field}", f"an id of {length} bytes, not all zero", owner.get(field)
+        )
+    return found
+
+
+def optional_identity(owner: Mapping[str, Any], field: str, length: int, at: str) -> str | None:
+    """The same, or None where it is absent, empty or all zero."""
+    value = text(owner, field, at)
+    if not value:
+        return None
+    # The two spellings differ in length, so neither can be taken for the other.
+    try:
+        raw = (
+            bytes.fromhex(value)
+            if len(value) == 2 * length
+            else base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
+        )
+    except (ValueError, binascii.Error):
+        raw = b""
+    if len(raw) != length:
+        raise MalformedOtlpError(
+            f"{at}.{field}", f"{length} bytes as {2 * length} hex digits or base64", value
+        )
+    return raw.hex() if any(raw) else None
