@@ -1,0 +1,162 @@
+"""The tools that the local stack runs as processes, and the nouns of having them.
+
+Each is a Go program, pinned by a module of its own in ``deploy/local/tools``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, Protocol
+
+from lab.errors import ToolMissing
+from lab.settings import CHECKOUT
+
+MODULES_DIR: Final = CHECKOUT / "deploy" / "local" / "tools"
+
+_GOOS: Final = {"Linux": "linux", "Darwin": "darwin"}
+_GOARCH: Final = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+class Progress(Protocol):
+    """Told about every half second of work, so that somebody can show it."""
+
+    def __call__(self, tool: str, phase: str, elapsed_s: float, estimate_s: float) -> None:
+        """Take note of one moment.
+
+        ``tool`` is a tool's name, or ``go`` while the toolchain itself is
+        installed; ``phase`` is a few words for a human (``compiling``).
+        ``estimate_s`` is what the whole step took on 2 cores, not a promise.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Where a tool was found; ``version`` is what it was checked or built to print."""
+
+    path: Path
+    source: Literal["environment", "path", "cache"]
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A program, and all that decides what its binary is."""
+
+    name: str
+    version: str
+    executable: str
+    """Its usual name on ``PATH``."""
+    module_dir: Path
+    """Holds the ``go.mod`` and the complete ``go.sum`` it is built from."""
+    package: str
+    ldflags: str
+    estimate_s: float
+    """Measured on 2 cores with empty caches, downloads included."""
+    components: tuple[str, ...] = ()
+    """What the Collector must have been built with, as ``<kind>/<name>``."""
+
+    @property
+    def setting(self) -> str:
+        """The environment variable that names a binary to use instead."""
+        return f"LAB_{self.name.upper()}_BIN"
+
+    @property
+    def go_version(self) -> tuple[int, ...]:
+        """The least Go version that builds it: the ``go`` line of its module."""
+        match = re.search(r"^go ([\d.]+)$", self._module_file("go.mod"), re.MULTILINE)
+        if match is None:
+            raise ToolMissing(
+                f"expected a line 'go <version>' in {self.module_dir / 'go.mod'}, found none; "
+                "restore the file from version control"
+            )
+        return tuple(int(number) for number in match[1].split("."))
+
+    @property
+    def build_flags(self) -> tuple[str, ...]:
+        """The options of ``go build``; ``-modcacherw`` lets the module cache be removed later."""
+        return ("-modcacherw", "-trimpath", "-buildvcs=false", f"-ldflags={self.ldflags}")
+
+    def key(self) -> str:
+        """Name the binary by what it is made from: sources, options, platform."""
+        digest = hashlib.sha256("\0".join((*self.build_flags, self.package, *target())).encode())
+        for source in sorted(self.module_dir.glob("*")):
+            if source.name in ("go.mod", "go.sum") or source.suffix == ".go":
+                digest.update(source.name.encode() + b"\0" + source.read_bytes())
+        return digest.hexdigest()[:12]
+
+    def cached_in(self, cache_dir: Path) -> Path:
+        """Where a build of exactly this lies, once there is one."""
+        return cache_dir / "tools" / f"{self.name}-{self.key()}" / self.name
+
+    def _module_file(self, name: str) -> str:
+        try:
+            return (self.module_dir / name).read_text()
+        except OSError as error:
+            raise ToolMissing(
+                f"expected {self.module_dir / name}, found {error.strerror}; "
+                "restore the file from version control"
+            ) from error
+
+
+def target() -> tuple[str, str]:
+    """``GOOS`` and ``GOARCH`` of this machine; ToolMissing where nothing is built for it."""
+    system, machine = platform.system(), platform.machine().lower()
+    if system not in _GOOS or machine not in _GOARCH:
+        raise ToolMissing(
+            f"expected Linux or macOS on x86_64 or arm64, found {system} on {machine}; "
+            "give binaries of your own by LAB_TOXIPROXY_BIN, LAB_OTELCOL_BIN and LAB_TEMPO_BIN"
+        )
+    return _GOOS[system], _GOARCH[machine]
+
+
+TOOLS: Final = (
+    Tool(
+        name="toxiproxy",
+        version="2.12.0",
+        executable="toxiproxy-server",
+        module_dir=MODULES_DIR / "toxiproxy",
+        package="github.com/Shopify/toxiproxy/v2/cmd/server",
+        ldflags="-s -w -X github.com/Shopify/toxiproxy/v2.Version=2.12.0",
+        estimate_s=15,
+    ),
+    Tool(
+        name="otelcol",
+        version="0.159.0",
+        executable="otelcol",
+        module_dir=MODULES_DIR / "otelcol",
+        package=".",
+        ldflags="-s -w",
+        estimate_s=145,
+        components=(
+            "receivers/otlp",
+            "processors/batch",
+            "processors/memory_limiter",
+            "processors/redaction",
+            "processors/tail_sampling",
+            "processors/transform",
+            "exporters/debug",
+            "exporters/file",
+            "exporters/otlp_grpc",
+            "exporters/otlp_http",
+            "connectors/span_metrics",
+            "extensions/health_check",
+        ),
+    ),
+    Tool(
+        name="tempo",
+        # Tempo's releases cannot be required as Go modules; this is the commit of
+        # its main branch, in the 2.8 line, that the module's pseudo-version names.
+        version="2.8.0-87c2dc380cec",
+        executable="tempo",
+        module_dir=MODULES_DIR / "tempo",
+        package="github.com/grafana/tempo/cmd/tempo",
+        ldflags="-s -w -X main.Version=2.8.0-87c2dc380cec",
+        estimate_s=300,
+    ),
+)
+"""Shortest build first, so that a broken set-up shows early."""
