@@ -11,7 +11,7 @@ from typing import Protocol
 from lab.domain.case import Case, CaseSummary
 from lab.domain.fault import Conditions, Fault
 from lab.domain.journal import JournalEntry, Step
-from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Window
+from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Request, Window
 from lab.domain.trace import Trace
 
 
@@ -43,6 +43,12 @@ class EdgeState:
     def is_clean(self) -> bool:
         """Whether traffic passes it unharmed."""
         return self.enabled and not self.toxics
+
+    def shows(self, fault: Fault) -> bool:
+        """Whether ``fault`` is here, be it with other attributes than were asked for."""
+        if fault.is_down:
+            return not self.enabled
+        return any(toxic.toxic_name == fault.toxic_name for toxic in self.toxics)
 
 
 class Injector(Protocol):
@@ -246,6 +252,10 @@ class Stack(Protocol):
         """Read every process's counters."""
         ...
 
+    def versions(self) -> Mapping[str, str]:
+        """Part → version of what runs, for the case's manifest."""
+        ...
+
 
 class Journal(Protocol):
     """The run's diary, on disk as soon as written."""
@@ -280,6 +290,18 @@ class CaseArchive(Protocol):
 
     def working_folder(self, case_id: str) -> Path:
         """A private folder for a run's files; not yet a case."""
+        ...
+
+    def journal(self, case_id: str) -> Journal:
+        """The diary of the run in that folder."""
+        ...
+
+    def requests(self, case_id: str) -> tuple[Request, ...]:
+        """What the load generator wrote into that folder so far."""
+        ...
+
+    def next_case_id(self, scenario_id: str) -> str:
+        """The next free id, ``<scenario-id>-<n>``."""
         ...
 
     def seal(self, case: Case) -> Path:

@@ -1,0 +1,191 @@
+"""The three cases on real parts, each with the twins that must not be provable."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import anyio
+import httpx
+import pytest
+
+from lab import bootstrap
+from lab.domain.case import Case
+from lab.domain.journal import Step
+from lab.domain.load import LoadProgress, Window
+from lab.domain.proof import Outcome, ProofVerdict
+from lab.investigation.run_case import CaseRun
+from lab.investigation.twin import without_culprit
+from lab.settings import Settings
+from tests.e2e.conftest import LabUnderTest
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+SCENARIOS = ("db-timeout", "slow-shelves", "card-declined")
+CULPRIT_WORDS = re.compile(r"auth-users_db|db\.connect|toxi|timeout=|downstream", re.IGNORECASE)
+
+
+@pytest.fixture(scope="session")
+def proven(lab: LabUnderTest) -> Callable[[str], Case]:
+    """Run a scenario once a session, by the command a user would type."""
+    done: dict[str, Case] = {}
+
+    def run(name: str) -> Case:
+        if name not in done:
+            finished = lab.run("run", name, timeout_s=180)
+            assert finished.returncode == 0, finished.stdout + finished.stderr
+            done[name] = bootstrap.archive(lab.settings).load(None)
+            (lab.settings.state_dir / f"{name}.txt").write_text(finished.stdout)
+        return done[name]
+
+    return run
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_case_is_proven(proven: Callable[[str], Case], name: str) -> None:
+    """Every finding of a healthy run holds, and the case offers a whole trace to start from."""
+    case = proven(name)
+    assert case.scenario.id == name
+    assert case.proof.verdict is ProofVerdict.PROVEN
+    assert case.support_code in case.evidence.traces
+
+
+def test_a_run_names_nothing_before_the_case_is_solved(
+    lab: LabUnderTest, proven: Callable[[str], Case]
+) -> None:
+    """What `lab run` prints holds the briefing and counts, not the culprit."""
+    case = proven("db-timeout")
+    printed = (lab.settings.state_dir / "db-timeout.txt").read_text()
+    assert case.support_code is not None
+    assert case.support_code in printed
+    assert "findings" in printed
+    assert not CULPRIT_WORDS.search(printed)
+
+
+def test_db_timeout_is_solved_in_the_terminal(
+    lab: LabUnderTest, proven: Callable[[str], Case]
+) -> None:
+    """The support code leads to a trace whose failed query solves the case."""
+    case = proven("db-timeout")
+    assert case.support_code is not None
+    trace = case.evidence.traces[case.support_code]
+    spans = {(span.service, span.name): span for span in trace if span.status.value == "error"}
+    query, messenger = spans["auth", "SELECT"], spans["gateway", "POST /checkout"]
+    wrong = lab.run(
+        "accuse", case.case_id, trace.trace_id, messenger.span_id, "--mechanism", "timeout"
+    )
+    assert wrong.returncode == 1
+    assert "messenger" in wrong.stdout.lower()
+    refused = lab.run("proof", case.case_id)
+    assert refused.returncode != 0
+    right = lab.run(
+        "accuse", case.case_id, trace.trace_id[:8], query.span_id[:8], "--mechanism", "timeout"
+    )
+    assert right.returncode == 0, right.stdout + right.stderr
+    assert lab.run("proof", case.case_id).returncode == 0
+
+
+def _tempo_spans(settings: Settings, trace_id: str) -> list[dict[str, Any]]:
+    """Spans of a trace straight from Tempo's HTTP API, each with its service's name."""
+    answer = httpx.get(f"{settings.url('tempo_http')}/api/v2/traces/{trace_id}", timeout=5)
+    answer.raise_for_status()
+    spans = []
+    for resource in answer.json()["trace"]["resourceSpans"]:
+        attributes = {each["key"]: each["value"] for each in resource["resource"]["attributes"]}
+        for scope in resource["scopeSpans"]:
+            for span in scope["spans"]:
+                spans.append({**span, "service": attributes["service.name"]["stringValue"]})
+    return spans
+
+
+def _auth_database_errors(settings: Settings, trace_id: str) -> set[str]:
+    return {
+        span["name"]
+        for span in _tempo_spans(settings, trace_id)
+        if span["service"] == "auth"
+        and span["name"] in {"SELECT", "db.connect"}
+        and span.get("status", {}).get("code") in (2, "STATUS_CODE_ERROR")
+    }
+
+
+def test_tempo_itself_shows_the_dead_query(
+    lab: LabUnderTest, proven: Callable[[str], Case]
+) -> None:
+    """Read without the lab's proof: auth's database errors in the crime, none around it."""
+    case = proven("db-timeout")
+    errors: dict[Window, set[str]] = {}
+    for window in (Window.REFERENCE, Window.CRIME, Window.RECOVERY):
+        requests = case.evidence.requests_in(window, "POST /checkout")[:40]
+        assert len(requests) >= 20
+        errors[window] = set().union(
+            *(_auth_database_errors(lab.settings, request.trace_id) for request in requests)
+        )
+    assert errors == {
+        Window.REFERENCE: set(),
+        Window.CRIME: {"SELECT", "db.connect"},
+        Window.RECOVERY: set(),
+    }
+
+
+class _Watcher:
+    """An observer that calls ``action`` once, in the middle of the crime."""
+
+    def __init__(self, action: Callable[[], None] | None = None) -> None:
+        self._action = action
+
+    def phase(self, step: Step, detail: str, seconds_left: float | None = None) -> None:
+        if step is Step.CRIME and seconds_left is not None and seconds_left < 9 and self._action:
+            action, self._action = self._action, None
+            action()
+
+    def progress(self, progress: LoadProgress) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+
+def _run_twin(settings: Settings, name: str, *, calm: bool, watcher: _Watcher) -> Case:
+    scenario = bootstrap.scenarios(settings)[name]
+
+    async def run() -> Case:
+        async with bootstrap.lab(settings) as parts:
+            return await CaseRun(
+                parts,
+                without_culprit(scenario) if calm else scenario,
+                case_id=parts.archive.next_case_id(name),
+                seed=1,
+                observer=watcher,
+            ).run()
+
+    return anyio.run(run)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_without_its_culprit_a_case_is_refuted(lab: LabUnderTest, name: str) -> None:
+    """The same run with nothing to find must not be provable."""
+    case = _run_twin(lab.settings, name, calm=True, watcher=_Watcher())
+    assert case.proof.verdict is ProofVerdict.REFUTED
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_with_tempo_gone_a_case_is_incomplete(lab: LabUnderTest, name: str) -> None:
+    """Tempo stopped inside the crime and kept down leaves no verdict, and no traceback."""
+    stack = bootstrap.local_stack(lab.settings)
+    try:
+        watcher = _Watcher(lambda: stack.stop_now("tempo"))
+        case = _run_twin(lab.settings, name, calm=False, watcher=watcher)
+    finally:
+        assert lab.run("up").returncode == 0
+    assert case.proof.verdict is ProofVerdict.INCOMPLETE
+    assert case.proof.count(Outcome.UNKNOWN) > 0
+
+
+def test_verify_writes_junit(lab: LabUnderTest, proven: Callable[[str], Case]) -> None:
+    """Each finding of a proven run is a passed test of its suite."""
+    from lab.terminal.junit import junit_xml
+
+    case = proven("card-declined")
+    suite = ET.fromstring(junit_xml([(case, 40.0)]))[0]
+    assert int(suite.attrib["tests"]) == len(case.proof.findings)
+    assert suite.attrib["failures"] == suite.attrib["errors"] == "0"
