@@ -1,0 +1,56 @@
+"""The outside world: a bank that authorizes test cards by their numbers.
+
+Its rules are always the same and are documented for customers, as those of
+payment providers' sandboxes are.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from lab.shop.app import shop_app
+from lab.shop.settings import BankSettings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from lab.shop.telemetry import SpanCounter
+
+logger = logging.getLogger(__name__)
+
+DECLINED: Final = MappingProxyType(
+    {"4000000000000069": "expired_card", "4000000000009995": "insufficient_funds"}
+)
+"""Test card → the reason for which it is always declined."""
+
+
+class Payment(BaseModel):
+    """What a shop wants to be paid."""
+
+    card_number: str
+    amount_cents: int
+    currency: str
+
+
+def create(_: BankSettings, counter: SpanCounter) -> FastAPI:
+    """The bank, which needs nothing and nobody."""
+    router = APIRouter()
+
+    @router.post("/authorizations", status_code=201)
+    async def authorize(payment: Payment) -> JSONResponse:
+        digits = "".join(filter(str.isdigit, payment.card_number))
+        reason = DECLINED.get(digits)
+        if reason is not None:
+            logger.info("declined: %s", reason)
+            return JSONResponse({"reason": reason}, status_code=HTTPStatus.PAYMENT_REQUIRED)
+        return JSONResponse({"authorization": secrets.token_hex(8)}, status_code=201)
+
+    return shop_app(counter, router, [])

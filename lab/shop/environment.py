@@ -1,0 +1,109 @@
+"""The full environment of one service, from the topology.
+
+One table of ``OTEL_*`` values serves forked services, services under
+``opentelemetry-instrument`` and containers alike. The SDK's own defaults are
+made for long-lived deployments: a batch every 5 s and metrics every minute
+would outlast a whole case.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Final, Literal
+from urllib.parse import quote
+
+from lab.shop import topology
+from lab.shop.settings import SETTINGS
+
+OtlpProtocol = Literal["http/protobuf", "grpc"]
+
+SHOP_VERSION: Final = "1.0.0"
+
+OTEL: Final = MappingProxyType(
+    {
+        "OTEL_TRACES_EXPORTER": "otlp",
+        "OTEL_METRICS_EXPORTER": "otlp",
+        "OTEL_LOGS_EXPORTER": "otlp",
+        "OTEL_PROPAGATORS": "tracecontext,baggage",
+        "OTEL_TRACES_SAMPLER": "parentbased_always_on",
+        # `database` alone is ignored unless `http` is asked for as well.
+        "OTEL_SEMCONV_STABILITY_OPT_IN": "http,database",
+        "OTEL_BSP_SCHEDULE_DELAY": "200",
+        "OTEL_BSP_MAX_QUEUE_SIZE": "16384",
+        "OTEL_BLRP_SCHEDULE_DELAY": "200",
+        "OTEL_BLRP_MAX_QUEUE_SIZE": "16384",
+        "OTEL_METRIC_EXPORT_INTERVAL": "2000",
+        # Bounds what a flush at shutdown may cost when nobody listens.
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "2",
+    }
+)
+"""What every service has in common; times in milliseconds, the exporter's limit in seconds."""
+
+OTEL_CONDITIONS: Final = frozenset({*OTEL, "OTEL_TRACES_SAMPLER_ARG"})
+"""The ``OTEL_*`` variables that a deployment may change for one service."""
+
+_PLACE: Final = frozenset({"host", "port", "database_dsn"})
+
+
+def service_environment(
+    service: str,
+    *,
+    offset: int = 0,
+    otlp_protocol: OtlpProtocol = "http/protobuf",
+    postgres_user: str = "shop",
+    postgres_password: str = "",
+) -> dict[str, str]:
+    """Everything ``service`` needs to know, to be added to a process's environment.
+
+    Each callee, database or service, is addressed through the proxy of its
+    edge.
+    """
+    collector = "otelcol_otlp_grpc" if otlp_protocol == "grpc" else "otelcol_otlp_http"
+    environment = {
+        **OTEL,
+        "OTEL_SERVICE_NAME": service,
+        "OTEL_RESOURCE_ATTRIBUTES": f"service.namespace=shop,service.version={SHOP_VERSION}",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": otlp_protocol,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": topology.url(collector, offset),
+        # A proxy of the user's own must not stand between the parts of the lab.
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+        "SHOP_PORT": str(topology.port(service, offset)),
+    }
+    for edge in topology.edges_of(service):
+        if edge.is_database:
+            port = topology.port(edge.name, offset)
+            environment["SHOP_DATABASE_DSN"] = _dsn(
+                edge.callee, port, postgres_user, postgres_password
+            )
+        else:
+            environment[f"SHOP_{edge.callee.upper()}_URL"] = topology.url(edge.name, offset)
+    return environment
+
+
+def known_settings(service: str) -> frozenset[str]:
+    """The condition names that ``service`` accepts: ``pool_size``, ``OTEL_PROPAGATORS``.
+
+    ``KeyError`` when there is no such service.
+    """
+    fields = SETTINGS[service].model_fields
+    own = {name for name in fields if name not in _PLACE and not name.endswith("_url")}
+    return frozenset(own) | OTEL_CONDITIONS
+
+
+def condition_environment(setting: str, value: object) -> tuple[str, str]:
+    """One condition as an environment variable: ``pool_size, 2`` → ``SHOP_POOL_SIZE, "2"``.
+
+    ``OTEL_*`` names stay as they are. YAML reads ``off`` as false; it is
+    written ``off`` again, which switches an option off and lifts a limit.
+    """
+    name = setting if setting.startswith("OTEL_") else f"SHOP_{setting.upper()}"
+    if isinstance(value, bool):
+        return name, "on" if value else "off"
+    return name, str(value)
+
+
+def _dsn(callee: str, port: int, user: str, password: str) -> str:
+    secret = f":{quote(password, safe='')}" if password else ""
+    database = topology.DATABASES[callee]
+    return f"postgresql://{quote(user, safe='')}{secret}@{topology.HOST}:{port}/{database}"

@@ -1,0 +1,250 @@
+"""The shop's parent: imports once, forks the services, answers on the control port.
+
+Control speaks JSON on 127.0.0.1: ``GET /services`` tells of every service,
+``PUT /services/{name}`` with ``{"environment": {…}}`` replaces a service's
+overlay and restarts that service if it changed, or if ``"restart": true`` is
+said. One thread does everything: a process that forks must not have others.
+"""
+
+from __future__ import annotations
+
+import http.client
+import importlib
+import json
+import logging
+import os
+import selectors
+import signal
+import time
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import FrameType, MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.util._importlib_metadata import entry_points
+
+from lab.shop import topology
+from lab.shop.children import Child, Children
+from lab.shop.environment import service_environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lab.shop.environment import OtlpProtocol
+
+logger = logging.getLogger(__name__)
+
+READY_S: Final = 10.0
+"""How long a restarted service may take to be healthy."""
+
+_PROBE_S: Final = 0.3
+_TEND_S: Final = 0.2
+_LOG_LINES: Final = 20
+_EXPORTER: Final = MappingProxyType(
+    {
+        "http/protobuf": "opentelemetry.exporter.otlp.proto.http",
+        "grpc": "opentelemetry.exporter.otlp.proto.grpc",
+    }
+)
+_SIGNALS: Final = ("trace_exporter", "metric_exporter", "_log_exporter")
+
+
+def run(*, offset: int, log_dir: Path) -> None:
+    """Run the shop until SIGTERM. The database's user and password are PGUSER and PGPASSWORD."""
+    protocol: OtlpProtocol = (
+        "grpc" if os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") == "grpc" else "http/protobuf"
+    )
+    log_dir.mkdir(parents=True, exist_ok=True)
+
+    def environment_of(service: str) -> dict[str, str]:
+        return service_environment(
+            service,
+            offset=offset,
+            otlp_protocol=protocol,
+            postgres_user=os.environ.get("PGUSER", "shop"),
+            postgres_password=os.environ.get("PGPASSWORD", ""),
+        )
+
+    children = Children(environment_of, log_dir)
+    control = Control(children, offset)
+    _import_ahead(protocol)
+    children.start_all()
+    control.serve()
+    children.stop_all()
+
+
+def _import_ahead(protocol: OtlpProtocol) -> None:
+    """Import what every child would, and look its entry points up."""
+    for module in (
+        "asyncpg",
+        "fastapi.telemetry._asgi",
+        "httptools",
+        "httpx",
+        "opentelemetry.instrumentation.asyncpg",
+        "opentelemetry.instrumentation.httpx",
+        "opentelemetry.instrumentation.logging",
+        "uvicorn.lifespan.on",
+        "uvicorn.protocols.http.httptools_impl",
+        "uvloop",
+        *(f"{_EXPORTER[protocol]}.{part}" for part in _SIGNALS),
+    ):
+        importlib.import_module(module)
+    entry_points(group="opentelemetry_instrumentor")
+
+
+class Control:
+    """The control port, and the loop that keeps the children alive."""
+
+    def __init__(self, children: Children, offset: int) -> None:
+        self._children = children
+        self._offset = offset
+        self._stopping = False
+        self._server = _Server((topology.HOST, topology.port("shop_control", offset)), self)
+
+    def serve(self) -> None:
+        """Answer and tend until SIGTERM or SIGINT."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        with self._server, selectors.DefaultSelector() as selector:
+            selector.register(self._server, selectors.EVENT_READ)
+            while not self._stopping:
+                if selector.select(_TEND_S):
+                    self._server.handle_request()
+                self._children.tend()
+
+    def services(self) -> dict[str, Any]:
+        """The answer to ``GET /services``."""
+        return {
+            "services": {
+                name: self.describe(child) for name, child in self._children.by_name.items()
+            }
+        }
+
+    def describe(self, child: Child) -> dict[str, Any]:
+        """What is known of one service."""
+        return {
+            "pid": child.pid,
+            "healthy": self._is_healthy(child.name),
+            "restarts_unasked": child.restarts_unasked,
+            "environment": child.overlay,
+            "spans_ended": child.counter.count,
+        }
+
+    def child(self, name: str) -> Child | None:
+        """A service by its name."""
+        return self._children.by_name.get(name)
+
+    def replace_overlay(self, child: Child, overlay: dict[str, str], *, restart: bool) -> bool:
+        """Give a service another overlay; return whether it is healthy with it."""
+        if not restart and overlay == child.overlay:
+            return self._is_healthy(child.name)
+        self._children.restart(child, overlay)
+        deadline_s = time.monotonic() + READY_S
+        while time.monotonic() < deadline_s and not self._stopping:
+            if self._is_healthy(child.name):
+                return True
+            self._children.tend()
+            time.sleep(0.02)
+        return False
+
+    def last_words(self, child: Child) -> list[str]:
+        """The end of a service's log."""
+        log_file = self._children.log_file(child.name)
+        text = log_file.read_text(encoding="utf-8", errors="replace") if log_file.exists() else ""
+        return text.splitlines()[-_LOG_LINES:]
+
+    def _is_healthy(self, name: str) -> bool:
+        port = topology.port(name, self._offset)
+        connection = http.client.HTTPConnection(topology.HOST, port, timeout=_PROBE_S)
+        try:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def _stop(self, _: int, __: FrameType | None) -> None:
+        self._stopping = True
+
+
+class _Server(HTTPServer):
+    """Knows whom its handlers speak for."""
+
+    timeout = 0
+
+    def __init__(self, address: tuple[str, int], control: Control) -> None:
+        super().__init__(address, _Handler)
+        self.control = control
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One exchange on the control port."""
+
+    server: _Server
+    timeout = 2
+
+    def do_GET(self) -> None:
+        """``GET /services``."""
+        if not self._is_meant_for_us():
+            return
+        if self.path != "/services":
+            self._answer(HTTPStatus.NOT_FOUND, {"error": "expected GET /services"})
+            return
+        self._answer(HTTPStatus.OK, self.server.control.services())
+
+    def do_PUT(self) -> None:
+        """``PUT /services/{name}``."""
+        if not self._is_meant_for_us():
+            return
+        control = self.server.control
+        child = control.child(self.path.removeprefix("/services/"))
+        if child is None:
+            known = ", ".join(topology.SERVICES)
+            self._answer(HTTPStatus.NOT_FOUND, {"error": f"expected /services/ and one of {known}"})
+            return
+        try:
+            overlay, restart = _wish(self.rfile.read(int(self.headers["Content-Length"] or 0)))
+        except ValueError as error:
+            self._answer(HTTPStatus.BAD_REQUEST, {"error": str(error)})
+            return
+        if control.replace_overlay(child, overlay, restart=restart):
+            self._answer(HTTPStatus.OK, control.describe(child))
+        else:
+            self._answer(
+                HTTPStatus.GATEWAY_TIMEOUT,
+                {
+                    "error": f"expected {child.name} to be healthy within {READY_S:.0f} s",
+                    "log": control.last_words(child),
+                },
+            )
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- http.server's name
+        """Keep the access log out of the shop's output."""
+
+    def _is_meant_for_us(self) -> bool:
+        """Refuse a foreign Host: a page in a browser could be made to send requests here."""
+        host = (self.headers["Host"] or "").partition(":")[0]
+        if host in {topology.HOST, "localhost"}:
+            return True
+        self._answer(HTTPStatus.FORBIDDEN, {"error": f"expected Host {topology.HOST}"})
+        return False
+
+    def _answer(self, status: HTTPStatus, document: object) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def _wish(body: bytes) -> tuple[dict[str, str], bool]:
+    """``{"environment": {…}, "restart": false}``; `ValueError` says what is wrong with it."""
+    document = json.loads(body)
+    environment = document.get("environment") if isinstance(document, dict) else None
+    if not isinstance(environment, dict) or not all(
+        isinstance(value, str) for value in environment.values()
+    ):
+        raise ValueError(f'expected {{"environment": {{"NAME": "value"}}}}, got {document!r}')
+    return environment, document.get("restart") is True

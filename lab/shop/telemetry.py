@@ -1,0 +1,170 @@
+"""OpenTelemetry in one process of the shop: set up, annotate, count, flush.
+
+Whether a service was started by ``opentelemetry-instrument`` or forked from the
+shop's parent, it runs the same distro, configurator and instrumentors; what
+differs is only who calls ``initialize``. Business spans are made where the
+business is, with `tracer`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import threading
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from opentelemetry import _logs, metrics, propagate, trace
+from opentelemetry.instrumentation.auto_instrumentation import initialize
+from opentelemetry.processor.baggage import BaggageSpanProcessor
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.trace import SpanKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from opentelemetry.context import Context
+    from structlog.typing import EventDict, Processor, WrappedLogger
+
+tracer = trace.get_tracer("shop")
+meter = metrics.get_meter("shop")
+
+_on_client_spans: ContextVar[Mapping[str, str | int] | None] = ContextVar(
+    "on_client_spans", default=None
+)
+
+
+@contextmanager
+def on_client_spans(attributes: Mapping[str, str | int]) -> Iterator[None]:
+    """Put ``attributes`` on every CLIENT span that a library starts inside the block.
+
+    The libraries' spans know an address and a port; only the caller knows whom
+    it meant by them. Blocks nest; the inner one adds to the outer one.
+    """
+    token = _on_client_spans.set({**(_on_client_spans.get() or {}), **attributes})
+    try:
+        yield
+    finally:
+        _on_client_spans.reset(token)
+
+
+class ClientSpanAttributes(SpanProcessor):
+    """Does what `on_client_spans` promises."""
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002 -- the SDK passes it
+        """Copy the declared attributes onto a CLIENT span."""
+        attributes = _on_client_spans.get()
+        if attributes and span.kind is SpanKind.CLIENT:
+            span.set_attributes(attributes)
+
+
+class SpanCounter(SpanProcessor):
+    """Counts the sampled spans that ended, so that what a backend received can be checked.
+
+    ``slot`` is eight bytes that may be shared with another process, which can
+    then read the count after this one has died. Counting goes on from what the
+    slot holds.
+    """
+
+    def __init__(self, slot: memoryview) -> None:
+        self._slot = slot.cast("Q")
+        self._lock = threading.Lock()
+
+    @property
+    def count(self) -> int:
+        """How many sampled spans ended so far."""
+        return int(self._slot[0])
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Count one span."""
+        if span.context is not None and span.context.trace_flags.sampled:
+            with self._lock:
+                self._slot[0] += 1
+
+
+def start(counter: SpanCounter) -> None:
+    """Initialize this process's telemetry from its ``OTEL_*`` environment.
+
+    Must run before the service's module is imported. Under
+    ``opentelemetry-instrument`` the providers exist already and stay.
+    """
+    if not isinstance(trace.get_tracer_provider(), TracerProvider):
+        # It reads OTEL_PROPAGATORS once, at import, which in a forked process
+        # was before that process had an environment of its own.
+        importlib.reload(propagate)
+        initialize(swallow_exceptions=False)
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, TracerProvider):
+        provider.add_span_processor(BaggageSpanProcessor(lambda key: key == "tenant_id"))
+        provider.add_span_processor(ClientSpanAttributes())
+        provider.add_span_processor(counter)
+
+
+def flush() -> None:
+    """Export what is left and shut the three providers down.
+
+    Called at the end of the lifespan: uvicorn raises SIGTERM again after it, so
+    ``atexit`` never runs, and with it whatever the last batch held would be lost.
+    """
+    tracers, meters, loggers = (
+        trace.get_tracer_provider(),
+        metrics.get_meter_provider(),
+        _logs.get_logger_provider(),
+    )
+    if isinstance(tracers, TracerProvider):
+        tracers.shutdown()
+    if isinstance(meters, MeterProvider):
+        meters.shutdown()
+    if isinstance(loggers, LoggerProvider):
+        loggers.shutdown()
+
+
+def log_as_json() -> None:
+    """Write every log record as one JSON line, with its trace and span id, to stderr.
+
+    The OTLP handler that auto-instrumentation put on the root logger stays.
+    """
+    handler = logging.StreamHandler()
+    shared: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add_trace_context,
+    ]
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                structlog.processors.EventRenamer("message"),
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    for talkative in _TALKATIVE:
+        logging.getLogger(talkative).setLevel(logging.WARNING)
+
+
+_TALKATIVE: Final = ("httpx", "httpcore", "asyncpg", "uvicorn")
+"""At INFO httpx prints the address of every call, which says more than the shop should."""
+
+
+def _add_trace_context(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        event["trace_id"] = trace.format_trace_id(context.trace_id)
+        event["span_id"] = trace.format_span_id(context.span_id)
+    return event
+
+
+def support_code() -> str:
+    """The id of the trace this request belongs to: all a customer needs to tell us."""
+    return trace.format_trace_id(trace.get_current_span().get_span_context().trace_id)
