@@ -1,0 +1,348 @@
+"""What every trace store does; Tempo is asked too where one can be started."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import httpx
+import pytest
+
+from lab.adapters import tools
+from lab.adapters.clock import SystemClock
+from lab.adapters.memory.trace_store import MemoryTraceStore
+from lab.adapters.otlp_json import assemble, write_traces
+from lab.adapters.tempo import TempoStore
+from lab.domain.evidence import Sample
+from lab.domain.trace import Event, Kind, Span, Status, Trace
+from lab.errors import ToolMissing, TraceStoreError
+from lab.investigation.collect import collect
+from lab.ports import TraceStore
+from lab.settings import CHECKOUT, Settings
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Given(Protocol):
+    """A store under test, and a way to put spans into it."""
+
+    @property
+    def store(self) -> TraceStore: ...
+
+    async def receive(self, *traces: Trace) -> None: ...
+
+
+@dataclass
+class GivenMemory:
+    store: MemoryTraceStore
+
+    async def receive(self, *traces: Trace) -> None:
+        for trace in traces:
+            self.store.receive(trace.spans)
+
+
+@dataclass
+class GivenTempo:
+    store: TempoStore
+    otlp_url: str
+
+    async def receive(self, *traces: Trace) -> None:
+        async with httpx.AsyncClient() as client:
+            for n in range(0, len(traces), 50):
+                answer = await client.post(
+                    f"{self.otlp_url}/v1/traces", json=write_traces(traces[n : n + 50])
+                )
+                answer.raise_for_status()
+
+
+# --- a real Tempo ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RunningTempo:
+    http_url: str
+    otlp_url: str
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def tempo_binary() -> Path | None:
+    tool = next(tool for tool in tools.TOOLS if tool.name == "tempo")
+    try:
+        located = tools.find(tool, Settings())
+    except ToolMissing:
+        return None
+    return located.path if located else None
+
+
+@pytest.fixture(scope="module")
+def tempo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTempo]:
+    """One Tempo for this module, with the lab's own configuration."""
+    binary = tempo_binary()
+    if binary is None:
+        pytest.skip("no Tempo here; `lab tools --build` builds one")
+    folder = tmp_path_factory.mktemp("tempo")
+    ports = {name: free_port() for name in ("http", "grpc", "memberlist", "otlp", "otlp_grpc")}
+    environment = os.environ | {
+        "TEMPO_HOST": "127.0.0.1",
+        "TEMPO_HTTP_PORT": str(ports["http"]),
+        "TEMPO_GRPC_PORT": str(ports["grpc"]),
+        "TEMPO_OTLP_GRPC": f"127.0.0.1:{ports['otlp_grpc']}",
+        "TEMPO_OTLP_HTTP": f"127.0.0.1:{ports['otlp']}",
+        "TEMPO_MEMBERLIST_PORT": str(ports["memberlist"]),
+        "TEMPO_DATA_DIR": str(folder),
+    }
+    config = CHECKOUT / "deploy" / "tempo" / "tempo.yaml"
+    command = [str(binary), f"-config.file={config}", "-config.expand-env=true"]
+    with (folder / "tempo.log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
+    running = RunningTempo(f"http://127.0.0.1:{ports['http']}", f"http://127.0.0.1:{ports['otlp']}")
+    try:
+        wait_until_ready(running, process, folder / "tempo.log")
+        yield running
+    finally:
+        process.kill()
+        process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_until_ready(running: RunningTempo, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"{running.http_url}/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    pytest.fail(f"Tempo did not become ready:\n{log.read_text()[-2000:]}")
+
+
+@pytest.fixture(params=["memory", "tempo"])
+async def given(request: pytest.FixtureRequest) -> AsyncIterator[Given]:
+    if request.param == "memory":
+        yield GivenMemory(MemoryTraceStore())
+        return
+    running: RunningTempo = request.getfixturevalue("tempo")
+    async with TempoStore(running.http_url) as store:
+        yield GivenTempo(store, running.otlp_url)
+
+
+# --- spans -------------------------------------------------------------------------------
+
+
+def new_trace(*, spans: int = 3, trace_id: str | None = None) -> Trace:
+    """A root and, in one chain below it, the other spans; just now."""
+    trace_id = trace_id or secrets.token_hex(16)
+    start_ns = time.time_ns() - 10**9
+    ids = [secrets.token_hex(8) for _ in range(spans)]
+    return assemble(
+        trace_id,
+        [
+            Span(
+                trace_id=trace_id,
+                span_id=ids[n],
+                parent_id=ids[n - 1] if n else None,
+                name="SELECT" if n else "POST /checkout",
+                kind=Kind.CLIENT,
+                service="auth" if n else "storefront",
+                start_ns=start_ns + n * 1_000_000,
+                end_ns=start_ns + 500_000_000 - n * 1_000_000,
+                status=Status.ERROR if n == spans - 1 else Status.UNSET,
+                status_message="TimeoutError" if n == spans - 1 else "",
+                attributes={"service.peer.name": "users_db", "pool.size": 10, "cold": True},
+                events=(
+                    Event("exception", start_ns + 5_000_000, {"exception.type": "TimeoutError"}),
+                ),
+                resource={"service.name": "auth" if n else "storefront"},
+            )
+            for n in range(spans)
+        ],
+    )
+
+
+async def eventually(ask: Callable[[], Awaitable[object]], expected: object) -> None:
+    """Tempo answers a moment after it took spans in."""
+    deadline = time.monotonic() + 8
+    while (found := await ask()) != expected:
+        if time.monotonic() > deadline:
+            assert found == expected
+        await asyncio.sleep(0.1)
+
+
+# --- the contract ------------------------------------------------------------------------
+
+
+async def test_a_trace_comes_back_as_it_was_sent(given: Given) -> None:
+    """Names, times, status, attributes, events and resource survive the store."""
+    trace = new_trace()
+    await given.receive(trace)
+    await eventually(lambda: given.store.trace(trace.trace_id), trace)
+
+
+async def test_an_unknown_trace_is_none(given: Given) -> None:
+    """A trace nobody sent is not there, and that is no error."""
+    assert await given.store.trace(secrets.token_hex(16)) is None
+
+
+async def test_a_trace_grows_with_every_span_received(given: Given) -> None:
+    """What came so far is given, and a late span is in the next answer."""
+    trace = new_trace(spans=4)
+    early = assemble(trace.trace_id, trace.spans[:2])
+    await given.receive(early)
+    await eventually(lambda: given.store.trace(trace.trace_id), early)
+    await given.receive(assemble(trace.trace_id, trace.spans[2:]))
+    await eventually(lambda: given.store.trace(trace.trace_id), trace)
+
+
+async def test_an_id_with_leading_zeros_is_found_whole(given: Given) -> None:
+    """A search answers with all 32 digits, whatever the store strips."""
+    trace = new_trace(trace_id="000000" + secrets.token_hex(13))
+    await given.receive(trace)
+    await eventually(lambda: given.store.trace(trace.trace_id), trace)
+    now_s = time.time()
+
+    async def is_found() -> object:
+        found = await given.store.search(
+            '{ name = "SELECT" && status = error }', start_s=now_s - 60, end_s=now_s + 60
+        )
+        return trace.trace_id in found
+
+    await eventually(is_found, True)
+
+
+async def test_a_search_outside_the_interval_finds_nothing(given: Given) -> None:
+    """Only traces of the interval asked for are answered."""
+    await given.receive(new_trace())
+    assert await given.store.search("{ }", start_s=1000, end_s=2000) == frozenset()
+
+
+async def test_spans_received_counts_every_span(given: Given) -> None:
+    """The counter moves by exactly what was sent, so that a loss can be seen."""
+    before = await given.store.spans_received()
+    await given.receive(new_trace(spans=7))
+    await eventually(given.store.spans_received, before + 7)
+
+
+async def test_a_case_worth_of_traces_is_collected_within_its_budget(given: Given) -> None:
+    """250 traces of 23 spans have settled within 4 s."""
+    traces = [new_trace(spans=23) for _ in range(250)]
+    await given.receive(*traces)
+    samples = {Sample.AFFECTED: tuple(trace.trace_id for trace in traces)}
+    began = time.monotonic()
+    collected = await collect(given.store, SystemClock(), samples, deadline_s=6)
+    took_s = time.monotonic() - began
+    assert collected.unsettled == frozenset()
+    assert collected.problem is None
+    assert collected.traces == {trace.trace_id: trace for trace in traces}
+    assert took_s <= 4.0
+
+
+# --- a store that fails ------------------------------------------------------------------
+
+
+async def test_a_store_in_memory_that_is_gone_is_an_error() -> None:
+    """The fake fails as the real one does."""
+    store = MemoryTraceStore()
+    store.break_off()
+    with pytest.raises(TraceStoreError):
+        await store.trace("ab" * 16)
+
+
+async def test_a_tempo_that_is_gone_is_an_error_that_says_what_to_do() -> None:
+    """Nothing listens: the message names the address and the way out."""
+    async with TempoStore(f"http://127.0.0.1:{free_port()}") as store:
+        with pytest.raises(TraceStoreError, match=r"127\.0\.0\.1.*`lab up` starts it"):
+            await store.trace("ab" * 16)
+        with pytest.raises(TraceStoreError):
+            await store.search("{ }", start_s=0, end_s=1)
+        with pytest.raises(TraceStoreError):
+            await store.spans_received()
+
+
+async def test_a_tempo_that_trickles_meets_the_deadline() -> None:
+    """An answer whose bytes keep coming and never end is cut at the deadline."""
+
+    class Trickle(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            while True:
+                await asyncio.sleep(0.01)
+                yield b" "
+
+    transport = httpx.MockTransport(lambda _request: httpx.Response(200, stream=Trickle()))
+    began = time.monotonic()
+    async with TempoStore("http://tempo", deadline_s=0.2, transport=transport) as store:
+        with pytest.raises(TraceStoreError, match=r"no answer within 0\.2 s"):
+            await store.trace("ab" * 16)
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(500, text="empty ring"),
+        httpx.Response(200, text='{"trace": {"resourceSpans": ['),
+        httpx.Response(200, text="<html>"),
+        httpx.Response(200, json={"trace": {"resourceSpans": 3}}),
+        httpx.Response(200, json=[]),
+        httpx.Response(302, headers={"location": "/login"}),
+    ],
+    ids=["500", "truncated", "html", "malformed", "array", "redirect"],
+)
+async def test_an_undocumented_answer_is_an_error(answer: httpx.Response) -> None:
+    """Whatever else answers at Tempo's port is refused by name, in every call."""
+    transport = httpx.MockTransport(lambda _request: answer)
+    async with TempoStore("http://tempo", transport=transport) as store:
+        with pytest.raises(TraceStoreError, match=r"GET http://tempo/.*expected .*, found"):
+            await store.trace("ab" * 16)
+    if answer.status_code != 200 or not answer.text.startswith("{"):
+        async with TempoStore("http://tempo", transport=transport) as store:
+            with pytest.raises(TraceStoreError):
+                await store.search("{ }", start_s=0, end_s=1)
+
+
+@pytest.mark.parametrize("trace_id", ["", "abc", "../metrics", "g" * 32, "a" * 33])
+async def test_what_is_no_trace_id_is_refused_before_it_is_sent(trace_id: str) -> None:
+    """No path but a trace's is ever asked for."""
+    async with TempoStore("http://tempo") as store:
+        with pytest.raises(TraceStoreError, match="32 hex digits"):
+            await store.trace(trace_id)
+
+
+@pytest.mark.parametrize("empty", [httpx.Response(404), httpx.Response(200, json={"trace": {}})])
+async def test_both_answers_to_an_unknown_trace_are_understood(empty: httpx.Response) -> None:
+    """Versions of Tempo differ in how they say that they know nothing."""
+    transport = httpx.MockTransport(lambda _request: empty)
+    async with TempoStore("http://tempo", transport=transport) as store:
+        assert await store.trace("ab" * 16) is None
+
+
+async def test_spans_of_all_tenants_are_added_up() -> None:
+    """The counter comes once for each tenant, in either of Prometheus' number forms."""
+    text = (
+        "# TYPE tempo_distributor_spans_received_total counter\n"
+        'tempo_distributor_spans_received_total{tenant="single-tenant"} 1.5e+03\n'
+        'tempo_distributor_spans_received_total{tenant="other"} 7\n'
+        "tempo_distributor_spans_received_total_other 100\n"
+    )
+    transport = httpx.MockTransport(lambda _request: httpx.Response(200, text=text))
+    async with TempoStore("http://tempo", transport=transport) as store:
+        assert await store.spans_received() == 1507
