@@ -25,11 +25,16 @@ class LoadShape:
     loop: ``rate_per_s`` arrivals whether or not earlier ones were answered.
     Exactly one of the two is set. ``mix`` maps actor → weight; actors are dealt by
     quota, so that any stretch of n requests holds its share ±1.
+
+    ``pace_s`` is the closed loop's rhythm: seconds from the start of a user's visit to
+    the start of its next, or at once where the visit took longer. Twelve users make 20
+    visits/s in a healthy shop.
     """
 
     mix: Mapping[str, float]
     users: int | None = None
     rate_per_s: float | None = None
+    pace_s: float = 0.6
 
 
 @dataclass(frozen=True, slots=True)

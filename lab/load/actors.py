@@ -1,0 +1,139 @@
+"""The actors: what each kind of visitor does in one visit, and who visits.
+
+An actor is a generator of calls; whoever performs them sends each answer back in.
+So an actor knows nothing of sockets, spans or clocks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from random import Random
+from types import MappingProxyType
+from typing import Any, Final
+
+GOOD_CARD: Final = "4242 4242 4242 4242"
+EXPIRED_CARD: Final = "4000 0000 0000 0069"
+"""Test cards of the bank's published list: always accepted, always expired."""
+
+PRODUCTS: Final = 1680
+"""Products of the seed data, numbered from 1."""
+
+LOOKS_AROUND_EVERY: Final = 7
+OPENS_PRODUCT_EVERY: Final = 3
+"""Visits between two that also look around. Both are coprime to `ACCOUNTS`: otherwise always
+the same tenants would do it, and a learner would find a pattern that means nothing."""
+
+ACCOUNTS: Final = 20
+"""How many accounts a run logs in: two of each of the ten tenants."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request an actor wants made; ``template`` is its path with ids left open."""
+
+    method: str
+    template: str
+    path: str
+    body: Mapping[str, Any] | None = None
+
+    @property
+    def route(self) -> str:
+        """Method and template: ``GET /products/{id}``."""
+        return f"{self.method} {self.template}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back; ``status`` 0 means nothing did."""
+
+    status: int
+    body: bytes = b""
+
+    def json(self) -> Any:
+        """The body of a 2xx answer, None of any other or where it is not JSON."""
+        if not 200 <= self.status < 300:
+            return None
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A customer who is logged in."""
+
+    email: str
+    tenant: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One turn of an actor: ``number`` counts the visits of this actor from 0."""
+
+    actor: str
+    account: Account
+    number: int
+    choices: Random
+
+
+Calls = Generator[Call, Answer, None]
+
+
+def login(email: str, password: str) -> Call:
+    """The call that turns an address and a password into a token."""
+    return Call("POST", "/login", "/login", {"email": email, "password": password})
+
+
+def credentials() -> Iterator[tuple[str, str]]:
+    """Address and password of every seeded customer; any ten in a row are of ten tenants."""
+    for number in count(1):
+        yield f"user{number:04d}@example.com", f"password-{number:04d}"
+
+
+def _shopper(visit: Visit) -> Calls:
+    """Buys one thing with a good card, now and then after a look at the shelves."""
+    yield from _buys(visit, GOOD_CARD)
+
+
+def _expired_card_shopper(visit: Visit) -> Calls:
+    """Does as the shopper does, with a card that has expired."""
+    yield from _buys(visit, EXPIRED_CARD)
+
+
+def _browser(visit: Visit) -> Calls:
+    """Reads the shelves, now and then opens one product, and never buys."""
+    shelf = yield from _looks_around(visit)
+    if visit.number % OPENS_PRODUCT_EVERY == 0:
+        product = visit.choices.choice(shelf)
+        yield Call("GET", "/products/{id}", f"/products/{product}")
+
+
+def _buys(visit: Visit, card: str) -> Calls:
+    shelf: list[int] = []
+    if visit.number % LOOKS_AROUND_EVERY == 0:
+        shelf = yield from _looks_around(visit)
+    product = visit.choices.choice(shelf) if shelf else visit.choices.randint(1, PRODUCTS)
+    items = [{"product_id": product, "quantity": 1}]
+    yield Call("POST", "/checkout", "/checkout", {"items": items, "card": {"number": card}})
+
+
+def _looks_around(visit: Visit) -> Generator[Call, Answer, list[int]]:
+    """Read the first page; returns the ids on it, or any one id where no page came."""
+    page = (yield Call("GET", "/products", "/products?page=1")).json()
+    ids = [item["product_id"] for item in page["items"]] if page else []
+    return ids or [visit.choices.randint(1, PRODUCTS)]
+
+
+ACTORS: Final[Mapping[str, Callable[[Visit], Calls]]] = MappingProxyType(
+    {
+        "shopper": _shopper,
+        "browser": _browser,
+        "expired-card-shopper": _expired_card_shopper,
+    }
+)
+"""Every actor by the name a scenario's load gives it."""

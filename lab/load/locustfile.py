@@ -1,0 +1,99 @@
+"""Free play: the lab's actors under Locust's own command line and web UI.
+
+``locust -f lab/load/locustfile.py``, with ``--headless``, ``--master``, ``--worker`` and
+everything else Locust knows; ``--class-picker`` chooses the actors. Every request is the
+root of a trace, as in a case, but is written to no request log: nobody judges it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from locust import FastHttpUser, constant_pacing, events, task
+from locust.env import Environment
+from locust.exception import StopTest
+
+from lab.load.actors import credentials
+from lab.load.plan import Shape
+from lab.load.request_log import RequestLog
+from lab.load.storefront import LoginFailed, Storefront
+from lab.load.stretch import Floor, Stretch
+from lab.load.tracing import RootSpans, otlp_exporter
+from lab.load.users import HEADERS
+from lab.shop import topology
+
+PACE_S = 0.6
+_OFFSET = int(os.environ.get("LAB_PORT_OFFSET", "0"))
+_GATEWAY = topology.url("gateway", _OFFSET)
+
+
+class _Actor(FastHttpUser):  # type: ignore[misc] # Locust ships no types.
+    """A customer who logs in and then visits at the pace of a case."""
+
+    abstract = True
+    host = _GATEWAY
+    default_headers = HEADERS
+    concurrency = 1
+    network_timeout = 10.0
+    connection_timeout = 10.0
+    wait_time = constant_pacing(PACE_S)
+    actor: ClassVar[str]
+    storefront: ClassVar[Storefront]
+    customers: ClassVar[Iterator[tuple[str, str]]]
+
+    def on_start(self) -> None:
+        try:
+            account = self.storefront.log_in(self.client, *next(self.customers))
+        except LoginFailed as problem:
+            raise StopTest(str(problem)) from problem
+        shape = Shape({self.actor: 1}, users=1, rate_per_s=None, pace_s=PACE_S)
+        self.stretch = Stretch(self.actor, shape, [account], seed=0)
+
+    @task  # type: ignore[untyped-decorator]
+    def visit(self) -> None:
+        """One visit."""
+        self.storefront.perform(self.client, self.stretch, self.stretch.next_visit())
+
+
+class Shopper(_Actor):
+    """Buys."""
+
+    actor = "shopper"
+    weight = 12
+
+
+class Browser(_Actor):
+    """Only looks."""
+
+    actor = "browser"
+    weight = 4
+
+
+class ExpiredCardShopper(_Actor):
+    """Tries to buy with a card that has expired."""
+
+    actor = "expired-card-shopper"
+    weight = 1
+
+
+_roots = RootSpans(
+    otlp_exporter(
+        os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", topology.url("otelcol_otlp_http", _OFFSET)),
+        "http/protobuf",
+    )
+)
+
+
+@events.test_start.add_listener  # type: ignore[untyped-decorator]
+def _open_shop(environment: Environment, **_: object) -> None:
+    log = RequestLog(Path(os.devnull))
+    _Actor.storefront = Storefront(environment.host or _GATEWAY, _roots, log, Floor())
+    _Actor.customers = credentials()
+
+
+@events.test_stop.add_listener  # type: ignore[untyped-decorator]
+def _flush(**_: object) -> None:
+    _roots.flush()

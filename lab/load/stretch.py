@@ -1,0 +1,105 @@
+"""Which window is on, who visits next, and what is still in flight."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from random import Random
+
+from gevent.event import Event
+
+from lab.load.actors import Account, Visit
+from lab.load.plan import TRANSITION, Shape
+from lab.load.quota import Quota
+
+
+class Stretch:
+    """One window while it lasts; every entry into a window is a stretch of its own.
+
+    ``start_s`` is Unix time, ``began`` the same moment on the monotonic clock; ``over``
+    is set when the window ends, whatever is still in flight then.
+    """
+
+    def __init__(self, window: str, shape: Shape, accounts: Sequence[Account], seed: int) -> None:
+        self.window = window
+        self.shape = shape
+        self.start_s = time.time()
+        self.began = time.monotonic()
+        self.over = Event()
+        self._accounts = accounts
+        self._quota = Quota(shape.mix)
+        self._numbers = {actor: count() for actor in shape.mix}
+        self._choices = Random(f"{seed} {window}")  # noqa: S311 (products, not secrets)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether new requests may start, and finished ones count for the window."""
+        return not self.over.is_set()
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it began."""
+        return time.monotonic() - self.began
+
+    def next_visit(self) -> Visit:
+        """Deal an actor by quota and give it its next account.
+
+        Accounts rotate for each actor by itself: in one common rotation an actor with a
+        share of 1/50 would always be the same customer.
+        """
+        actor = self._quota.deal()
+        number = next(self._numbers[actor])
+        account = self._accounts[number % len(self._accounts)]
+        return Visit(actor, account, number, self._choices)
+
+    def window_of_finished(self) -> str:
+        """The window of a request that ends now: this one, unless it straddled the end."""
+        return self.window if self.is_on else TRANSITION
+
+
+class Floor:
+    """Holds the stretch that is on; users wait here for the next one."""
+
+    def __init__(self) -> None:
+        self.current: Stretch | None = None
+        self.in_flight = 0
+        self._opened = Event()
+        self._idle = Event()
+        self._idle.set()
+
+    def open(self, stretch: Stretch) -> None:
+        """Begin ``stretch``, ending the one before it."""
+        self.close()
+        self.current = stretch
+        self._opened.set()
+
+    def close(self) -> None:
+        """End the stretch that is on, if any: from now on nothing new starts."""
+        if self.current is not None:
+            self.current.over.set()
+        self.current = None
+        self._opened.clear()
+
+    def await_stretch(self) -> Stretch:
+        """The stretch that is on, or the next one."""
+        while self.current is None:
+            self._opened.wait()
+        return self.current
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """Count what happens inside as in flight."""
+        self.in_flight += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+            if self.in_flight == 0:
+                self._idle.set()
+
+    def drain(self, timeout_s: float) -> bool:
+        """Wait until nothing is in flight; False when something still is after ``timeout_s``."""
+        return bool(self._idle.wait(timeout_s))

@@ -1,0 +1,113 @@
+"""Locust users: a closed loop of shoppers, and the one dispatcher of an open loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import count
+from typing import ClassVar
+
+import gevent
+from locust import FastHttpUser, task
+
+from lab.load.plan import Plan
+from lab.load.storefront import Storefront
+from lab.load.stretch import Floor, Stretch
+
+HEADERS = {"User-Agent": "storefront"}
+
+SHORTEST_PAUSE_S = 0.02
+"""Between two visits of one user, however late it is: a refusing shop answers in 2 ms."""
+
+
+class _User(FastHttpUser):  # type: ignore[misc] # Locust ships no types.
+    """Waits on the floor for a stretch and plays its part in it."""
+
+    abstract = True
+    floor: ClassVar[Floor]
+    storefront: ClassVar[Storefront]
+
+    @task  # type: ignore[untyped-decorator]
+    def play(self) -> None:
+        """One stretch from beginning to end."""
+        stretch = self.floor.await_stretch()
+        self.take_part(stretch)
+        stretch.over.wait()
+
+    def take_part(self, stretch: Stretch) -> None:
+        """What this kind of user does while ``stretch`` is on."""
+        raise NotImplementedError
+
+
+class _Shopper(_User):
+    """One seat of a closed loop: the next visit starts once this one was answered."""
+
+    abstract = True
+    seats: ClassVar[Callable[[], int]]
+
+    def on_start(self) -> None:
+        self.seat = type(self).seats()
+
+    def take_part(self, stretch: Stretch) -> None:
+        users, pace_s = stretch.shape.users, stretch.shape.pace_s
+        if users is None or self.seat >= users:
+            return
+        # Spread over one pace: a window that starts with all users at once measures its start.
+        stretch.over.wait(pace_s * self.seat / users)
+        while stretch.is_on:
+            began = time.monotonic()
+            self.storefront.perform(self.client, stretch, stretch.next_visit())
+            rest_s = pace_s - (time.monotonic() - began)
+            stretch.over.wait(max(rest_s, SHORTEST_PAUSE_S))
+
+
+class _Dispatcher(_User):
+    """The open loop: an arrival every 1/rate seconds, answered or not."""
+
+    abstract = True
+    on_failure: ClassVar[Callable[[gevent.Greenlet], None]]
+
+    def take_part(self, stretch: Stretch) -> None:
+        rate = stretch.shape.rate_per_s
+        if rate is None:
+            return
+        for arrival in count():
+            offset_s = arrival / rate
+            stretch.over.wait(max(offset_s - stretch.age_s, 0))
+            if not stretch.is_on:
+                return
+            visit = gevent.spawn(
+                self.storefront.perform,
+                self.client,
+                stretch,
+                stretch.next_visit(),
+                stretch.start_s + offset_s,
+            )
+            visit.link_exception(type(self).on_failure)
+
+
+def user_classes(
+    plan: Plan,
+    floor: Floor,
+    storefront: Storefront,
+    on_failure: Callable[[gevent.Greenlet], None],
+) -> list[type[FastHttpUser]]:
+    """The classes Locust shall spawn, as many of each as the plan's windows ever need."""
+    common = {
+        "host": plan.host,
+        "network_timeout": plan.timeout_s,
+        "connection_timeout": plan.timeout_s,
+        "floor": floor,
+        "storefront": storefront,
+        "default_headers": HEADERS,
+        "abstract": False,
+    }
+    classes: list[type[FastHttpUser]] = []
+    if plan.users:
+        seats = count()
+        own = {"fixed_count": plan.users, "concurrency": 1, "seats": lambda: next(seats)}
+        classes.append(type("Shopper", (_Shopper,), {**common, **own}))
+    if plan.connections:
+        own = {"fixed_count": 1, "concurrency": plan.connections, "on_failure": on_failure}
+        classes.append(type("Dispatcher", (_Dispatcher,), {**common, **own}))
+    return classes

@@ -1,0 +1,109 @@
+"""What each actor does in a visit, without a network."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from math import gcd
+from random import Random
+
+import pytest
+
+from lab.load.actors import (
+    ACCOUNTS,
+    ACTORS,
+    EXPIRED_CARD,
+    GOOD_CARD,
+    LOOKS_AROUND_EVERY,
+    OPENS_PRODUCT_EVERY,
+    PRODUCTS,
+    Account,
+    Answer,
+    Call,
+    Visit,
+    credentials,
+)
+
+PAGE = Answer(200, json.dumps({"items": [{"product_id": 41}], "page": 1}).encode())
+FAILED = Answer(504, b'{"title": "Gateway Timeout"}')
+
+
+def calls_of(actor: str, number: int, answer: Answer = PAGE) -> list[Call]:
+    """The calls of one visit in which every call is answered by ``answer``."""
+    visit = Visit(actor, Account("user0001@example.com", "birch", "t"), number, Random(number))
+    calls = ACTORS[actor](visit)
+    made = [next(calls)]
+    while True:
+        try:
+            made.append(calls.send(answer))
+        except StopIteration:
+            return made
+
+
+@pytest.mark.parametrize(
+    ("actor", "card"), [("shopper", GOOD_CARD), ("expired-card-shopper", EXPIRED_CARD)]
+)
+@pytest.mark.parametrize("number", range(LOOKS_AROUND_EVERY + 1))
+def test_every_shopper_buys_once_a_visit(actor: str, card: str, number: int) -> None:
+    """One checkout a visit, so that the share of visits is the share of checkouts."""
+    checkouts = [call for call in calls_of(actor, number) if call.route == "POST /checkout"]
+
+    assert len(checkouts) == 1
+    assert checkouts[0].body is not None
+    assert checkouts[0].body["card"] == {"number": card}
+
+
+def test_a_shopper_sometimes_looks_around_first_and_buys_what_it_saw() -> None:
+    """Its first visit reads the shelves, then buys from them."""
+    look, buy = calls_of("shopper", 0)
+
+    assert look == Call("GET", "/products", "/products?page=1")
+    assert buy.body is not None
+    assert buy.body["items"] == [{"product_id": 41, "quantity": 1}]
+
+
+def test_a_shopper_who_saw_no_shelves_buys_all_the_same() -> None:
+    """A failed page ends no visit: a sick shop must not see fewer checkouts."""
+    _, buy = calls_of("shopper", 0, FAILED)
+
+    assert buy.body is not None
+    assert 1 <= buy.body["items"][0]["product_id"] <= PRODUCTS
+
+
+def test_a_browser_reads_and_never_buys() -> None:
+    """Browsing is reading only, mostly the shelves."""
+    calls = [call for number in range(12) for call in calls_of("browser", number)]
+    routes = [call.route for call in calls]
+
+    assert set(routes) == {"GET /products", "GET /products/{id}"}
+    assert routes.count("GET /products") == 12
+    assert routes.count("GET /products/{id}") == 12 / OPENS_PRODUCT_EVERY
+    assert calls[1].path == "/products/41"
+
+
+@pytest.mark.parametrize("every", [LOOKS_AROUND_EVERY, OPENS_PRODUCT_EVERY])
+def test_what_happens_now_and_then_happens_to_everybody(every: int) -> None:
+    """A rhythm that fits the rotation of accounts would always hit the same tenants."""
+    assert gcd(every, ACCOUNTS) == 1
+
+
+def test_any_ten_customers_in_a_row_are_of_ten_tenants() -> None:
+    """The seed gives tenants by the last digit of the number."""
+    emails = [email for email, _ in islice(credentials(), 10)]
+
+    assert {email[7] for email in emails} == set("0123456789")
+    assert next(credentials()) == ("user0001@example.com", "password-0001")
+
+
+@pytest.mark.parametrize(
+    ("answer", "parsed"),
+    [
+        (Answer(200, b'{"a": 1}'), {"a": 1}),
+        (Answer(201, b"<html>"), None),
+        (Answer(504, b'{"a": 1}'), None),
+        (Answer(0), None),
+    ],
+)
+def test_only_a_good_answer_has_content(answer: Answer, parsed: object) -> None:
+    """Problem documents and broken JSON are no data to go on with."""
+    assert answer.json() == parsed

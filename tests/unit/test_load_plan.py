@@ -1,0 +1,69 @@
+"""The plan as the load process reads it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from lab.load.plan import Plan, PlanError
+
+SHAPE = {"mix": {"shopper": 1}, "users": 12, "rate_per_s": None, "pace_s": 0.6}
+
+
+def line(shape: dict[str, Any] | None = None, **changes: object) -> str:
+    plan = {
+        "host": "http://127.0.0.1:1",
+        "otlp_endpoint": "http://127.0.0.1:2",
+        "otlp_protocol": "http/protobuf",
+        "request_log": "requests.jsonl",
+        "seed": 1,
+        "shapes": {"reference": SHAPE, "crime": {**SHAPE, **(shape or {})}},
+        "timeout_s": 10.0,
+        "max_run_s": 60.0,
+        "max_requests": 1000,
+    }
+    return json.dumps({**plan, **changes})
+
+
+def test_seats_are_kept_for_the_fullest_window() -> None:
+    """Users are seated once, so that no window waits for Locust to start them."""
+    plan = Plan.from_json(line({"users": 30}))
+
+    assert plan.users == 30
+    assert plan.connections == 0
+
+
+def test_an_open_loop_has_a_connection_for_every_unanswered_arrival() -> None:
+    """Rate × patience × 2; with fewer the loop would close without a word."""
+    plan = Plan.from_json(line({"users": None, "rate_per_s": 15}))
+
+    assert plan.connections == 300
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ({"users": 1, "rate_per_s": 1}, "either users or rate_per_s"),
+        ({"users": None}, "either users or rate_per_s"),
+        ({"users": 0}, "above 0"),
+        ({"users": None, "rate_per_s": -1}, "above 0"),
+        ({"mix": {"wizard": 1}}, r"got \['wizard'\]"),
+        ({"mix": {}}, "expected weights"),
+        ({"mix": {"shopper": 0}}, "expected weights"),
+        ({"mix": {"shopper": 2, "browser": -1}}, "expected weights"),
+        ({"speed": 3}, "speed"),
+    ],
+)
+def test_an_impossible_shape_is_refused(shape: dict[str, Any], message: str) -> None:
+    """A plan is refused before the first request, with what was expected and found."""
+    with pytest.raises(PlanError, match=message):
+        Plan.from_json(line(shape))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", line(colour="red")])
+def test_what_is_no_plan_is_refused(text: str) -> None:
+    """A line that is not a plan says so instead of failing later."""
+    with pytest.raises(PlanError, match="expected the fields of Plan"):
+        Plan.from_json(text)
