@@ -77,6 +77,7 @@ _PARTS: Final = (
     "grafana",
     "prometheus",
     "loki",
+    "supervisor",
 )
 
 _FIRST_PORT: Final = 18100

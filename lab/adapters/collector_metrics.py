@@ -1,0 +1,41 @@
+"""What the Collector says of itself: spans it took, refused, sent and lost.
+
+It answers in Prometheus' text format; the counters' names are documented in
+https://opentelemetry.io/docs/collector/internal-telemetry/.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import httpx
+
+from lab.errors import StackNotReady
+
+_TIMEOUT_S: Final = 2.0
+# A span that the memory limiter refuses is counted by the receiver too: the sum may tell of one
+# loss twice, but it is 0 exactly when nothing was lost.
+_LOST: Final = re.compile(
+    r"^otelcol_(?:receiver_(?:refused|failed)|processor_refused|processor_dropped"
+    r"|exporter_(?:send|enqueue)_failed)_spans(?:_total)?(?:\{[^}]*\})? (\S+)$",
+    re.MULTILINE,
+)
+
+
+async def spans_dropped(client: httpx.AsyncClient, url: str) -> int:
+    """Spans that were refused, dropped or not delivered since the Collector's start."""
+    try:
+        response = await client.get(f"{url}/metrics", timeout=_TIMEOUT_S)
+        response.raise_for_status()
+    except httpx.HTTPError as error:
+        raise StackNotReady(
+            f"expected the Collector's counters at {url}, found {type(error).__name__}; see "
+            "`lab status`"
+        ) from error
+    return dropped_in(response.text)
+
+
+def dropped_in(exposition: str) -> int:
+    """Sum of all loss counters in a metrics page."""
+    return sum(round(float(value)) for value in _LOST.findall(exposition))

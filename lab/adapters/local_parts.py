@@ -1,0 +1,129 @@
+"""The parts of the local stack: what each needs, and how it proves to be ready."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import httpx
+
+from lab.adapters import postgres
+from lab.adapters.readiness import Probe, answers, holds_proxies
+from lab.settings import Settings
+from lab.shop.topology import EDGES, SERVICES
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something that must be ready.
+
+    ``program`` is the supervised program it lives and dies with: its own
+    (``starts`` is true), or its keeper's, as the services' is the shop's
+    parent; None for a user's own PostgreSQL. ``ports`` are names in the
+    topology, the one shown to people first. ``finish`` runs whenever ``probe``
+    was satisfied at a start, and must be idempotent.
+    """
+
+    name: str
+    probe: Probe
+    program: str | None
+    starts: bool = True
+    ports: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    finish: Callable[[], Awaitable[None]] | None = None
+    deadline_s: float = 15.0
+
+
+def local_parts(settings: Settings, client: httpx.AsyncClient) -> tuple[Part, ...]:
+    """Every part, in the order in which they are listed for people."""
+    return (
+        _postgres(settings),
+        _toxiproxy(settings, client),
+        _tempo(settings, client),
+        _collector(settings, client),
+        _warden(settings, client),
+        _shop(settings, client),
+        *(_service(settings, client, name) for name in SERVICES),
+    )
+
+
+def _postgres(settings: Settings) -> Part:
+    server = postgres.server_of(settings)
+
+    async def finish() -> None:
+        await postgres.prepare_databases(server)
+
+    own = settings.postgres_dsn is None
+    return Part(
+        "postgres",
+        postgres.accepts(server),
+        program="postgres" if own else None,
+        starts=own,
+        ports=("postgres",) if own else (),
+        finish=finish,
+        deadline_s=30.0 if own else 5.0,  # After a crash, ours replays its log first.
+    )
+
+
+def _toxiproxy(settings: Settings, client: httpx.AsyncClient) -> Part:
+    names = tuple(edge.name for edge in EDGES)
+    return Part(
+        "toxiproxy",
+        holds_proxies(client, settings.url("toxiproxy"), frozenset(names)),
+        program="toxiproxy",
+        ports=("toxiproxy", *names),
+    )
+
+
+def _tempo(settings: Settings, client: httpx.AsyncClient) -> Part:
+    return Part(
+        "tempo",
+        answers(client, f"{settings.url('tempo_http')}/ready"),
+        program="tempo",
+        ports=(
+            *("tempo_http", "tempo_grpc", "tempo_otlp_grpc"),
+            *("tempo_otlp_http", "tempo_memberlist"),
+        ),
+        deadline_s=30.0,  # After a kill, it reads its log first.
+    )
+
+
+def _collector(settings: Settings, client: httpx.AsyncClient) -> Part:
+    return Part(
+        "otelcol",
+        answers(client, settings.url("otelcol_health")),
+        program="otelcol",
+        ports=("otelcol_otlp_http", "otelcol_otlp_grpc", "otelcol_health", "otelcol_metrics"),
+    )
+
+
+def _warden(settings: Settings, client: httpx.AsyncClient) -> Part:
+    return Part(
+        "warden",
+        answers(client, f"{settings.url('warden')}/healthz"),
+        program="warden",
+        ports=("warden",),
+        needs=("toxiproxy",),  # At its start it takes away what was left on the edges.
+    )
+
+
+def _shop(settings: Settings, client: httpx.AsyncClient) -> Part:
+    return Part(
+        "shop",
+        answers(client, f"{settings.url('shop_control')}/services"),
+        program="shop",
+        ports=("shop_control", *SERVICES),
+        needs=("postgres", "toxiproxy"),
+    )
+
+
+def _service(settings: Settings, client: httpx.AsyncClient, name: str) -> Part:
+    return Part(
+        name,
+        answers(client, f"{settings.url(name)}/healthz"),
+        program="shop",
+        starts=False,
+        ports=(name,),
+        needs=("shop",),
+        deadline_s=20.0,
+    )

@@ -1,0 +1,116 @@
+"""Which processes are ours, told by pid *and* start time, and how they end.
+
+A pid alone proves nothing: the kernel hands it out again. A pid whose process
+started when ours did is ours. Nothing is ever looked for by its name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import psutil
+
+_CLOCK_SKEW_S: Final = 2.0
+"""psutil derives start times on Linux from a boot time in whole seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """A process that was started here: its part, its pid and when (Unix seconds)."""
+
+    name: str
+    pid: int
+    started_s: float
+
+    @property
+    def lives(self) -> bool:
+        """Whether the process with this pid is still the one that was started."""
+        try:
+            process = psutil.Process(self.pid)
+            return (
+                abs(process.create_time() - self.started_s) <= _CLOCK_SKEW_S
+                and process.status() != psutil.STATUS_ZOMBIE
+            )
+        except psutil.Error:
+            return False
+
+
+def survivors(births: Collection[Birth]) -> dict[int, str]:
+    """Pid → part of everything that still runs: the started ones and their families.
+
+    A part leads a process group of its own, so a child stays findable when its
+    parent was killed. A group whose leader's pid is by now somebody else's is
+    not ours.
+    """
+    ours = {birth.pid: birth for birth in births}
+    foreign = {pid for pid, birth in ours.items() if psutil.pid_exists(pid) and not birth.lives}
+    found: dict[int, str] = {birth.pid: birth.name for birth in births if birth.lives}
+    for process in psutil.process_iter():
+        birth = ours.get(_group(process.pid))
+        if birth is None or birth.pid in foreign or process.pid in found:
+            continue
+        with contextlib.suppress(psutil.Error):
+            born_later = process.create_time() >= birth.started_s - _CLOCK_SKEW_S
+            if born_later and process.status() != psutil.STATUS_ZOMBIE:
+                found[process.pid] = birth.name
+    return found
+
+
+def end(pids: Iterable[int], *, grace_s: float) -> None:
+    """Ask these processes to end, wait ``grace_s`` for all, then kill what is left."""
+    processes = []
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(pid)
+            process.send_signal(signal.SIGTERM)
+            processes.append(process)
+    _, stubborn = psutil.wait_procs(processes, timeout=grace_s)
+    for process in stubborn:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(stubborn, timeout=grace_s)
+
+
+def holder_of_port(port: int) -> str:
+    """Who listens on ``port``: ``pid 4711 (nginx -g daemon off)``, as far as we may know."""
+    for listening, pid in _listeners():
+        if listening == port:
+            return describe(pid)
+    return "a process that is not shown to you"
+
+
+def describe(pid: int | None) -> str:
+    """``pid 4711 (its command)``; says so where the process hides or is gone."""
+    if pid is None:
+        return "another user's process"
+    try:
+        command = " ".join(psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return f"pid {pid}"
+    return f"pid {pid} ({command[:120]})"
+
+
+def _listeners() -> Iterator[tuple[int, int | None]]:
+    try:
+        for connection in psutil.net_connections(kind="tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr:
+                yield connection.laddr.port, connection.pid
+    except psutil.AccessDenied:
+        # macOS tells only root about everybody; a process tells its owner about itself.
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                for own in process.net_connections(kind="tcp"):
+                    if own.status == psutil.CONN_LISTEN and own.laddr:
+                        yield own.laddr.port, process.pid
+
+
+def _group(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except OSError:
+        return -1
