@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import httpx
 
 from lab.adapters import postgres
-from lab.adapters.readiness import Probe, answers, holds_proxies
+from lab.adapters.readiness import Probe, answers, holds_proxies, responds
 from lab.settings import Settings
 from lab.shop.topology import EDGES, SERVICES
 
@@ -34,15 +34,22 @@ class Part:
     deadline_s: float = 15.0
 
 
-def local_parts(settings: Settings, client: httpx.AsyncClient) -> tuple[Part, ...]:
-    """Every part, in the order in which they are listed for people."""
+def local_parts(
+    settings: Settings, client: httpx.AsyncClient, *, first_start: bool = False
+) -> tuple[Part, ...]:
+    """Every part, in the order in which they are listed for people.
+
+    Services wait for their databases by themselves, so the shop starts beside
+    everything else; only at a ``first_start`` it comes after the databases,
+    else it would find them without tables.
+    """
     return (
         _postgres(settings),
         _toxiproxy(settings, client),
         _tempo(settings, client),
         _collector(settings, client),
         _warden(settings, client),
-        _shop(settings, client),
+        _shop(settings, client, first_start=first_start),
         *(_service(settings, client, name) for name in SERVICES),
     )
 
@@ -107,13 +114,14 @@ def _warden(settings: Settings, client: httpx.AsyncClient) -> Part:
     )
 
 
-def _shop(settings: Settings, client: httpx.AsyncClient) -> Part:
+def _shop(settings: Settings, client: httpx.AsyncClient, *, first_start: bool) -> Part:
     return Part(
         "shop",
-        answers(client, f"{settings.url('shop_control')}/services"),
+        # What its control port says of the services is asked of each service itself.
+        responds(client, settings.url("shop_control")),
         program="shop",
         ports=("shop_control", *SERVICES),
-        needs=("postgres", "toxiproxy"),
+        needs=("postgres",) if first_start else (),
     )
 
 
@@ -124,6 +132,6 @@ def _service(settings: Settings, client: httpx.AsyncClient, name: str) -> Part:
         program="shop",
         starts=False,
         ports=(name,),
-        needs=("shop",),
+        needs=("shop", "postgres", "toxiproxy"),
         deadline_s=20.0,
     )

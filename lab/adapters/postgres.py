@@ -99,6 +99,7 @@ class LocalPostgres:
     def __init__(self, settings: Settings) -> None:
         self._port = settings.port("postgres")
         self._data = settings.data_dir / "postgres"
+        self._fresh = settings.data_dir / "postgres.new"
 
     def command(self) -> tuple[str, ...]:
         """The command that becomes the server."""
@@ -111,20 +112,35 @@ class LocalPostgres:
             )
         )
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether a data folder of ours is there, as a finished start leaves it."""
+        return self._data.exists()
+
+    @property
+    def has_half_made_data(self) -> bool:
+        """Whether a first start was interrupted; the next one starts over."""
+        return self._fresh.exists()
+
+    @property
+    def data_version(self) -> str:
+        """The major version that wrote the data folder."""
+        return (self._data / "PG_VERSION").read_text(encoding="ascii").strip()
+
     def prepare(self) -> None:
         """Make the data folder, once and in one step; StackNotReady if it does not fit."""
-        if not self._data.exists():
+        if not self.is_prepared:
             self._initialise()
-        found = (self._data / "PG_VERSION").read_text(encoding="ascii").strip()
-        if found != MAJOR:
+        if self.data_version != MAJOR:
             raise StackNotReady(
                 f"expected the data of PostgreSQL {MAJOR} in {self._data}, found that of "
-                f"{found}; move the folder away (`make clean` removes it) and start again"
+                f"{self.data_version}; move the folder away (`make clean` removes it), then "
+                "start again"
             )
 
     def _initialise(self) -> None:
-        fresh = self._data.with_suffix(".new")
-        shutil.rmtree(fresh, ignore_errors=True)  # A first start that was interrupted.
+        fresh = self._fresh
+        shutil.rmtree(fresh, ignore_errors=True)
         fresh.parent.mkdir(parents=True, exist_ok=True)
         _run(
             str(_binary("initdb")),

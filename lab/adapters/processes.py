@@ -76,18 +76,15 @@ def end(pids: Iterable[int], *, grace_s: float) -> None:
     psutil.wait_procs(stubborn, timeout=grace_s)
 
 
-def holder_of_port(port: int) -> str:
-    """Who listens on ``port``: ``pid 4711 (nginx -g daemon off)``, as far as we may know."""
-    for listening, pid in _listeners():
-        if listening == port:
-            return describe(pid)
-    return "a process that is not shown to you"
+def pid_listening_on(port: int) -> int | None:
+    """Who listens on ``port``; None if nobody does or we may not know."""
+    return next((pid for listening, pid in _listeners() if listening == port), None)
 
 
 def describe(pid: int | None) -> str:
-    """``pid 4711 (its command)``; says so where the process hides or is gone."""
+    """``pid 4711 (its command)``; says so where we may not know."""
     if pid is None:
-        return "another user's process"
+        return "a process that is not shown to you, maybe another user's"
     try:
         command = " ".join(psutil.Process(pid).cmdline())
     except psutil.Error:

@@ -49,6 +49,19 @@ def answers(client: httpx.AsyncClient, url: str) -> Probe:
     return probe
 
 
+def responds(client: httpx.AsyncClient, url: str) -> Probe:
+    """A probe that is satisfied by any answer: somebody is at work behind ``url``."""
+
+    async def probe() -> str | None:
+        try:
+            await client.get(url, timeout=_HTTP_TIMEOUT_S)
+        except httpx.HTTPError as error:
+            return f"{type(error).__name__} at {url}"
+        return None
+
+    return probe
+
+
 def holds_proxies(client: httpx.AsyncClient, url: str, names: frozenset[str]) -> Probe:
     """A probe that is satisfied when Toxiproxy's API lists every proxy in ``names``."""
 

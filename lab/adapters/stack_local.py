@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import fcntl
 import json
+import os
+import signal
 import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -55,7 +57,9 @@ class LocalStack:
         looked at. A second `up` waits for the first.
         """
         async with self._exclusively(), loopback.client() as client:
-            parts = local_parts.local_parts(self._settings, client)
+            parts = local_parts.local_parts(
+                self._settings, client, first_start=not LocalPostgres(self._settings).is_prepared
+            )
             running = await self._supervisor.states()
             await self._end_leftovers(running or {})
             self._check_ports(parts, running)
@@ -88,6 +92,22 @@ class LocalStack:
             self._status(part, saw, running or {}, services)
             for part, saw in zip(parts, seen, strict=True)
         )
+
+    async def stop_part(self, name: str) -> None:
+        """Stop one part; it stays down until the next `up`."""
+        await self._supervisor.stop(await self._process(name))
+
+    async def restart_part(self, name: str) -> None:
+        """Kill one part, be it hung; supervisord starts it anew. Does not wait for that."""
+        process = await self._process(name)
+        if process.pid is not None:
+            os.kill(process.pid, signal.SIGKILL)
+
+    async def _process(self, name: str) -> ProcessState:
+        states = await self._supervisor.states() or {}
+        if name not in states:
+            raise StackNotReady(f"expected {name} to be supervised, found {', '.join(states)}")
+        return states[name]
 
     async def counters(self) -> StackCounters:
         """Read every process's counters; StackNotReady if one cannot be read."""
@@ -157,7 +177,8 @@ class LocalStack:
         }
         if taken:
             found = "\n".join(
-                f"  port {port} ({name}) is held by {processes.holder_of_port(port)}"
+                f"  port {port} ({name}) is held by "
+                + processes.describe(processes.pid_listening_on(port))
                 for name, port in taken.items()
             )
             raise StackNotReady(
@@ -168,8 +189,8 @@ class LocalStack:
 
     async def _just_ready(self, part: Part) -> PartStatus:
         running = await self._supervisor.states() or {}
-        services = await self._service_states() if not part.starts else {}
-        return self._status(part, None, running, services)
+        # The keeper asks every service before it answers, and some are still starting.
+        return self._status(part, None, running, services={})
 
     def _status(
         self,
