@@ -1,4 +1,4 @@
-"""A shop of one thread a connection, for tests of the load generator: as slow and as sick as told."""
+"""A shop for tests of the load generator: as slow and as sick as told."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ TENANTS = ("acme", "birch", "cedar", "dune", "elm", "fjord", "grove", "heath", "
 @dataclass
 class StubShop:
     """``delay_s`` before every answer but a login's; ``status`` in place of the right one;
-    ``breaks_off`` closes the connection in the middle of the body."""
+    ``breaks_off`` closes the connection in the middle of the body. Spans sent to
+    ``/v1/traces`` are taken and thrown away.
+    """
 
     url: str = ""
     delay_s: float = 0.0
@@ -54,15 +56,21 @@ def _handler(shop: StubShop) -> type[BaseHTTPRequestHandler]:
             self._serve({})
 
         def do_POST(self) -> None:
-            self._serve(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path == "/v1/traces":
+                self._reply(200, b"")
+            else:
+                self._serve(json.loads(body))
 
         def _serve(self, body: dict[str, Any]) -> None:
             shop.requests.append((f"{self.command} {self.path}", dict(self.headers)))
             status, answer = shop.answer(self.command, self.path, body)
-            content = json.dumps(answer).encode()
+            self._reply(status, json.dumps(answer).encode())
+
+        def _reply(self, status: int, content: bytes) -> None:
+            breaks_off = shop.breaks_off and self.path.startswith(("/products", "/checkout"))
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
-            breaks_off = shop.breaks_off and self.path != "/login"
             self.send_header("Content-Length", str(len(content) + (100 if breaks_off else 0)))
             self.end_headers()
             self.wfile.write(content)
@@ -74,11 +82,17 @@ def _handler(shop: StubShop) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *args: object) -> None:
+        """Say nothing: actors that lose patience, or are killed, reset their connections."""
+
+
 @contextmanager
 def stub_shop() -> Iterator[StubShop]:
     shop = StubShop()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(shop))
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), _handler(shop))
     shop.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()

@@ -1,0 +1,277 @@
+"""Locust itself, before a stub shop and with a stub Collector behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from lab.adapters.locust_load import FreePlay, LocustLoad, free_play_command
+from lab.adapters.request_log import read_requests
+from lab.domain.load import LoadPlan, LoadReport, LoadShape, Request, Window, percentile
+from lab.errors import LoadError
+from tests.services.otlp_sink import GrpcSink, HttpSink
+from tests.stub_shop import StubShop, stub_shop
+
+SHOPPERS = LoadShape({"shopper": 1}, users=4, pace_s=0.1)
+
+
+@pytest.fixture
+def shop() -> Iterator[StubShop]:
+    with stub_shop() as shop:
+        yield shop
+
+
+@pytest.fixture
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def play(
+    load: LocustLoad, log: Path, shape: LoadShape, seconds: float
+) -> tuple[tuple[Request, ...], LoadReport]:
+    """One crime window of ``shape``; returns its own requests and the report."""
+
+    async def run() -> LoadReport:
+        plan = LoadPlan(seed=1, shapes={Window.CRIME: shape})
+        async with load.start(plan, log) as running:
+            await running.enter(Window.CRIME)
+            await asyncio.sleep(seconds)
+            await running.pause()
+            return await running.finish()
+
+    report = asyncio.run(run())
+    requests = read_requests(log)
+    return tuple(each for each in requests if each.window is Window.CRIME), report
+
+
+def test_an_open_loop_stays_open_behind_a_slow_shop(shop: StubShop, tmp_path: Path) -> None:
+    """15/s behind 1.5 s: every arrival is answered in 1.5 s, none waits for a connection."""
+    shop.delay_s = 1.5
+    shape = LoadShape({"browser": 1}, rate_per_s=15)
+
+    requests, report = play(LocustLoad(shop.url, shop.url), tmp_path / "log", shape, 6)
+
+    arrivals = [each for each in requests if each.route == "GET /products"]
+    assert 60 <= len(arrivals) <= 68
+    assert percentile([each.latency_ms for each in requests], 0.5) < 1700
+    assert report.lateness_p99_ms is not None
+    assert report.lateness_p99_ms < 50
+    assert all(0 <= each.start_s - each.planned_s < 0.2 for each in requests)
+
+
+def test_a_closed_loop_keeps_its_pace_and_its_mix(shop: StubShop, tmp_path: Path) -> None:
+    """4 users at 0.1 s make 40 visits/s, and 60 % of them hold an expired card."""
+    mix = {"shopper": 0.4, "expired-card-shopper": 0.6}
+    shape = LoadShape(mix, users=4, pace_s=0.1)
+
+    requests, _ = play(LocustLoad(shop.url, shop.url), tmp_path / "log", shape, 3)
+
+    checkouts = [each for each in requests if each.route == "POST /checkout"]
+    declined = [each for each in checkouts if each.status == 400]
+    assert 90 <= len(checkouts) <= 125
+    assert abs(len(declined) - 0.6 * len(checkouts)) <= 3
+    assert {each.actor for each in declined} == {"expired-card-shopper"}
+    assert len({each.tenant for each in declined}) == 10
+
+
+@pytest.mark.parametrize(
+    ("sink_type", "protocol"), [(HttpSink, "http/protobuf"), (GrpcSink, "grpc")]
+)
+def test_every_request_is_a_root_span_that_arrives(
+    shop: StubShop, tmp_path: Path, free_port: int, sink_type: Any, protocol: Any
+) -> None:
+    """Trace ids in the log, in the shop's headers and at the Collector are the same."""
+    with sink_type(free_port) as sink:
+        load = LocustLoad(shop.url, sink.endpoint, otlp_protocol=protocol)
+        requests, report = play(load, tmp_path / "log", SHOPPERS, 1)
+
+    logged = {each.trace_id for each in read_requests(tmp_path / "log")}
+    carried = {headers["traceparent"].split("-")[1] for _, headers in shop.requests}
+    assert report.spans_failed == 0
+    assert report.spans_ended == len(sink.spans) == len(logged)
+    assert {span.trace_id for span in sink.spans} == logged == carried
+    assert {(span.service, span.kind, span.parent_id) for span in sink.spans} == {
+        ("storefront", "client", "")
+    }
+    tenants = {each.trace_id: each.tenant for each in requests}
+    assert {
+        headers["traceparent"].split("-")[1]: headers["baggage"].removeprefix("tenant_id=")
+        for route, headers in shop.requests
+        if route != "POST /login" and headers["traceparent"].split("-")[1] in tenants
+    } == tenants
+
+
+def test_spans_nobody_takes_are_reported(shop: StubShop, tmp_path: Path, free_port: int) -> None:
+    """Without a Collector the load goes on and the report says what was lost."""
+    load = LocustLoad(shop.url, f"http://127.0.0.1:{free_port}")
+    _, report = play(load, tmp_path / "log", SHOPPERS, 0.5)
+
+    assert report.spans_failed == report.spans_ended > 0
+
+
+@pytest.mark.parametrize("status", [500, 504])
+def test_a_server_error_is_written_with_its_status(
+    shop: StubShop, tmp_path: Path, status: int
+) -> None:
+    """The status decides later whether a request was affected."""
+    shop.status = status
+    requests, _ = play(LocustLoad(shop.url, shop.url), tmp_path / "log", SHOPPERS, 0.5)
+
+    assert {each.status for each in requests} == {status}
+
+
+def test_an_answer_that_breaks_off_is_no_answer(shop: StubShop, tmp_path: Path) -> None:
+    """A good status over half a body did not serve anybody."""
+    shop.breaks_off = True
+    requests, _ = play(LocustLoad(shop.url, shop.url), tmp_path / "log", SHOPPERS, 0.5)
+
+    assert {each.status for each in requests} == {0}
+
+
+def test_an_answer_that_does_not_come_is_no_answer(shop: StubShop, tmp_path: Path) -> None:
+    """The actor's patience ends, and the request with it."""
+    shop.delay_s = 2
+    load = LocustLoad(shop.url, shop.url, timeout_s=0.3)
+    requests, _ = play(load, tmp_path / "log", SHOPPERS, 1)
+
+    assert {each.status for each in requests} == {0}
+    assert all(300 <= each.latency_ms < 600 for each in requests)
+
+
+def test_a_shop_that_lets_nobody_in_is_named(shop: StubShop, tmp_path: Path) -> None:
+    """Without a login there is no load; the message says what was asked and answered."""
+    shop.refuses_login = True
+    load = LocustLoad(shop.url, shop.url)
+
+    with pytest.raises(LoadError, match=r"/login to give user00\d\d@example.com .* status 401"):
+        play(load, tmp_path / "log", SHOPPERS, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"max_run_s": 1.0}, "stopped after 1 s"),
+        ({"max_requests": 30}, r"stopped after \d+ requests"),
+    ],
+)
+def test_a_forgotten_run_ends_by_itself(
+    shop: StubShop, tmp_path: Path, limits: dict[str, Any], message: str
+) -> None:
+    """Load is bounded in time and in number, whoever started it."""
+    load = LocustLoad(shop.url, shop.url, **limits)
+
+    with pytest.raises(LoadError, match=message):
+        play(load, tmp_path / "log", SHOPPERS, 2.5)
+
+
+def _children() -> set[int]:
+    return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+def test_a_killed_process_is_an_error_with_its_exit_code(shop: StubShop, tmp_path: Path) -> None:
+    """The next order fails at once instead of waiting for its deadline."""
+
+    async def run() -> None:
+        plan = LoadPlan(seed=1, shapes={Window.CRIME: SHOPPERS})
+        before = _children()
+        async with LocustLoad(shop.url, shop.url).start(plan, tmp_path / "log") as load:
+            (pid,) = _children() - before
+            assert os.getsid(pid) == pid, "Ctrl-C in the terminal must not reach it"
+            os.kill(pid, signal.SIGKILL)
+            await load.enter(Window.CRIME)
+
+    with pytest.raises(LoadError, match="ended with exit code -9"):
+        asyncio.run(run())
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_leaving_early_leaves_no_process(shop: StubShop, tmp_path: Path, is_stopped: bool) -> None:
+    """Whatever ends the run, cancellation included, ends the process, even one that hangs."""
+
+    async def run() -> None:
+        plan = LoadPlan(seed=1, shapes={Window.CRIME: SHOPPERS})
+        async with LocustLoad(shop.url, shop.url).start(plan, tmp_path / "log") as load:
+            await load.enter(Window.CRIME)
+            if is_stopped:
+                (pid,) = _children() - before
+                os.kill(pid, signal.SIGSTOP)
+            await asyncio.sleep(60)
+
+    async def cancelled() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(4):
+                await run()
+
+    before = _children()
+    asyncio.run(cancelled())
+
+    assert _children() == before
+
+
+def test_the_process_ends_when_its_parent_dies(shop: StubShop, tmp_path: Path) -> None:
+    """After a ``kill -9`` of the lab nobody shops on."""
+    load = LocustLoad(shop.url, shop.url)
+    plan = LoadPlan(seed=1, shapes={Window.CRIME: SHOPPERS})
+    line = json.dumps(load._plan_line(plan, tmp_path / "log"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lab.load"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(line + "\n")
+    process.stdin.flush()
+    assert json.loads(process.stdout.readline())["event"] == "ready"
+    process.stdin.write('{"enter": "crime"}\n')
+    process.stdin.close()
+
+    assert process.wait(timeout=5) == 3
+
+
+def test_free_play_shops_from_the_command_line(
+    shop: StubShop, tmp_path: Path, free_port: int
+) -> None:
+    """``lab load --headless`` runs the same actors under Locust itself, each request traced."""
+    with HttpSink(free_port) as sink:
+        command = free_play_command(
+            ("--headless", "--run-time", "2s", "--only-summary"),
+            users=6,
+            gateway_url=shop.url,
+            otlp_endpoint=sink.endpoint,
+            web_port=0,
+            master_port=0,
+        )
+        done = _exec(command, tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    routes = {route for route, _ in shop.requests}
+    assert {"POST /login", "POST /checkout", "GET /products?page=1"} <= routes
+    assert len(sink.spans) == len(shop.requests)
+
+
+def _exec(command: FreePlay, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command.argv,
+        env=dict(command.environment),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
