@@ -13,6 +13,8 @@ The number is the exit code; a message says expected, found, what to do next::
     ├── PartFailed                2   a part died or refused while it was needed
     │   ├── InjectorError              Toxiproxy did not do as asked
     │   ├── LeaseError                 the warden did not do as asked
+    │   │   ├── LeaseHeld              somebody else's lease is in the way
+    │   │   └── LeaseGone              the lease was released, ran out, or never was
     │   ├── LoadError                  the load generator died or lagged
     │   └── TraceStoreError            Tempo did not answer as documented
     ├── CaseError                64   a case folder is missing, damaged or too new
@@ -77,6 +79,14 @@ class InjectorError(PartFailed):
 
 class LeaseError(PartFailed):
     """The warden refused or lost a lease."""
+
+
+class LeaseHeld(LeaseError):
+    """Another lease is held; the message says by whom and until when."""
+
+
+class LeaseGone(LeaseError):
+    """There is no such lease any more; its harm is removed or being removed."""
 
 
 class LoadError(PartFailed):

@@ -1,0 +1,212 @@
+"""Toxiproxy's control API through ``toxiproxy-python``, made safe to wait for.
+
+The package keeps host and port in class globals, knows no timeouts, and lets a
+5xx surface as ``KeyError``. It finds its ``APIConsumer`` as a global of its
+modules, so one consumer with a deadline, put there, mends all its calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+import requests
+import toxiproxy.proxy
+import toxiproxy.server
+from toxiproxy.api import APIConsumer
+from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
+from toxiproxy.proxy import Proxy
+from toxiproxy.server import Toxiproxy
+from urllib3.exceptions import NewConnectionError
+
+from lab.domain.fault import Fault, Stream, Toxic
+from lab.errors import InjectorError, StackNotReady
+from lab.ports import EdgeState
+
+CALL_DEADLINE_S: Final = 1.0
+_SOCKET_TIMEOUT_S: Final = 0.8
+"""Below the deadline, so that no thread is left behind that might still write."""
+
+T = TypeVar("T")
+
+
+class BoundedConsumer(APIConsumer):  # type: ignore[misc]
+    """The package's HTTP calls, each with a deadline and with 5xx as an error.
+
+    No HTTP proxy of the user's stands between the lab and its own loopback.
+    """
+
+    _BOUNDS: Final[Mapping[str, Any]] = {
+        "timeout": _SOCKET_TIMEOUT_S,
+        "proxies": {"no_proxy": "*"},
+    }
+
+    @classmethod
+    def get(cls, url: str, params: Any = None, **kwargs: Any) -> requests.Response:
+        """Fetch ``url``."""
+        return _checked(super().get(url, params, **{**cls._BOUNDS, **kwargs}))
+
+    @classmethod
+    def post(cls, url: str, data: Any = None, json: Any = None, **kwargs: Any) -> requests.Response:
+        """Send ``data`` or ``json`` to ``url``."""
+        return _checked(super().post(url, data, json, **{**cls._BOUNDS, **kwargs}))
+
+    @classmethod
+    def delete(cls, url: str, **kwargs: Any) -> requests.Response:
+        """Delete ``url``."""
+        return _checked(super().delete(url, **{**cls._BOUNDS, **kwargs}))
+
+
+def _checked(response: requests.Response) -> requests.Response:
+    response.raise_for_status()
+    return response
+
+
+toxiproxy.proxy.APIConsumer = BoundedConsumer
+toxiproxy.server.APIConsumer = BoundedConsumer
+
+_package = threading.Lock()
+"""Held while the class globals point at one Toxiproxy; two may be spoken to in turn."""
+
+
+class ToxiproxyInjector:
+    """`lab.ports.Injector` over a real Toxiproxy.
+
+    Every call raises InjectorError where Toxiproxy refuses, hangs, or does not
+    show afterwards what was asked, and StackNotReady where nobody listens.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self._server = Toxiproxy()
+
+    async def edges(self) -> Mapping[str, EdgeState]:
+        """Read every edge with its toxics, in one call."""
+        return {name: _edge_state(proxy) for name, proxy in (await self._listing()).items()}
+
+    async def apply(self, fault: Fault) -> None:
+        """Put ``fault`` on its edge and read it back.
+
+        Refuses what Toxiproxy takes without a word although it does nothing: an
+        unknown attribute, a toxic on a disabled proxy, harm that is there already.
+        """
+        problems = fault.problems()
+        if problems:
+            raise InjectorError(f"{fault.edge}: {'; '.join(problems)}")
+        proxy, before = await self._look_at(fault.edge)
+        if not before.enabled:
+            raise InjectorError(f"{fault.edge}: expected it enabled, found it cut already")
+        if before.shows(fault):
+            raise InjectorError(f"{fault.edge}: expected no {fault.toxic_name}, found one already")
+        await self._call(f"apply {fault}", lambda: _apply(proxy, fault))
+        _, after = await self._look_at(fault.edge)
+        if not after.shows(fault) or not (fault.is_down or fault in after.toxics):
+            raise InjectorError(f"expected to read back {fault}, found {after}")
+
+    async def remove(self, fault: Fault) -> None:
+        """Take ``fault`` off, if it is there, and read that back."""
+        proxy, before = await self._look_at(fault.edge)
+        if not before.shows(fault):
+            return
+        await self._call(f"remove {fault}", lambda: _remove(proxy, fault))
+        _, after = await self._look_at(fault.edge)
+        if after.shows(fault):
+            raise InjectorError(f"expected {fault} to be gone, found {after}")
+
+    async def reset(self) -> None:
+        """Take every toxic off and enable every edge, and read that back."""
+        await self._call("reset", self._server.reset)
+        hurt = [name for name, edge in (await self.edges()).items() if not edge.is_clean]
+        if hurt:
+            raise InjectorError(f"expected every edge clean after /reset, found {hurt}")
+
+    async def _look_at(self, edge: str) -> tuple[Proxy, EdgeState]:
+        listing = await self._listing()
+        if edge not in listing:
+            raise InjectorError(f"expected an edge of {sorted(listing)}, found {edge!r}")
+        return Proxy(**listing[edge]), _edge_state(listing[edge])
+
+    async def _listing(self) -> dict[str, Any]:
+        listing = await self._call("list its proxies", _list_proxies)
+        if not isinstance(listing, dict):
+            raise InjectorError(f"expected proxies by name, found {str(listing)[:200]}")
+        return listing
+
+    async def _call(self, what: str, call: Callable[[], T]) -> T:
+        """One request in a thread of its own; ``what`` says what it is for."""
+        address = f"{self._host}:{self._port}"
+        try:
+            async with asyncio.timeout(CALL_DEADLINE_S):
+                return await asyncio.to_thread(self._blocking, call)
+        except (TimeoutError, requests.Timeout) as error:
+            raise InjectorError(
+                f"expected Toxiproxy at {address} to {what} within {CALL_DEADLINE_S:.0f} s, "
+                "found its control API hung"
+            ) from error
+        except requests.RequestException as error:
+            if _is_refused(error):
+                raise StackNotReady(
+                    f"expected Toxiproxy at {address} to {what}, found nobody listening; `lab up`"
+                ) from error
+            raise InjectorError(f"expected Toxiproxy to {what}, found {error}") from error
+        except (InvalidToxic, NotFound, ProxyExists) as error:
+            raise InjectorError(f"expected Toxiproxy to {what}, it refused: {error}") from error
+
+    def _blocking(self, call: Callable[[], T]) -> T:
+        with _package:
+            self._server.update_api_consumer(self._host, self._port)
+            return call()
+
+
+def _list_proxies() -> Any:
+    """Proxies with their toxics; the package's own listing forgets the toxics."""
+    return BoundedConsumer.get("/proxies").json()
+
+
+def _apply(proxy: Proxy, fault: Fault) -> None:
+    if fault.is_down:
+        proxy.disable()
+        return
+    proxy.add_toxic(
+        name=fault.toxic_name,
+        type=str(fault.toxic),
+        stream=str(fault.stream),
+        toxicity=fault.toxicity,
+        attributes=dict(fault.attributes),
+    )
+
+
+def _remove(proxy: Proxy, fault: Fault) -> None:
+    if fault.is_down:
+        proxy.enable()
+    else:
+        proxy.destroy_toxic(fault.toxic_name)
+
+
+def _edge_state(proxy: Any) -> EdgeState:
+    """One proxy of the listing; InjectorError where it is not as Toxiproxy 2.12 writes it."""
+    try:
+        toxics = tuple(
+            Fault(
+                edge=proxy["name"],
+                toxic=Toxic(toxic["type"]),
+                attributes={name: int(value) for name, value in toxic["attributes"].items()},
+                stream=Stream(toxic["stream"]),
+                toxicity=float(toxic["toxicity"]),
+            )
+            for toxic in proxy["toxics"]
+        )
+        return EdgeState(edge=proxy["name"], enabled=bool(proxy["enabled"]), toxics=toxics)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InjectorError(
+            f"expected a proxy with its toxics, found {error!r} in {str(proxy)[:200]}"
+        ) from error
+
+
+def _is_refused(error: requests.RequestException) -> bool:
+    """Whether nobody listened at all, as opposed to a connection that broke."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(reason, NewConnectionError)

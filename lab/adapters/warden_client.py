@@ -1,0 +1,108 @@
+"""The warden over HTTP; every call has a deadline and every refusal its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, Self, TypeVar
+
+import httpx
+from pydantic import TypeAdapter
+
+from lab.domain.fault import Conditions, Fault
+from lab.errors import InjectorError, LabError, LeaseError, LeaseGone, LeaseHeld, StackNotReady
+from lab.ports import EdgeState, LeaseStatus, Removal
+
+READ_DEADLINE_S: Final = 3.0
+CHANGE_DEADLINE_S: Final = 60.0
+"""Taking a lease may restart services, undoing it may restart Toxiproxy."""
+
+T = TypeVar("T")
+
+_FAULTS: Final = TypeAdapter(tuple[Fault, ...])
+_STATUS: Final = TypeAdapter(LeaseStatus)
+_CURRENT: Final[TypeAdapter[LeaseStatus | None]] = TypeAdapter(LeaseStatus | None)
+_REMOVAL: Final = TypeAdapter(Removal)
+_EDGES: Final = TypeAdapter(dict[str, EdgeState])
+
+_ERRORS: Final[Mapping[str, type[LabError]]] = MappingProxyType(
+    {kind.__name__: kind for kind in (LeaseHeld, LeaseGone, InjectorError, StackNotReady)}
+)
+"""The errors that keep their kind on the way; any other arrives as LeaseError."""
+
+
+class WardenClient:
+    """`lab.ports.Warden` over HTTP.
+
+    LeaseError (or LeaseHeld, LeaseGone) carries the warden's own words;
+    StackNotReady means that it does not answer at all.
+    """
+
+    def __init__(self, url: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._client = httpx.AsyncClient(base_url=url, transport=transport, trust_env=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.aclose()
+
+    async def take(
+        self, *, holder: str, faults: Sequence[Fault], conditions: Conditions, ttl_s: float
+    ) -> LeaseStatus:
+        """Apply settings, then faults, under a lease."""
+        wish = {
+            "holder": holder,
+            "faults": _FAULTS.dump_python(tuple(faults), mode="json"),
+            "conditions": dict(conditions),
+            "ttl_s": ttl_s,
+        }
+        return await self._ask(_STATUS, "POST", "/leases", CHANGE_DEADLINE_S, json=wish)
+
+    async def heartbeat(self, lease_id: str) -> LeaseStatus:
+        """Start the lease's time to live anew."""
+        return await self._ask(_STATUS, "PUT", f"/leases/{lease_id}/heartbeat", READ_DEADLINE_S)
+
+    async def release(self, lease_id: str) -> Removal:
+        """Take everything away and prove it gone."""
+        return await self._ask(_REMOVAL, "DELETE", f"/leases/{lease_id}", CHANGE_DEADLINE_S)
+
+    async def current(self) -> LeaseStatus | None:
+        """The lease that is held, if any."""
+        return await self._ask(_CURRENT, "GET", "/leases/current", READ_DEADLINE_S)
+
+    async def edges(self) -> Mapping[str, EdgeState]:
+        """Every edge as Toxiproxy has it."""
+        return await self._ask(_EDGES, "GET", "/edges", READ_DEADLINE_S)
+
+    async def heal(self) -> Removal:
+        """Return from any state to a clean shop."""
+        return await self._ask(_REMOVAL, "POST", "/heal", CHANGE_DEADLINE_S)
+
+    async def _ask(
+        self, shape: TypeAdapter[T], method: str, path: str, deadline_s: float, **body: Any
+    ) -> T:
+        try:
+            answer = await self._client.request(method, path, timeout=deadline_s, **body)
+        except httpx.HTTPError as error:
+            raise StackNotReady(
+                f"expected the warden to answer {method} {path} within {deadline_s:.0f} s, "
+                f"found {error!r}; `lab status`, then `lab up`"
+            ) from error
+        if answer.is_error:
+            raise _error(answer, f"{method} {path}")
+        try:
+            return shape.validate_json(answer.content)
+        except ValueError as error:
+            raise LeaseError(
+                f"expected the warden's answer to {method} {path}, found {answer.text[:200]!r}"
+            ) from error
+
+
+def _error(answer: httpx.Response, asked: str) -> LabError:
+    """The warden's refusal as the error it was there."""
+    try:
+        kind, message = answer.json()["error"], answer.json()["message"]
+    except (KeyError, TypeError, ValueError):
+        return LeaseError(f"the warden answered {asked} with {answer.status_code}: {answer.text}")
+    return _ERRORS.get(kind, LeaseError)(message)

@@ -1,0 +1,174 @@
+"""The warden's HTTP: a thin skin over `Leases`, for processes of this machine only.
+
+Nothing of it is traced, so that no learner meets the warden in the evidence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping
+from typing import Annotated, Final
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from lab.domain.fault import Fault, SettingValue, Stream, Toxic
+from lab.errors import LabError, LeaseError, LeaseGone, LeaseHeld
+from lab.ports import EdgeState, LeaseStatus, Removal
+from lab.warden.leases import Leases
+
+MAX_BODY_BYTES: Final = 64 * 1024
+TICK_S: Final = 0.1
+
+log = logging.getLogger("lab.warden")
+
+_STATUS: Final[Mapping[type[LabError], int]] = {LeaseHeld: 409, LeaseGone: 404, LeaseError: 422}
+"""Error → HTTP status, the most specific first; any other is a part that failed, 502."""
+
+
+class FaultBody(BaseModel):
+    """A fault as JSON; a misspelt key is refused rather than ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    edge: str
+    toxic: Toxic | None
+    attributes: dict[str, int] = {}
+    stream: Stream = Stream.DOWNSTREAM
+    toxicity: float = 1.0
+
+    def to_fault(self) -> Fault:
+        """The domain's own form."""
+        return Fault(self.edge, self.toxic, self.attributes, self.stream, self.toxicity)
+
+
+class LeaseBody(BaseModel):
+    """What ``POST /leases`` asks for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    holder: Annotated[str, Field(min_length=1, max_length=200)]
+    faults: Annotated[list[FaultBody], Field(max_length=64)] = []
+    conditions: Annotated[dict[str, SettingValue], Field(max_length=64)] = {}
+    ttl_s: float
+
+
+class SameOriginOnly:
+    """Refuses what a web page of another origin sends: no page has business here.
+
+    Browsers put ``Origin`` on every cross-site POST, PUT and DELETE
+    (https://fetch.spec.whatwg.org/#origin-header); the lab's own client never does.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let pass what has no origin, or this very one."""
+        if scope["type"] == "http":
+            headers = dict(scope["headers"])
+            origin = headers.get(b"origin")
+            if origin is not None and origin != b"http://" + headers.get(b"host", b""):
+                refusal = JSONResponse({"detail": "cross-site request refused"}, 403)
+                await refusal(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def create_app(leases: Leases) -> FastAPI:
+    """The application; its lifespan starts ``leases`` and lets its time pass."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        leases.start()
+        ticking = asyncio.create_task(_tick(leases))
+        yield
+        ticking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await ticking
+        await leases.shut_down()
+
+    app = FastAPI(
+        lifespan=lifespan,
+        openapi_url=None,
+        max_body_size=MAX_BODY_BYTES,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    # The last one added is the outermost: first the host, then the origin.
+    app.add_middleware(SameOriginOnly)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
+    app.add_exception_handler(LabError, _refuse)
+    _add_routes(app, leases)
+    return app
+
+
+async def _tick(leases: Leases) -> None:
+    while True:
+        try:
+            await leases.tick()
+        except Exception:
+            # Expiry must outlive any defect: without ticks harm would stay for ever.
+            log.exception("a tick failed; the next one follows")
+        await asyncio.sleep(TICK_S)
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 502)
+    return JSONResponse({"error": type(error).__name__, "message": str(error)}, status)
+
+
+def _add_routes(app: FastAPI, leases: Leases) -> None:
+    @app.post("/leases", status_code=201)
+    async def take(body: LeaseBody) -> LeaseStatus:
+        return await leases.take(
+            holder=body.holder,
+            faults=[fault.to_fault() for fault in body.faults],
+            conditions=body.conditions,
+            ttl_s=body.ttl_s,
+        )
+
+    @app.get("/leases/current")
+    async def current() -> LeaseStatus | None:
+        return await leases.current()
+
+    @app.put("/leases/{lease_id}/heartbeat")
+    async def heartbeat(lease_id: str) -> LeaseStatus:
+        return await leases.heartbeat(lease_id)
+
+    @app.delete("/leases/{lease_id}")
+    async def release(lease_id: str) -> Removal:
+        return await leases.release(lease_id)
+
+    @app.post("/heal")
+    async def heal() -> Removal:
+        return await leases.heal()
+
+    @app.get("/edges")
+    async def edges() -> dict[str, EdgeState]:
+        return dict(await leases.edges())
+
+    @app.get("/healthz")
+    async def healthz(response: Response) -> dict[str, str]:
+        if leases.is_ready:
+            return {"status": "ok"}
+        response.status_code = 503
+        return {"status": "removing what an earlier warden left"}
+
+
+def serve(leases: Leases, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT; then leave a clean shop behind, if there is time."""
+    uvicorn.run(
+        create_app(leases),
+        host=host,
+        port=port,
+        lifespan="on",
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=1,
+    )

@@ -1,0 +1,46 @@
+"""The warden's parts put together, so that the composition root names only adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+from lab.ports import Clock, Injector, Services
+from lab.warden.application import Applier
+from lab.warden.journal import JournalFile
+from lab.warden.leases import Leases
+from lab.warden.probe import EdgeProbe
+from lab.warden.removal import Remover
+from lab.warden.storage import LeaseFile
+
+
+def assemble(
+    *,
+    injector: Injector,
+    services: Services,
+    restart: Callable[[], Awaitable[None]],
+    edge_ports: Mapping[str, int],
+    clock: Clock,
+    run_dir: Path,
+    log_dir: Path,
+) -> Leases:
+    """The warden of one stack: lease in ``<run_dir>/lease.json``, diary in ``<log_dir>``.
+
+    ``restart`` asks for a new Toxiproxy and need not wait for it; ``edge_ports``
+    says where each edge's proxy listens.
+    """
+    journal = JournalFile(log_dir / "warden.jsonl", clock)
+    return Leases(
+        applier=Applier(injector, services),
+        remover=Remover(
+            injector=injector,
+            services=services,
+            probe=EdgeProbe(edge_ports),
+            restart=restart,
+            clock=clock,
+            journal=journal,
+        ),
+        storage=LeaseFile(run_dir / "lease.json"),
+        clock=clock,
+        journal=journal,
+    )

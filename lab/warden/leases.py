@@ -1,0 +1,304 @@
+"""One lease at a time: the state machine between what callers ask and what edges get."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from lab.domain.fault import Conditions, Fault
+from lab.errors import LabError, LeaseError, LeaseGone, LeaseHeld
+from lab.ports import Clock, EdgeState, LeaseStatus, Removal
+from lab.warden.application import Applier, check_request
+from lab.warden.journal import WardenJournal
+from lab.warden.lease import Lease, LeaseState
+from lab.warden.removal import Harm, Remover
+from lab.warden.storage import LeaseStorage
+
+PATIENCE_S: Final = 10.0
+"""How long a caller waits for a removal; the warden itself goes on for as long as it takes."""
+
+SHUTDOWN_PATIENCE_S: Final = 2.5
+
+_FIRST_PAUSE_S: Final = 0.25
+_LONGEST_PAUSE_S: Final = 4.0
+
+
+@dataclass(slots=True)
+class _Undoing:
+    """A removal that may need several attempts, with longer and longer pauses between them."""
+
+    why: str
+    sweep: bool = False
+    in_doubt: bool = False
+    harm: Harm | None = None
+    pause_s: float = _FIRST_PAUSE_S
+    next_try_s: float = 0.0
+
+    def postpone(self, now_s: float) -> None:
+        """Wait before the next attempt, twice as long as before this one."""
+        self.next_try_s = now_s + self.pause_s
+        self.pause_s = min(2 * self.pause_s, _LONGEST_PAUSE_S)
+
+
+class Leases:
+    """The warden without its HTTP: implements `lab.ports.Warden`.
+
+    Whoever runs it calls `start` once and then `tick` several times a second.
+    The order is always the same: write down, do, read back; and at the end: undo,
+    prove, forget. So whatever dies in between, the file names all harm there is.
+    """
+
+    def __init__(
+        self,
+        *,
+        applier: Applier,
+        remover: Remover,
+        storage: LeaseStorage,
+        clock: Clock,
+        journal: WardenJournal,
+    ) -> None:
+        self._applier = applier
+        self._remover = remover
+        self._storage = storage
+        self._clock = clock
+        self._journal = journal
+        self._lock = asyncio.Lock()
+        self._lease: Lease | None = None
+        self._deadline_s = 0.0
+        self._undoing: _Undoing | None = None
+        self._last_end = "none was given since the warden started"
+        self._ready = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has started, and everything that an earlier warden left behind is gone."""
+        return self._ready
+
+    def start(self) -> None:
+        """Find what an earlier warden left; the ticks that follow take it away."""
+        unreadable = False
+        try:
+            left = self._storage.load()
+        except LeaseError as error:
+            self._journal.record("lease unreadable, all edges are suspect", problem=str(error))
+            unreadable = True
+            left = Lease("unreadable", "an earlier warden", 0.0, self._clock.unix(), (), {})
+        self._journal.record("warden started", left=left and left.lease_id)
+        if left is None:
+            self._ready = True
+        else:
+            self._lease = left
+            self._begin_removal("left by an earlier warden", sweep=unreadable, in_doubt=True)
+
+    async def take(
+        self, *, holder: str, faults: Sequence[Fault], conditions: Conditions, ttl_s: float
+    ) -> LeaseStatus:
+        """Write down, apply settings, then faults; all or nothing.
+
+        LeaseHeld while another lease or a removal is under way, LeaseError where
+        the request makes no sense or could not be carried out; then whatever
+        had been done of it is taken back, or is being taken back.
+        """
+        check_request(faults, conditions, ttl_s)
+        self._refuse_if_held()
+        lease = Lease(
+            uuid.uuid4().hex, holder, ttl_s, self._clock.unix(), tuple(faults), dict(conditions)
+        )
+        self._lease = lease
+        async with self._lock:
+            await self._write_ahead(lease)
+            try:
+                await self._applier.apply(lease)
+                self._lease = replace(lease, state=LeaseState.HELD)
+                self._storage.save(self._lease)
+            except (LabError, OSError) as error:
+                await self._take_back(error)
+            self._deadline_s = self._clock.monotonic() + ttl_s
+        self._journal.record("held", lease=lease.lease_id, ttl_s=ttl_s)
+        return self._status(self._lease)
+
+    def _refuse_if_held(self) -> None:
+        if self._lease is not None:
+            status = self._status(self._lease)
+            raise LeaseHeld(
+                f"expected no lease, found one of {status.holder} ({status.state}) for another "
+                f"{status.expires_in_s:.1f} s, longer if it is prolonged; wait, or `lab heal`"
+            )
+        if self._undoing is not None or not self._ready:
+            raise LeaseHeld("expected a shop at rest, found it being healed; wait")
+
+    async def _write_ahead(self, lease: Lease) -> None:
+        try:
+            await self._applier.check_edges(lease)
+            self._storage.save(lease)
+        except LabError:
+            self._lease = None
+            raise
+        except OSError as error:
+            self._lease = None
+            raise LeaseError(
+                f"expected to write the lease down first, found {error}; nothing was touched; "
+                "free some disk space"
+            ) from error
+        self._journal.record(
+            "applying",
+            lease=lease.lease_id,
+            holder=lease.holder,
+            faults=[str(fault) for fault in lease.faults],
+            conditions=dict(lease.conditions),
+        )
+
+    async def _take_back(self, error: Exception) -> None:
+        """Undo a lease that could not be applied, and say so."""
+        self._begin_removal(f"could not be applied: {error}", in_doubt=True)
+        await self._remove_patiently()
+        raise LeaseError(f"{error} (all of the lease was taken back)") from error
+
+    async def heartbeat(self, lease_id: str) -> LeaseStatus:
+        """Start the time to live anew; LeaseGone where it has run out, if only just."""
+        lease = self._lease
+        now_s = self._clock.monotonic()
+        if lease is None or lease.lease_id != lease_id:
+            raise LeaseGone(f"expected lease {lease_id} to be held; {self._last_end}")
+        if lease.state is not LeaseState.HELD or now_s >= self._deadline_s:
+            raise LeaseGone(f"expected lease {lease_id} to be held, found it ending or ended")
+        self._deadline_s = now_s + lease.ttl_s
+        return self._status(lease)
+
+    async def release(self, lease_id: str) -> Removal:
+        """Take the lease's harm away and prove it gone; LeaseGone for any other lease's id.
+
+        LeaseError when it is not gone after `PATIENCE_S`; the warden goes on trying.
+        """
+        async with self._lock:
+            if self._lease is None or self._lease.lease_id != lease_id:
+                raise LeaseGone(f"expected lease {lease_id} to be held; {self._last_end}")
+            if self._undoing is None:
+                self._begin_removal("released")
+            return await self._remove_patiently()
+
+    async def heal(self) -> Removal:
+        """End any lease, clean every edge, undo every setting, whoever it was."""
+        async with self._lock:
+            if self._lease is None:
+                self._undoing = _Undoing("healed", sweep=True)
+            else:
+                self._begin_removal("healed", sweep=True, in_doubt=self._is_in_doubt)
+            try:
+                return await self._remove_patiently()
+            finally:
+                if self._lease is None:
+                    self._undoing = None
+
+    async def current(self) -> LeaseStatus | None:
+        """The lease, be it held, on its way in, or on its way out."""
+        return None if self._lease is None else self._status(self._lease)
+
+    async def edges(self) -> Mapping[str, EdgeState]:
+        """Every edge as Toxiproxy has it."""
+        return await self._applier.edges()
+
+    async def tick(self) -> None:
+        """Let time do its work: expiry, and the next attempt at a removal that failed."""
+        if self._lease is None or self._lock.locked():
+            return
+        async with self._lock:
+            now_s = self._clock.monotonic()
+            if self._lease.state is LeaseState.HELD and now_s >= self._deadline_s:
+                self._begin_removal("expired")
+            elif self._lease.state is LeaseState.APPLYING:
+                # The lock is free, so whoever was applying it is gone.
+                self._begin_removal("abandoned while applying", in_doubt=True)
+            if self._undoing is not None and now_s >= self._undoing.next_try_s:
+                try:
+                    await self._remove_once(self._undoing)
+                except LabError as error:
+                    self._postpone(self._undoing, error)
+
+    async def shut_down(self) -> None:
+        """Use what time there is to leave a clean shop; else the next warden's start will."""
+        if self._lease is None:
+            return
+        try:
+            async with asyncio.timeout(SHUTDOWN_PATIENCE_S), self._lock:
+                if self._undoing is None:
+                    self._begin_removal("warden shut down", in_doubt=self._is_in_doubt)
+                await self._remove_patiently()
+        except (LabError, TimeoutError) as error:
+            self._journal.record("warden shut down with a lease", problem=str(error))
+
+    @property
+    def _is_in_doubt(self) -> bool:
+        """Whether calls that nobody waits for any more may still arrive at Toxiproxy."""
+        if self._undoing is not None:
+            return self._undoing.in_doubt
+        return self._lease is not None and self._lease.state is LeaseState.APPLYING
+
+    def _begin_removal(self, why: str, *, sweep: bool = False, in_doubt: bool = False) -> None:
+        assert self._lease is not None
+        self._lease = replace(self._lease, state=LeaseState.REMOVING)
+        self._undoing = _Undoing(why, sweep=sweep, in_doubt=in_doubt)
+        self._journal.record("removing", lease=self._lease.lease_id, why=why)
+        try:
+            self._storage.save(self._lease)
+        except OSError as error:
+            # The file as it was names the same harm, which is all that a restart needs.
+            self._journal.record("lease not written", problem=str(error))
+
+    async def _remove_once(self, undoing: _Undoing) -> Removal:
+        if undoing.harm is None:
+            undoing.harm = await self._remover.survey(
+                self._lease, sweep=undoing.sweep, in_doubt=undoing.in_doubt
+            )
+        removal = await self._remover.remove(undoing.harm)
+        try:
+            self._storage.clear()
+        except OSError as error:
+            raise LeaseError(f"expected to forget the lease, found {error}") from error
+        lease_id = self._lease.lease_id if self._lease else None
+        self._journal.record(
+            "removed",
+            lease=lease_id,
+            why=undoing.why,
+            method=removal.method,
+            proven_clean=removal.proven_clean,
+            faults=[str(fault) for fault in removal.faults],
+            conditions=list(removal.conditions),
+        )
+        self._last_end = f"the last one, {lease_id}, ended: {undoing.why}"
+        self._lease = None
+        self._undoing = None
+        self._ready = True
+        return removal
+
+    async def _remove_patiently(self) -> Removal:
+        """Try until it is gone or `PATIENCE_S` are over; LeaseError says what was last seen."""
+        undoing = self._undoing
+        assert undoing is not None
+        deadline_s = self._clock.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return await self._remove_once(undoing)
+            except LabError as error:
+                self._postpone(undoing, error)
+                if undoing.next_try_s > deadline_s:
+                    raise LeaseError(
+                        f"expected all harm gone within {PATIENCE_S:.0f} s, found: {error}; "
+                        "`lab status` shows what is down"
+                    ) from error
+            await self._clock.sleep(undoing.next_try_s - self._clock.monotonic())
+
+    def _postpone(self, undoing: _Undoing, error: LabError) -> None:
+        undoing.postpone(self._clock.monotonic())
+        self._journal.record("removal failed", why=undoing.why, problem=str(error))
+
+    def _status(self, lease: Lease) -> LeaseStatus:
+        left_s = {
+            LeaseState.APPLYING: lease.ttl_s,
+            LeaseState.HELD: max(0.0, self._deadline_s - self._clock.monotonic()),
+            LeaseState.REMOVING: 0.0,
+        }
+        return LeaseStatus(lease.lease_id, lease.holder, lease.state, left_s[lease.state])

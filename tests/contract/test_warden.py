@@ -1,0 +1,334 @@
+"""What every warden does: the fake, the state machine itself, and the client over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from lab.adapters.clock import SystemClock
+from lab.adapters.memory.injector import MemoryInjector
+from lab.adapters.memory.services import MemoryServices
+from lab.adapters.memory.warden import MemoryWarden
+from lab.adapters.toxiproxy import ToxiproxyInjector
+from lab.adapters.warden_client import WardenClient
+from lab.domain.fault import Fault, Toxic
+from lab.errors import LeaseError, LeaseGone, LeaseHeld, StackNotReady
+from lab.ports import Injector, Services, Warden
+from lab.shop.topology import HOST, SERVICES
+from lab.warden.app import MAX_BODY_BYTES, create_app
+from lab.warden.assembly import assemble
+from lab.warden.leases import Leases
+from tests.warden_parts import EDGE_NAMES, Toxiproxy, free_ports
+
+TIMEOUT = Fault("auth-users_db", Toxic.TIMEOUT, {"timeout": 0})
+CUT = Fault("payments-bank", None)
+"""One edge before Postgres, one before a service."""
+
+
+@dataclass
+class Scene:
+    """A warden, and what it works on."""
+
+    warden: Warden
+    injector: Injector
+
+
+async def _never() -> None:
+    raise AssertionError("a restart of Toxiproxy was not called for")
+
+
+def leases_on(
+    injector: Injector, services: Services, edge_ports: dict[str, int], folder: Path
+) -> Leases:
+    return assemble(
+        injector=injector,
+        services=services,
+        restart=_never,
+        edge_ports=edge_ports,
+        clock=SystemClock(),
+        run_dir=folder,
+        log_dir=folder,
+    )
+
+
+@contextlib.asynccontextmanager
+async def served(leases: Leases) -> AsyncIterator[str]:
+    """The real application behind a real socket; its URL."""
+    port = free_ports(1)[0]
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(leases), host=HOST, port=port, log_level="error", lifespan="on")
+    )
+    serving = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 -- uvicorn tells it by a flag
+        await asyncio.sleep(0.01)
+    try:
+        yield f"http://{HOST}:{port}"
+    finally:
+        server.should_exit = True
+        await serving
+
+
+@pytest.fixture(params=["memory", "leases", "http"])
+def scene(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Callable[[], contextlib.AbstractAsyncContextManager[Scene]]:
+    """Opens one kind of warden; the last two on a real Toxiproxy."""
+
+    @contextlib.asynccontextmanager
+    async def memory() -> AsyncIterator[Scene]:
+        injector = MemoryInjector(EDGE_NAMES)
+        yield Scene(MemoryWarden(injector, SystemClock()), injector)
+
+    @contextlib.asynccontextmanager
+    async def real() -> AsyncIterator[Scene]:
+        toxiproxy: Toxiproxy = request.getfixturevalue("toxiproxy")
+        injector = ToxiproxyInjector(HOST, toxiproxy.port)
+        leases = leases_on(injector, MemoryServices(SERVICES), toxiproxy.edge_ports, tmp_path)
+        async with contextlib.AsyncExitStack() as stack:
+            url = await stack.enter_async_context(served(leases))
+            if request.param == "leases":
+                yield Scene(leases, injector)
+            else:
+                client = await stack.enter_async_context(WardenClient(url))
+                yield Scene(client, injector)
+
+    if request.param != "memory":
+        request.getfixturevalue("toxiproxy")
+    return memory if request.param == "memory" else real
+
+
+Open = Callable[[], contextlib.AbstractAsyncContextManager[Scene]]
+
+
+def test_a_lease_is_applied_and_released(scene: Open) -> None:
+    """Faults are there once `take` returns, and proven gone once `release` does."""
+
+    async def story() -> None:
+        async with scene() as it:
+            lease = await it.warden.take(
+                holder="a run", faults=[TIMEOUT, CUT], conditions={}, ttl_s=3.0
+            )
+            assert (lease.holder, lease.state) == ("a run", "held")
+            assert 2.5 < lease.expires_in_s <= 3.0
+            edges = await it.warden.edges()
+            assert edges[TIMEOUT.edge].toxics == (TIMEOUT,)
+            assert not edges[CUT.edge].enabled
+            removal = await it.warden.release(lease.lease_id)
+            assert sorted(fault.edge for fault in removal.faults) == [
+                "auth-users_db",
+                "payments-bank",
+            ]
+            assert (removal.method, removal.proven_clean, removal.count) == ("api", True, 2)
+            assert all(edge.is_clean for edge in (await it.warden.edges()).values())
+            assert await it.warden.current() is None
+
+    asyncio.run(story())
+
+
+def test_a_lease_runs_out_within_a_second_of_its_time(scene: Open) -> None:
+    """Without heartbeats harm ends by itself, and the lease is gone."""
+
+    async def story() -> None:
+        async with scene() as it:
+            lease = await it.warden.take(holder="a run", faults=[TIMEOUT], conditions={}, ttl_s=0.4)
+            start_s = time.monotonic()
+            while await it.warden.current() is not None:  # noqa: ASYNC110 -- over HTTP
+                await asyncio.sleep(0.02)
+            assert 0.3 < time.monotonic() - start_s < 1.4
+            assert (await it.warden.edges())[TIMEOUT.edge].is_clean
+            with pytest.raises(LeaseGone):
+                await it.warden.heartbeat(lease.lease_id)
+            with pytest.raises(LeaseGone):
+                await it.warden.release(lease.lease_id)
+
+    asyncio.run(story())
+
+
+def test_heartbeats_keep_a_lease_alive(scene: Open) -> None:
+    """Each one starts the time to live anew."""
+
+    async def story() -> None:
+        async with scene() as it:
+            lease = await it.warden.take(holder="a run", faults=[TIMEOUT], conditions={}, ttl_s=0.5)
+            for _ in range(5):
+                await asyncio.sleep(0.2)
+                beat = await it.warden.heartbeat(lease.lease_id)
+                assert beat.expires_in_s > 0.4
+            assert (await it.warden.edges())[TIMEOUT.edge].shows(TIMEOUT)
+            await it.warden.release(lease.lease_id)
+
+    asyncio.run(story())
+
+
+def test_a_second_caller_is_told_who_holds_it(scene: Open) -> None:
+    """One lease at a time; the refusal names the holder and changes nothing."""
+
+    async def story() -> None:
+        async with scene() as it:
+            first = await it.warden.take(holder="the first", faults=[], conditions={}, ttl_s=2.0)
+            with pytest.raises(LeaseHeld, match="the first"):
+                await it.warden.take(holder="the second", faults=[CUT], conditions={}, ttl_s=2.0)
+            assert (await it.warden.edges())[CUT.edge].is_clean
+            current = await it.warden.current()
+            assert current is not None
+            assert current.lease_id == first.lease_id
+            await it.warden.release(first.lease_id)
+            second = await it.warden.take(holder="the second", faults=[], conditions={}, ttl_s=2.0)
+            await it.warden.release(second.lease_id)
+
+    asyncio.run(story())
+
+
+def test_a_lease_that_cannot_be_applied_leaves_nothing(scene: Open) -> None:
+    """The second fault cannot be, so the first is not there either, and the next is welcome."""
+    impossible = Fault("auth-nobody", Toxic.TIMEOUT)
+
+    async def story() -> None:
+        async with scene() as it:
+            with pytest.raises(LeaseError, match="auth-nobody"):
+                await it.warden.take(
+                    holder="a run", faults=[TIMEOUT, impossible], conditions={}, ttl_s=2.0
+                )
+            assert all(edge.is_clean for edge in (await it.warden.edges()).values())
+            assert await it.warden.current() is None
+
+    asyncio.run(story())
+
+
+def test_heal_ends_a_lease_and_takes_strangers_harm_too(scene: Open) -> None:
+    """It counts what it removed; the second time that is nothing."""
+    stranger = Fault("checkout-catalog", Toxic.BANDWIDTH, {"rate": 1})
+
+    async def story() -> None:
+        async with scene() as it:
+            lease = await it.warden.take(holder="a run", faults=[TIMEOUT], conditions={}, ttl_s=3.0)
+            await it.injector.apply(stranger)
+            removal = await it.warden.heal()
+            assert (removal.count, removal.proven_clean) == (2, True)
+            assert all(edge.is_clean for edge in (await it.warden.edges()).values())
+            assert await it.warden.current() is None
+            assert (await it.warden.heal()).count == 0
+            with pytest.raises(LeaseGone):
+                await it.warden.heartbeat(lease.lease_id)
+
+    asyncio.run(story())
+
+
+def test_a_release_leaves_a_strangers_toxic_but_is_not_proven(scene: Open) -> None:
+    """What the lease did not put there is reported, not deleted unasked."""
+    stranger = Fault("checkout-catalog", Toxic.BANDWIDTH, {"rate": 1})
+
+    async def story() -> None:
+        async with scene() as it:
+            lease = await it.warden.take(holder="a run", faults=[TIMEOUT], conditions={}, ttl_s=3.0)
+            await it.injector.apply(stranger)
+            removal = await it.warden.release(lease.lease_id)
+            assert removal.faults == (TIMEOUT,)
+            assert not removal.proven_clean
+            assert (await it.warden.edges())["checkout-catalog"].toxics == (stranger,)
+
+    asyncio.run(story())
+
+
+def test_harm_that_vanished_under_the_lease_is_not_counted(scene: Open) -> None:
+    """A restarted Toxiproxy loses toxics; the removal says that there was nothing to remove."""
+
+    async def story() -> None:
+        async with scene() as it:
+            lease = await it.warden.take(holder="a run", faults=[TIMEOUT], conditions={}, ttl_s=3.0)
+            await it.injector.reset()
+            assert (await it.warden.release(lease.lease_id)).faults == ()
+
+    asyncio.run(story())
+
+
+def test_a_warden_that_is_down_is_a_stack_that_is_not_ready() -> None:
+    """The client says who did not answer, and what to do."""
+
+    async def story() -> None:
+        async with WardenClient(f"http://{HOST}:{free_ports(1)[0]}") as client:
+            with pytest.raises(StackNotReady, match="lab up"):
+                await client.current()
+
+    asyncio.run(story())
+
+
+def _at_the_door(tmp_path: Path, ask: Callable[[httpx.AsyncClient], object]) -> httpx.Response:
+    """What the warden's HTTP answers to one request."""
+
+    async def story() -> httpx.Response:
+        leases = leases_on(MemoryInjector(EDGE_NAMES), MemoryServices(SERVICES), {}, tmp_path)
+        async with served(leases) as url, httpx.AsyncClient(base_url=url, trust_env=False) as http:
+            answer: httpx.Response = await ask(http)  # type: ignore[misc]
+            assert await leases.current() is None
+            return answer
+
+    return asyncio.run(story())
+
+
+WISH = {"holder": "a page", "faults": [], "conditions": {}, "ttl_s": 2.0}
+
+
+def test_a_foreign_host_is_refused(tmp_path: Path) -> None:
+    """A name that was rebound to 127.0.0.1 gives itself away by its Host."""
+    answer = _at_the_door(
+        tmp_path, lambda http: http.post("/leases", json=WISH, headers={"Host": "evil.example"})
+    )
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "http://127.0.0.1:1", "null"])
+def test_a_cross_site_request_is_refused(tmp_path: Path, origin: str) -> None:
+    """Pages of other origins, another port of this machine included, have no business here."""
+    answer = _at_the_door(
+        tmp_path, lambda http: http.post("/leases", json=WISH, headers={"Origin": origin})
+    )
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_over_the_limit_is_refused(tmp_path: Path, chunked: bool) -> None:
+    """Whether its length is announced or not."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(MAX_BODY_BYTES // 1024 + 1):
+            yield b" " * 1024
+
+    body = chunks() if chunked else b" " * (MAX_BODY_BYTES + 1)
+    answer = _at_the_door(tmp_path, lambda http: http.post("/leases", content=body))
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {**WISH, "ttl_s": 0},
+        {**WISH, "ttl_s": "soon"},
+        {**WISH, "surprise": 1},
+        {**WISH, "conditions": {"auth.nonsense": 1}},
+        {**WISH, "conditions": {"nobody.pool_size": 1}},
+        {**WISH, "faults": [{"edge": "auth-users_db", "toxic": "curse"}]},
+        {**WISH, "faults": [{"edge": "auth-users_db", "toxic": "timeout", "toxicty": 1}]},
+        {**WISH, "faults": [{"edge": "auth-users_db", "toxic": "latency", "attributes": {"l": 1}}]},
+        {**WISH, "faults": [{"edge": "auth-users_db", "toxic": "timeout"}] * 2},
+        {
+            **WISH,
+            "faults": [
+                {"edge": "auth-users_db", "toxic": "timeout"},
+                {"edge": "auth-users_db", "toxic": None},
+            ],
+        },
+    ],
+)
+def test_a_wish_that_makes_no_sense_is_refused(tmp_path: Path, wish: dict[str, object]) -> None:
+    """Nothing of it is applied."""
+    answer = _at_the_door(tmp_path, lambda http: http.post("/leases", json=wish))
+    assert answer.status_code == 422
