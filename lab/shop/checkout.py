@@ -19,7 +19,7 @@ from lab.shop.database import Database
 from lab.shop.http import Upstream
 from lab.shop.problems import CardDeclined, Rejected, UpstreamTimeout, rejection
 from lab.shop.settings import CheckoutSettings, seconds
-from lab.shop.telemetry import tracer
+from lab.shop.telemetry import on_client_spans, tracer
 
 if TYPE_CHECKING:
     import asyncpg
@@ -97,6 +97,10 @@ class Checkout:
         """
         order_id = uuid4()
         trace.get_current_span().set_attribute("order_id", str(order_id))
+        with on_client_spans({"order_id": str(order_id)}):
+            return await self._buy(order_id, cart)
+
+    async def _buy(self, order_id: UUID, cart: Cart) -> PlacedOrder:
         lines = await self._price(cart.items)
         order = PlacedOrder(
             order_id=order_id, total_cents=sum(line.price_cents * line.quantity for line in lines)

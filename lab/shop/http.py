@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,8 @@ class Upstream:
             base_url=url,
             timeout=seconds(limit),
             trust_env=False,
+            # Callees speak plain HTTP; httpx would load all the world's CAs for each of them.
+            verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             limits=httpx.Limits(
                 max_connections=settings.http_connections,
                 max_keepalive_connections=None if settings.keepalive else 0,

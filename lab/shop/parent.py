@@ -39,6 +39,7 @@ READY_S: Final = 10.0
 
 _PROBE_S: Final = 0.3
 _TEND_S: Final = 0.2
+_HOPELESS: Final = 3
 _LOG_LINES: Final = 20
 _EXPORTER: Final = MappingProxyType(
     {
@@ -78,11 +79,16 @@ def _import_ahead(protocol: OtlpProtocol) -> None:
     for module in (
         "asyncpg",
         "fastapi.telemetry._asgi",
+        "httpcore",
         "httptools",
         "httpx",
+        "opentelemetry.distro",
         "opentelemetry.instrumentation.asyncpg",
         "opentelemetry.instrumentation.httpx",
         "opentelemetry.instrumentation.logging",
+        "opentelemetry.sdk._configuration",
+        "pydantic.v1",
+        "requests",
         "uvicorn.lifespan.on",
         "uvicorn.protocols.http.httptools_impl",
         "uvloop",
@@ -144,6 +150,8 @@ class Control:
             if self._is_healthy(child.name):
                 return True
             self._children.tend()
+            if child.crashes_in_a_row >= _HOPELESS:
+                break
             time.sleep(0.02)
         return False
 

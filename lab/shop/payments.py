@@ -17,7 +17,7 @@ from lab.shop.database import Database
 from lab.shop.http import Upstream
 from lab.shop.problems import CardDeclined, Problem, Rejected, UpstreamFailed
 from lab.shop.settings import PaymentsSettings
-from lab.shop.telemetry import meter, tracer
+from lab.shop.telemetry import meter, on_client_spans, tracer
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -68,16 +68,9 @@ def create(settings: PaymentsSettings, counter: SpanCounter) -> FastAPI:
     @router.post("/charges", status_code=201)
     async def charge(charge: Charge) -> Receipt:
         trace.get_current_span().set_attribute("order_id", str(charge.order_id))
-        receipt = await charge_credit_card(charge)
-        async with ledger.transaction({"account_id": MERCHANT_ACCOUNT}) as connection:
-            await connection.execute(CREDIT_MERCHANT, MERCHANT_ACCOUNT, charge.amount_cents)
-            await connection.execute(
-                ADD_ENTRY,
-                charge.order_id,
-                MERCHANT_ACCOUNT,
-                charge.amount_cents,
-                receipt.authorization,
-            )
+        with on_client_spans({"order_id": str(charge.order_id)}):
+            receipt = await charge_credit_card(charge)
+            await _book(ledger, charge, receipt)
         return receipt
 
     async def charge_credit_card(charge: Charge) -> Receipt:
@@ -112,6 +105,14 @@ def create(settings: PaymentsSettings, counter: SpanCounter) -> FastAPI:
                 raise
 
     return shop_app(counter, router, [ledger, bank])
+
+
+async def _book(ledger: Database, charge: Charge, receipt: Receipt) -> None:
+    async with ledger.transaction({"account_id": MERCHANT_ACCOUNT}) as connection:
+        await connection.execute(CREDIT_MERCHANT, MERCHANT_ACCOUNT, charge.amount_cents)
+        await connection.execute(
+            ADD_ENTRY, charge.order_id, MERCHANT_ACCOUNT, charge.amount_cents, receipt.authorization
+        )
 
 
 async def _authorize(bank: Upstream, charge: Charge) -> Receipt:

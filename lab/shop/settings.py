@@ -46,7 +46,13 @@ def seconds(limit: timedelta | None) -> float | None:
 class ServiceSettings(BaseSettings):
     """What every service has. ``keep_alive`` is how long it leaves idle callers connected."""
 
-    model_config = SettingsConfigDict(env_prefix="SHOP_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        # A problem is logged; the password in the database's address must not be.
+        env_prefix="SHOP_",
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+    )
 
     host: str = "127.0.0.1"
     port: PositiveInt
