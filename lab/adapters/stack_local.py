@@ -26,7 +26,7 @@ from lab.adapters.postgres import LocalPostgres
 from lab.adapters.readiness import port_is_free, until_ready
 from lab.adapters.shop_control import ShopControl
 from lab.adapters.startup import Startup
-from lab.adapters.supervisor import STOPPED, ProcessState, Supervisor
+from lab.adapters.supervisor import ProcessState, Supervisor
 from lab.errors import LabError, StackNotReady, ToolMissing
 from lab.ports import PartStatus, Services, ServiceState, StackCounters
 from lab.settings import CHECKOUT, Settings
@@ -35,7 +35,6 @@ from lab.shop.topology import HOST
 _LOCK_WAIT_S: Final = 120.0
 _SUPERVISOR_DEADLINE_S: Final = 10.0
 _DOWN_DEADLINE_S: Final = 15.0
-_RESTART_DEADLINE_S: Final = 6.0
 _POKE_S: Final = 0.05
 _LOOK_DEADLINE_S: Final = 0.8
 _LEFTOVER_GRACE_S: Final = 1.0
@@ -125,30 +124,6 @@ class LocalStack:
             | {name: state.restarts for name, state in services.items()},
             collector_dropped=dropped,
         )
-
-    async def restart_part(self, name: str) -> None:
-        """Stop one part, by SIGKILL if it hangs, and start it; returns once it is ready.
-
-        StackNotReady if the stack is down or the part does not come back. A
-        restart that was asked for is no restart in `counters`.
-        """
-        async with loopback.client() as client:
-            parts = {p.name: p for p in local_parts.local_parts(self._settings, client)}
-            process = (await self._supervisor.states() or {}).get(name)
-            if process is None:
-                raise StackNotReady(f"expected {name} under supervision, found it down; `lab up`")
-            await self._supervisor.stop(process)
-
-            async def stopped() -> str | None:
-                state = (await self._supervisor.states() or {}).get(name, process).state
-                return None if state in STOPPED else state
-
-            try:
-                await until_ready(f"{name} to stop", stopped, deadline_s=_RESTART_DEADLINE_S)
-                await self._supervisor.start(process)
-                await until_ready(f"{name}", parts[name].probe, deadline_s=parts[name].deadline_s)
-            except WaitTimeout as timeout:
-                raise StackNotReady(f"{name} did not come back: {timeout}") from timeout
 
     async def _launch(self) -> None:
         """Write every generated file, then start supervisord and wait for its answer."""

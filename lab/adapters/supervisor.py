@@ -28,9 +28,6 @@ from lab.adapters.processes import Birth
 from lab.errors import PartFailed
 from lab.shop.topology import HOST
 
-STOPPED: Final = frozenset({"STOPPED", "EXITED", "FATAL"})
-"""States in which supervisord keeps no process and will not start one by itself soon."""
-
 _USER: Final = "lab"
 _CALL_TIMEOUT_S: Final = 2.0
 _ALREADY_STARTED: Final = 60
