@@ -1,0 +1,10 @@
+"""Scenarios as files: ``scenario.yaml``, ``briefing.md`` and ``debrief.md`` in a folder each.
+
+Whatever is wrong with them is told at once, each problem with its file, line and
+field: ``scenarios/x/scenario.yaml:14 faults[0].latency: must be >= 0ms, got -5ms``.
+"""
+
+from lab.scenario_file.names import near_names
+from lab.scenario_file.reading import FILES, json_schema, load, load_all, parse
+
+__all__ = ["FILES", "json_schema", "load", "load_all", "near_names", "parse"]

@@ -1,0 +1,138 @@
+"""Predicates and measured checks as a scenario writes them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from lab.domain.bound import Unit
+from lab.domain.evidence import Sample
+from lab.domain.journal import Step
+from lab.domain.load import Window
+from lab.domain.predicate import Predicate
+from lab.domain.scenario import RequestCheck, RequestStatistic, SpanCountCheck, SpanDurationCheck
+from lab.scenario_file.values import (
+    AnyBound,
+    AttributeTest,
+    CountBound,
+    DurationBound,
+    Entry,
+    KindWord,
+    PeerName,
+    Refused,
+    RequestStatisticWord,
+    RouteName,
+    SampleWord,
+    ServiceName,
+    SpanStatisticWord,
+    StatusWord,
+    StepWord,
+    Text,
+    WindowWord,
+)
+
+
+class PredicateEntry(Entry):
+    """What a span must be; every field that is given must fit."""
+
+    service: ServiceName | None = None
+    name: Text | None = None
+    kind: KindWord | None = None
+    status: StatusWord | None = None
+    peer: PeerName | None = Field(None, description="Whom the span calls.")
+    exception: Text | None = Field(
+        None, description="The type of a recorded exception, whole or its last part."
+    )
+    attributes: dict[Text, AttributeTest] = Field({}, description="Attribute: its value.")
+    duration: DurationBound | None = None
+    self_time: DurationBound | None = Field(
+        None, description="The duration less that of its children."
+    )
+    parent: PredicateEntry | None = None
+    ancestor: PredicateEntry | None = None
+    child: PredicateEntry | None = None
+    no_child: PredicateEntry | None = None
+
+    def predicate(self) -> Predicate:
+        """As the domain has it."""
+        return Predicate(
+            service=self.service,
+            name=self.name,
+            kind=self.kind,
+            status=self.status,
+            peer=self.peer,
+            exception=self.exception,
+            attributes=self.attributes,
+            duration=self.duration,
+            self_time=self.self_time,
+            parent=self.parent.predicate() if self.parent else None,
+            ancestor=self.ancestor.predicate() if self.ancestor else None,
+            child=self.child.predicate() if self.child else None,
+            no_child=self.no_child.predicate() if self.no_child else None,
+        )
+
+
+class LabelledEntry(Entry):
+    """What every check has."""
+
+    label: Text = Field(min_length=1, description="What is shown when it fails.")
+    step: StepWord = Step.CRIME
+
+
+class SpanCountEntry(LabelledEntry):
+    """In every trace of the sample, so many spans match."""
+
+    measure: Literal["span-count"]
+    of: PredicateEntry
+    bound: CountBound
+    sample: SampleWord = Sample.AFFECTED
+
+    def check(self) -> SpanCountCheck:
+        """As the domain has it."""
+        return SpanCountCheck(self.label, self.of.predicate(), self.bound, self.sample, self.step)
+
+
+class SpanDurationEntry(LabelledEntry):
+    """A statistic of the durations of all matching spans of the sample."""
+
+    measure: Literal["span-duration"]
+    of: PredicateEntry
+    statistic: SpanStatisticWord
+    bound: DurationBound
+    sample: SampleWord = Sample.AFFECTED
+
+    def check(self) -> SpanDurationCheck:
+        """As the domain has it."""
+        return SpanDurationCheck(
+            self.label, self.of.predicate(), self.statistic, self.bound, self.sample, self.step
+        )
+
+
+class RequestEntry(LabelledEntry):
+    """A statistic of a window's requests, as their actors saw them."""
+
+    measure: Literal["requests"]
+    route: RouteName | None = Field(None, description="Default: all routes together.")
+    statistic: RequestStatisticWord
+    bound: AnyBound
+    window: WindowWord = Window.CRIME
+
+    @model_validator(mode="after")
+    def _unit_fits(self) -> RequestEntry:
+        durations = {RequestStatistic.P50, RequestStatistic.P95}
+        unit = Unit.DURATION if self.statistic in durations else Unit.SHARE
+        if self.bound.unit not in {None, unit}:
+            raise Refused(f"expected a bound on a {unit} for {self.statistic}, got '{self.bound}'")
+        return self
+
+    def check(self) -> RequestCheck:
+        """As the domain has it."""
+        return RequestCheck(
+            self.label, self.route, self.statistic, self.bound, self.window, self.step
+        )
+
+
+CheckEntry = Annotated[
+    SpanCountEntry | SpanDurationEntry | RequestEntry, Field(discriminator="measure")
+]

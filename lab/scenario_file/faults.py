@@ -1,0 +1,121 @@
+"""Faults as a scenario writes them: one model a toxic, because each has its own attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import ConfigDict, Discriminator, Field, Tag
+from pydantic.json_schema import SkipJsonSchema
+
+from lab.domain.fault import TOXIC_ATTRIBUTES, Fault, Stream, Toxic
+from lab.scenario_file.values import Count, EdgeName, Entry, StreamWord, ToxicWord, WholeMs, WholeUs
+
+
+class DownEntry(Entry):
+    """The edge is cut: nothing listens where the caller connects."""
+
+    edge: EdgeName
+    down: Literal[True]
+
+    def fault(self) -> Fault:
+        """As the domain has it."""
+        return Fault(self.edge, None)
+
+
+class ToxicEntry(Entry):
+    """What every toxic has; `toxicity` is rolled once a connection, not once a request."""
+
+    edge: EdgeName
+    toxic: ToxicWord
+    stream: StreamWord = Stream.DOWNSTREAM
+    toxicity: float = Field(1.0, gt=0, le=1)
+
+    def fault(self) -> Fault:
+        """As the domain has it."""
+        attributes = {name: getattr(self, name) for name in TOXIC_ATTRIBUTES[self.toxic]}
+        return Fault(self.edge, self.toxic, attributes, self.stream, self.toxicity)
+
+
+class LatencyEntry(ToxicEntry):
+    """Every message is late, one way."""
+
+    toxic: Literal[Toxic.LATENCY]
+    latency: WholeMs
+    jitter: WholeMs = 0
+
+
+class BandwidthEntry(ToxicEntry):
+    """So many kB a second and no more."""
+
+    toxic: Literal[Toxic.BANDWIDTH]
+    rate: Count = Field(description="kB/s")
+
+
+class SlowCloseEntry(ToxicEntry):
+    """A close is passed on late."""
+
+    toxic: Literal[Toxic.SLOW_CLOSE]
+    delay: WholeMs
+
+
+class TimeoutEntry(ToxicEntry):
+    """Nothing gets through; the connection is closed after `timeout`, with 0ms never."""
+
+    toxic: Literal[Toxic.TIMEOUT]
+    timeout: WholeMs
+
+
+class ResetPeerEntry(ToxicEntry):
+    """The connection is reset after `timeout`, at the first data in its direction."""
+
+    toxic: Literal[Toxic.RESET_PEER]
+    timeout: WholeMs
+
+
+class SlicerEntry(ToxicEntry):
+    """Data comes in slices, with a pause between two."""
+
+    toxic: Literal[Toxic.SLICER]
+    average_size: Count = Field(description="bytes")
+    size_variation: Count = Field(0, description="bytes")
+    delay: WholeUs
+
+
+class LimitDataEntry(ToxicEntry):
+    """The connection is closed after so many bytes."""
+
+    toxic: Literal[Toxic.LIMIT_DATA]
+    bytes: Count
+
+
+class UnknownToxicEntry(ToxicEntry):
+    """Chosen where the toxic is missing or misspelt, so that exactly this is said of it."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+_TOXIC_ENTRIES: Final = frozenset(str(toxic) for toxic in Toxic)
+
+
+def _kind_of_fault(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return "<unknown>"
+    if "down" in value:
+        return "<down>"
+    toxic = value.get("toxic")
+    return f"<{toxic}>" if isinstance(toxic, str) and toxic in _TOXIC_ENTRIES else "<unknown>"
+
+
+FaultEntry = Annotated[
+    Annotated[DownEntry, Tag("<down>")]
+    | Annotated[LatencyEntry, Tag("<latency>")]
+    | Annotated[BandwidthEntry, Tag("<bandwidth>")]
+    | Annotated[SlowCloseEntry, Tag("<slow_close>")]
+    | Annotated[TimeoutEntry, Tag("<timeout>")]
+    | Annotated[ResetPeerEntry, Tag("<reset_peer>")]
+    | Annotated[SlicerEntry, Tag("<slicer>")]
+    | Annotated[LimitDataEntry, Tag("<limit_data>")]
+    | SkipJsonSchema[Annotated[UnknownToxicEntry, Tag("<unknown>")]],
+    Discriminator(_kind_of_fault),
+]

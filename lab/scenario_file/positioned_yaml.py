@@ -1,0 +1,94 @@
+"""YAML whose every value knows its line, read without trust.
+
+A scenario is data somebody else may have written: what a configuration never needs
+(aliases, which can grow to gigabytes; tags; bottomless nesting) is refused before
+anything is built from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, NodeEvent
+
+DEEPEST: Final = 20
+
+PathPart = str | int
+
+
+class YamlProblem(Exception):
+    """The text is no acceptable YAML; ``line`` counts from 1."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document and the lines its values stand on; ``data`` holds mappings by ruamel."""
+
+    data: Any
+
+    def value(self, path: Sequence[PathPart]) -> Any:
+        """The value at ``path``, which must exist."""
+        here = self.data
+        for part in path:
+            here = here[part]
+        return here
+
+    def existing(self, path: Sequence[PathPart]) -> tuple[PathPart, ...]:
+        """``path`` without the parts that lead nowhere, such as a validator's own names."""
+        found: list[PathPart] = []
+        here = self.data
+        for part in path:
+            is_key = isinstance(here, CommentedMap) and part in here
+            is_index = isinstance(here, CommentedSeq) and isinstance(part, int)
+            if is_key or (is_index and part in range(len(here))):
+                found.append(part)
+                here = here[part]
+        return tuple(found)
+
+    def line(self, path: Sequence[PathPart]) -> int:
+        """The line (from 1) of the value at ``path``, or of the last part of it that exists."""
+        line, here = 0, self.data
+        for part in path:
+            if isinstance(here, CommentedMap) and part in here:
+                line = here.lc.key(part)[0]
+            elif isinstance(here, CommentedSeq) and isinstance(part, int) and part < len(here):
+                line = here.lc.item(part)[0]
+            else:
+                break
+            here = here[part]
+        return line + 1
+
+
+def read(text: str) -> Document:
+    """The one document in ``text``; `YamlProblem` where it is not acceptable."""
+    try:
+        _refuse_tricks(text)
+        return Document(YAML(typ="rt").load(text))
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problem = (error.problem or str(error)).splitlines()[0]
+        raise YamlProblem(mark.line + 1 if mark else 1, problem) from error
+    except (YAMLError, ValueError) as error:
+        raise YamlProblem(1, str(error).splitlines()[0]) from error
+
+
+def _refuse_tricks(text: str) -> None:
+    depth = 0
+    for event in YAML(typ="rt").parse(text):
+        line = event.start_mark.line + 1
+        if isinstance(event, AliasEvent) or (isinstance(event, NodeEvent) and event.anchor):
+            raise YamlProblem(line, "expected no anchors and aliases; write the value out")
+        if tag := getattr(event, "tag", None):
+            raise YamlProblem(line, f"expected no tags, got {tag}")
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > DEEPEST:
+            raise YamlProblem(line, f"expected at most {DEEPEST} levels of nesting")

@@ -1,0 +1,220 @@
+"""From texts to a scenario, or to every problem they have."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from lab.domain.load import Window
+from lab.domain.scenario import Scenario
+from lab.errors import ScenarioError
+from lab.scenario_file.names import unknown_name
+from lab.scenario_file.positioned_yaml import Document, YamlProblem, read
+from lab.scenario_file.shape import ScenarioEntry
+
+SCENARIO: Final = "scenario.yaml"
+BRIEFING: Final = "briefing.md"
+DEBRIEF: Final = "debrief.md"
+FILES: Final = (SCENARIO, BRIEFING, DEBRIEF)
+"""The files of a scenario's folder."""
+
+LARGEST_FILE_BYTES: Final = 256 * 1024
+LONGEST_BRIEFING_WORDS: Final = 120
+
+_PYDANTICS: Final = "Input should be"
+_OURS: Final = "expected"
+
+_ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_GIVEAWAYS: Final = ("toxi", "chaos", "inject", "warden", "scenario", "culprit", "decoy")
+"""Words of the lab's own machinery, which no briefing may show."""
+
+
+def load(folder: Path) -> Scenario:
+    """The scenario in ``folder``; `ScenarioError` with all its problems."""
+    texts: dict[str, str] = {}
+    problems: list[str] = []
+    for name in FILES:
+        try:
+            texts[name] = _read_file(folder / name)
+        except (OSError, ValueError) as error:
+            problems.append(f"{_shown(folder.name, name)}: {_file_problem(error)}")
+    if problems:
+        raise ScenarioError(tuple(problems))
+    return parse(texts, folder.name)
+
+
+def load_all(directory: Path) -> dict[str, Scenario]:
+    """Every scenario below ``directory`` by id; `ScenarioError` with all problems of all."""
+    scenarios: dict[str, Scenario] = {}
+    problems: list[str] = []
+    folders = sorted(path for path in directory.iterdir() if path.is_dir())
+    for folder in folders:
+        if folder.name.startswith((".", "_")):
+            continue
+        try:
+            scenarios[folder.name] = load(folder)
+        except ScenarioError as error:
+            problems += error.problems
+    if problems:
+        raise ScenarioError(tuple(problems))
+    return scenarios
+
+
+def parse(texts: Mapping[str, str], folder_name: str) -> Scenario:
+    """The scenario that ``texts`` (file name → text) hold; its id is the folder's name."""
+    problems = [
+        f"{_shown(folder_name, name)}: expected a text, found nothing"
+        for name in FILES
+        if not texts.get(name, "").strip()
+    ]
+    if not _ID.fullmatch(folder_name):
+        problems.append(
+            f"scenarios/{folder_name}: expected a folder name of lower-case words "
+            "joined by hyphens, such as db-timeout"
+        )
+    entry = None
+    if texts.get(SCENARIO, "").strip():
+        entry, found = _entry(texts[SCENARIO])
+        problems += [f"{_shown(folder_name, SCENARIO)}:{problem}" for problem in found]
+    if entry is not None:
+        found = _briefing_problems(entry, texts.get(BRIEFING, ""))
+        problems += [f"{_shown(folder_name, BRIEFING)}{problem}" for problem in found]
+    if problems or entry is None:
+        raise ScenarioError(tuple(problems))
+    return _scenario(entry, texts, folder_name)
+
+
+def json_schema() -> str:
+    """The JSON Schema of ``scenario.yaml``, as committed beside the scenarios."""
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **ScenarioEntry.model_json_schema(),
+        "title": "Deadspan scenario",
+    }
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _scenario(entry: ScenarioEntry, texts: Mapping[str, str], folder_name: str) -> Scenario:
+    windows = entry.windows
+    return Scenario(
+        id=folder_name,
+        title=entry.title,
+        difficulty=entry.difficulty,
+        skill=entry.skill,
+        load=entry.loads(),
+        durations_s={
+            Window.REFERENCE: windows.reference,
+            Window.CRIME: windows.crime,
+            Window.RECOVERY: windows.recovery,
+        },
+        symptom=entry.symptom.symptom(),
+        truth=entry.truth.truth(),
+        briefing=texts[BRIEFING].strip(),
+        debrief=texts[DEBRIEF].strip(),
+        conditions=dict(entry.conditions),
+        ambient=tuple(each.fault() for each in entry.ambient),
+        faults=tuple(each.fault() for each in entry.faults),
+        decoys=tuple(each.decoy() for each in entry.decoys),
+        hints=tuple(str(hint) for hint in entry.hints),
+        checks=tuple(each.check() for each in entry.checks),
+        min_requests=entry.min_requests,
+        source={name: texts[name] for name in FILES},
+    )
+
+
+def _shown(folder_name: str, file_name: str) -> str:
+    return f"scenarios/{folder_name}/{file_name}"
+
+
+def _read_file(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(LARGEST_FILE_BYTES + 1)
+    if len(content) > LARGEST_FILE_BYTES:
+        raise ValueError(f"expected at most {LARGEST_FILE_BYTES // 1024} KiB, found more")
+    return content.decode()
+
+
+def _file_problem(error: OSError | ValueError) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"expected UTF-8, found byte 0x{error.object[error.start]:02x} at {error.start}"
+    if isinstance(error, FileNotFoundError):
+        return "expected this file, found none"
+    return str(error)
+
+
+def _entry(text: str) -> tuple[ScenarioEntry | None, list[str]]:
+    """The validated file, or its problems, each as ``line field: message``."""
+    try:
+        document = read(text)
+    except YamlProblem as problem:
+        return None, [f"{problem.line}: {problem}"]
+    if not isinstance(document.data, dict):
+        return None, ["1: expected a mapping of fields such as 'title: …' at the top"]
+    fields: dict[int, tuple[str, ...]] = {}
+    try:
+        return ScenarioEntry.model_validate(document.data, context=fields), []
+    except ValidationError as error:
+        told = [_told(document, each, fields) for each in error.errors(include_url=False)]
+        return None, [f"{line} {problem}" for line, problem in sorted(told)]
+
+
+def _told(
+    document: Document, detail: ErrorDetails, fields: Mapping[int, tuple[str, ...]]
+) -> tuple[int, str]:
+    """One problem: its line, and its field with what is wrong there."""
+    path = document.existing(detail["loc"])
+    if detail["type"] == "missing":
+        path = (*path, detail["loc"][-1])
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    message = _message(document, path, detail, fields)
+    return document.line(path), f"{where.lstrip('.') or 'file'}: {message}"
+
+
+def _message(
+    document: Document,
+    path: Sequence[str | int],
+    detail: ErrorDetails,
+    fields: Mapping[int, tuple[str, ...]],
+) -> str:
+    got = _abridged(detail["input"])
+    match detail["type"]:
+        case "extra_forbidden":
+            parent = document.value(path[:-1])
+            return unknown_name("field", str(path[-1]), fields.get(id(parent), ()))
+        case "missing":
+            return "expected this field, found none"
+        case "value_error" | "refused":
+            return detail["msg"].removeprefix("Value error, ").replace(_PYDANTICS, _OURS)
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return f"expected a mapping, got {got}"
+        case "union_tag_invalid" | "union_tag_not_found":
+            return (
+                f"expected 'measure' to be one of {detail.get('ctx', {}).get('expected_tags', '')}"
+            )
+        case _:
+            return f"{detail['msg'].replace(_PYDANTICS, _OURS)}, got {got}"
+
+
+def _abridged(value: Any) -> str:
+    shown = repr(value) if isinstance(value, str | int | float | None) else type(value).__name__
+    shown = {"CommentedMap": "a mapping", "CommentedSeq": "a list"}.get(shown, shown)
+    return shown if len(shown) <= 60 else f"{shown[:57]}…"
+
+
+def _briefing_problems(entry: ScenarioEntry, briefing: str) -> list[str]:
+    """What a briefing may not be or show, each as ``:line: message``."""
+    problems = []
+    words = len(briefing.split())
+    if words > LONGEST_BRIEFING_WORDS:
+        problems.append(f": expected at most {LONGEST_BRIEFING_WORDS} words, found {words}")
+    secrets = {entry.truth.mechanism.value, *(each.edge for each in entry.faults), *_GIVEAWAYS}
+    for number, line in enumerate(briefing.splitlines(), start=1):
+        told = sorted(secret for secret in secrets if secret in line.lower())
+        problems += [f":{number}: gives away {secret!r}" for secret in told]
+    return problems

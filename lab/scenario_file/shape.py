@@ -1,0 +1,217 @@
+"""The shape of a ``scenario.yaml``: its fields, and what each becomes in the domain.
+
+From these models come the refusal of a wrong file, field by field, and the JSON
+Schema that editors complete from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Final
+
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
+
+from lab.domain.bound import Bound
+from lab.domain.fault import Fault, SettingValue
+from lab.domain.load import LoadShape, Window
+from lab.domain.scenario import HARDLY_ANY, Harm, Symptom
+from lab.scenario_file.checks import CheckEntry
+from lab.scenario_file.faults import FaultEntry
+from lab.scenario_file.truth import DecoyEntry, TruthEntry
+from lab.scenario_file.values import (
+    ActorName,
+    Arrivals,
+    Count,
+    Entry,
+    Ms,
+    Refused,
+    RouteName,
+    Seconds,
+    ShareBound,
+    Text,
+    condition_problem,
+    refuse_each,
+)
+
+LONGEST_WINDOW_S: Final = 1800.0
+SHORTEST_RECOVERY_S: Final = 5.0
+
+
+class LoadEntry(Entry):
+    """Who visits the shop: a closed loop of users, or an open one with `rate`."""
+
+    actors: dict[ActorName, Annotated[float, Field(gt=0)]] = Field(
+        min_length=1,
+        description="Actor: its weight; without `users` and `rate`, its number of users.",
+    )
+    users: Annotated[Count, Field(gt=0)] | None = Field(
+        None, description="Closed loop: so many users, each waiting for its answer."
+    )
+    pace: Seconds | None = Field(
+        None, description="Closed loop: from the start of a user's visit to that of its next."
+    )
+    rate: Arrivals | None = Field(
+        None, description="Open loop: arrivals a second, whether or not earlier ones were answered."
+    )
+
+    @model_validator(mode="after")
+    def _one_kind_of_loop(self) -> LoadEntry:
+        if self.rate is not None and not (self.users is None and self.pace is None):
+            raise Refused("expected users and pace (closed loop) or rate (open loop), got both")
+        if (
+            self.users is None
+            and self.rate is None
+            and not sum(self.actors.values(), 0.0).is_integer()
+        ):
+            raise Refused("expected whole numbers of users, or weights with users or rate")
+        return self
+
+    def shape(self) -> LoadShape:
+        """As the load generator takes it."""
+        if self.rate is not None:
+            return LoadShape(dict(self.actors), rate_per_s=self.rate)
+        users = self.users if self.users is not None else int(sum(self.actors.values()))
+        shape = LoadShape(dict(self.actors), users=users)
+        return shape if self.pace is None else replace(shape, pace_s=self.pace)
+
+
+class PhasedLoadEntry(Entry):
+    """A load that changes; `warmup` runs before the crime's window and counts for nothing."""
+
+    reference: LoadEntry
+    crime: LoadEntry
+    warmup: LoadEntry | None = Field(None, description="Default: as in the crime.")
+    recovery: LoadEntry | None = Field(None, description="Default: as in the reference.")
+
+
+def _kind_of_load(value: Any) -> str:
+    phased = isinstance(value, Mapping) and not PhasedLoadEntry.model_fields.keys().isdisjoint(
+        value
+    )
+    return "<phased>" if phased else "<steady>"
+
+
+Load = Annotated[
+    Annotated[LoadEntry, Tag("<steady>")] | Annotated[PhasedLoadEntry, Tag("<phased>")],
+    Discriminator(_kind_of_load),
+]
+
+
+class WindowsEntry(Entry):
+    """How long each window lasts; recovery is judged on its last 5 s."""
+
+    reference: Seconds
+    crime: Seconds
+    recovery: Seconds
+
+    @field_validator("reference", "crime", "recovery")
+    @classmethod
+    def _neither_empty_nor_endless(cls, value: float, info: ValidationInfo) -> float:
+        least = SHORTEST_RECOVERY_S if info.field_name == "recovery" else 1.0
+        if not least <= value <= LONGEST_WINDOW_S:
+            raise Refused(f"expected {least:g}s to {LONGEST_WINDOW_S:g}s, got {value:g}s")
+        return value
+
+
+class SymptomEntry(Entry):
+    """What users suffer on one route, by the shop's answers alone: exactly one of the rates."""
+
+    route: RouteName
+    error_rate: ShareBound | None = Field(None, description="Share answered 5xx, or not at all.")
+    rejection_rate: ShareBound | None = Field(None, description="Share answered 4xx.")
+    slow_rate: ShareBound | None = Field(None, description="Share slower than `slower_than`.")
+    slower_than: Ms | None = None
+    reference: ShareBound = Field(HARDLY_ANY, description="The same share on a healthy day.")
+
+    @model_validator(mode="after")
+    def _one_rate(self) -> SymptomEntry:
+        if len(self._rates()) != 1:
+            raise Refused("expected exactly one of error_rate, rejection_rate and slow_rate")
+        if (self.slow_rate is None) is not (self.slower_than is None):
+            raise Refused("expected slow_rate and slower_than together, got one of them")
+        return self
+
+    def _rates(self) -> list[tuple[Harm, Bound]]:
+        rates = {
+            Harm.ERROR: self.error_rate,
+            Harm.REJECTION: self.rejection_rate,
+            Harm.SLOWNESS: self.slow_rate,
+        }
+        return [(harm, bound) for harm, bound in rates.items() if bound is not None]
+
+    def symptom(self) -> Symptom:
+        """As the domain has it."""
+        [(harm, crime)] = self._rates()
+        return Symptom(self.route, harm, crime, self.reference, self.slower_than)
+
+
+class ScenarioEntry(Entry):
+    """A scenario of the Deadspan lab: who loads the shop, what is hurt, what the truth is."""
+
+    title: Text = Field(min_length=1, max_length=80)
+    difficulty: int = Field(ge=1, le=5)
+    skill: Text = Field(min_length=1, description="What a learner takes home, in one sentence.")
+    load: Load
+    windows: WindowsEntry
+    conditions: dict[Text, SettingValue] = Field(
+        {}, description="`service.setting: value`, set for the crime's window."
+    )
+    ambient: list[FaultEntry] = Field([], description="Faults of reference and crime alike.")
+    faults: list[FaultEntry] = Field([], description="Faults of the crime.")
+    symptom: SymptomEntry
+    truth: TruthEntry
+    decoys: list[DecoyEntry] = Field([], description="What looks guilty and is not.")
+    hints: list[Text] = Field(min_length=1, max_length=9, description="From nudge to solution.")
+    checks: list[CheckEntry] = Field([], description="What else is measured to prove the case.")
+    min_requests: Count = Field(
+        100, ge=20, description="Requests of the symptom's route the crime must see."
+    )
+
+    @field_validator("conditions")
+    @classmethod
+    def _known_conditions(cls, value: dict[str, SettingValue]) -> dict[str, SettingValue]:
+        problems = {(name,): condition_problem(name, setting) for name, setting in value.items()}
+        refuse_each({place: why for place, why in problems.items() if why})
+        return value
+
+    @field_validator("faults")
+    @classmethod
+    def _no_overlap(cls, value: list[FaultEntry], info: ValidationInfo) -> list[FaultEntry]:
+        there = [entry.fault() for entry in info.data.get("ambient", [])]
+        problems: dict[tuple[str | int, ...], str] = {}
+        for number, entry in enumerate(value):
+            fault = entry.fault()
+            if any(_collide(fault, other) for other in there):
+                problems[(number,)] = f"overlaps with another fault on {fault.edge}"
+            there.append(fault)
+        refuse_each(problems)
+        return value
+
+    @model_validator(mode="after")
+    def _something_happens(self) -> ScenarioEntry:
+        changes = isinstance(self.load, PhasedLoadEntry)
+        if not (self.faults or self.conditions or changes):
+            raise Refused("expected faults, conditions or a load that changes: nothing happens")
+        return self
+
+    def loads(self) -> Mapping[Window, LoadShape]:
+        """One shape for each window."""
+        if isinstance(self.load, LoadEntry):
+            return dict.fromkeys(Window, self.load.shape())
+        reference, crime = self.load.reference.shape(), self.load.crime.shape()
+        warmup, recovery = self.load.warmup, self.load.recovery
+        return {
+            Window.SETTLE: reference,
+            Window.REFERENCE: reference,
+            Window.TRANSITION: warmup.shape() if warmup else crime,
+            Window.CRIME: crime,
+            Window.RECOVERY: recovery.shape() if recovery else reference,
+        }
+
+
+def _collide(one: Fault, other: Fault) -> bool:
+    """Whether one would replace or silence the other."""
+    if one.edge != other.edge:
+        return False
+    return one.is_down or other.is_down or one.toxic_name == other.toxic_name

@@ -1,0 +1,252 @@
+"""The words and quantities a scenario file may hold, each with its refusal and its schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Final, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Strict,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from lab.domain.bound import GRAMMAR, Bound, Unit, parse, quantity
+from lab.domain.evidence import Sample
+from lab.domain.fault import Stream, Toxic
+from lab.domain.journal import Step
+from lab.domain.load import Window
+from lab.domain.mechanism import Mechanism, Scope
+from lab.domain.scenario import RequestStatistic, SpanStatistic
+from lab.domain.trace import Kind, Status
+from lab.load.actors import ACTORS
+from lab.scenario_file.names import unknown_name
+from lab.shop import topology
+from lab.shop.settings import SETTINGS
+
+ROUTES: Final = (
+    "POST /login",
+    "GET /products",
+    "GET /products/{id}",
+    "POST /checkout",
+    "GET /orders/{id}",
+)
+"""The shop's routes as actors log them."""
+
+SPAN_SERVICES: Final = (*topology.SERVICES, "storefront", "auditor")
+"""Every ``service.name`` a span may have: the shop's and the actors'."""
+
+PEERS: Final = (*topology.SERVICES, *topology.DATABASES)
+"""Every ``service.peer.name`` a CLIENT span may have."""
+
+
+class Refused(ValueError):
+    """A value cannot stand; the message says what was expected, its place is added later."""
+
+
+Word = TypeVar("Word", bound=StrEnum)
+
+
+class Entry(BaseModel):
+    """A mapping of a scenario file: known fields, each once, nothing else.
+
+    What fields a mapping may have depends on its neighbours (a fault's on its
+    toxic), so each leaves them in the context for the refusal of an unknown one.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _remember_fields(cls, data: Any, info: ValidationInfo) -> Any:
+        if isinstance(info.context, dict):
+            info.context[id(data)] = tuple(cls.model_fields)
+        return data
+
+
+def refuse_each(problems: Mapping[tuple[str | int, ...], str]) -> None:
+    """Refuse several places inside one value at once; of none, do nothing."""
+    details = [
+        InitErrorDetails(
+            type=PydanticCustomError("refused", "{why}", {"why": why}), loc=place, input=None
+        )
+        for place, why in problems.items()
+    ]
+    if details:
+        raise ValidationError.from_exception_data("refused", details)
+
+
+def _name(what: str, known: Iterable[str]) -> tuple[BeforeValidator, WithJsonSchema]:
+    names = tuple(known)
+
+    def check(value: object) -> object:
+        if not isinstance(value, str) or value not in names:
+            raise Refused(unknown_name(what, str(value), names))
+        return value
+
+    return BeforeValidator(check), WithJsonSchema({"enum": list(names)})
+
+
+def _word(what: str, words: type[Word]) -> tuple[BeforeValidator, WithJsonSchema]:
+    check, schema = _name(what, [str(word) for word in words])
+    convert: Callable[[Any], Any] = check.func  # type: ignore[assignment]
+    return BeforeValidator(lambda value: words(convert(value))), schema
+
+
+Text = Annotated[str, Strict()]
+EdgeName = Annotated[str, *_name("edge", (edge.name for edge in topology.EDGES))]
+ServiceName = Annotated[str, *_name("service", SPAN_SERVICES)]
+PeerName = Annotated[str, *_name("peer", PEERS)]
+RouteName = Annotated[str, *_name("route", ROUTES)]
+ActorName = Annotated[str, *_name("actor", ACTORS)]
+ToxicWord = Annotated[Toxic, *_word("toxic", Toxic)]
+StreamWord = Annotated[Stream, *_word("stream", Stream)]
+MechanismWord = Annotated[Mechanism, *_word("mechanism", Mechanism)]
+ScopeWord = Annotated[Scope, *_word("scope", Scope)]
+KindWord = Annotated[Kind, *_word("span kind", Kind)]
+StatusWord = Annotated[Status, *_word("span status", Status)]
+SampleWord = Annotated[Sample, *_word("sample", Sample)]
+WindowWord = Annotated[Window, *_word("window", Window)]
+StepWord = Annotated[Step, *_word("step", Step)]
+SpanStatisticWord = Annotated[SpanStatistic, *_word("statistic", SpanStatistic)]
+RequestStatisticWord = Annotated[RequestStatistic, *_word("statistic", RequestStatistic)]
+
+
+def _ms(value: object) -> float:
+    parsed = quantity(value.removeprefix("-")) if isinstance(value, str) else None
+    if str(value).startswith("-"):
+        raise Refused(f"must be >= 0ms, got {value}")
+    if parsed is None or parsed[1] is not Unit.DURATION:
+        raise Refused(f"expected a duration with its unit, such as 400ms or 1.5s, got {value!r}")
+    return parsed[0]
+
+
+def _whole(value: object, number: float, unit: str) -> int:
+    if not number.is_integer():
+        raise Refused(f"expected a whole number of {unit}, got {value!r}")
+    return int(number)
+
+
+_DURATION_SCHEMA: Final = WithJsonSchema(
+    {"type": "string", "pattern": r"^\d+(\.\d+)?\s*(us|ms|s)$", "examples": ["400ms", "1.5s"]}
+)
+
+Seconds = Annotated[float, BeforeValidator(lambda value: _ms(value) / 1000), _DURATION_SCHEMA]
+"""A duration with its unit, in seconds."""
+
+Ms = Annotated[float, BeforeValidator(_ms), _DURATION_SCHEMA]
+"""A duration with its unit, in ms."""
+
+WholeMs = Annotated[
+    int, BeforeValidator(lambda value: _whole(value, _ms(value), "ms")), _DURATION_SCHEMA
+]
+"""A duration with its unit, as Toxiproxy takes it: whole ms."""
+
+WholeUs = Annotated[
+    int, BeforeValidator(lambda value: _whole(value, _ms(value) * 1000, "µs")), _DURATION_SCHEMA
+]
+"""A duration with its unit, as Toxiproxy's slicer takes it: whole µs."""
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Refused(f"expected a whole number without a unit, got {value!r}")
+    if value < 0:
+        raise Refused(f"must be >= 0, got {value}")
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_count), WithJsonSchema({"type": "integer", "minimum": 0})]
+"""A plain whole number."""
+
+
+def _arrivals(value: object) -> float:
+    number, slash, per = str(value).partition("/")
+    parsed = quantity(number)
+    if (slash, per) != ("/", "s") or parsed is None or parsed[1] is not Unit.NUMBER:
+        raise Refused(f"expected arrivals a second such as 15/s, got {value!r}")
+    if not parsed[0]:
+        raise Refused(f"must be > 0/s, got {value}")
+    return parsed[0]
+
+
+Arrivals = Annotated[
+    float,
+    BeforeValidator(_arrivals),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?/s$", "examples": ["15/s"]}),
+]
+"""Arrivals a second of an open loop."""
+
+
+def _bound(unit: Unit | None, *, in_one_window: bool = False) -> Any:
+    def check(value: object) -> Bound:
+        if not isinstance(value, str):
+            raise Refused(f"expected a bound such as {GRAMMAR}, got {value!r}")
+        bound = parse(value, unit)
+        if in_one_window and bound.needs_reference:
+            raise Refused(f"expected a bound without reference here, got {value!r}")
+        return bound
+
+    schema = {"type": "string", "description": f"A bound: {GRAMMAR}."}
+    return BeforeValidator(check), WithJsonSchema(schema)
+
+
+ShareBound = Annotated[Bound, *_bound(Unit.SHARE, in_one_window=True)]
+CountBound = Annotated[Bound, *_bound(Unit.NUMBER, in_one_window=True)]
+DurationBound = Annotated[Bound, *_bound(Unit.DURATION)]
+AnyBound = Annotated[Bound, *_bound(None)]
+
+
+def _attribute(value: object) -> object:
+    if isinstance(value, str) and value[:1] in {"<", ">"}:
+        return parse(value, Unit.NUMBER)
+    if not isinstance(value, str | bool | int | float):
+        raise Refused(f"expected text, a number, true or false, got {value!r}")
+    return float(value) if isinstance(value, float) else value
+
+
+AttributeTest = Annotated[
+    Any,
+    BeforeValidator(_attribute),
+    WithJsonSchema({"type": ["string", "number", "boolean"]}),
+]
+"""An attribute's value, or, where the text starts with ``<`` or ``>``, a bound on it."""
+
+
+_WIRING: Final = frozenset({"host", "port", "log_file", "database_dsn"})
+"""Settings that the stack owns, as it does every ``…_url``; no case may change them."""
+
+
+def condition_problem(name: str, value: object) -> str | None:
+    """What is wrong with ``service.setting: value``, None where nothing is.
+
+    A setting in upper case is an environment variable as it stands (``OTEL_…``), and
+    only the process that reads it knows its values.
+    """
+    service, _, setting = name.partition(".")
+    if service not in SETTINGS:
+        return unknown_name("service", service, SETTINGS)
+    if setting.isupper():
+        return None
+    fields = {
+        field: info
+        for field, info in SETTINGS[service].model_fields.items()
+        if field not in _WIRING and not field.endswith("_url")
+    }
+    if setting not in fields:
+        return unknown_name(f"setting of {service}", setting, fields)
+    info = fields[setting]
+    try:
+        wanted: Any = Annotated[info.annotation, *info.metadata]
+        TypeAdapter(wanted).validate_python(value)
+    except ValidationError as error:
+        return error.errors()[0]["msg"].removeprefix("Value error, ")
+    return None
