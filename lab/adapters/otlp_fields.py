@@ -14,6 +14,8 @@ import reprlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from lab.domain.trace import AttributeValue
+
 _UINT64: Final = 2**64
 
 
@@ -142,3 +144,35 @@ def optional_identity(owner: Mapping[str, Any], field: str, length: int, at: str
             f"{at}.{field}", f"{length} bytes as {2 * length} hex digits or base64", value
         )
     return raw.hex() if any(raw) else None
+
+
+def attributes(owner: Mapping[str, Any], at: str) -> dict[str, AttributeValue]:
+    """The attributes of what owns them; a key that comes twice keeps its last value."""
+    found: dict[str, AttributeValue] = {}
+    for n, pair in enumerate(messages(owner, "attributes", at)):
+        where = f"{at}.attributes[{n}]"
+        found[text(pair, "key", where)] = value(pair.get("value"), f"{where}.value")
+    return found
+
+
+def value(found: object, at: str) -> AttributeValue:
+    """One ``AnyValue``; null and the empty value read as an empty string."""
+    match message(found, at):
+        case {"stringValue": str(text)} | {"bytesValue": str(text)}:
+            return text
+        case {"boolValue": bool(flag)}:
+            return flag
+        case {"intValue": number}:
+            return integer(number, f"{at}.intValue")
+        case {"doubleValue": number}:
+            return double(number, f"{at}.doubleValue")
+        case {"arrayValue": array}:
+            values = items(message(array, at), "values", at)
+            return tuple(value(item, f"{at}.values[{n}]") for n, item in enumerate(values))
+        case {"kvlistValue": pairs}:
+            nested = attributes({"attributes": message(pairs, at).get("values")}, at)
+            return json.dumps(nested, ensure_ascii=False)
+        case {} as empty if not empty:
+            return ""
+        case unknown:
+            raise MalformedOtlpError(at, "an OTLP value", unknown)

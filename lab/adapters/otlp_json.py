@@ -11,14 +11,13 @@ as strings.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any, Final
 
 from lab.adapters import otlp_fields as fields
-from lab.adapters.otlp_fields import MalformedOtlpError, parse
+from lab.adapters.otlp_fields import MalformedOtlpError
 from lab.domain.trace import AttributeValue, Event, Kind, Link, Span, Status, Trace
 
 _KINDS: Final = (
@@ -39,9 +38,6 @@ _STATUS_NAMES: Final = {
 _NOT_FINITE: Final = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 _TRACE_ID_BYTES: Final = 16
 _SPAN_ID_BYTES: Final = 8
-
-
-__all__ = ["MalformedOtlpError", "assemble", "parse", "read_traces", "write_traces"]
 
 
 def read_traces(document: object) -> dict[str, Trace]:
@@ -69,6 +65,11 @@ def assemble(trace_id: str, spans: Iterable[Span]) -> Trace:
     return Trace(trace_id, tuple(ordered))
 
 
+def trace_to_otlp(trace: Trace) -> dict[str, Any]:
+    """A ``TracesData`` document of one trace."""
+    return write_traces([trace])
+
+
 def write_traces(traces: Iterable[Trace]) -> dict[str, Any]:
     """A ``TracesData`` document of the traces, one ``resourceSpans`` per resource in a row."""
     spans = (span for trace in traces for span in trace)
@@ -89,7 +90,7 @@ def _spans(data: Mapping[str, Any]) -> Iterator[Span]:
     field = "resourceSpans" if "resourceSpans" in data else "batches"
     for r, group in enumerate(fields.messages(data, field, "")):
         at = f"{field}[{r}]"
-        resource = _attributes(
+        resource = fields.attributes(
             fields.message(group.get("resource"), f"{at}.resource"), f"{at}.resource"
         )
         for s, scope in enumerate(fields.messages(group, "scopeSpans", at)):
@@ -111,7 +112,7 @@ def _span(span: Mapping[str, Any], resource: Mapping[str, AttributeValue], at: s
         end_ns=fields.time_ns(span, "endTimeUnixNano", at),
         status=_STATUSES[fields.enumerated(status, "code", _STATUS_NAMES, f"{at}.status")],
         status_message=fields.text(status, "message", f"{at}.status"),
-        attributes=_attributes(span, at),
+        attributes=fields.attributes(span, at),
         events=tuple(
             _event(event, f"{at}.events[{n}]")
             for n, event in enumerate(fields.messages(span, "events", at))
@@ -128,7 +129,7 @@ def _event(event: Mapping[str, Any], at: str) -> Event:
     return Event(
         name=fields.text(event, "name", at),
         time_ns=fields.time_ns(event, "timeUnixNano", at),
-        attributes=_attributes(event, at),
+        attributes=fields.attributes(event, at),
     )
 
 
@@ -136,39 +137,8 @@ def _link(link: Mapping[str, Any], at: str) -> Link:
     return Link(
         trace_id=fields.identity(link, "traceId", _TRACE_ID_BYTES, at),
         span_id=fields.identity(link, "spanId", _SPAN_ID_BYTES, at),
-        attributes=_attributes(link, at),
+        attributes=fields.attributes(link, at),
     )
-
-
-def _attributes(owner: Mapping[str, Any], at: str) -> dict[str, AttributeValue]:
-    found: dict[str, AttributeValue] = {}
-    for n, pair in enumerate(fields.messages(owner, "attributes", at)):
-        where = f"{at}.attributes[{n}]"
-        found[fields.text(pair, "key", where)] = _value(pair.get("value"), f"{where}.value")
-    return found
-
-
-def _value(value: object, at: str) -> AttributeValue:
-    """One ``AnyValue``; null and the empty value read as an empty string."""
-    match fields.message(value, at):
-        case {"stringValue": str(text)} | {"bytesValue": str(text)}:
-            return text
-        case {"boolValue": bool(flag)}:
-            return flag
-        case {"intValue": number}:
-            return fields.integer(number, f"{at}.intValue")
-        case {"doubleValue": number}:
-            return fields.double(number, f"{at}.doubleValue")
-        case {"arrayValue": array}:
-            values = fields.items(fields.message(array, at), "values", at)
-            return tuple(_value(item, f"{at}.values[{n}]") for n, item in enumerate(values))
-        case {"kvlistValue": pairs}:
-            nested = _attributes({"attributes": fields.message(pairs, at).get("values")}, at)
-            return json.dumps(nested, ensure_ascii=False)
-        case {} as empty if not empty:
-            return ""
-        case unknown:
-            raise MalformedOtlpError(at, "an OTLP value", unknown)
 
 
 def _write_span(span: Span) -> dict[str, Any]:

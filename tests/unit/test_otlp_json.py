@@ -12,13 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.adapters.otlp_json import (
-    MalformedOtlpError,
-    assemble,
-    parse,
-    read_traces,
-    write_traces,
-)
+from lab.adapters.otlp_fields import MalformedOtlpError, parse
+from lab.adapters.otlp_json import assemble, read_traces, write_traces
 from lab.domain.trace import AttributeValue, Event, Kind, Link, Span, Status, Trace
 
 TRACE_ID = "0" * 30 + "ab"

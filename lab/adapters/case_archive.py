@@ -1,0 +1,227 @@
+"""Case folders below one folder: made in private, opened in one step, never half there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from lab.adapters import case_folder
+from lab.adapters.case_logs import cut_logs, log_files
+from lab.adapters.clock import SystemClock
+from lab.adapters.journal_file import JournalFile
+from lab.adapters.json_lines import append_line, whole_lines
+from lab.domain.case import Case, CaseSummary
+from lab.domain.evidence import Interval
+from lab.domain.load import Request
+from lab.domain.verdict import VerdictClass
+from lab.errors import CaseError
+from lab.ports import Clock
+from lab.scenario_file import near_names
+
+WORKING: Final = ".run-"
+"""What the name of a folder begins with while its run goes on; never listed as a case."""
+
+LOGS_LAG_S: Final = 5.0
+"""How much later than its window a log line of it may be written."""
+
+_OWNER: Final = ".owner.json"
+_CASE_ID: Final = re.compile(r"(?P<scenario>[a-z0-9]+(?:-[a-z0-9]+)*)-(?P<number>[1-9][0-9]{0,8})")
+
+
+class FolderArchive:
+    """`lab.ports.CaseArchive` over ``cases_dir``.
+
+    ``log_dir`` holds, at any depth, the Collector's copies of all logs; without it
+    a case has none.
+    """
+
+    def __init__(
+        self, cases_dir: Path, *, log_dir: Path | None = None, clock: Clock | None = None
+    ) -> None:
+        self._cases_dir = cases_dir
+        self._log_dir = log_dir
+        self._clock = clock or SystemClock()
+
+    # --- a run at work ---
+
+    def next_case_id(self, scenario_id: str) -> str:
+        """The next free id, ``<scenario-id>-<n>``; that of a run that died is not free."""
+        taken = [0]
+        for folder in self._folders():
+            found = _CASE_ID.fullmatch(folder.name.removeprefix(WORKING))
+            if found and found["scenario"] == scenario_id:
+                taken.append(int(found["number"]))
+        return f"{scenario_id}-{max(taken) + 1}"
+
+    def working_folder(self, case_id: str) -> Path:
+        """The private folder of a run's files, made where it is missing."""
+        folder = self._cases_dir / (WORKING + _checked(case_id))
+        with _telling(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            me = psutil.Process()
+            owner = {"pid": me.pid, "started_unix_s": me.create_time()}
+            (folder / _OWNER).write_text(json.dumps(owner), encoding="utf-8")
+        return folder
+
+    def leftovers(self) -> tuple[Path, ...]:
+        """Working folders whose run is dead; they hold its journal and may be deleted."""
+        return tuple(
+            folder
+            for folder in self._folders()
+            if folder.name.startswith(WORKING) and not _is_owned(folder)
+        )
+
+    def journal(self, case_id: str) -> JournalFile:
+        """The diary of the run in that folder."""
+        return JournalFile(self._working(case_id) / case_folder.JOURNAL, self._clock)
+
+    def requests(self, case_id: str) -> tuple[Request, ...]:
+        """What the load generator wrote into that folder so far."""
+        return case_folder.read_requests(self._working(case_id) / case_folder.REQUESTS)
+
+    def seal(self, case: Case) -> Path:
+        """Turn the working folder into a case, in one step.
+
+        Everything is on disk before the folder gets the name under which it is found;
+        what is interrupted stays a leftover.
+        """
+        folder, sealed = self.working_folder(case.case_id), self._cases_dir / case.case_id
+        with _telling(folder):
+            if sealed.exists():
+                raise CaseError(f"expected no case {case.case_id} yet, found one at {sealed}")
+            case_folder.write_case(folder, case, self._logs(case))
+            folder.rename(sealed)
+            case_folder.sync_folder(self._cases_dir)
+            (sealed / _OWNER).unlink(missing_ok=True)
+        return sealed
+
+    # --- sealed cases ---
+
+    def cases(self) -> tuple[CaseSummary, ...]:
+        """All sealed cases that can be read, newest first."""
+        found = []
+        for folder in self._folders():
+            if _CASE_ID.fullmatch(folder.name):
+                try:
+                    found.append(_summary(folder))
+                except CaseError:
+                    # `load` says what is wrong with it; one damaged case hides no other.
+                    continue
+        return tuple(sorted(found, key=lambda case: case.opened_unix_s, reverse=True))
+
+    def load(self, case_id: str | None) -> Case:
+        """One case (None: the newest); CaseError says what is damaged, or which there are."""
+        return case_folder.read_case(self._sealed(case_id))
+
+    def record_verdict(self, case_id: str, entry: Mapping[str, object]) -> None:
+        """Append one judged accusation, or a hint read, to the case's own record."""
+        path = self._sealed(case_id) / case_folder.ACCUSATIONS
+        with _telling(path):
+            append_line(path, json.dumps({"time_unix_s": time.time(), **entry}, default=str))
+
+    def _folders(self) -> Iterator[Path]:
+        try:
+            yield from sorted(path for path in self._cases_dir.iterdir() if path.is_dir())
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise CaseError(
+                f"expected to read {self._cases_dir}, found: {error.strerror}"
+            ) from error
+
+    def _working(self, case_id: str) -> Path:
+        return self._cases_dir / (WORKING + _checked(case_id))
+
+    def _sealed(self, case_id: str | None) -> Path:
+        known = [case.case_id for case in self.cases()]
+        if case_id is None:
+            if not known:
+                raise CaseError("expected a case, found none; `lab run db-timeout` makes one")
+            return self._cases_dir / known[0]
+        folder = self._cases_dir / _checked(case_id)
+        if not folder.is_dir():
+            near = near_names(case_id, known) or tuple(known[:3])
+            hint = f"did you mean {' or '.join(near)}?" if near else "there is none yet"
+            raise CaseError(f"expected a case of `lab cases`, got {case_id!r}: {hint}")
+        return folder
+
+    def _logs(self, case: Case) -> Iterator[str]:
+        windows = case.evidence.windows.values()
+        if self._log_dir is None or not windows:
+            return iter(())
+        interval = Interval(
+            min(window.start_s for window in windows),
+            max(window.end_s for window in windows) + LOGS_LAG_S,
+        )
+        sources = log_files(self._log_dir, since_s=interval.start_s)
+        return cut_logs(sources, interval, frozenset(case.evidence.traces))
+
+
+def remove_folder(folder: Path) -> None:
+    """Delete a leftover; CaseError where the system refuses."""
+    with _telling(folder):
+        shutil.rmtree(folder)
+
+
+def _checked(case_id: str) -> str:
+    # A case id becomes a path, so nothing else may get through.
+    if not _CASE_ID.fullmatch(case_id):
+        raise CaseError(f"expected a case id such as db-timeout-1, got {case_id!r}")
+    return case_id
+
+
+def _summary(folder: Path) -> CaseSummary:
+    manifest = case_folder.read_manifest(folder)
+    verdicts = [entry["verdict"] for entry in _accusations(folder) if "verdict" in entry]
+    return CaseSummary(
+        case_id=folder.name,
+        scenario_id=manifest.scenario_id,
+        title=manifest.title,
+        difficulty=manifest.difficulty,
+        opened_unix_s=manifest.opened_unix_s,
+        verdict=manifest.verdict,
+        accusations=len(verdicts),
+        solved=VerdictClass.SOLVED.value in verdicts,
+    )
+
+
+def _accusations(folder: Path) -> Iterator[dict[str, object]]:
+    for _, line in whole_lines(folder / case_folder.ACCUSATIONS):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            yield entry
+
+
+def _is_owned(folder: Path) -> bool:
+    try:
+        owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
+        process = psutil.Process(int(owner["pid"]))
+        # A pid is given again; together with its start it is not.
+        return abs(process.create_time() - float(owner["started_unix_s"])) < 1.0
+    except (OSError, ValueError, TypeError, KeyError, psutil.Error):
+        return False
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Turn what the system says about ``path`` into a CaseError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        free = shutil.disk_usage(path.anchor or os.sep).free // 2**20
+        raise CaseError(
+            f"expected to write {error.filename or path}, found: {error.strerror} "
+            f"({free} MiB free); free some space or set LAB_STATE_DIR to a folder of yours"
+        ) from error

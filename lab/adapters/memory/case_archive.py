@@ -1,0 +1,109 @@
+"""An archive in memory, for tests of what uses one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from lab.domain.case import Case, CaseSummary
+from lab.domain.journal import JournalEntry, Step
+from lab.domain.load import Request
+from lab.domain.verdict import VerdictClass
+from lab.errors import CaseError
+from lab.ports import Clock
+
+
+class MemoryJournal:
+    """`lab.ports.Journal` as a list."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._entries: list[JournalEntry] = []
+
+    def record(self, step: Step, event: str, *, spoiler: bool = False, **data: object) -> None:
+        """Keep one entry."""
+        now_s, monotonic_s = self._clock.unix(), self._clock.monotonic()
+        self._entries.append(JournalEntry(now_s, monotonic_s, step, event, data, spoiler))
+
+    def entries(self) -> tuple[JournalEntry, ...]:
+        """All that was recorded, in order."""
+        return tuple(self._entries)
+
+
+class MemoryArchive:
+    """`lab.ports.CaseArchive` for tests.
+
+    ``folder`` is where working folders would be; nothing is written there. `give`
+    says what the load generator would have written.
+    """
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._working: set[str] = set()
+        self._journals: dict[str, MemoryJournal] = {}
+        self._requests: dict[str, tuple[Request, ...]] = {}
+        self._cases: dict[str, Case] = {}
+        self._records: dict[str, list[Mapping[str, object]]] = {}
+
+    def give(self, case_id: str, requests: tuple[Request, ...]) -> None:
+        """Be the load generator's log of a run."""
+        self._requests[case_id] = requests
+
+    def next_case_id(self, scenario_id: str) -> str:
+        """The next free id, ``<scenario-id>-<n>``."""
+        split = (each.rpartition("-") for each in self._working | self._cases.keys())
+        numbers = [int(number) for scenario, _, number in split if scenario == scenario_id]
+        return f"{scenario_id}-{max(numbers, default=0) + 1}"
+
+    def working_folder(self, case_id: str) -> Path:
+        """A path for a run's files."""
+        self._working.add(case_id)
+        return self._folder / case_id
+
+    def journal(self, case_id: str) -> MemoryJournal:
+        """The diary of that run."""
+        return self._journals.setdefault(case_id, MemoryJournal(self._clock))
+
+    def requests(self, case_id: str) -> tuple[Request, ...]:
+        """What `give` was given."""
+        return self._requests.get(case_id, ())
+
+    def seal(self, case: Case) -> Path:
+        """Keep the case; once."""
+        if case.case_id in self._cases:
+            raise CaseError(f"expected no case {case.case_id} yet, found one")
+        self._cases[case.case_id] = case
+        return self._folder / case.case_id
+
+    def cases(self) -> tuple[CaseSummary, ...]:
+        """All sealed cases, newest first."""
+        newest = sorted(self._cases.values(), key=lambda case: case.opened_unix_s, reverse=True)
+        return tuple(self._summary(case) for case in newest)
+
+    def load(self, case_id: str | None) -> Case:
+        """One case, None for the newest."""
+        known = self.cases()
+        if case_id is None and known:
+            case_id = known[0].case_id
+        if case_id is None or case_id not in self._cases:
+            raise CaseError(f"expected a case, got {case_id!r}; there are {len(known)}")
+        return self._cases[case_id]
+
+    def record_verdict(self, case_id: str, entry: Mapping[str, object]) -> None:
+        """Keep one judged accusation."""
+        self._records.setdefault(self.load(case_id).case_id, []).append(entry)
+
+    def _summary(self, case: Case) -> CaseSummary:
+        entries = self._records.get(case.case_id, ())
+        verdicts = [entry["verdict"] for entry in entries if "verdict" in entry]
+        return CaseSummary(
+            case_id=case.case_id,
+            scenario_id=case.scenario.id,
+            title=case.scenario.title,
+            difficulty=case.scenario.difficulty,
+            opened_unix_s=case.opened_unix_s,
+            verdict=case.proof.verdict,
+            accusations=len(verdicts),
+            solved=VerdictClass.SOLVED.value in verdicts,
+        )

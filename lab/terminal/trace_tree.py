@@ -1,0 +1,221 @@
+"""One trace as a tree: who called whom, how it ended, where the time went, what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from lab.domain.evidence import Evidence, Sample
+from lab.domain.reference import ReferenceStats
+from lab.domain.trace import Kind, Span, Status, Trace
+from lab.terminal.requests import WINDOW_WORDS
+from lab.terminal.text import MARKS, clean, duration, short_ids
+from lab.terminal.trace_rows import Gap, Missing, Row, extent_ns, rows
+
+KIND_MARKS: Final = {
+    Kind.SERVER: "▣",
+    Kind.CLIENT: "→",
+    Kind.INTERNAL: "·",
+    Kind.PRODUCER: "⇢",
+    Kind.CONSUMER: "⇠",
+}
+
+MOST_ROWS: Final = 1000
+"""More than anybody reads; `lab trace --json` has every span."""
+
+_LEGEND: Final = (
+    "→ calls  ▣ answers  · works inside  ⇢ sends  ⇠ receives   ░ no span of it ran\n"
+    "self: without its children   wire: a call minus its answer   "
+    "usual: times the median before the incident"
+)
+_LEAST_DIGITS: Final = 4
+_WIDE: Final = 110
+"""From this width on there is room for the time axis."""
+_AXIS: Final = 32
+_LEAST_LABEL: Final = 24
+
+
+def trace_tree(
+    trace: Trace, evidence: Evidence, *, attributes: bool = False, full: bool = False
+) -> TraceTree:
+    """The tree of ``trace``, compared with the reference traces of ``evidence``."""
+    return TraceTree(trace, evidence, attributes=attributes, full=full)
+
+
+class TraceTree:
+    """A renderable that fits itself to the width it is given.
+
+    Span ids are as short as `resolve_span` takes them; whole with ``full`` and
+    wherever the output is no terminal.
+    """
+
+    def __init__(
+        self, trace: Trace, evidence: Evidence, *, attributes: bool = False, full: bool = False
+    ) -> None:
+        self._trace = trace
+        self._evidence = evidence
+        self._attributes = attributes
+        self._full = full
+        self._reference = ReferenceStats.of(evidence.whole_traces(Sample.REFERENCE))
+        self._extent_ns = extent_ns(trace)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw heading, tree and legend."""
+        yield self._heading()
+        full = self._full or not options.is_terminal
+        ids = [span.span_id for span in self._trace]
+        short = {each: each for each in ids} if full else short_ids(ids, _LEAST_DIGITS)
+        yield self._table(console, options.max_width, short)
+        yield from self._remarks()
+        yield Text(_LEGEND, style="dim")
+
+    def _heading(self) -> Text:
+        start_ns, end_ns = self._extent_ns
+        text = Text.assemble("trace ", (self._trace.trace_id, "cyan"))
+        request = self._evidence.request_of.get(self._trace.trace_id)
+        if request is None:
+            return text.append(f"\n{duration((end_ns - start_ns) / 1e6)} from first to last\n")
+        status = str(request.status) if request.status else "no answer"
+        when = WINDOW_WORDS.get(request.window, request.window.value)
+        what = f"{request.route}: {status} after {duration(request.latency_ms)}"
+        return text.append(clean(f"\n{what}, tenant {request.tenant}, {when}") + "\n")
+
+    def _table(self, console: Console, width: int, short: dict[str, str]) -> Table:
+        wide = width >= _WIDE
+        digits = max((len(each) for each in short.values()), default=_LEAST_DIGITS)
+        numbers = 3 * 7 + (6 if self._reference.operations else 0)
+        axis = _AXIS + 1 if wide else 0
+        label_width = max(_LEAST_LABEL, width - digits - 1 - numbers - axis)
+        table = Table.grid(padding=(0, 1, 0, 0))
+        table.add_column("id", no_wrap=True, min_width=digits)
+        table.add_column("span", no_wrap=True, min_width=min(label_width, _LEAST_LABEL))
+        for _ in range(3):
+            table.add_column(justify="right", no_wrap=True, min_width=6)
+        if self._reference.operations:
+            table.add_column(justify="right", no_wrap=True, min_width=5)
+        if wide:
+            table.add_column(no_wrap=True, min_width=_AXIS)
+        heading = ["id", "span", "took", "self", "wire"]
+        heading += ["usual"] if self._reference.operations else []
+        table.add_row(*(Text(word, style="dim") for word in heading), *([""] if wide else []))
+        for row in islice(rows(self._trace), MOST_ROWS):
+            cells = [self._label(console, row, label_width), *self._numbers(row)]
+            cells += [self._bar(row)] if wide else []
+            table.add_row(_id_of(row, short), *cells)
+        return table
+
+    def _label(self, console: Console, row: Row, width: int) -> Text:
+        lines = [_title(row), *self._details(row)]
+        label = Text()
+        for n, line in enumerate(lines):
+            guides = row.guides if n == 0 else row.below
+            room = max(8, width - max(len(row.guides), len(row.below)) - 2)
+            for m, part in enumerate(line.wrap(console, room, overflow="fold")):
+                start = guides if m == 0 else row.below
+                indent = "" if m == 0 and n == 0 else "  "
+                part.rstrip()
+                label.append("\n" if label else "").append(start, style="dim")
+                label.append(indent).append_text(part)
+        return label
+
+    def _details(self, row: Row) -> Iterator[Text]:
+        span = row.item
+        if not isinstance(span, Span):
+            return
+        if row.outlives_parent_ms:
+            after = duration(row.outlives_parent_ms)
+            yield Text(f"ends {after} after its parent", style="yellow")
+        yield from _errors(span)
+        for link in span.links:
+            yield Text(f"⇢ linked to trace {link.trace_id} span {link.span_id}", style="cyan")
+        if self._attributes:
+            for key, value in sorted(span.attributes.items()):
+                yield Text(f"{clean(key)} = {clean(str(value), 300)}", style="dim")
+
+    def _numbers(self, row: Row) -> list[Text]:
+        item = row.item
+        usual = [Text("")] if self._reference.operations else []
+        if isinstance(item, Missing):
+            return [Text("")] * 3 + usual
+        if isinstance(item, Gap):
+            return [Text(duration(item.length_ms), style="yellow"), Text(""), Text(""), *usual]
+        wire_ms = self._trace.wire_time_ms(item)
+        return [
+            Text(duration(item.duration_ms)),
+            Text(duration(self._trace.self_time_ms(item)), style="dim"),
+            Text("" if wire_ms is None else duration(wire_ms), style="dim"),
+            *([self._usual(item)] if usual else []),
+        ]
+
+    def _usual(self, span: Span) -> Text:
+        stats = self._reference.for_span(span)
+        if stats is None:
+            return Text("new", style="yellow")
+        if stats.p50_ms <= 0:
+            return Text("")
+        times = span.duration_ms / stats.p50_ms
+        shown = f"×{times:.1f}" if times < 9.95 else f"×{min(times, 9999):.0f}"
+        return Text(shown, style="bold yellow" if times >= 2 else "dim")
+
+    def _bar(self, row: Row) -> Text:
+        item = row.item
+        first_ns, last_ns = self._extent_ns
+        if isinstance(item, Missing) or last_ns <= first_ns:
+            return Text("")
+        cell_ns = (last_ns - first_ns) / _AXIS
+        start = min(_AXIS - 1, int((item.start_ns - first_ns) / cell_ns))
+        length = max(1, round((item.end_ns - item.start_ns) / cell_ns))
+        length = min(length, _AXIS - start)
+        if isinstance(item, Gap):
+            return Text(" " * start + "░" * length, style="yellow")
+        style = "red" if item.status is Status.ERROR else "blue"
+        return Text(" " * start + "━" * length, style=style)
+
+    def _remarks(self) -> Iterator[Text]:
+        trace = self._trace
+        more = len(trace.by_id) - MOST_ROWS
+        if more > 0:
+            yield Text(f"… and about {more} more spans; --json has them all")
+        count = f"{len(trace.by_id)} spans"
+        if trace.is_whole:
+            yield Text(f"{count}, none missing")
+            return
+        problems = [f"{len(trace.roots)} spans without a parent instead of one"]
+        problems = problems if len(trace.roots) != 1 else []
+        problems += [f"parent {each} never came" for each in sorted(trace.missing_parents)[:3]]
+        yield Text(f"{count}, NOT WHOLE: {'; '.join(problems)}", style="bold yellow")
+
+
+def _id_of(row: Row, short: dict[str, str]) -> Text:
+    return Text(short[row.item.span_id] if isinstance(row.item, Span) else "", style="cyan")
+
+
+def _title(row: Row) -> Text:
+    item = row.item
+    if isinstance(item, Missing):
+        return Text(f"? parent {item.span_id} never came", style="bold yellow")
+    if isinstance(item, Gap):
+        return Text("░ no span", style="yellow")
+    mark, style = MARKS[item.status]
+    title = Text(f"{mark} " if mark else "", style=style)
+    title.append(f"{KIND_MARKS[item.kind]} ", style="dim")
+    title.append(f"{clean(item.service, 40) or '?'} ", style="bold")
+    title.append(clean(item.name, 120) or "(no name)", style="default")
+    if item.peer:
+        title.append(f" ({clean(item.peer, 40)})", style="dim")
+    return title
+
+
+def _errors(span: Span) -> Iterator[Text]:
+    exceptions = [event for event in span.events if event.name == "exception"]
+    for event in exceptions:
+        kind = clean(str(event.attributes.get("exception.type", "exception")), 80)
+        message = clean(str(event.attributes.get("exception.message", "")), 200)
+        yield Text(f"! {kind}: {message}" if message else f"! {kind}", style="red")
+    if span.status_message and not exceptions:
+        yield Text(f"! {clean(span.status_message, 200)}", style="red")
