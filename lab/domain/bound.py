@@ -220,7 +220,8 @@ def _within(level_text: str, tolerance_text: str) -> Bound | None:
 
 def _level(text: str) -> tuple[Level, Unit | None] | None:
     if found := _MULTIPLE.fullmatch(text):
-        return Level(times_reference=float(found["times"])), None
+        times = float(found["times"])
+        return (Level(times_reference=times), None) if times else None
     if found := _OFFSET.fullmatch(text):
         if found["quantity"] is None:
             return Level(times_reference=1.0), None
@@ -238,7 +239,7 @@ def _level_text(level: Level, unit: Unit | None) -> str:
         return _quantity_text(level.amount, unit)
     if level.times_reference != 1.0:
         return f"{_plain(Decimal(repr(level.times_reference)))}x reference"
-    if not level.amount:
+    if unit is None:
         return "reference"
     sign = "-" if level.amount < 0 else "+"
     return f"reference {sign} {_quantity_text(abs(level.amount), unit)}"
