@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lab.settings import Settings
 
 if TYPE_CHECKING:
     from lab.adapters.case_archive import FolderArchive
+    from lab.adapters.stack_local import LocalStack
     from lab.domain.scenario import Scenario
     from lab.investigation.run_case import Lab
-    from lab.ports import Stack
 
 
 def scenarios(settings: Settings) -> dict[str, Scenario]:
@@ -26,8 +27,8 @@ def scenarios(settings: Settings) -> dict[str, Scenario]:
     return scenario_file.load_all(settings.scenarios_dir)
 
 
-def stack(settings: Settings) -> Stack:
-    """The stack that ``LAB_STACK`` asks for."""
+def local_stack(settings: Settings) -> LocalStack:
+    """The real parts as processes of this machine."""
     from lab.adapters.stack_local import LocalStack
 
     return LocalStack(settings)
@@ -54,10 +55,13 @@ async def lab(settings: Settings) -> AsyncIterator[Lab]:
         WardenClient(settings.url("warden")) as warden,
     ):
         yield Lab(
-            stack=stack(settings),
+            stack=local_stack(settings),
             warden=warden,
             store=store,
-            load=LocustLoad(settings),
+            load=LocustLoad(
+                gateway_url=settings.url("gateway"),
+                otlp_endpoint=settings.url("otelcol_otlp_http"),
+            ),
             archive=archive(settings),
             clock=SystemClock(),
         )
@@ -68,13 +72,15 @@ def serve_warden(settings: Settings) -> None:
     from lab.adapters.clock import SystemClock
     from lab.adapters.shop_control import ShopControl
     from lab.adapters.toxiproxy import ToxiproxyInjector
-    from lab.shop.topology import HOST
+    from lab.shop.topology import EDGES, HOST
     from lab.warden.app import serve
-    from lab.warden.leases import Leases
+    from lab.warden.assembly import assemble
 
-    leases = Leases(
-        injector=ToxiproxyInjector(settings),
+    leases = assemble(
+        injector=ToxiproxyInjector(HOST, settings.port("toxiproxy")),
         services=ShopControl(settings.url("shop_control")),
+        restart=partial(local_stack(settings).restart_part, "toxiproxy"),
+        edge_ports={edge.name: settings.port(edge.name) for edge in EDGES},
         clock=SystemClock(),
         run_dir=settings.run_dir,
         log_dir=settings.log_dir,

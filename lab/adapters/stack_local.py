@@ -7,9 +7,11 @@ import contextlib
 import fcntl
 import json
 import os
+import platform
 import signal
 import time
 from collections.abc import AsyncIterator, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +40,8 @@ _DOWN_DEADLINE_S: Final = 15.0
 _POKE_S: Final = 0.05
 _LOOK_DEADLINE_S: Final = 0.8
 _LEFTOVER_GRACE_S: Final = 1.0
+
+_TOLD_PACKAGES: Final = ("deadspan", "asyncpg", "fastapi", "httpx", "locust", "opentelemetry-sdk")
 
 
 class LocalStack:
@@ -124,6 +128,12 @@ class LocalStack:
             | {name: state.restarts for name, state in services.items()},
             collector_dropped=dropped,
         )
+
+    def versions(self) -> Mapping[str, str]:
+        """What runs, for a case's manifest: the lab, its tools, and what makes the spans."""
+        tool_versions = {tool.name: tool.version for tool in tools.TOOLS}
+        packages = {name: metadata.version(name) for name in _TOLD_PACKAGES}
+        return {"python": platform.python_version(), **tool_versions, **packages}
 
     async def _launch(self) -> None:
         """Write every generated file, then start supervisord and wait for its answer."""

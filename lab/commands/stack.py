@@ -31,7 +31,7 @@ def up() -> None:
     async def start() -> int:
         count = 0
         with notes.status("starting: waiting for the first part") as line:
-            async for part in bootstrap.stack(settings).up():
+            async for part in bootstrap.local_stack(settings).up():
                 count += 1
                 line.update(f"starting: {part.name} is {part.state}")
         return count
@@ -45,13 +45,13 @@ def down() -> None:
     settings = Settings()
     started = time.monotonic()
     with notes.status("stopping"):
-        run_async(bootstrap.stack(settings).down)
+        run_async(bootstrap.local_stack(settings).down)
     notes.print(f"stopped after {time.monotonic() - started:.1f} s")
 
 
 def status(as_json: JsonOption = False) -> None:
     """Say what runs, where, and whether a lease is held."""
-    from lab.terminal.tables import status_table
+    from lab.terminal.stack_tables import status_table
 
     settings = Settings()
 
@@ -81,7 +81,7 @@ def status(as_json: JsonOption = False) -> None:
 def doctor(as_json: JsonOption = False) -> None:
     """Check this machine and this checkout, and say what to do about each finding."""
     from lab.adapters.doctor import examine
-    from lab.terminal.tables import doctor_table
+    from lab.terminal.stack_tables import doctor_table
 
     findings = examine(Settings())
     if as_json:
@@ -104,7 +104,7 @@ def tools(
 ) -> None:
     """List the tools, where each came from, and a key under which CI may cache them."""
     from lab.adapters import tools as adapter
-    from lab.terminal.tables import tools_table
+    from lab.terminal.stack_tables import tools_table
 
     settings = Settings()
     if build:

@@ -173,7 +173,7 @@ def test_with_tempo_gone_a_case_is_incomplete(lab: LabUnderTest, name: str) -> N
     """Tempo stopped inside the crime and kept down leaves no verdict, and no traceback."""
     stack = bootstrap.local_stack(lab.settings)
     try:
-        watcher = _Watcher(lambda: stack.stop_now("tempo"))
+        watcher = _Watcher(lambda: stack.stop_part("tempo"))
         case = _run_twin(lab.settings, name, calm=False, watcher=watcher)
     finally:
         assert lab.run("up").returncode == 0
