@@ -58,11 +58,18 @@ def rows(trace: Trace) -> Iterator[Row]:
     Depth costs no stack: a trace of 100,000 spans in one chain is walked as well.
     """
     least_gap_ns = GAP_SHARE * _measure_ns(trace)
+    orphans: dict[str, list[Span]] = {parent_id: [] for parent_id in trace.missing_parents}
+    for span in trace.by_id.values():
+        if span.parent_id in orphans:
+            orphans[span.parent_id].append(span)
     waiting = [(item, 0, "", "") for item in reversed(_tops(trace))]
     while waiting:
         item, depth, guides, below = waiting.pop()
         yield Row(item, guides, below, _outlives_ms(trace, item))
-        children = _below(trace, item, least_gap_ns)
+        if isinstance(item, Missing):
+            children: Sequence[Item] = orphans[item.span_id]
+        else:
+            children = _below(trace, item, least_gap_ns)
         for n, child in reversed(list(enumerate(children))):
             last = n == len(children) - 1
             deeper = (below + "└ ", below + "  ") if last else (below + "├ ", below + "│ ")
@@ -76,15 +83,11 @@ def _tops(trace: Trace) -> Sequence[Item]:
     return (*trace.roots, *(Missing(span_id) for span_id in sorted(trace.missing_parents)))
 
 
-def _below(trace: Trace, item: Item, least_gap_ns: float) -> Sequence[Item]:
+def _below(trace: Trace, item: Span | Gap, least_gap_ns: float) -> Sequence[Item]:
     if isinstance(item, Gap):
         return ()
-    if isinstance(item, Missing):
-        return [
-            span for span in trace if trace.parent(span) is None and span.parent_id == item.span_id
-        ]
     children = trace.children(item)
-    both = [*children, *_gaps(item, children, least_gap_ns)]
+    both: list[Span | Gap] = [*children, *_gaps(item, children, least_gap_ns)]
     return sorted(both, key=lambda each: each.start_ns)
 
 

@@ -83,7 +83,7 @@ class TraceTree:
         status = str(request.status) if request.status else "no answer"
         when = WINDOW_WORDS.get(request.window, request.window.value)
         what = f"{request.route}: {status} after {duration(request.latency_ms)}"
-        return text.append(clean(f"\n{what}, tenant {request.tenant}, {when}") + "\n")
+        return text.append("\n" + clean(f"{what}, tenant {request.tenant}, {when}") + "\n")
 
     def _table(self, console: Console, width: int, short: dict[str, str]) -> Table:
         wide = width >= _WIDE
@@ -145,10 +145,11 @@ class TraceTree:
         if isinstance(item, Gap):
             return [Text(duration(item.length_ms), style="yellow"), Text(""), Text(""), *usual]
         wire_ms = self._trace.wire_time_ms(item)
+        # An answer that took longer than its call was given up on; nothing can be said of the wire.
         return [
             Text(duration(item.duration_ms)),
             Text(duration(self._trace.self_time_ms(item)), style="dim"),
-            Text("" if wire_ms is None else duration(wire_ms), style="dim"),
+            Text("" if wire_ms is None or wire_ms < 0 else duration(wire_ms), style="dim"),
             *([self._usual(item)] if usual else []),
         ]
 

@@ -1,0 +1,200 @@
+"""Cases, proofs, verdicts, journals and mechanisms as tables, and as rows for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from lab.domain.case import Case, CaseSummary
+from lab.domain.journal import JournalEntry
+from lab.domain.mechanism import Mechanism
+from lab.domain.proof import Outcome, Proof
+from lab.domain.verdict import Judgement, VerdictClass
+from lab.investigation.prove import explain
+from lab.terminal.text import clean
+
+OUTCOME_MARKS: Final = {
+    Outcome.HOLDS: ("✔ holds", "green"),
+    Outcome.FAILS: ("✖ fails", "bold red"),
+    Outcome.UNKNOWN: ("? unknown", "yellow"),
+}
+
+_VERDICT_STYLES: Final = {
+    VerdictClass.SOLVED: ("✔", "green"),
+    VerdictClass.CLOSE: ("≈", "yellow"),
+}
+_HIDDEN: Final = ("solved", "…")
+
+
+def plain_table(*headings: str, fold: Sequence[str] = (), right: Sequence[str] = ()) -> Table:
+    """A table of bare columns; those in ``fold`` give way when the terminal is narrow."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading in headings:
+        table.add_column(
+            heading,
+            no_wrap=heading not in fold,
+            overflow="fold",
+            justify="right" if heading in right else "left",
+        )
+    return table
+
+
+# --- cases -------------------------------------------------------------------------------
+
+
+def case_rows(cases: Iterable[CaseSummary]) -> list[dict[str, Any]]:
+    """Cases as a program reads them."""
+    return [
+        {
+            "case": case.case_id,
+            "scenario": case.scenario_id,
+            "title": case.title,
+            "difficulty": case.difficulty,
+            "opened": _iso(case.opened_unix_s),
+            "verdict": case.verdict.value,
+            "accusations": case.accusations,
+            "solved": case.solved,
+        }
+        for case in cases
+    ]
+
+
+def case_table(cases: Iterable[CaseSummary]) -> RenderableType:
+    """Cases in the order given; the newest first is what commands take where none is named."""
+    table = plain_table(
+        "case", "opened", "title", "level", "proof", "accused", "solved", fold=("title",)
+    )
+    for case in cases:
+        table.add_row(
+            Text(case.case_id, style="cyan"),
+            datetime.fromtimestamp(case.opened_unix_s).astimezone().strftime("%m-%d %H:%M"),
+            Text(clean(case.title)),
+            "●" * case.difficulty + "○" * (5 - case.difficulty),
+            case.verdict.value,
+            f"{case.accusations}×",
+            Text("✔ yes", style="green") if case.solved else "no",
+        )
+    return table
+
+
+# --- proofs ------------------------------------------------------------------------------
+
+
+def proof_rows(proof: Proof) -> list[dict[str, Any]]:
+    """Findings as a program reads them."""
+    return [
+        {
+            "step": finding.step.value,
+            "check": finding.check,
+            "expected": finding.expected,
+            "measured": finding.measured,
+            "outcome": finding.outcome.value,
+            "integrity": finding.integrity,
+        }
+        for finding in proof.findings
+    ]
+
+
+def proof_table(proof: Proof) -> RenderableType:
+    """Every finding with what was expected and measured; ``!`` marks what all others rest on."""
+    words = ("check", "expected", "measured")
+    table = plain_table("step", *words, "outcome", fold=words)
+    for finding in proof.findings:
+        mark, style = OUTCOME_MARKS[finding.outcome]
+        table.add_row(
+            finding.step.value,
+            Text(clean(finding.check) + (" !" if finding.integrity else "")),
+            Text(clean(finding.expected)),
+            Text(clean(finding.measured)),
+            Text(mark, style=style),
+        )
+    legend = "! says whether the run can be trusted: where one does not hold, nothing is proven"
+    return Group(table, Text(legend, style="dim"))
+
+
+def misses_table(case: Case) -> RenderableType:
+    """The spans that came nearest to the truth where it was not found, and what they lack."""
+    misses = explain(case.scenario, case.evidence)
+    if not misses:
+        return Text("no near miss: every affected trace shows the truth, or there is none")
+    table = plain_table(
+        "trace", "span", "operation", "does not fit", fold=("operation", "does not fit")
+    )
+    for miss in misses:
+        span = miss.span
+        table.add_row(
+            Text(span.trace_id[:8], style="cyan"),
+            Text(span.span_id[:8], style="cyan"),
+            Text(clean(f"{span.service} {span.kind.value} {span.name}")),
+            Text("\n".join(clean(str(clause)) for clause in miss.failed)),
+        )
+    return Group(Text("nearest misses of the truth", style="bold"), table)
+
+
+# --- verdicts ----------------------------------------------------------------------------
+
+
+def verdict_panel(judgement: Judgement) -> RenderableType:
+    """What an accusation came to, the class first and then its reason."""
+    mark, style = _VERDICT_STYLES.get(judgement.verdict, ("✖", "red"))
+    title = f"{mark} {judgement.verdict.value.replace('-', ' ').upper()}"
+    return Panel(
+        Text(judgement.text),
+        title=Text(title, style=f"bold {style}"),
+        title_align="left",
+        border_style=style,
+        padding=(1, 2),
+    )
+
+
+def mechanism_table() -> RenderableType:
+    """Every word an accusation may use with its definition, in the order in which to ask."""
+    table = plain_table("", "word", "what it means", fold=("what it means",), right=("",))
+    for n, mechanism in enumerate(Mechanism, start=1):
+        table.add_row(str(n), Text(mechanism.value, style="bold cyan"), Text(mechanism.definition))
+    legend = "Ask in this order; the first that fits is meant."
+    return Group(table, Text(legend, style="dim"))
+
+
+# --- journals ----------------------------------------------------------------------------
+
+
+def journal_rows(entries: Sequence[JournalEntry], *, reveal: bool) -> list[dict[str, Any]]:
+    """Journal entries as a program reads them; those that spoil only with ``reveal``."""
+    return [
+        {
+            "time": _iso(entry.time_unix_s),
+            "into_run_s": round(entry.monotonic_s - entries[0].monotonic_s, 3),
+            "step": entry.step.value,
+            "event": entry.event,
+            "data": dict(entry.data),
+        }
+        for entry in entries
+        if reveal or not entry.spoiler
+    ]
+
+
+def journal_table(entries: Sequence[JournalEntry], *, reveal: bool) -> RenderableType:
+    """What a run wrote down, with seconds since it began; spoilers only with ``reveal``."""
+    table = plain_table("into run", "step", "event", "with", fold=("with",), right=("into run",))
+    for row in journal_rows(entries, reveal=reveal):
+        data = ", ".join(f"{key} {_shown(value)}" for key, value in row["data"].items())
+        event = Text(clean(row["event"]))
+        table.add_row(f"{row['into_run_s']:.1f}s", row["step"], event, Text(clean(data)))
+    return table
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+
+
+def _iso(unix_s: float) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds")
