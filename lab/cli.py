@@ -11,8 +11,8 @@ import os
 import sys
 from typing import Final
 
-import click
 import typer
+from typer.rich_utils import rich_format_error
 
 from lab import __version__
 from lab.commands import cases, run, stack
@@ -73,11 +73,11 @@ def main() -> None:
     except LabError as error:
         typer.secho(f"lab: {error}", err=True, fg="red")
         code = error.exit_code
-    except click.UsageError as error:
-        error.show()
+    except typer.TyperException as error:
+        rich_format_error(error)
         code = USAGE_EXIT
-    except (click.Abort, KeyboardInterrupt):
-        typer.secho("lab: interrupted", err=True)
+    except typer.Abort:
+        typer.secho("lab: nothing was done", err=True)
         code = INTERRUPTED_EXIT
     except BrokenPipeError:
         # Whoever read the output has seen enough; Python would complain at exit.
