@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from lab.domain.bound import Bound
 from lab.domain.proof import Outcome
 from lab.domain.reference import ReferenceStats
 from lab.domain.trace import AttributeValue, Kind, Span, Status, Trace
+
+_IDENTITY: Final = frozenset({"service", "name", "kind", "peer"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,11 @@ class NearMiss:
 
     span: Span
     failed: tuple[Clause, ...]
+
+    @property
+    def distance(self) -> tuple[int, int]:
+        """For sorting: another operation is farther off than the right one with wrong numbers."""
+        return sum(clause.name in _IDENTITY for clause in self.failed), len(self.failed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +81,13 @@ class Predicate:
     def nearest_misses(
         self, trace: Trace, reference: ReferenceStats, limit: int = 3
     ) -> tuple[NearMiss, ...]:
-        """The spans that fail the fewest clauses, nearest first; matches are left out."""
+        """The spans that come closest without matching, nearest first."""
         misses = []
         for span in trace:
             clauses = self.clauses(span, trace, reference)
             if failed := tuple(clause for clause in clauses if not clause.holds):
                 misses.append(NearMiss(span, failed))
-        return tuple(sorted(misses, key=lambda miss: len(miss.failed))[:limit])
+        return tuple(sorted(misses, key=lambda miss: miss.distance)[:limit])
 
     def clauses(self, span: Span, trace: Trace, reference: ReferenceStats) -> Iterator[Clause]:
         """Each clause with what was expected and found, cheapest first."""
@@ -146,9 +154,8 @@ def _attribute_clause(
 ) -> Clause:
     shown = "none" if found is None else str(found)
     if isinstance(expected, Bound):
-        number = isinstance(found, int | float) and not isinstance(found, bool)
-        outcome = expected.holds(float(found)) if number else Outcome.FAILS  # type: ignore[arg-type]
-        return Clause(key, str(expected), shown, outcome is Outcome.HOLDS)
+        number = found if isinstance(found, int | float) and not isinstance(found, bool) else None
+        return Clause(key, str(expected), shown, expected.holds(number) is Outcome.HOLDS)
     same = type(found) is type(expected) and found == expected
     return Clause(key, str(expected), shown, same)
 

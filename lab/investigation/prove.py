@@ -249,7 +249,7 @@ def explain(scenario: Scenario, evidence: Evidence) -> tuple[NearMiss, ...]:
             for miss in predicate.nearest_misses(trace, reference):
                 names = tuple(clause.name for clause in miss.failed)
                 told.setdefault((Operation.of(miss.span), names), miss)
-    return tuple(sorted(told.values(), key=lambda miss: len(miss.failed))[:_NEAR_MISSES])
+    return tuple(sorted(told.values(), key=lambda miss: miss.distance)[:_NEAR_MISSES])
 
 
 def pick_support_code(scenario: Scenario, evidence: Evidence) -> str | None:
