@@ -1,0 +1,91 @@
+# Every target installs what it needs first, then calls one `lab` command.
+# `make help` lists them; `lab --help` shows all that these leave out.
+# Works with GNU make 3.81, the one that macOS has.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# What a user gives reaches the recipes as environment variables, quoted there, and
+# word for word: neither make nor the shell expands anything inside it. Only the
+# command line counts, since some systems export a NAME of their own.
+GIVEN := NAME HOLD REVEAL SEED USERS
+$(foreach given,$(GIVEN),$(eval override $(given) := $$(if $$(findstring command,$$(origin $(given))),$$(value $(given)))))
+export $(GIVEN)
+
+# Named after what is installed and where: another lock, or a moved checkout,
+# installs anew; switching a branch back and forth does not.
+INSTALLED := .venv/.installed-$(shell { pwd -P; cat lock/dev.txt lock/install.sh; } | cksum | tr ' ' '-')
+LAB := .venv/bin/lab
+PYTHON := .venv/bin/python
+
+$(INSTALLED):
+	@sh lock/install.sh '$@'
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+.PHONY: scenario
+scenario: $(INSTALLED) ## Open a case: NAME=db-timeout [HOLD=10m] [SEED=1] [REVEAL=1]
+	@$(LAB) run $${HOLD:+--hold "$$HOLD"} $${SEED:+--seed "$$SEED"} $${REVEAL:+--reveal} -- $${NAME:+"$$NAME"}
+
+.PHONY: up
+up: $(INSTALLED) ## Start the stack and wait until every part is ready
+	@$(LAB) up
+
+.PHONY: down
+down: $(INSTALLED) ## Stop the stack; traces and cases stay
+	@$(LAB) down
+
+.PHONY: status
+status: $(INSTALLED) ## Show what runs
+	@$(LAB) status
+
+.PHONY: doctor
+doctor: $(INSTALLED) ## Check this machine and say what to do about each finding
+	@$(LAB) doctor
+
+.PHONY: load
+load: $(INSTALLED) ## Play freely: Locust's web page, or [USERS=20] at once
+	@$(LAB) load $${USERS:+--users "$$USERS"}
+
+.PHONY: verify
+verify: $(INSTALLED) ## Prove that cases are fair: all, or [NAME=db-timeout] [SEED=1]
+	@$(LAB) verify $${SEED:+--seed "$$SEED"} -- $${NAME:+"$$NAME"}
+
+.PHONY: heal
+heal: $(INSTALLED) ## Take every fault out of the shop
+	@$(LAB) heal
+
+.PHONY: clean
+clean: $(INSTALLED) ## Stop the stack and remove .lab/, cases included
+	@$(LAB) clean --yes
+
+.PHONY: tools
+tools: $(INSTALLED) ## Build the tools that are missing and list all
+	@$(LAB) tools --build
+
+.PHONY: test
+test: $(INSTALLED) ## Run every test, the real parts included
+	@$(LAB) tools --build
+	@$(PYTHON) -m pytest
+
+.PHONY: check
+check: $(INSTALLED) ## Check style, formatting, types and imports
+	@$(PYTHON) -m ruff check
+	@$(PYTHON) -m ruff format --check
+	@$(PYTHON) -m mypy
+	@.venv/bin/lint-imports
+
+.PHONY: bench
+bench: $(INSTALLED) ## Measure the lab's numbers into bench/results.md
+	@$(LAB) bench
+
+# No index, host or path of the machine that runs it gets into a lock.
+COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+.PHONY: lock
+lock: $(INSTALLED) ## Write the locks anew after a change of pyproject.toml
+	@$(COMPILE) --constraints lock/constraints.in pyproject.toml --output-file lock/run.txt
+	@$(COMPILE) --constraints lock/constraints.in --constraints lock/run.txt --group dev pyproject.toml --output-file lock/dev.txt
+	@$(COMPILE) lock/go.in --output-file lock/go.txt

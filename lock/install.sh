@@ -1,0 +1,74 @@
+#!/bin/sh
+# Installs the locked dependencies and this checkout into .venv, then makes the file
+# named by the only argument, which `make` takes for "installed".
+#
+# An install that was interrupted is done again from an empty .venv, because pip may
+# have stopped in the middle of a package; what was downloaded is in pip's cache. A
+# whole .venv is installed over and not emptied: a running lab lives in it.
+set -eu
+
+stamp=$1
+unfinished=.venv/.unfinished
+here=$(pwd -P)
+started=$(date +%s)
+
+# Without it some shells take an interrupted uv for a failed one, and go on with pip.
+trap 'exit 130' INT TERM
+
+find_python() {
+    without_venv=
+    for candidate in python3.14 python3.13 python3.12 python3.11 python3; do
+        "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
+        if "$candidate" -c 'import ensurepip, venv' 2>/dev/null; then
+            python=$candidate
+            return
+        fi
+        without_venv=$candidate
+    done
+    if [ -n "$without_venv" ]; then
+        echo "expected $without_venv to have the modules venv and ensurepip, found that it lacks" \
+            "them; install them (on Debian and Ubuntu: the package $without_venv-venv)" >&2
+    else
+        echo "expected Python 3.11 or newer as python3.11 … python3.14 or python3, found" \
+            "$(python3 --version 2>&1 || echo none); install one and run the command again" >&2
+    fi
+    exit 2
+}
+
+belongs_here() {
+    case $(.venv/bin/pip --version 2>/dev/null) in
+    *" from $here/.venv/"*) [ ! -e "$unfinished" ] ;;
+    *) false ;;
+    esac
+}
+
+pip_install() {
+    .venv/bin/python -m pip --disable-pip-version-check --quiet install --no-deps "$@"
+}
+
+# uv, itself from the lock, takes a third of the time of pip. It does not read pip's
+# configuration, so where that names an index, or uv gets nowhere, pip does it all.
+uv_install() {
+    ! .venv/bin/python -m pip config list | grep -Eq 'index-url|no-index' || return 1
+    awk '/^uv==/ {on = 1} on {print} on && !/\\$/ {exit}' lock/dev.txt >.venv/uv.txt
+    pip_install --only-binary :all: --require-hashes --requirement .venv/uv.txt || return 1
+    .venv/bin/uv pip install --python .venv/bin/python --quiet --compile-bytecode --no-deps \
+        --only-binary :all: --require-hashes --requirement lock/dev.txt
+}
+
+if ! belongs_here; then
+    find_python
+    echo "Making .venv with $("$python" --version) …"
+    rm -rf .venv
+    mkdir .venv
+    : >"$unfinished"
+    "$python" -m venv "$here/.venv"
+fi
+
+: >"$unfinished"
+echo "Installing $(grep -c '==' lock/dev.txt) locked packages into .venv …"
+uv_install || pip_install --only-binary :all: --require-hashes --requirement lock/dev.txt
+pip_install --no-build-isolation --editable .
+rm -f .venv/.installed-* "$unfinished"
+: >"$stamp"
+echo "Installed in $(($(date +%s) - started)) s."
