@@ -228,8 +228,11 @@ def _read_traces(path: Path) -> dict[str, Trace]:
 
 def _check_sums(folder: Path) -> None:
     path = folder / CHECKSUMS
-    for line in _text(path).splitlines():
-        expected, _, name = line.partition("  ")
+    sums = [line.partition("  ") for line in _text(path).splitlines()]
+    unlisted = {MANIFEST, REQUESTS, TRACES, LOGS, JOURNAL, PROOF} - {name for *_, name in sums}
+    if unlisted:
+        raise damaged(path, f"a line for {min(unlisted)}")
+    for expected, _, name in sums:
         listed = folder / name
         if not name or ".." in Path(name).parts or Path(name).is_absolute():
             raise damaged(path, "lines of '<sha256>  <file>'")

@@ -23,9 +23,9 @@ class BuildDisplay:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._live = Live(console=console, refresh_per_second=4, get_renderable=self._view)
         self._seen: dict[str, tuple[str, float, float]] = {}
         self._line_at_s: dict[str, float] = {}
+        self._live = Live(console=console, refresh_per_second=4, get_renderable=self._view)
 
     def __enter__(self) -> Self:
         """Be ready; nothing is drawn before the first moment of work."""

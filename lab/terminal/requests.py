@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -29,6 +29,7 @@ _MARKS: Final = {"ok": ("✔ ok", "green"), "error": ("✖ error", "bold red")} 
     "rejected": ("▲ rejected", "yellow")
 }
 _LEAST_DIGITS: Final = 8
+_ROOMY: Final = 100
 
 
 def outcome_of(request: Request) -> str:
@@ -91,35 +92,56 @@ def request_rows(evidence: Evidence, requests: Sequence[Request]) -> list[dict[s
     ]
 
 
-def request_table(case: Case, requests: Sequence[Request], *, full: bool = False) -> RenderableType:
-    """The requests as a table; ids are as short as `resolve_trace` takes them unless ``full``."""
-    evidence = case.evidence
-    if not requests:
-        return Text("no request fits; leave a filter out, or see `lab traces --help`")
-    short = short_ids(list(evidence.traces), _LEAST_DIGITS)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for heading in ("trace", "when"):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("into it", justify="right", no_wrap=True)
-    table.add_column("route", overflow="fold")
-    table.add_column("outcome", no_wrap=True)
-    table.add_column("status", justify="right", no_wrap=True)
-    table.add_column("latency", justify="right", no_wrap=True)
-    table.add_column("tenant", overflow="fold")
-    for request in requests:
-        mark, style = _MARKS[outcome_of(request)]
-        trace_id = request.trace_id
-        table.add_row(
-            Text(trace_id if full else short[trace_id], style="cyan"),
-            WINDOW_WORDS[request.window],
-            f"{_into_window_s(evidence, request):.1f}s",
-            Text(clean(request.route)),
-            Text(mark, style=style),
-            str(request.status) if request.status else "none",
-            duration(request.latency_ms),
-            Text(clean(request.tenant)),
-        )
-    return Group(table, Text(_footer(evidence, requests), style="dim"))
+def request_table(case: Case, requests: Sequence[Request], *, full: bool = False) -> RequestTable:
+    """The requests as a table that fits itself to the width it is given."""
+    return RequestTable(case.evidence, requests, full=full)
+
+
+class RequestTable:
+    """A renderable: one line a request.
+
+    Ids are as short as `resolve_trace` takes them; whole with ``full`` and wherever
+    the output is no terminal. Where that leaves no room, outcome and tenant go.
+    """
+
+    def __init__(self, evidence: Evidence, requests: Sequence[Request], *, full: bool) -> None:
+        self._evidence = evidence
+        self._requests = requests
+        self._full = full
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw the table and how to go on."""
+        if not self._requests:
+            yield Text("no request fits; leave a filter out, or see `lab traces --help`")
+            return
+        full = self._full or not options.is_terminal
+        yield self._table(full=full, roomy=not full or options.max_width >= _ROOMY)
+        yield Text(_footer(self._evidence, self._requests), style="dim")
+
+    def _table(self, *, full: bool, roomy: bool) -> Table:
+        ids = list(self._evidence.traces)
+        shown = {each: each for each in ids} if full else short_ids(ids, _LEAST_DIGITS)
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+        for heading in ("trace", "when", "into it", "status", "latency"):
+            right = heading in {"into it", "status", "latency"}
+            table.add_column(heading, justify="right" if right else "left", no_wrap=True)
+        table.add_column("route", overflow="fold")
+        if roomy:
+            table.add_column("outcome", no_wrap=True)
+            table.add_column("tenant", overflow="fold")
+        for request in self._requests:
+            mark, style = _MARKS[outcome_of(request)]
+            more = [Text(mark, style=style), Text(clean(request.tenant))] if roomy else []
+            table.add_row(
+                Text(shown[request.trace_id], style="cyan"),
+                WINDOW_WORDS[request.window],
+                f"{_into_window_s(self._evidence, request):.1f}s",
+                Text(str(request.status or "none"), style=style),
+                duration(request.latency_ms),
+                Text(clean(request.route)),
+                *more,
+            )
+        return table
 
 
 def _footer(evidence: Evidence, shown: Sequence[Request]) -> str:

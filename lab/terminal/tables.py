@@ -31,12 +31,11 @@ _VERDICT_STYLES: Final = {
     VerdictClass.SOLVED: ("✔", "green"),
     VerdictClass.CLOSE: ("≈", "yellow"),
 }
-_HIDDEN: Final = ("solved", "…")
 
 
 def plain_table(*headings: str, fold: Sequence[str] = (), right: Sequence[str] = ()) -> Table:
     """A table of bare columns; those in ``fold`` give way when the terminal is narrow."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in headings:
         table.add_column(
             heading,

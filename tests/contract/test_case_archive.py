@@ -1,0 +1,456 @@
+"""What every archive of cases does; and what a folder does when disks and people misbehave."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import psutil
+import pytest
+
+from lab.adapters import case_folder
+from lab.adapters.case_archive import FolderArchive, remove_folder
+from lab.adapters.journal_file import JournalFile
+from lab.adapters.memory.case_archive import MemoryArchive
+from lab.adapters.memory.clock import FakeClock
+from lab.domain.case import Case
+from lab.domain.journal import Step
+from lab.domain.load import Request, Window
+from lab.errors import CaseError
+from lab.ports import CaseArchive
+from tests.sample_case import START_S, request, sample_case
+
+
+class Given(Protocol):
+    """An archive under test, and the load generator's log of a run."""
+
+    @property
+    def archive(self) -> CaseArchive: ...
+
+    def log_requests(self, case_id: str, requests: tuple[Request, ...]) -> None: ...
+
+
+@dataclasses.dataclass
+class GivenMemory:
+    archive: MemoryArchive
+
+    def log_requests(self, case_id: str, requests: tuple[Request, ...]) -> None:
+        self.archive.give(case_id, requests)
+
+
+@dataclasses.dataclass
+class GivenFolder:
+    archive: FolderArchive
+
+    def log_requests(self, case_id: str, requests: tuple[Request, ...]) -> None:
+        lines = (json.dumps(dataclasses.asdict(each)) + "\n" for each in requests)
+        folder = self.archive.working_folder(case_id)
+        (folder / "requests.jsonl").write_text("".join(lines))
+
+
+@pytest.fixture(params=["memory", "folder"])
+def given(request: pytest.FixtureRequest, tmp_path: Path) -> Given:
+    if request.param == "memory":
+        return GivenMemory(MemoryArchive(tmp_path, FakeClock()))
+    return GivenFolder(FolderArchive(tmp_path / "cases", clock=FakeClock()))
+
+
+def sealed(archive: CaseArchive, case: Case | None = None) -> Case:
+    """Seal the sample case, as the end of a run does."""
+    case = case or sample_case()
+    archive.working_folder(case.case_id)
+    archive.seal(case)
+    return case
+
+
+# --- the contract ------------------------------------------------------------------------
+
+
+def test_a_sealed_case_is_read_back_whole(given: Given) -> None:
+    """Everything that proof, grading and hints need comes back equal."""
+    case = sealed(given.archive)
+    assert given.archive.load(case.case_id) == case
+
+
+def test_the_newest_case_is_loaded_where_none_is_named(given: Given) -> None:
+    """Newest by when it was opened, not by its number."""
+    sealed(given.archive, sample_case("db-timeout-2", opened_unix_s=START_S + 10))
+    sealed(given.archive, sample_case("db-timeout-1", opened_unix_s=START_S + 90))
+    assert given.archive.load(None).case_id == "db-timeout-1"
+    assert [case.case_id for case in given.archive.cases()] == ["db-timeout-1", "db-timeout-2"]
+
+
+def test_a_run_at_work_is_no_case(given: Given) -> None:
+    """A working folder with everything in it but the seal is not listed and not loaded."""
+    given.archive.working_folder("db-timeout-1")
+    given.log_requests("db-timeout-1", (request("ab" * 16, Window.CRIME, 1),))
+    given.archive.journal("db-timeout-1").record(Step.PREFLIGHT, "started")
+    assert given.archive.cases() == ()
+    with pytest.raises(CaseError):
+        given.archive.load("db-timeout-1")
+    with pytest.raises(CaseError):
+        given.archive.load(None)
+
+
+def test_ids_count_up_for_each_scenario(given: Given) -> None:
+    """The number after the last of a scenario, that of a run at work included."""
+    assert given.archive.next_case_id("db-timeout") == "db-timeout-1"
+    sealed(given.archive, sample_case("db-timeout-1"))
+    assert given.archive.next_case_id("db-timeout") == "db-timeout-2"
+    given.archive.working_folder("db-timeout-4")
+    assert given.archive.next_case_id("db-timeout") == "db-timeout-5"
+    assert given.archive.next_case_id("db") == "db-1"
+
+
+def test_a_case_is_sealed_once(given: Given) -> None:
+    """A sealed case is never overwritten."""
+    sealed(given.archive)
+    with pytest.raises(CaseError, match="expected no case db-timeout-1"):
+        sealed(given.archive)
+
+
+def test_the_journal_of_a_run_keeps_order_and_data(given: Given) -> None:
+    """Entries come back as recorded, also through another look at the same run."""
+    given.archive.working_folder("db-timeout-1")
+    journal = given.archive.journal("db-timeout-1")
+    journal.record(Step.PREFLIGHT, "started", seed=7)
+    journal.record(Step.CRIME, "lease taken", spoiler=True, faults=["auth-users_db timeout"])
+    entries = given.archive.journal("db-timeout-1").entries()
+    assert [(each.step, each.event, each.spoiler) for each in entries] == [
+        (Step.PREFLIGHT, "started", False),
+        (Step.CRIME, "lease taken", True),
+    ]
+    assert entries[1].data == {"faults": ["auth-users_db timeout"]}
+
+
+def test_the_load_generators_requests_are_read_while_the_run_goes_on(given: Given) -> None:
+    """The log of a run is evidence before there is a case."""
+    assert given.archive.requests("db-timeout-1") == ()
+    written = (request("ab" * 16, Window.CRIME, 1), request("cd" * 16, Window.TRANSITION, 2))
+    given.log_requests("db-timeout-1", written)
+    assert given.archive.requests("db-timeout-1") == written
+
+
+def test_verdicts_are_counted_and_solve_the_case(given: Given) -> None:
+    """A hint is no accusation; one solved verdict solves the case for good."""
+    case_id = sealed(given.archive).case_id
+    given.archive.record_verdict(case_id, {"hint": 1})
+    given.archive.record_verdict(case_id, {"verdict": "messenger"})
+    (summary,) = given.archive.cases()
+    assert (summary.accusations, summary.solved) == (1, False)
+    given.archive.record_verdict(case_id, {"verdict": "solved"})
+    given.archive.record_verdict(case_id, {"verdict": "innocent"})
+    (summary,) = given.archive.cases()
+    assert (summary.accusations, summary.solved) == (3, True)
+    assert given.archive.load(case_id) == sample_case()
+
+
+def test_a_verdict_on_no_case_is_refused(given: Given) -> None:
+    """Nobody is accused in a case that does not exist."""
+    with pytest.raises(CaseError):
+        given.archive.record_verdict("db-timeout-9", {"verdict": "solved"})
+
+
+# --- folders -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> FolderArchive:
+    return FolderArchive(tmp_path / "cases", log_dir=tmp_path / "log", clock=FakeClock())
+
+
+def folder_of(archive: FolderArchive, tmp_path: Path) -> Path:
+    return tmp_path / "cases" / sealed(archive).case_id
+
+
+def test_a_case_folder_holds_what_it_promises(archive: FolderArchive, tmp_path: Path) -> None:
+    """Every file is there under its documented name, and nothing of the run's own."""
+    folder = folder_of(archive, tmp_path)
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert found == {
+        "manifest.json",
+        "scenario/scenario.yaml",
+        "scenario/briefing.md",
+        "scenario/debrief.md",
+        "requests.jsonl",
+        "traces.jsonl",
+        "logs.jsonl",
+        "journal.jsonl",
+        "proof.json",
+        "checksums",
+    }
+    assert [path.name for path in (tmp_path / "cases").iterdir()] == [folder.name]
+
+
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="no sha256sum here")
+def test_checksums_are_those_of_sha256sum(archive: FolderArchive, tmp_path: Path) -> None:
+    """Anybody can check a case without the lab."""
+    folder = folder_of(archive, tmp_path)
+    subprocess.run(
+        ["sha256sum", "--check", "--strict", "checksums"],
+        cwd=folder,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["manifest.json", "requests.jsonl", "traces.jsonl", "journal.jsonl", "proof.json", "checksums"],
+)
+@pytest.mark.parametrize("damage", ["missing", "truncated", "garbage", "empty"])
+def test_a_damaged_file_is_named(
+    archive: FolderArchive, tmp_path: Path, name: str, damage: str
+) -> None:
+    """Loading says which file is not as it was sealed, and what to do; it never guesses."""
+    path = folder_of(archive, tmp_path) / name
+    text = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(
+            {"truncated": text[: len(text) // 2], "garbage": b"\xff\x00{", "empty": b""}[damage]
+        )
+    with pytest.raises(CaseError, match=rf"{name}: expected .*damaged: restore") as refusal:
+        archive.load("db-timeout-1")
+    assert "Traceback" not in str(refusal.value)
+
+
+def edit(name: str, change: Callable[[Any], Any]) -> Callable[[Path], None]:
+    """A change to a JSON file together with its checksum: the work of a person."""
+
+    def apply(folder: Path) -> None:
+        path = folder / name
+        path.write_text(json.dumps(change(json.loads(path.read_text()))))
+        sums = [
+            f"{case_folder._sha256(folder / line.split('  ')[1])}  {line.split('  ')[1]}"
+            for line in (folder / "checksums").read_text().splitlines()
+        ]
+        (folder / "checksums").write_text("\n".join(sums) + "\n")
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (
+            edit("manifest.json", lambda it: it | {"format": 2}),
+            "expected format 1 or older, found 2",
+        ),
+        (edit("manifest.json", lambda it: it | {"format": "x"}), "format to be right"),
+        (edit("manifest.json", lambda it: it | {"ending": "happy"}), "ending to be right"),
+        (edit("manifest.json", lambda it: [it]), "manifest.json: expected a JSON object"),
+        (edit("manifest.json", lambda it: it | {"samples": {"best": []}}), "samples.best"),
+        (edit("proof.json", lambda it: {"findings": [{}]}), r"findings\.0\.step"),
+    ],
+)
+def test_what_was_changed_by_hand_is_refused(
+    archive: FolderArchive, tmp_path: Path, change: Callable[[Path], None], complaint: str
+) -> None:
+    """A newer format is told apart from damage, and a wrong field is named."""
+    change(folder_of(archive, tmp_path))
+    with pytest.raises(CaseError, match=complaint):
+        archive.load("db-timeout-1")
+
+
+def test_a_scenario_that_is_no_longer_understood_is_refused(
+    archive: FolderArchive, tmp_path: Path
+) -> None:
+    """The scenario's own problems are listed with their lines."""
+    folder = folder_of(archive, tmp_path)
+    path = folder / "scenario" / "scenario.yaml"
+    path.write_text(path.read_text().replace("mechanism: timeout", "mechanism: ghosts"))
+    edit("proof.json", lambda it: it)(folder)
+    with pytest.raises(CaseError, match=r"(?s)scenario: expected a scenario.*ghosts"):
+        archive.load("db-timeout-1")
+
+
+def test_a_checksum_that_points_outside_is_refused(archive: FolderArchive, tmp_path: Path) -> None:
+    """A case from a stranger reads no file but its own."""
+    folder = folder_of(archive, tmp_path)
+    with (folder / "checksums").open("a") as sums:
+        sums.write(f"{'0' * 64}  ../../secret\n")
+    with pytest.raises(CaseError, match="checksums: expected lines of"):
+        archive.load("db-timeout-1")
+
+
+@pytest.mark.parametrize("case_id", ["../../etc", "", ".run-db-timeout-1", "db-timeout", "a/b-1"])
+def test_what_is_no_case_id_never_becomes_a_path(archive: FolderArchive, case_id: str) -> None:
+    """Only ``<scenario-id>-<n>`` is looked for."""
+    with pytest.raises(CaseError, match="expected a case id such as"):
+        archive.load(case_id)
+    with pytest.raises(CaseError):
+        archive.working_folder(case_id)
+
+
+def test_a_misspelt_case_suggests_near_ones(archive: FolderArchive, tmp_path: Path) -> None:
+    """Whoever mistypes is told what they may have meant."""
+    sealed(archive)
+    with pytest.raises(CaseError, match="did you mean db-timeout-1"):
+        archive.load("db-timout-1")
+
+
+def test_one_damaged_case_hides_no_other(archive: FolderArchive, tmp_path: Path) -> None:
+    """A list shows what can be read."""
+    sealed(archive, sample_case("db-timeout-1"))
+    sealed(archive, sample_case("db-timeout-2"))
+    (tmp_path / "cases" / "db-timeout-2" / "manifest.json").write_text("{")
+    assert [case.case_id for case in archive.cases()] == ["db-timeout-1"]
+
+
+def test_a_torn_last_line_loses_only_itself(archive: FolderArchive, tmp_path: Path) -> None:
+    """What a killed process left half-written is left out, and the next line is whole again."""
+    archive.working_folder("db-timeout-1")
+    journal = archive.journal("db-timeout-1")
+    journal.record(Step.PREFLIGHT, "started")
+    path = tmp_path / "cases" / ".run-db-timeout-1" / "journal.jsonl"
+    with path.open("a") as file:
+        file.write('{"time_unix_s": 1')
+    assert [each.event for each in journal.entries()] == ["started"]
+    case_id = sealed(archive, sample_case("db-timeout-3")).case_id
+    record = tmp_path / "cases" / case_id / "accusations.jsonl"
+    record.write_text('{"verdict": "inno')
+    archive.record_verdict(case_id, {"verdict": "solved"})
+    assert archive.cases()[0].solved
+
+
+def test_a_damaged_journal_line_is_named(tmp_path: Path) -> None:
+    """A whole line that is no entry was changed by somebody."""
+    path = tmp_path / "journal.jsonl"
+    path.write_text('{"step": "dance"}\n')
+    with pytest.raises(CaseError, match=r"journal\.jsonl:1: expected a journal entry"):
+        JournalFile(path, FakeClock()).entries()
+
+
+# --- disks and processes -----------------------------------------------------------------
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="skipped: not Linux")
+def test_a_full_disk_is_said_so(archive: FolderArchive, tmp_path: Path) -> None:
+    """No traceback: the file, the system's own word, and the way out."""
+    folder = archive.working_folder("db-timeout-1")
+    (folder / "traces.jsonl").symlink_to("/dev/full")
+    with pytest.raises(CaseError, match=r"No space left on device .*free some space"):
+        archive.seal(sample_case())
+    assert archive.cases() == ()
+    (folder / "journal.jsonl").symlink_to("/dev/full")
+    with pytest.raises(CaseError, match="No space left"):
+        archive.journal("db-timeout-1").record(Step.PREFLIGHT, "started")
+
+
+def test_a_folder_that_cannot_be_made_is_said_so(tmp_path: Path) -> None:
+    """The state folder may be somebody else's, or no folder at all."""
+    (tmp_path / "cases").write_text("a file")
+    archive = FolderArchive(tmp_path / "cases")
+    with pytest.raises(CaseError, match=r"expected to write .*LAB_STATE_DIR"):
+        archive.working_folder("db-timeout-1")
+    with pytest.raises(CaseError, match="expected to read"):
+        archive.cases()
+
+
+def test_leftovers_are_those_whose_process_is_gone(archive: FolderArchive) -> None:
+    """A run at work keeps its folder; one whose pid is gone, or another's now, left it."""
+    mine = archive.working_folder("db-timeout-1")
+    dead = archive.working_folder("db-timeout-2")
+    reused = archive.working_folder("db-timeout-3")
+    empty = archive.working_folder("db-timeout-4")
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    (dead / ".owner.json").write_text(json.dumps({"pid": gone.pid, "started_unix_s": 1.0}))
+    started_s = psutil.Process().create_time() - 100
+    (reused / ".owner.json").write_text(
+        json.dumps({"pid": os.getpid(), "started_unix_s": started_s})
+    )
+    (empty / ".owner.json").unlink()
+    assert archive.leftovers() == (dead, reused, empty)
+    for folder in archive.leftovers():
+        remove_folder(folder)
+    assert mine.exists()
+    assert archive.leftovers() == ()
+
+
+def test_a_seal_that_is_killed_leaves_no_case(
+    archive: FolderArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until the one rename everything is private, whatever was already written."""
+
+    def killed(_self: Path, _target: Path) -> Path:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "rename", killed)
+    with pytest.raises(KeyboardInterrupt):
+        sealed(archive)
+    monkeypatch.undo()
+    assert archive.cases() == ()
+    archive.seal(sample_case())
+    assert archive.load(None) == sample_case()
+
+
+# --- logs --------------------------------------------------------------------------------
+
+
+def log_batch(*records: dict[str, Any], service: str = "auth") -> str:
+    name = {"key": "service.name", "value": {"stringValue": service}}
+    return json.dumps(
+        {
+            "resourceLogs": [
+                {"resource": {"attributes": [name]}, "scopeLogs": [{"logRecords": records}]}
+            ]
+        }
+    )
+
+
+def log_record(text: str, at_s: float, trace_id: str = "") -> dict[str, Any]:
+    return {
+        "timeUnixNano": str(int((START_S + at_s) * 1e9)),
+        "severityText": "ERROR",
+        "body": {"stringValue": text},
+        "traceId": trace_id,
+    }
+
+
+def test_a_case_keeps_the_log_lines_that_belong_to_it(
+    archive: FolderArchive, tmp_path: Path
+) -> None:
+    """Those of its traces and of none, inside its time, from a rotated file too."""
+    case = sample_case()
+    ours = next(iter(case.evidence.traces))
+    folder = tmp_path / "log" / "signals"
+    folder.mkdir(parents=True)
+    (folder / "signals-logs-2026-11-22T16-00-00.000-size.jsonl").write_text(
+        log_batch(log_record("early", 1, ours), log_record("yesterday", -90_000, ours)) + "\n"
+    )
+    (folder / "signals-logs.jsonl").write_text(
+        log_batch(
+            log_record("ours", 21, ours),
+            log_record("a stranger's", 21, "9f" * 16),
+            log_record("the pool's", 22),
+            log_record("late", 44.9, ours),
+            log_record("too late", 46, ours),
+        )
+        + "\nnot json\n"
+        + '{"resourceLogs": 3}\n'
+        + log_batch(log_record("torn", 21, ours))
+    )
+    archive.working_folder(case.case_id)
+    lines = [
+        json.loads(line) for line in (archive.seal(case) / "logs.jsonl").read_text().splitlines()
+    ]
+    assert [line["body"] for line in lines] == ["early", "ours", "the pool's", "late"]
+    assert lines[1] == {
+        "time_unix_s": START_S + 21,
+        "service": "auth",
+        "severity": "ERROR",
+        "body": "ours",
+        "trace_id": ours,
+        "span_id": None,
+        "attributes": {},
+    }
