@@ -217,14 +217,16 @@ def free_play_command(
     ``arguments`` go through to Locust (``--headless``, ``--master``, ``--worker``,
     ``--run-time 1m`` …). Everything listens on 127.0.0.1.
     """
-    options = ["--host", gateway_url]
+    # A declined card is a failed request to Locust, and no reason to exit with 1.
+    options = ["--host", gateway_url, "--exit-code-on-error", "0"]
     if "--worker" in arguments:
         options += ["--master-host", "127.0.0.1", "--master-port", str(master_port)]
     else:
         if "--headless" not in arguments:
             options += ["--web-host", "127.0.0.1", "--web-port", str(web_port)]
-        if "--master" in arguments:
+        if {"--master", "--processes"} & set(arguments):
             options += ["--master-bind-host", "127.0.0.1", "--master-bind-port", str(master_port)]
+            options += ["--master-port", str(master_port)]
         if users is not None:
             options += ["--users", str(users), "--spawn-rate", str(users)]
     locustfile = PACKAGE_ROOT / "lab" / "load" / "locustfile.py"

@@ -27,14 +27,14 @@ class LoadShape:
     quota, so that any stretch of n requests holds its share ±1.
 
     ``pace_s`` is the closed loop's rhythm: seconds from the start of a user's visit to
-    the start of its next, or at once where the visit took longer. Twelve users make 20
+    the start of its next, or at once where the visit took longer. Twelve users make 16
     visits/s in a healthy shop.
     """
 
     mix: Mapping[str, float]
     users: int | None = None
     rate_per_s: float | None = None
-    pace_s: float = 0.6
+    pace_s: float = 0.75
 
 
 @dataclass(frozen=True, slots=True)

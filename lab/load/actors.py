@@ -22,7 +22,7 @@ PRODUCTS: Final = 1680
 """Products of the seed data, numbered from 1."""
 
 LOOKS_AROUND_EVERY: Final = 7
-OPENS_PRODUCT_EVERY: Final = 3
+OPENS_PRODUCT_EVERY: Final = 9
 """Visits between two that also look around. Both are coprime to `ACCOUNTS`: otherwise always
 the same tenants would do it, and a learner would find a pattern that means nothing."""
 

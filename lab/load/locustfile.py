@@ -7,6 +7,7 @@ root of a trace, as in a case, but is written to no request log: nobody judges i
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import ClassVar
 
 from locust import FastHttpUser, constant_pacing, events, task
 from locust.env import Environment
-from locust.exception import StopTest
+from locust.exception import StopUser
 
 from lab.load.actors import credentials
 from lab.load.plan import Shape
@@ -25,7 +26,9 @@ from lab.load.tracing import RootSpans, otlp_exporter
 from lab.load.users import HEADERS
 from lab.shop import topology
 
-PACE_S = 0.6
+PACE_S = 0.75
+PATIENCE_S = 10.0
+_logger = logging.getLogger(__name__)
 _OFFSET = int(os.environ.get("LAB_PORT_OFFSET", "0"))
 _GATEWAY = topology.url("gateway", _OFFSET)
 
@@ -37,25 +40,35 @@ class _Actor(FastHttpUser):  # type: ignore[misc] # Locust ships no types.
     host = _GATEWAY
     default_headers = HEADERS
     concurrency = 1
-    network_timeout = 10.0
-    connection_timeout = 10.0
+    network_timeout = PATIENCE_S
+    connection_timeout = PATIENCE_S
     wait_time = constant_pacing(PACE_S)
     actor: ClassVar[str]
     storefront: ClassVar[Storefront]
     customers: ClassVar[Iterator[tuple[str, str]]]
 
     def on_start(self) -> None:
-        try:
-            account = self.storefront.log_in(self.client, *next(self.customers))
-        except LoginFailed as problem:
-            raise StopTest(str(problem)) from problem
-        shape = Shape({self.actor: 1}, users=1, rate_per_s=None, pace_s=PACE_S)
-        self.stretch = Stretch(self.actor, shape, [account], seed=0)
+        self.stretch: Stretch | None = None
 
     @task  # type: ignore[untyped-decorator]
     def visit(self) -> None:
-        """One visit."""
+        """One visit, the first after a login."""
+        if self.stretch is None:
+            self.stretch = self._logged_in()
         self.storefront.perform(self.client, self.stretch, self.stretch.next_visit())
+
+    def _logged_in(self) -> Stretch:
+        """An endless stretch for this customer alone.
+
+        Not in ``on_start``: Locust would add its own traceback to a shop that is down.
+        """
+        try:
+            account = self.storefront.log_in(self.client, *next(self.customers))
+        except LoginFailed as problem:
+            _logger.error("%s", problem)  # noqa: TRY400 (the message says it all)
+            raise StopUser from problem
+        shape = Shape({self.actor: 1}, users=1, rate_per_s=None, pace_s=PACE_S)
+        return Stretch(self.actor, shape, [account], seed=0)
 
 
 class Shopper(_Actor):
@@ -87,6 +100,13 @@ _roots = RootSpans(
 )
 
 
+@events.init.add_listener  # type: ignore[untyped-decorator]
+def _let_visits_end(environment: Environment, **_: object) -> None:
+    # Without it Locust kills its users in the middle of a request, and the trace of
+    # that request would never get its root.
+    environment.stop_timeout = environment.stop_timeout or PATIENCE_S
+
+
 @events.test_start.add_listener  # type: ignore[untyped-decorator]
 def _open_shop(environment: Environment, **_: object) -> None:
     log = RequestLog(Path(os.devnull))
@@ -94,6 +114,7 @@ def _open_shop(environment: Environment, **_: object) -> None:
     _Actor.customers = credentials()
 
 
+@events.quitting.add_listener  # type: ignore[untyped-decorator]
 @events.test_stop.add_listener  # type: ignore[untyped-decorator]
 def _flush(**_: object) -> None:
     _roots.flush()

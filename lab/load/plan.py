@@ -14,6 +14,9 @@ from lab.load.actors import ACTORS
 TRANSITION = "transition"
 """The window of requests that belong to none: they straddle a window's end, or prepare the run."""
 
+UNJUDGED = frozenset({"settle", TRANSITION})
+"""Windows whose requests count for nothing, so that their lateness does not count either."""
+
 SPARE_CONNECTIONS = 2
 """Times rate × timeout: room for every unanswered arrival and for as many again being closed."""
 

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from lab.load.actors import ACTORS, Account, Answer, Call, Visit, login
-from lab.load.plan import TRANSITION
+from lab.load.plan import TRANSITION, UNJUDGED
 from lab.load.request_log import Entry, RequestLog
 from lab.load.stretch import Floor, Stretch
 from lab.load.tracing import RootSpans
@@ -74,7 +74,7 @@ class Storefront:
             answer, error_type = _send(session, call, url, headers)
             latency_ms = (time.perf_counter() - began) * 1000
             self._roots.end(span, answer.status, error_type)
-            if planned_s is not None:
+            if planned_s is not None and stretch and stretch.window not in UNJUDGED:
                 self._log.lateness_ms.append((start_s - planned_s) * 1000)
             self._log.write(
                 Entry(

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -31,13 +32,15 @@ def shop() -> Iterator[StubShop]:
         yield shop
 
 
-@pytest.fixture
-def free_port() -> int:
-    import socket
-
+def unused_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
+
+
+@pytest.fixture
+def free_port() -> int:
+    return unused_port()
 
 
 def play(
@@ -71,6 +74,20 @@ def test_an_open_loop_stays_open_behind_a_slow_shop(shop: StubShop, tmp_path: Pa
     assert report.lateness_p99_ms is not None
     assert report.lateness_p99_ms < 50
     assert all(0 <= each.start_s - each.planned_s < 0.2 for each in requests)
+
+
+def test_lateness_of_a_warm_up_does_not_count(shop: StubShop, tmp_path: Path) -> None:
+    """While services restart the machine is busy, and nothing is judged."""
+
+    async def run() -> LoadReport:
+        plan = LoadPlan(1, {Window.TRANSITION: LoadShape({"browser": 1}, rate_per_s=20)})
+        async with LocustLoad(shop.url, shop.url).start(plan, tmp_path / "log") as running:
+            await running.enter(Window.TRANSITION)
+            await asyncio.sleep(0.5)
+            return await running.finish()
+
+    assert asyncio.run(run()).lateness_p99_ms is None
+    assert {each.window for each in read_requests(tmp_path / "log")} == {Window.TRANSITION}
 
 
 def test_a_closed_loop_keeps_its_pace_and_its_mix(shop: StubShop, tmp_path: Path) -> None:
@@ -178,6 +195,13 @@ def test_a_forgotten_run_ends_by_itself(
         play(load, tmp_path / "log", SHOPPERS, 2.5)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="skipped: not Linux")
+def test_a_full_disk_is_an_error(shop: StubShop) -> None:
+    """Requests that cannot be written down would make a case of silence."""
+    with pytest.raises(LoadError, match="No space left on device"):
+        play(LocustLoad(shop.url, shop.url), Path("/dev/full"), SHOPPERS, 0.1)
+
+
 def _children() -> set[int]:
     return {child.pid for child in psutil.Process().children(recursive=True)}
 
@@ -244,34 +268,52 @@ def test_the_process_ends_when_its_parent_dies(shop: StubShop, tmp_path: Path) -
     assert process.wait(timeout=5) == 3
 
 
-def test_free_play_shops_from_the_command_line(
-    shop: StubShop, tmp_path: Path, free_port: int
-) -> None:
-    """``lab load --headless`` runs the same actors under Locust itself, each request traced."""
-    with HttpSink(free_port) as sink:
-        command = free_play_command(
-            ("--headless", "--run-time", "2s", "--only-summary"),
-            users=6,
-            gateway_url=shop.url,
-            otlp_endpoint=sink.endpoint,
-            web_port=0,
-            master_port=0,
-        )
-        done = _exec(command, tmp_path)
-
-    assert done.returncode == 0, done.stderr
-    routes = {route for route, _ in shop.requests}
-    assert {"POST /login", "POST /checkout", "GET /products?page=1"} <= routes
-    assert len(sink.spans) == len(shop.requests)
+def play_freely(arguments: tuple[str, ...], shop: StubShop, collector: str) -> FreePlay:
+    return free_play_command(
+        ("--only-summary", *arguments),
+        users=20,
+        gateway_url=shop.url,
+        otlp_endpoint=collector,
+        web_port=unused_port(),
+        master_port=unused_port(),
+    )
 
 
-def _exec(command: FreePlay, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+def execute(command: FreePlay, folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         command.argv,
         env=dict(command.environment),
         cwd=folder,
-        capture_output=True,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
         text=True,
-        timeout=60,
-        check=False,
     )
+
+
+@pytest.mark.parametrize("arguments", [(), ("--processes", "2")])
+def test_free_play_shops_from_the_command_line(
+    shop: StubShop, tmp_path: Path, free_port: int, arguments: tuple[str, ...]
+) -> None:
+    """The same actors under Locust itself, in one process or several, each request traced."""
+    with HttpSink(free_port) as sink:
+        command = play_freely(("--headless", "--run-time", "3s", *arguments), shop, sink.endpoint)
+        with execute(command, tmp_path) as locust:
+            _, stderr = locust.communicate(timeout=60)
+
+    assert locust.returncode == 0, stderr
+    routes = {route for route, _ in shop.requests}
+    assert {"POST /login", "POST /checkout", "GET /products?page=1"} <= routes
+    assert {span.trace_id for span in sink.spans} == {
+        headers["traceparent"].split("-")[1] for _, headers in shop.requests
+    }
+
+
+def test_free_play_says_when_the_shop_is_shut(shop: StubShop, tmp_path: Path) -> None:
+    """One sentence with the way out, no traceback."""
+    shop.refuses_login = True
+    command = play_freely(("--headless", "--run-time", "1s"), shop, shop.url)
+    with execute(command, tmp_path) as locust:
+        _, stderr = locust.communicate(timeout=60)
+
+    assert "is the shop up? `lab status`" in stderr
+    assert "Traceback" not in stderr

@@ -72,12 +72,12 @@ def test_a_shopper_who_saw_no_shelves_buys_all_the_same() -> None:
 
 def test_a_browser_reads_and_never_buys() -> None:
     """Browsing is reading only, mostly the shelves."""
-    calls = [call for number in range(12) for call in calls_of("browser", number)]
+    calls = [call for number in range(18) for call in calls_of("browser", number)]
     routes = [call.route for call in calls]
 
     assert set(routes) == {"GET /products", "GET /products/{id}"}
-    assert routes.count("GET /products") == 12
-    assert routes.count("GET /products/{id}") == 12 / OPENS_PRODUCT_EVERY
+    assert routes.count("GET /products") == 18
+    assert routes.count("GET /products/{id}") == 18 / OPENS_PRODUCT_EVERY
     assert calls[1].path == "/products/41"
 
 
