@@ -62,7 +62,9 @@ class LocalStack:
         """
         async with self._exclusively(), loopback.client() as client:
             parts = local_parts.local_parts(
-                self._settings, client, first_start=not LocalPostgres(self._settings).is_prepared
+                self._settings,
+                client,
+                first_start=not LocalPostgres(self._settings).is_prepared,
             )
             running = await self._supervisor.states()
             await self._end_leftovers(running or {})

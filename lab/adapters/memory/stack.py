@@ -54,6 +54,10 @@ class MemoryStack:
             collector_dropped=self._dropped,
         )
 
+    def versions(self) -> Mapping[str, str]:
+        """Part → version: there is but one."""
+        return dict.fromkeys(_PROGRAMS, "0")
+
     def crash(self, part: str) -> None:
         """Let ``part`` die; it is back at once, and that it was gone is counted."""
         self._restarts[part] += 1
