@@ -24,6 +24,9 @@ from lab.errors import ToolMissing
 from lab.settings import Settings
 from lab.shop.topology import EDGES, HOST
 
+HTTP = httpx.Client(trust_env=False, timeout=20, limits=httpx.Limits(max_keepalive_connections=0))
+"""One for all questions: each new client would read the certificate store again."""
+
 EDGE_NAMES = tuple(edge.name for edge in EDGES)
 
 
@@ -67,7 +70,7 @@ class _Database(socketserver.BaseRequestHandler):
             self.request.sendall(b"N")
 
 
-class _Threads(socketserver.ThreadingTCPServer):
+class Threads(socketserver.ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
 
@@ -122,15 +125,13 @@ class Toxiproxy:
     def edges(self) -> dict[str, dict[str, object]]:
         """Asked directly, without the code under test."""
         try:
-            found: dict[str, dict[str, object]] = httpx.get(
-                f"{self.url}/proxies", timeout=1, trust_env=False
-            ).json()
+            found: dict[str, dict[str, object]] = HTTP.get(f"{self.url}/proxies", timeout=1).json()
         except httpx.HTTPError:
             return {}
         return found
 
     def reset(self) -> None:
-        httpx.post(f"{self.url}/reset", timeout=1, trust_env=False)
+        HTTP.post(f"{self.url}/reset", timeout=1)
 
     def is_clean(self) -> bool:
         edges = self.edges()
@@ -142,7 +143,7 @@ def toxiproxy_before_stubs(folder: Path) -> Iterator[Toxiproxy]:
     """Every edge of the topology, each before a callee that answers the warden's probe."""
     binary = toxiproxy_binary()
     callee = ThreadingHTTPServer((HOST, 0), _Callee)
-    database = _Threads((HOST, 0), _Database)
+    database = Threads((HOST, 0), _Database)
     with served(callee) as callee_port, served(database) as database_port:
         control, *ports = free_ports(1 + len(EDGES))
         proxies = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, TypeAdapter
@@ -38,6 +39,13 @@ class ShopControl:
         self._url = url
         self._transport = transport
 
+    @cached_property
+    def _client(self) -> httpx.AsyncClient:
+        """Made at first use, for the life of the process; the keeper closes every connection."""
+        import httpx
+
+        return httpx.AsyncClient(base_url=self._url, transport=self._transport, trust_env=False)
+
     async def states(self) -> Mapping[str, ServiceState]:
         """Every service by name; StackNotReady where the keeper does not answer."""
         answer = await self._ask("GET", "/services", timeout=READ_DEADLINE_S)
@@ -63,10 +71,7 @@ class ShopControl:
         import httpx
 
         try:
-            async with httpx.AsyncClient(
-                base_url=self._url, transport=self._transport, trust_env=False
-            ) as client:
-                answer = await client.request(method, path, **options)
+            answer = await self._client.request(method, path, **options)
         except httpx.HTTPError as error:
             raise StackNotReady(
                 f"expected the shop's keeper to answer {method} {path}, found {error!r}; `lab up`"

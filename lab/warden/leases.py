@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from lab.domain.fault import Conditions, Fault
@@ -14,33 +15,13 @@ from lab.ports import Clock, EdgeState, LeaseStatus, Removal
 from lab.warden.application import Applier, check_request
 from lab.warden.journal import WardenJournal
 from lab.warden.lease import Lease, LeaseState
-from lab.warden.removal import Harm, Remover
+from lab.warden.removal import Remover, Undoing
 from lab.warden.storage import LeaseStorage
 
 PATIENCE_S: Final = 10.0
 """How long a caller waits for a removal; the warden itself goes on for as long as it takes."""
 
 SHUTDOWN_PATIENCE_S: Final = 2.5
-
-_FIRST_PAUSE_S: Final = 0.25
-_LONGEST_PAUSE_S: Final = 4.0
-
-
-@dataclass(slots=True)
-class _Undoing:
-    """A removal that may need several attempts, with longer and longer pauses between them."""
-
-    why: str
-    sweep: bool = False
-    in_doubt: bool = False
-    harm: Harm | None = None
-    pause_s: float = _FIRST_PAUSE_S
-    next_try_s: float = 0.0
-
-    def postpone(self, now_s: float) -> None:
-        """Wait before the next attempt, twice as long as before this one."""
-        self.next_try_s = now_s + self.pause_s
-        self.pause_s = min(2 * self.pause_s, _LONGEST_PAUSE_S)
 
 
 class Leases:
@@ -68,7 +49,7 @@ class Leases:
         self._lock = asyncio.Lock()
         self._lease: Lease | None = None
         self._deadline_s = 0.0
-        self._undoing: _Undoing | None = None
+        self._undoing: Undoing | None = None
         self._last_end = "none was given since the warden started"
         self._ready = False
 
@@ -184,7 +165,7 @@ class Leases:
         """End any lease, clean every edge, undo every setting, whoever it was."""
         async with self._lock:
             if self._lease is None:
-                self._undoing = _Undoing("healed", sweep=True)
+                self._undoing = Undoing("healed", sweep=True)
             else:
                 self._begin_removal("healed", sweep=True, in_doubt=self._is_in_doubt)
             try:
@@ -213,10 +194,8 @@ class Leases:
                 # The lock is free, so whoever was applying it is gone.
                 self._begin_removal("abandoned while applying", in_doubt=True)
             if self._undoing is not None and now_s >= self._undoing.next_try_s:
-                try:
-                    await self._remove_once(self._undoing)
-                except LabError as error:
-                    self._postpone(self._undoing, error)
+                with contextlib.suppress(LabError):
+                    await self._attempt(self._undoing)
 
     async def shut_down(self) -> None:
         """Use what time there is to leave a clean shop; else the next warden's start will."""
@@ -240,7 +219,7 @@ class Leases:
     def _begin_removal(self, why: str, *, sweep: bool = False, in_doubt: bool = False) -> None:
         assert self._lease is not None
         self._lease = replace(self._lease, state=LeaseState.REMOVING)
-        self._undoing = _Undoing(why, sweep=sweep, in_doubt=in_doubt)
+        self._undoing = Undoing(why, sweep=sweep, in_doubt=in_doubt)
         self._journal.record("removing", lease=self._lease.lease_id, why=why)
         try:
             self._storage.save(self._lease)
@@ -248,7 +227,17 @@ class Leases:
             # The file as it was names the same harm, which is all that a restart needs.
             self._journal.record("lease not written", problem=str(error))
 
-    async def _remove_once(self, undoing: _Undoing) -> Removal:
+    async def _attempt(self, undoing: Undoing) -> Removal:
+        """Try the whole removal once; whatever goes wrong, the next try waits a little longer."""
+        try:
+            return await self._remove(undoing)
+        except LabError as error:
+            self._journal.record("removal failed", why=undoing.why, problem=str(error))
+            raise
+        finally:
+            undoing.postpone(self._clock.monotonic())
+
+    async def _remove(self, undoing: Undoing) -> Removal:
         if undoing.harm is None:
             undoing.harm = await self._remover.survey(
                 self._lease, sweep=undoing.sweep, in_doubt=undoing.in_doubt
@@ -281,19 +270,14 @@ class Leases:
         deadline_s = self._clock.monotonic() + PATIENCE_S
         while True:
             try:
-                return await self._remove_once(undoing)
+                return await self._attempt(undoing)
             except LabError as error:
-                self._postpone(undoing, error)
                 if undoing.next_try_s > deadline_s:
                     raise LeaseError(
                         f"expected all harm gone within {PATIENCE_S:.0f} s, found: {error}; "
                         "`lab status` shows what is down"
                     ) from error
             await self._clock.sleep(undoing.next_try_s - self._clock.monotonic())
-
-    def _postpone(self, undoing: _Undoing, error: LabError) -> None:
-        undoing.postpone(self._clock.monotonic())
-        self._journal.record("removal failed", why=undoing.why, problem=str(error))
 
     def _status(self, lease: Lease) -> LeaseStatus:
         left_s = {
