@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from lab.domain.load import Request, Window
+from lab.domain.reference import ReferenceStats
 from lab.domain.trace import Trace
 
 
@@ -63,6 +64,11 @@ class Evidence:
         """The traces of a sample that came whole."""
         found = (self.traces.get(trace_id) for trace_id in self.samples.get(sample, ()))
         return tuple(trace for trace in found if trace is not None and trace.is_whole)
+
+    @cached_property
+    def reference_stats(self) -> ReferenceStats:
+        """What each operation took in the whole traces of the reference."""
+        return ReferenceStats.of(self.whole_traces(Sample.REFERENCE))
 
     @cached_property
     def request_of(self) -> Mapping[str, Request]:

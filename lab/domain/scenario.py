@@ -106,14 +106,25 @@ class Truth:
         also = {self.accomplice.mechanism} if self.accomplice else set()
         return frozenset({self.mechanism} | also)
 
+    def is_culprit(self, span: Span, trace: Trace, reference: ReferenceStats) -> bool:
+        """Whether ``span`` did it."""
+        return _is_one_of(self.culprit, span, trace, reference)
+
+    def is_accomplice(self, span: Span, trace: Trace, reference: ReferenceStats) -> bool:
+        """Whether ``span`` is the accomplice's."""
+        return _is_one_of(self._accomplices, span, trace, reference)
+
     def culprits_in(self, trace: Trace, reference: ReferenceStats) -> tuple[Span, ...]:
         """The spans of ``trace`` that did it, the accomplice's left out."""
-        return _spans_of(self.culprit, trace, reference)
+        return tuple(span for span in trace if self.is_culprit(span, trace, reference))
 
     def accomplices_in(self, trace: Trace, reference: ReferenceStats) -> tuple[Span, ...]:
         """The accomplice's spans in ``trace``."""
-        accomplice = self.accomplice.culprit if self.accomplice else ()
-        return _spans_of(accomplice, trace, reference)
+        return tuple(span for span in trace if self.is_accomplice(span, trace, reference))
+
+    @property
+    def _accomplices(self) -> tuple[Alternative, ...]:
+        return self.accomplice.culprit if self.accomplice else ()
 
     def matches(self, trace: Trace, reference: ReferenceStats) -> bool:
         """Whether ``trace`` shows the truth: all culprits, or all that clears everyone."""
@@ -218,11 +229,7 @@ class Scenario:
     source: Mapping[str, str] = field(default_factory=dict)
 
 
-def _spans_of(
-    alternatives: tuple[Alternative, ...], trace: Trace, reference: ReferenceStats
-) -> tuple[Span, ...]:
-    return tuple(
-        span
-        for span in trace
-        if any(each.predicate.matches(span, trace, reference) for each in alternatives)
-    )
+def _is_one_of(
+    alternatives: tuple[Alternative, ...], span: Span, trace: Trace, reference: ReferenceStats
+) -> bool:
+    return any(each.predicate.matches(span, trace, reference) for each in alternatives)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lab.domain.accusation import Accusation
-from lab.domain.evidence import Evidence, Sample
+from lab.domain.evidence import Evidence
 from lab.domain.load import Window
 from lab.domain.mechanism import Scope
 from lab.domain.reference import ReferenceStats
@@ -24,7 +24,7 @@ def judge(scenario: Scenario, evidence: Evidence, accusation: Accusation) -> Jud
     """
     if accusation.nobody:
         return _say(_judge_nobody(scenario, accusation))
-    reference = ReferenceStats.of(evidence.whole_traces(Sample.REFERENCE))
+    reference = evidence.reference_stats
     charges = _charges(evidence, accusation)
     if not charges:
         return _say(VerdictClass.UNKNOWN_TRACE)
@@ -88,9 +88,7 @@ def _shows_harm(
 
 def _is_guilty(scenario: Scenario, reference: ReferenceStats, trace: Trace, span: Span) -> bool:
     truth = scenario.truth
-    return span in truth.culprits_in(trace, reference) or span in truth.accomplices_in(
-        trace, reference
-    )
+    return truth.is_culprit(span, trace, reference) or truth.is_accomplice(span, trace, reference)
 
 
 def _all_parties_named(
@@ -99,11 +97,9 @@ def _all_parties_named(
     truth = scenario.truth
     if truth.accomplice is None:
         return True
-    named_culprit = any(span in truth.culprits_in(trace, reference) for trace, span in charges)
-    named_accomplice = any(
-        span in truth.accomplices_in(trace, reference) for trace, span in charges
+    return any(truth.is_culprit(span, trace, reference) for trace, span in charges) and any(
+        truth.is_accomplice(span, trace, reference) for trace, span in charges
     )
-    return named_culprit and named_accomplice
 
 
 def _acquit(

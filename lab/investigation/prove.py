@@ -36,7 +36,7 @@ _ORDER: Final = tuple(Step)
 
 def prove(scenario: Scenario, evidence: Evidence, integrity: tuple[Finding, ...] = ()) -> Proof:
     """Every finding of a run in the order of its steps, those on its ``integrity`` among them."""
-    reference = ReferenceStats.of(evidence.whole_traces(Sample.REFERENCE))
+    reference = evidence.reference_stats
     findings = (
         *_reference_findings(scenario, evidence, reference),
         *_crime_findings(scenario, evidence, reference),
@@ -196,8 +196,10 @@ def _is_culprit_too(
     scenario: Scenario, decoy: Decoy, trace: Trace, reference: ReferenceStats
 ) -> bool:
     truth = scenario.truth
-    guilty = (*truth.culprits_in(trace, reference), *truth.accomplices_in(trace, reference))
-    return any(span in guilty for span in decoy.predicate.matching(trace, reference))
+    return any(
+        truth.is_culprit(span, trace, reference) or truth.is_accomplice(span, trace, reference)
+        for span in decoy.predicate.matching(trace, reference)
+    )
 
 
 def _controls(
@@ -238,7 +240,7 @@ def explain(scenario: Scenario, evidence: Evidence) -> tuple[NearMiss, ...]:
 
     Misses of one operation by the same clauses are told once.
     """
-    reference = ReferenceStats.of(evidence.whole_traces(Sample.REFERENCE))
+    reference = evidence.reference_stats
     truth = scenario.truth
     wanted = truth.nobody or tuple(each.predicate for each in truth.culprit)
     told: dict[tuple[Operation, tuple[str, ...]], NearMiss] = {}
@@ -258,7 +260,7 @@ def pick_support_code(scenario: Scenario, evidence: Evidence) -> str | None:
     Best is its first form, then any form, then merely being affected; None where no
     affected trace came whole.
     """
-    reference = ReferenceStats.of(evidence.whole_traces(Sample.REFERENCE))
+    reference = evidence.reference_stats
     truth = scenario.truth
 
     def rank(trace: Trace) -> tuple[int, float, str]:
