@@ -25,6 +25,7 @@ class BuildDisplay:
         self._console = console
         self._seen: dict[str, tuple[str, float, float]] = {}
         self._line_at_s: dict[str, float] = {}
+        # Last, because Live draws its first view while it is made.
         self._live = Live(console=console, refresh_per_second=4, get_renderable=self._view)
 
     def __enter__(self) -> Self:

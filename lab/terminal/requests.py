@@ -121,7 +121,9 @@ class RequestTable:
     def _table(self, *, full: bool, roomy: bool) -> Table:
         ids = list(self._evidence.traces)
         shown = {each: each for each in ids} if full else short_ids(ids, _LEAST_DIGITS)
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+        table = Table(
+            box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, int(roomy), 0, 0)
+        )
         for heading in ("trace", "when", "into it", "status", "latency"):
             right = heading in {"into it", "status", "latency"}
             table.add_column(heading, justify="right" if right else "left", no_wrap=True)

@@ -42,15 +42,16 @@ class RunDisplay:
     def __init__(self, console: Console, scenario: Scenario | None = None) -> None:
         self._console = console
         self._title = scenario.title if scenario else "run"
-        self._live = Live(
-            console=console, refresh_per_second=4, transient=True, get_renderable=self._view
-        )
         self._step: Step | None = None
         self._detail = ""
         self._seconds_left: float | None = None
         self._load: LoadProgress | None = None
         self._started_s = time.monotonic()
         self._line_at_s = self._started_s
+        # Last, because Live draws its first view while it is made.
+        self._live = Live(
+            console=console, refresh_per_second=4, transient=True, get_renderable=self._view
+        )
 
     def __enter__(self) -> Self:
         """Start to draw, in a terminal."""
