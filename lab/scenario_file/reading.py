@@ -51,6 +51,8 @@ def load(folder: Path) -> Scenario:
 
 def load_all(directory: Path) -> dict[str, Scenario]:
     """Every scenario below ``directory`` by id; `ScenarioError` with all problems of all."""
+    if not directory.is_dir():
+        raise ScenarioError((f"{directory}: expected a folder of scenarios, found none",))
     scenarios: dict[str, Scenario] = {}
     problems: list[str] = []
     folders = sorted(path for path in directory.iterdir() if path.is_dir())

@@ -1,0 +1,438 @@
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lab.domain.bound import parse as bound
+from lab.domain.evidence import Sample
+from lab.domain.fault import TOXIC_ATTRIBUTES, Fault, Stream, Toxic
+from lab.domain.journal import Step
+from lab.domain.load import LoadShape, Window
+from lab.domain.mechanism import Mechanism, Scope
+from lab.domain.predicate import Predicate
+from lab.domain.scenario import (
+    Accomplice,
+    Alternative,
+    Decoy,
+    Harm,
+    RequestCheck,
+    RequestStatistic,
+    Scenario,
+    SpanCountCheck,
+    SpanDurationCheck,
+    SpanStatistic,
+)
+from lab.domain.trace import Kind, Status
+from lab.errors import ScenarioError
+from lab.scenario_file import faults, load, load_all, near_names, parse
+
+MINIMAL = """\
+title: A title
+difficulty: 3
+skill: A skill.
+load: {actors: {shopper: 12}}
+windows: {reference: 8s, crime: 12s, recovery: 8s}
+faults: [{edge: auth-users_db, toxic: timeout, timeout: 0ms}]
+symptom: {route: POST /checkout, error_rate: ">= 95%"}
+truth: {mechanism: timeout, culprit: {any: [{service: auth}]}}
+hints: [Look.]
+"""
+
+
+def read(text: str, *, briefing: str = "Somebody is dead.", name: str = "a-case") -> Scenario:
+    return parse({"scenario.yaml": text, "briefing.md": briefing, "debrief.md": "It was."}, name)
+
+
+def changed(**fields: str) -> str:
+    """The minimal file with these top-level fields written anew, or added."""
+    lines = dict(line.split(": ", 1) for line in MINIMAL.splitlines())
+    return "".join(f"{name}: {value}\n" for name, value in (lines | fields).items())
+
+
+def problems(text: str, **options: str) -> tuple[str, ...]:
+    with pytest.raises(ScenarioError) as caught:
+        read(text, **options)
+    return caught.value.problems
+
+
+def test_a_minimal_file_has_the_defaults() -> None:
+    scenario = read(MINIMAL)
+    assert scenario.id == "a-case"
+    assert scenario.load == dict.fromkeys(Window, LoadShape({"shopper": 12}, users=12))
+    assert scenario.durations_s == {
+        Window.REFERENCE: 8.0,
+        Window.CRIME: 12.0,
+        Window.RECOVERY: 8.0,
+    }
+    assert scenario.faults == (Fault("auth-users_db", Toxic.TIMEOUT, {"timeout": 0}),)
+    assert scenario.symptom.harm is Harm.ERROR
+    assert scenario.symptom.reference == bound("<= 1%")
+    assert scenario.truth.scope is Scope.ALL
+    assert scenario.truth.share == bound(">= 80%")
+    assert scenario.min_requests == 100
+    assert scenario.briefing == "Somebody is dead."
+
+
+def test_a_scenario_keeps_the_texts_it_was_read_from() -> None:
+    """A case folder can carry them, and `parse` reads the same scenario back."""
+    scenario = read(MINIMAL)
+    assert scenario.source["scenario.yaml"] == MINIMAL
+    assert parse(scenario.source, scenario.id) == scenario
+
+
+def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
+    scenario = read(
+        changed(
+            load="{reference: {rate: 15/s, actors: {shopper: 1}}, "
+            "warmup: {users: 30, actors: {shopper: 1}}, "
+            "crime: {users: 3, pace: 2s, actors: {shopper: 1, browser: 2.5}}}",
+            conditions="{checkout.pool_size: 2, payments.OTEL_PROPAGATORS: none}",
+            ambient="[{edge: gateway-auth, toxic: latency, latency: 1.5s, stream: upstream}]",
+            faults="[{edge: payments-bank, down: true}, {edge: gateway-catalog, toxic: slicer, "
+            "average_size: 2000, delay: 50ms, toxicity: 0.3}]",
+            symptom='{route: GET /products, slow_rate: ">= 95%", slower_than: 600ms, '
+            'reference: "<= 2%"}',
+            truth='{mechanism: timeout, scope: some-tenants, share: ">= 90%", '
+            "victims: [{service: auth}], "
+            "accomplice: {mechanism: latency, any: [{service: bank}]}, "
+            "culprit: {any: [{service: payments, name: POST, kind: client, status: error, "
+            "peer: bank, exception: ReadTimeout, attributes: {a: 1, b: x, c: '> 2', d: true}, "
+            "duration: '>= 10x reference', self_time: 5ms..9ms, parent: {name: p}, "
+            "ancestor: {name: a}, child: {name: c}, no_child: {}, in_traces: '>= 1'}]}}",
+            decoys="[{span: {service: auth}, why: It slept., share: '>= 60%'}]",
+            checks="[{measure: span-count, of: {service: auth}, bound: '== 0', label: a}, "
+            "{measure: span-duration, of: {service: auth}, statistic: p95, bound: unchanged, "
+            "sample: recovery, step: recovery, label: b}, "
+            "{measure: requests, route: POST /login, statistic: error_rate, bound: '== 0%', "
+            "window: reference, step: reference, label: c}]",
+            min_requests="20",
+        )
+    )
+    assert scenario.load == {
+        Window.SETTLE: LoadShape({"shopper": 1}, rate_per_s=15),
+        Window.REFERENCE: LoadShape({"shopper": 1}, rate_per_s=15),
+        Window.TRANSITION: LoadShape({"shopper": 1}, users=30),
+        Window.CRIME: LoadShape({"shopper": 1, "browser": 2.5}, users=3, pace_s=2),
+        Window.RECOVERY: LoadShape({"shopper": 1}, rate_per_s=15),
+    }
+    assert scenario.conditions == {"checkout.pool_size": 2, "payments.OTEL_PROPAGATORS": "none"}
+    assert scenario.ambient == (
+        Fault("gateway-auth", Toxic.LATENCY, {"latency": 1500}, Stream.UPSTREAM),
+    )
+    sliced = {"average_size": 2000, "delay": 50_000}
+    assert scenario.faults == (
+        Fault("payments-bank", None),
+        Fault("gateway-catalog", Toxic.SLICER, sliced, toxicity=0.3),
+    )
+    assert scenario.symptom.slower_than_ms == 600
+    culprit = Predicate(
+        service="payments",
+        name="POST",
+        kind=Kind.CLIENT,
+        status=Status.ERROR,
+        peer="bank",
+        exception="ReadTimeout",
+        attributes={"a": 1, "b": "x", "c": bound("> 2"), "d": True},
+        duration=bound(">= 10x reference"),
+        self_time=bound("5ms..9ms"),
+        parent=Predicate(name="p"),
+        ancestor=Predicate(name="a"),
+        child=Predicate(name="c"),
+        no_child=Predicate(),
+    )
+    assert scenario.truth.culprit == (Alternative(culprit, bound(">= 1")),)
+    assert scenario.truth.scope is Scope.SOME_TENANTS
+    assert scenario.truth.victims == (Predicate(service="auth"),)
+    accomplice = (Alternative(Predicate(service="bank")),)
+    assert scenario.truth.accomplice == Accomplice(Mechanism.LATENCY, accomplice)
+    assert scenario.decoys == (Decoy(Predicate(service="auth"), "It slept.", bound(">= 60%")),)
+    assert scenario.checks == (
+        SpanCountCheck("a", Predicate(service="auth"), bound("== 0")),
+        SpanDurationCheck(
+            "b",
+            Predicate(service="auth"),
+            SpanStatistic.P95,
+            bound("unchanged"),
+            Sample.RECOVERY,
+            Step.RECOVERY,
+        ),
+        RequestCheck(
+            "c",
+            "POST /login",
+            RequestStatistic.ERROR_RATE,
+            bound("== 0%"),
+            Window.REFERENCE,
+            Step.REFERENCE,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"faults": "[{edge: auth-users_db, toxic: latency, latency: -5ms}]"},
+         "6 faults[0].latency: must be >= 0ms, got -5ms"),
+        ({"faults": "[{edge: auth-users_db, toxic: latency, latency: 400}]"},
+         "6 faults[0].latency: expected a duration with its unit, such as 400ms or 1.5s, got 400"),
+        ({"faults": "[{edge: auth-users_db, toxic: latency, latency: 50%}]"},
+         ("6 faults[0].latency: expected a duration with its unit, such as 400ms or 1.5s, "
+         "got '50%'")),
+        ({"faults": "[{edge: auth-users_db, toxic: latency, latency: 0.5ms}]"},
+         "6 faults[0].latency: expected a whole number of ms, got '0.5ms'"),
+        ({"faults": "[{edge: auth-users_db, toxic: bandwidth, rate: 10ms}]"},
+         "6 faults[0].rate: expected a whole number without a unit, got '10ms'"),
+        ({"faults": "[{edge: auth-users_db, toxic: bandwidth, rate: -1}]"},
+         "6 faults[0].rate: must be >= 0, got -1"),
+        ({"faults": "[{edge: authusers_db, toxic: timeout, timeout: 0ms}]"},
+         "6 faults[0].edge: unknown edge 'authusers_db'; did you mean auth-users_db?"),
+        ({"faults": "[{edge: auth-users_db, toxic: latncy, latency: 5ms}]"},
+         "6 faults[0].toxic: unknown toxic 'latncy'; did you mean latency?"),
+        ({"faults": "[{edge: auth-users_db}]"},
+         "6 faults[0].toxic: expected this field, found none"),
+        ({"faults": "[{edge: auth-users_db, toxic: latency, latncy: 5ms}]"},
+         "6 faults[0].latency: expected this field, found none"),
+        ({"faults": "[{edge: auth-users_db, toxic: latency, latency: 5ms, jiter: 1ms}]"},
+         "6 faults[0].jiter: unknown field 'jiter'; did you mean jitter?"),
+        ({"faults": "[{edge: auth-users_db, toxic: timeout, timeout: 0ms, toxicity: 2}]"},
+         "6 faults[0].toxicity: expected less than or equal to 1, got 2"),
+        ({"faults": "[{edge: auth-users_db, toxic: timeout, timeout: 0ms, stream: up}]"},
+         "6 faults[0].stream: unknown stream 'up'; expected one of downstream, upstream"),
+        ({"faults": "[{edge: auth-users_db, down: 3}]"},
+         "6 faults[0].down: expected True, got 3"),
+        ({"faults": "[auth-users_db]"},
+         "6 faults[0]: expected a mapping, got 'auth-users_db'"),
+        ({"faults": "[{edge: auth-users_db, toxic: timeout, timeout: 0ms}, "
+                    "{edge: auth-users_db, toxic: timeout, timeout: 5ms}]"},
+         "6 faults[1]: overlaps with another fault on auth-users_db"),
+        ({"faults": "[{edge: auth-users_db, toxic: timeout, timeout: 0ms}, "
+                    "{edge: auth-users_db, down: true}]"},
+         "6 faults[1]: overlaps with another fault on auth-users_db"),
+        ({"ambient": "[{edge: auth-users_db, toxic: timeout, timeout: 0ms}]"},
+         "6 faults[0]: overlaps with another fault on auth-users_db"),
+        ({"faults": "[]"},
+         "1 file: expected faults, conditions or a load that changes: nothing happens"),
+        ({"titel": "x"}, "10 titel: unknown field 'titel'; did you mean title?"),
+        ({"title": '""'}, "1 title: String should have at least 1 character, got ''"),
+        ({"difficulty": "6"}, "2 difficulty: expected less than or equal to 5, got 6"),
+        ({"load": "{actors: {shoper: 1}}"},
+         "4 load.actors.shoper: unknown actor 'shoper'; did you mean shopper?"),
+        ({"load": "{actors: {shopper: 0}}"},
+         "4 load.actors.shopper: expected greater than 0, got 0"),
+        ({"load": "{actors: {shopper: 1.5}}"},
+         "4 load: expected whole numbers of users, or weights with users or rate"),
+        ({"load": "{actors: {shopper: 1}, users: 3, rate: 5/s}"},
+         "4 load: expected users and pace (closed loop) or rate (open loop), got both"),
+        ({"load": "{actors: {shopper: 1}, rate: 5}"},
+         "4 load.rate: expected arrivals a second such as 15/s, got 5"),
+        ({"load": "{actors: {shopper: 1}, rate: 0/s}"}, "4 load.rate: must be > 0/s, got 0/s"),
+        ({"load": "{reference: {actors: {shopper: 1}}}"},
+         "4 load.crime: expected this field, found none"),
+        ({"windows": "{reference: 8s, crime: 0s, recovery: 8s}"},
+         "5 windows.crime: expected 1s to 1800s, got 0s"),
+        ({"windows": "{reference: 8s, crime: 12s, recovery: 4s}"},
+         "5 windows.recovery: expected 5s to 1800s, got 4s"),
+        ({"conditions": "{chekout.pool_size: 2}"},
+         "10 conditions.chekout.pool_size: unknown service 'chekout'; did you mean checkout?"),
+        ({"conditions": "{checkout.pool_sise: 2}"},
+         ("10 conditions.checkout.pool_sise: unknown setting of checkout 'pool_sise'; "
+         "did you mean pool_size or pool_min?")),
+        ({"conditions": "{checkout.pool_size: two}"},
+         ("10 conditions.checkout.pool_size: expected a valid integer, unable to parse string as "
+         "an integer")),
+        ({"conditions": "{auth.command_timeout: 3 parsecs}"},
+         ("10 conditions.auth.command_timeout: expected a duration such as 400ms, 0.8s or 2m, "
+         "got '3 parsecs'")),
+        ({"symptom": '{route: POST /chekout, error_rate: ">= 95%"}'},
+         "7 symptom.route: unknown route 'POST /chekout'; did you mean POST /checkout?"),
+        ({"symptom": "{route: POST /checkout}"},
+         "7 symptom: expected exactly one of error_rate, rejection_rate and slow_rate"),
+        ({"symptom": '{route: POST /checkout, slow_rate: ">= 95%"}'},
+         "7 symptom: expected slow_rate and slower_than together, got one of them"),
+        ({"symptom": '{route: POST /checkout, error_rate: ">= 95"}'},
+         "7 symptom.error_rate: expected a bound on a share, got a number in '>= 95'"),
+        ({"symptom": "{route: POST /checkout, error_rate: unchanged}"},
+         "7 symptom.error_rate: expected a bound without reference here, got 'unchanged'"),
+        ({"truth": "{mechanism: timeot, culprit: {any: [{service: auth}]}}"},
+         "8 truth.mechanism: unknown mechanism 'timeot'; did you mean timeout?"),
+        ({"truth": "{mechanism: timeout, culprit: {any: [{service: atuh}]}}"},
+         "8 truth.culprit.any[0].service: unknown service 'atuh'; did you mean auth?"),
+        ({"truth": "{mechanism: timeout, culprit: {any: []}}"},
+         ("8 truth.culprit.any: List should have at least 1 item after validation, not 0, "
+         "got a list")),
+        ({"truth": "{mechanism: timeout}"}, "8 truth: expected either culprit or nobody"),
+        ({"truth": "{mechanism: timeout, nobody: {all: [{service: auth}]}}"},
+         "8 truth: expected nobody with business-rejection, and only with it"),
+        ({"truth": "{mechanism: business-rejection, nobody: {all: [{service: auth}]}, "
+                   "accomplice: {mechanism: timeout, any: [{service: bank}]}}"},
+         "8 truth: expected a culprit beside the accomplice"),
+        ({"truth": "{mechanism: timeout, culprit: {any: [{kind: clint}]}}"},
+         "8 truth.culprit.any[0].kind: unknown span kind 'clint'; did you mean client?"),
+        ({"truth": "{mechanism: timeout, culprit: {any: [{attributes: {a: [1]}}]}}"},
+         "8 truth.culprit.any[0].attributes.a: expected text, a number, true or false, got [1]"),
+        ({"decoys": "[{span: {service: auth}}]"},
+         "10 decoys[0].why: expected this field, found none"),
+        ({"hints": "[]"},
+         "9 hints: List should have at least 1 item after validation, not 0, got a list"),
+        ({"checks": "[{measure: span-cuont}]"},
+         "10 checks[0]: expected 'measure' to be one of 'span-count', 'span-duration', 'requests'"),
+        ({"checks": "[{measure: requests, statistic: p50, bound: '== 0%', label: l}]"},
+         "10 checks[0]: expected a bound on a duration for p50, got '== 0%'"),
+        ({"min_requests": "5"}, "10 min_requests: expected greater than or equal to 20, got 5"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_with_its_line_and_field(
+    fields: dict[str, str], problem: str
+) -> None:
+    assert f"scenarios/a-case/scenario.yaml:{problem}" in problems(changed(**fields))
+
+
+def test_all_problems_are_told_at_once_in_the_order_of_the_lines() -> None:
+    told = problems(
+        changed(title="3", difficulty="9", windows="{crime: 1}", faults="[{down: true}, {}]"),
+        briefing="word " * 121,
+        name="Not A Name",
+    )
+    lines = [int(each.split(":")[1].split()[0]) for each in told if "yaml:" in each]
+    assert lines == sorted(lines)
+    assert len(told) >= 9
+    assert any("folder name" in each for each in told)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("- a list", "1: expected a mapping of fields such as 'title: …' at the top"),
+        ("42", "1: expected a mapping of fields such as 'title: …' at the top"),
+        ("a: &x 1\nb: *x", "1: expected no anchors and aliases; write the value out"),
+        ("a: 1\nb: *x", "2: expected no anchors and aliases; write the value out"),
+        ("a: !!python/object:os.system x", "1: expected no tags"),
+        ("a: 1\na: 2", '2: found duplicate key "a"'),
+        ("a: b: c", "1: mapping values are not allowed here"),
+        ("a: 1\n--- \nb: 2", "2: but found another document"),
+        ("a: \x00", "1: unacceptable character"),
+        ("[" * 1000, "1: expected at most 20 levels of nesting"),
+    ],
+)
+def test_what_is_no_plain_yaml_is_refused_before_anything_is_built(text: str, problem: str) -> None:
+    [told] = problems(text)
+    assert told.startswith(f"scenarios/a-case/scenario.yaml:{problem}")
+
+
+@pytest.mark.parametrize(
+    ("briefing", "problem"),
+    [
+        ("word " * 121, ": expected at most 120 words, found 121"),
+        ("Calm.\nSome chaos.", ":2: gives away 'chaos'"),
+        ("It was the Toxiproxy.", ":1: gives away 'toxi'"),
+        ("Look at auth-users_db.", ":1: gives away 'auth-users_db'"),
+        ("A timeout, they say.", ":1: gives away 'timeout'"),
+    ],
+)
+def test_a_briefing_that_is_too_long_or_says_too_much_is_refused(
+    briefing: str, problem: str
+) -> None:
+    assert problems(MINIMAL, briefing=briefing) == (f"scenarios/a-case/briefing.md{problem}",)
+
+
+def test_an_empty_text_is_no_text() -> None:
+    assert problems(MINIMAL, briefing=" ") == (
+        "scenarios/a-case/briefing.md: expected a text, found nothing",
+    )
+
+
+yaml_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+field_names = st.sampled_from([line.split(":")[0] for line in MINIMAL.splitlines()] + ["checks"])
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60, deadline=None)
+@given(field_names, yaml_values)
+def test_any_value_in_any_field_is_read_or_refused_and_never_a_traceback(
+    name: str, value: Any
+) -> None:
+
+    with suppress(ScenarioError):
+        assert read(changed(**{name: json.dumps(value)})).id == "a-case"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=200))
+def test_any_text_is_refused_and_never_a_traceback(text: str) -> None:
+    with pytest.raises(ScenarioError):
+        read(text)
+
+
+class TestFolders:
+    def write(self, folder: Path, **texts: str | bytes) -> Path:
+        folder.mkdir(parents=True)
+        files: dict[str, str | bytes] = {
+            "scenario.yaml": MINIMAL,
+            "briefing.md": "Dead.",
+            "debrief.md": "It was.",
+        }
+        for name, text in (files | {f"{key}.md": value for key, value in texts.items()}).items():
+            content = text.encode() if isinstance(text, str) else text
+            (folder / name).write_bytes(content)
+        return folder
+
+    def test_a_folder_is_read_and_named(self, tmp_path: Path) -> None:
+        assert load(self.write(tmp_path / "my-case")).id == "my-case"
+
+    def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
+        folder = self.write(tmp_path / "my-case")
+        (folder / "debrief.md").unlink()
+        with pytest.raises(ScenarioError, match=r"my-case/debrief.md: expected this file"):
+            load(folder)
+
+    def test_a_file_that_is_too_large_is_refused_unread(self, tmp_path: Path) -> None:
+        folder = self.write(tmp_path / "my-case", briefing="x" * (256 * 1024 + 1))
+        with pytest.raises(ScenarioError, match="expected at most 256 KiB, found more"):
+            load(folder)
+
+    def test_a_file_that_is_not_utf_8_is_refused(self, tmp_path: Path) -> None:
+        folder = self.write(tmp_path / "my-case", briefing=b"caf\xe9")
+        with pytest.raises(ScenarioError, match="expected UTF-8, found byte 0xe9 at 3"):
+            load(folder)
+
+    def test_all_folders_are_read_and_hidden_ones_are_not(self, tmp_path: Path) -> None:
+        for name in ("one", "two", ".hidden", "_draft"):
+            self.write(tmp_path / name)
+        (tmp_path / "scenario.schema.json").write_text("{}")
+        assert list(load_all(tmp_path)) == ["one", "two"]
+
+    def test_a_folder_of_scenarios_that_is_none_is_said_to_be_none(self, tmp_path: Path) -> None:
+        with pytest.raises(ScenarioError, match="nowhere: expected a folder of scenarios"):
+            load_all(tmp_path / "nowhere")
+
+    def test_the_problems_of_all_folders_are_told_together(self, tmp_path: Path) -> None:
+        for name in ("one", "two"):
+            self.write(tmp_path / name, briefing="")
+        with pytest.raises(ScenarioError) as caught:
+            load_all(tmp_path)
+        assert len(caught.value.problems) == 2
+
+
+def test_near_names_are_offered_nearest_first_and_strangers_are_not() -> None:
+    known = ["db-timeout", "slow-shelves", "card-declined"]
+    assert near_names("db-timout", known) == ("db-timeout",)
+    assert near_names("zzz", known) == ()
+
+
+def test_each_toxic_can_be_written_with_exactly_its_attributes() -> None:
+    """A toxic whose attributes Toxiproxy knows and the language does not could never be used."""
+    common = {"edge", "toxic", "stream", "toxicity"}
+    written = {
+        toxic: set(entry.model_fields) - common
+        for entry in faults.ToxicEntry.__subclasses__()
+        for toxic in get_args(entry.model_fields["toxic"].annotation)
+    }
+    assert written == {toxic: set(names) for toxic, names in TOXIC_ATTRIBUTES.items()}
