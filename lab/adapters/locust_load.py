@@ -5,20 +5,23 @@ The process is `lab.load.driver`; it takes commands and gives events as JSON lin
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
 import signal
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Window
 from lab.errors import LoadError
+from lab.settings import Settings
+from lab.shop import topology
 
 PACKAGE_ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -195,45 +198,54 @@ class LocustRun:
         return "its last lines:\n" + "\n".join(self._last_lines)
 
 
-@dataclass(frozen=True, slots=True)
-class FreePlay:
-    """A Locust command line, to be exec'ed."""
+class FreePlay(NamedTuple):
+    """A Locust command line and its environment, to be exec'ed."""
 
-    argv: tuple[str, ...]
-    environment: Mapping[str, str]
+    argv: list[str]
+    environment: dict[str, str]
 
 
-def free_play_command(
-    arguments: tuple[str, ...] = (),
-    *,
-    users: int | None = None,
-    gateway_url: str,
-    otlp_endpoint: str,
-    web_port: int,
-    master_port: int,
-) -> FreePlay:
+def free_play_command(settings: Settings, arguments: Sequence[str]) -> FreePlay:
     """The command behind ``lab load``: Locust's own web UI with the lab's actors.
 
-    ``arguments`` go through to Locust (``--headless``, ``--master``, ``--worker``,
-    ``--run-time 1m`` …). Everything listens on 127.0.0.1.
+    ``arguments`` go through to Locust (``--users 20``, ``--headless``, ``--master``,
+    ``--worker`` …). With users the load starts at once. Everything listens on loopback.
     """
+    options = ["--host", settings.url("gateway")]
     # A declined card is a failed request to Locust, and no reason to exit with 1.
-    options = ["--host", gateway_url, "--exit-code-on-error", "0"]
-    if "--worker" in arguments:
-        options += ["--master-host", "127.0.0.1", "--master-port", str(master_port)]
-    else:
-        if "--headless" not in arguments:
-            options += ["--web-host", "127.0.0.1", "--web-port", str(web_port)]
-        if {"--master", "--processes"} & set(arguments):
-            options += ["--master-bind-host", "127.0.0.1", "--master-bind-port", str(master_port)]
-            options += ["--master-port", str(master_port)]
-        if users is not None:
-            options += ["--users", str(users), "--spawn-rate", str(users)]
+    options += ["--exit-code-on-error", "0"]
+    options += _ports(settings, set(arguments)) + _start(arguments)
     locustfile = PACKAGE_ROOT / "lab" / "load" / "locustfile.py"
     return FreePlay(
-        argv=(sys.executable, "-m", "locust", "-f", str(locustfile), *options, *arguments),
-        environment={**_environment(), "OTEL_EXPORTER_OTLP_ENDPOINT": otlp_endpoint},
+        argv=[sys.executable, "-m", "locust", "-f", str(locustfile), *options, *arguments],
+        environment={
+            **_environment(),
+            "OTEL_EXPORTER_OTLP_ENDPOINT": settings.url("otelcol_otlp_http"),
+        },
     )
+
+
+def _ports(settings: Settings, arguments: set[str]) -> list[str]:
+    """Where this checkout's Locust listens, and where its workers find their master."""
+    web, master = str(settings.port("locust_web")), str(settings.port("locust_master"))
+    options = []
+    if not {"--worker", "--headless"} & arguments:
+        options += ["--web-host", topology.HOST, "--web-port", web]
+    if {"--master", "--processes"} & arguments:
+        options += ["--master-bind-host", topology.HOST, "--master-bind-port", master]
+    if {"--worker", "--processes"} & arguments:
+        options += ["--master-port", master]
+    return options
+
+
+def _start(arguments: Sequence[str]) -> list[str]:
+    """What makes given users start, all of them at once."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-u", "--users")
+    users = parser.parse_known_args(list(arguments))[0].users
+    if users is None or "--worker" in arguments:
+        return []
+    return ["--spawn-rate", users] + ([] if "--headless" in arguments else ["--autostart"])
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from lab.adapters.case_folder import read_requests
 from lab.adapters.clock import SystemClock
 from lab.adapters.locust_load import LocustLoad
 from lab.adapters.memory.clock import FakeClock
 from lab.adapters.memory.load import MemoryLoad
-from lab.adapters.request_log import read_requests
 from lab.domain.load import LoadPlan, LoadShape, Request, Window
 from lab.errors import LoadError
 from lab.ports import Clock, LoadGenerator

@@ -16,10 +16,11 @@ from typing import Any
 import psutil
 import pytest
 
+from lab.adapters.case_folder import read_requests
 from lab.adapters.locust_load import FreePlay, LocustLoad, free_play_command
-from lab.adapters.request_log import read_requests
 from lab.domain.load import LoadPlan, LoadReport, LoadShape, Request, Window, percentile
 from lab.errors import LoadError
+from lab.settings import Settings
 from tests.services.otlp_sink import GrpcSink, HttpSink
 from tests.stub_shop import StubShop, stub_shop
 
@@ -269,20 +270,19 @@ def test_the_process_ends_when_its_parent_dies(shop: StubShop, tmp_path: Path) -
 
 
 def play_freely(arguments: tuple[str, ...], shop: StubShop, collector: str) -> FreePlay:
-    return free_play_command(
-        ("--only-summary", *arguments),
-        users=20,
-        gateway_url=shop.url,
-        otlp_endpoint=collector,
-        web_port=unused_port(),
-        master_port=unused_port(),
+    """Free play before ``shop`` in place of the lab's gateway."""
+    command = free_play_command(
+        Settings(port_offset=5000),
+        ("--users", "20", "--only-summary", "--host", shop.url, *arguments),
     )
+    environment = {**command.environment, "OTEL_EXPORTER_OTLP_ENDPOINT": collector}
+    return FreePlay(command.argv, environment)
 
 
 def execute(command: FreePlay, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command.argv,
-        env=dict(command.environment),
+        env=command.environment,
         cwd=folder,
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,

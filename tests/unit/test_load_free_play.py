@@ -5,17 +5,12 @@ from __future__ import annotations
 import pytest
 
 from lab.adapters.locust_load import FreePlay, free_play_command
+from lab.settings import Settings
+from lab.shop import topology
 
 
-def command(*arguments: str, users: int | None = None) -> FreePlay:
-    return free_play_command(
-        arguments,
-        users=users,
-        gateway_url="http://127.0.0.1:18100",
-        otlp_endpoint="http://127.0.0.1:18118",
-        web_port=18124,
-        master_port=18125,
-    )
+def command(*arguments: str) -> FreePlay:
+    return free_play_command(Settings(port_offset=100), arguments)
 
 
 def value(play: FreePlay, option: str) -> str | None:
@@ -26,29 +21,44 @@ def value(play: FreePlay, option: str) -> str | None:
 
 
 def test_the_web_ui_is_on_loopback_and_on_the_labs_port() -> None:
-    """Free play opens Locust's own page and nothing to the network."""
-    play = command(users=5)
+    """Free play opens Locust's own page, of this checkout, and nothing to the network."""
+    play = command()
 
-    assert (value(play, "--web-host"), value(play, "--web-port")) == ("127.0.0.1", "18124")
-    assert value(play, "--host") == "http://127.0.0.1:18100"
-    assert (value(play, "--users"), value(play, "--spawn-rate")) == ("5", "5")
-    assert play.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://127.0.0.1:18118"
+    assert (value(play, "--web-host"), value(play, "--web-port")) == (
+        topology.HOST,
+        str(topology.port("locust_web", 100)),
+    )
+    assert value(play, "--host") == topology.url("gateway", 100)
+    endpoint = play.environment["OTEL_EXPORTER_OTLP_ENDPOINT"]
+    assert endpoint == topology.url("otelcol_otlp_http", 100)
+    assert "--autostart" not in play.argv
 
 
-def test_other_arguments_go_through_last() -> None:
+def test_arguments_go_through_last() -> None:
     """So they win over the lab's own."""
     play = command("--headless", "--run-time", "1m")
 
-    assert play.argv[-3:] == ("--headless", "--run-time", "1m")
+    assert play.argv[-3:] == ["--headless", "--run-time", "1m"]
     assert value(play, "--web-port") is None
-    assert value(play, "--users") is None
+
+
+@pytest.mark.parametrize("users", [("--users", "5"), ("-u", "5"), ("--users=5",)])
+def test_given_users_start_at_once(users: tuple[str, ...]) -> None:
+    """All of them, and in the web UI without a click."""
+    assert value(command(*users), "--spawn-rate") == "5"
+    assert "--autostart" in command(*users).argv
+    assert "--autostart" not in command(*users, "--headless").argv
+    assert value(command(*users, "--worker"), "--spawn-rate") is None
 
 
 def test_a_worker_finds_the_master_of_this_checkout() -> None:
     """Master and workers meet on the lab's port, so two checkouts do not mix."""
-    assert value(command("--master"), "--master-bind-port") == "18125"
-    assert value(command("--worker"), "--master-port") == "18125"
-    assert value(command("--worker", users=5), "--users") is None
+    port = str(topology.port("locust_master", 100))
+
+    assert value(command("--master"), "--master-bind-port") == port
+    assert value(command("--worker"), "--master-port") == port
+    assert value(command("--processes", "2"), "--master-bind-port") == port
+    assert value(command("--processes", "2"), "--master-port") == port
 
 
 def test_settings_for_others_do_not_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:

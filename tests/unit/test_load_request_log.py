@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from lab.adapters.request_log import read_requests, request_line
+from lab.adapters.case_folder import read_requests
 from lab.domain.load import Request, Window
-from lab.errors import LoadError
 from lab.load.request_log import Entry, RequestLog, nearest_rank
 
 
@@ -44,27 +41,6 @@ def test_what_is_written_is_read_back_at_once(tmp_path: Path) -> None:
             trace_id="0" * 31 + "1",
         ),
     )
-
-
-def test_a_torn_last_line_is_no_request(tmp_path: Path) -> None:
-    """A killed process may leave half a line; the others still count."""
-    path = tmp_path / "requests.jsonl"
-    log = RequestLog(path)
-    log.write(entry())
-    whole = read_requests(path)
-    path.write_text(path.read_text() + request_line(whole[0])[:40])
-
-    assert read_requests(path) == whole
-
-
-@pytest.mark.parametrize("line", ["half a line", '{"window": "crime"}', '{"window": "lunch"}'])
-def test_any_other_broken_line_is_an_error(tmp_path: Path, line: str) -> None:
-    """Damage in the middle is not silently skipped: it names its line."""
-    path = tmp_path / "requests.jsonl"
-    path.write_text(f"{line}\n")
-
-    with pytest.raises(LoadError, match=r"requests\.jsonl:1: expected one request"):
-        read_requests(path)
 
 
 def test_progress_counts_the_window_that_is_on(tmp_path: Path) -> None:

@@ -7,10 +7,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lab.adapters.request_log import request_line
+from pydantic import TypeAdapter
+
 from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Request, Window, percentile
 from lab.errors import LoadError
 from lab.ports import Clock
+
+_REQUEST = TypeAdapter(Request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,7 @@ class MemoryRun:
             for each in self._begun()
         ]
         with self.request_log.open("a", encoding="utf-8") as log:
-            log.writelines(request_line(each) for each in begun)
+            log.writelines(_line(each) for each in begun)
         self._written += begun
         self._window = None
         return max(map(_end_s, begun), default=now_s)
@@ -129,3 +132,7 @@ class MemoryRun:
 
 def _end_s(request: Request) -> float:
     return request.start_s + request.latency_ms / 1000
+
+
+def _line(request: Request) -> str:
+    return _REQUEST.dump_json(request).decode() + "\n"
