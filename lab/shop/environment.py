@@ -33,11 +33,9 @@ OTEL: Final = MappingProxyType(
         "OTEL_BLRP_SCHEDULE_DELAY": "200",
         "OTEL_BLRP_MAX_QUEUE_SIZE": "16384",
         "OTEL_METRIC_EXPORT_INTERVAL": "2000",
-        # Bounds what a flush at shutdown may cost when nobody listens.
-        "OTEL_EXPORTER_OTLP_TIMEOUT": "2",
     }
 )
-"""What every service has in common; times in milliseconds, the exporter's limit in seconds."""
+"""What every service has in common; times in milliseconds."""
 
 OTEL_CONDITIONS: Final = frozenset({*OTEL, "OTEL_TRACES_SAMPLER_ARG"})
 """The ``OTEL_*`` variables that a deployment may change for one service."""

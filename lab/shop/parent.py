@@ -68,13 +68,13 @@ def run(*, offset: int, log_dir: Path) -> None:
 
     children = Children(environment_of, log_dir)
     control = Control(children, offset)
-    _import_ahead(protocol)
+    import_ahead(protocol)
     children.start_all()
     control.serve()
     children.stop_all()
 
 
-def _import_ahead(protocol: OtlpProtocol) -> None:
+def import_ahead(protocol: OtlpProtocol) -> None:
     """Import what every child would, and look its entry points up."""
     for module in (
         "asyncpg",

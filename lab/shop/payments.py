@@ -116,7 +116,7 @@ async def _book(ledger: Database, charge: Charge, receipt: Receipt) -> None:
 
 
 async def _authorize(bank: Upstream, charge: Charge) -> Receipt:
-    if not _adds_up(charge.card_number):
+    if not adds_up(charge.card_number):
         raise CardInvalid(f"not a card number: {charge.card_number}")
     response = await bank.call(
         "POST",
@@ -138,7 +138,7 @@ def _mark_failed(span: Span, error: BaseException, description: str) -> None:
     span.set_status(Status(StatusCode.ERROR, description))
 
 
-def _adds_up(card_number: str) -> bool:
+def adds_up(card_number: str) -> bool:
     """Whether a card number's check digit is right (Luhn, ISO/IEC 7812-1, annex B)."""
     digits = [int(sign) for sign in card_number if sign.isdigit()]
     doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]

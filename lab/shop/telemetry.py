@@ -12,6 +12,7 @@ import importlib
 import json
 import logging
 import threading
+import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from opentelemetry.context import Context
+
+FLUSH_S: Final = 2.0
+"""How long a service may take at its end to export what is left."""
 
 tracer = trace.get_tracer("shop")
 meter = metrics.get_meter("shop")
@@ -105,34 +109,44 @@ def start(counter: SpanCounter) -> None:
 
 
 def flush() -> None:
-    """Export what is left and shut the three providers down.
+    """Export what is left and shut the three providers down, within `FLUSH_S`.
 
     Called at the end of the lifespan: uvicorn raises SIGTERM again after it, so
     ``atexit`` never runs, and with it whatever the last batch held would be lost.
+    Side by side, for when nobody listens each tries until its own limit.
     """
-    tracers, meters, loggers = (
+    providers = (
         trace.get_tracer_provider(),
         metrics.get_meter_provider(),
         _logs.get_logger_provider(),
     )
-    if isinstance(tracers, TracerProvider):
-        tracers.shutdown()
-    if isinstance(meters, MeterProvider):
-        meters.shutdown()
-    if isinstance(loggers, LoggerProvider):
-        loggers.shutdown()
+    ends = [
+        threading.Thread(target=provider.shutdown, daemon=True)
+        for provider in providers
+        if isinstance(provider, TracerProvider | MeterProvider | LoggerProvider)
+    ]
+    deadline_s = time.monotonic() + FLUSH_S
+    for end in ends:
+        end.start()
+    for end in ends:
+        end.join(max(0.0, deadline_s - time.monotonic()))
 
 
 def log_as_json() -> None:
     """Write every log record as one JSON line, with its trace and span id, to stderr.
 
-    The OTLP handler that auto-instrumentation put on the root logger stays.
+    The OTLP handler that auto-instrumentation put on the root logger stays. Only
+    OpenTelemetry's own records do not reach it: a failed export of logs would
+    be one more log to export.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(_JsonFormatter())
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.INFO)
+    exporters = logging.getLogger("opentelemetry")
+    exporters.addHandler(handler)
+    exporters.propagate = False
     for talkative in _TALKATIVE:
         logging.getLogger(talkative).setLevel(logging.WARNING)
 

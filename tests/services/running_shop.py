@@ -63,10 +63,17 @@ class RunningShop:
         eventually(lambda: all(map(self.is_healthy, topology.SERVICES)), within_s=20)
 
     def is_healthy(self, service: str) -> bool:
+        return self.health(service) == "ok"
+
+    def health(self, service: str) -> str:
+        """What a service says of itself: ok or starting; nothing while it cannot be asked."""
         try:
-            return self.http.get(self.url(service) + "/healthz").is_success
+            answer = self.http.get(self.url(service) + "/healthz")
         except httpx.HTTPError:
-            return False
+            return ""
+        status: str = answer.json()["status"]
+        assert answer.is_success == (status == "ok")
+        return status
 
     def url(self, name: str) -> str:
         return topology.url(name, self.offset)
