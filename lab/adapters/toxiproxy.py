@@ -156,9 +156,14 @@ class ToxiproxyInjector:
             raise InjectorError(f"expected Toxiproxy to {what}, it refused: {error}") from error
 
     def _blocking(self, call: Callable[[], T]) -> T:
-        with _package:
+        if not _package.acquire(timeout=CALL_DEADLINE_S - _SOCKET_TIMEOUT_S):
+            # Better not at all than later: by then nobody waits for it any more.
+            raise requests.Timeout("another call is stuck")
+        try:
             self._server.update_api_consumer(self._host, self._port)
             return call()
+        finally:
+            _package.release()
 
 
 def _list_proxies() -> Any:

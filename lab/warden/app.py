@@ -162,8 +162,12 @@ def _add_routes(app: FastAPI, leases: Leases) -> None:
 
 
 def serve(leases: Leases, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT; then leave a clean shop behind, if there is time."""
-    uvicorn.run(
+    """Serve until SIGTERM or SIGINT; then leave a clean shop behind, if there is time.
+
+    Exits with an error, before it looks at any lease, where the port is taken: a
+    second warden would end the lease of the first.
+    """
+    config = uvicorn.Config(
         create_app(leases),
         host=host,
         port=port,
@@ -172,3 +176,4 @@ def serve(leases: Leases, host: str, port: int) -> None:
         log_level="warning",
         timeout_graceful_shutdown=1,
     )
+    uvicorn.Server(config).run(sockets=[config.bind_socket()])

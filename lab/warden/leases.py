@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Final
+from dataclasses import asdict, replace
+from typing import Final, NoReturn
 
 from lab.domain.fault import Conditions, Fault
 from lab.errors import LabError, LeaseError, LeaseGone, LeaseHeld
@@ -128,11 +128,11 @@ class Leases:
             "applying",
             lease=lease.lease_id,
             holder=lease.holder,
-            faults=[str(fault) for fault in lease.faults],
+            faults=[asdict(fault) for fault in lease.faults],
             conditions=dict(lease.conditions),
         )
 
-    async def _take_back(self, error: Exception) -> None:
+    async def _take_back(self, error: Exception) -> NoReturn:
         """Undo a lease that could not be applied, and say so."""
         self._begin_removal(f"could not be applied: {error}", in_doubt=True)
         await self._remove_patiently()
@@ -254,7 +254,7 @@ class Leases:
             why=undoing.why,
             method=removal.method,
             proven_clean=removal.proven_clean,
-            faults=[str(fault) for fault in removal.faults],
+            faults=[asdict(fault) for fault in removal.faults],
             conditions=list(removal.conditions),
         )
         self._last_end = f"the last one, {lease_id}, ended: {undoing.why}"

@@ -114,6 +114,10 @@ class Lab:
 
     def start_warden(self) -> float:
         """Seconds from its start to ready."""
+        self.spawn_warden()
+        return wait_until(self._is_ready, "the warden to be ready", within_s=15)
+
+    def spawn_warden(self) -> None:
         wiring = {
             "folder": str(self.folder),
             "toxiproxy_port": self.tarpit_port,
@@ -124,7 +128,6 @@ class Lab:
         }
         command = [sys.executable, "-m", "tests.warden_process", json.dumps(wiring)]
         self.processes.append(subprocess.Popen(command, cwd=CHECKOUT))
-        return wait_until(self._is_ready, "the warden to be ready", within_s=15)
 
     def _is_ready(self) -> bool:
         with suppress(httpx.HTTPError):
@@ -250,6 +253,15 @@ def test_a_warden_told_to_stop(lab: Lab) -> None:
     lab.processes[-1].terminate()
     lab.processes[-1].wait(5)
     lab.assert_clean()
+
+
+def test_a_second_warden(lab: Lab) -> None:
+    """It finds the port taken and leaves the first one's lease alone."""
+    lab.take()
+    lab.spawn_warden()
+    assert lab.processes[-1].wait(15) != 0
+    assert lab.ask("GET", "/leases/current").json()["state"] == "held"
+    assert not lab.toxiproxy.is_clean()
 
 
 def test_a_control_api_that_hangs(lab: Lab) -> None:

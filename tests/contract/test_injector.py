@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 
+from lab.adapters import toxiproxy as adapter
 from lab.adapters.memory.injector import MemoryInjector
 from lab.adapters.toxiproxy import ToxiproxyInjector
 from lab.domain.fault import Fault, Stream, Toxic
@@ -179,6 +180,15 @@ def test_a_stuck_control_api_is_given_up_within_a_second(stuck: str) -> None:
     server = ThreadingHTTPServer((HOST, 0), Stuck)
     with served(server) as port:
         assert asyncio.run(ask(port)) < 1.3
+
+
+def test_a_call_behind_a_stuck_one_is_given_up_for_good(toxiproxy: Toxiproxy) -> None:
+    """It is refused, and does not harm the edge once the stuck one is over."""
+    injector = ToxiproxyInjector(HOST, toxiproxy.port)
+    with adapter._package:
+        assert "hung" in refused(lambda: injector.apply(TIMEOUT))
+    time.sleep(0.3)
+    assert toxiproxy.is_clean()
 
 
 @pytest.mark.parametrize(
