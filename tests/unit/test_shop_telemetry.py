@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterator
+import subprocess
+import sys
 
-import pytest
-from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind
 
-from lab.shop.telemetry import ClientSpanAttributes, SpanCounter, log_as_json, on_client_spans
+from lab.shop.telemetry import ClientSpanAttributes, SpanCounter, on_client_spans
 
 
 def test_attributes_are_put_on_client_spans_inside_the_block_alone() -> None:
@@ -54,33 +52,31 @@ def test_spans_that_are_not_sampled_are_not_counted() -> None:
     assert counter.count == 0
 
 
-@pytest.fixture
-def json_logs(capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
-    """Logging as a service sets it up, onto the captured stderr, taken back afterwards."""
-    loggers = [logging.getLogger(name) for name in ("", "opentelemetry")]
-    before = [(list(logger.handlers), logger.level, logger.propagate) for logger in loggers]
-    log_as_json()
-    yield
-    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
-        logger.handlers[:] = handlers
-        logger.setLevel(level)
-        logger.propagate = propagate
+WRITES_LOGS = """
+import logging
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from lab.shop.telemetry import log_as_json
+
+log_as_json()
+with TracerProvider().get_tracer("test").start_as_current_span("one") as span:
+    logging.getLogger("shop").info("hello %s", "\u00fc")
+try:
+    raise ZeroDivisionError
+except ZeroDivisionError:
+    logging.getLogger("shop").exception("oh")
+print(trace.format_trace_id(span.get_span_context().trace_id))
+"""
 
 
-def test_a_log_line_is_json_with_the_ids_of_the_current_span(
-    json_logs: None, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_log_line_is_json_with_the_ids_of_the_current_span() -> None:
     """A line names its trace and span while there is one, and an exception with its stack."""
-    span = TracerProvider().get_tracer("test").start_span("one")
-    with trace.use_span(span):
-        logging.getLogger("shop").info("hello %s", "ü")
-    try:
-        raise ZeroDivisionError
-    except ZeroDivisionError:
-        logging.getLogger("shop").exception("oh")
-    first, second = map(json.loads, capsys.readouterr().err.splitlines()[-2:])
+    # In a process of its own: a service sets logging up for good, and so does pytest.
+    command = [sys.executable, "-c", WRITES_LOGS]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
+    first, second = map(json.loads, done.stderr.splitlines())
     assert (first["message"], first["level"], first["logger"]) == ("hello ü", "info", "shop")
-    assert first["trace_id"] == trace.format_trace_id(span.get_span_context().trace_id)
-    assert first["span_id"] == trace.format_span_id(span.get_span_context().span_id)
+    assert first["trace_id"] == done.stdout.strip()
+    assert len(first["span_id"]) == 16
     assert "trace_id" not in second
     assert "ZeroDivisionError" in second["exception"]
