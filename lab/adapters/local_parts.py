@@ -31,7 +31,7 @@ class Part:
     ports: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     finish: Callable[[], Awaitable[None]] | None = None
-    deadline_s: float = 15.0
+    deadline_s: float = 60.0  # For a machine that is busy; a part that dies is noticed at once.
 
 
 def local_parts(
@@ -68,7 +68,7 @@ def _postgres(settings: Settings) -> Part:
         starts=own,
         ports=("postgres",) if own else (),
         finish=finish,
-        deadline_s=30.0 if own else 5.0,  # After a crash, ours replays its log first.
+        deadline_s=60.0 if own else 5.0,  # After a crash, ours replays its log first.
     )
 
 
@@ -91,7 +91,7 @@ def _tempo(settings: Settings, client: httpx.AsyncClient) -> Part:
             *("tempo_http", "tempo_grpc", "tempo_otlp_grpc"),
             *("tempo_otlp_http", "tempo_memberlist"),
         ),
-        deadline_s=30.0,  # After a kill, it reads its log first.
+        deadline_s=60.0,  # After a kill, it reads its log first.
     )
 
 
@@ -133,5 +133,5 @@ def _service(settings: Settings, client: httpx.AsyncClient, name: str) -> Part:
         starts=False,
         ports=(name,),
         needs=("shop", "postgres", "toxiproxy"),
-        deadline_s=20.0,
+        deadline_s=60.0,
     )
