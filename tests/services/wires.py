@@ -70,13 +70,11 @@ class Wires:
 
     def __enter__(self) -> Wires:
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
-        for wire in self._wires.values():
-            self._do(wire.mend())
+        self.mend_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for wire in self._wires.values():
-            self._do(wire.cut())
+        self.cut_all()
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     def port(self, edge: str) -> int:
@@ -96,6 +94,14 @@ class Wires:
 
     def mend(self, edge: str) -> None:
         self._do(self._wires[edge].mend())
+
+    def cut_all(self) -> None:
+        for edge in self._wires:
+            self.cut(edge)
+
+    def mend_all(self) -> None:
+        for edge in self._wires:
+            self.mend(edge)
 
     def _do(self, step: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(step, self._loop).result(5)
