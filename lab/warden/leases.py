@@ -134,8 +134,9 @@ class Leases:
 
     async def _take_back(self, error: Exception) -> NoReturn:
         """Undo a lease that could not be applied, and say so."""
-        self._begin_removal(f"could not be applied: {error}", in_doubt=True)
-        await self._remove_patiently()
+        await self._remove_patiently(
+            self._begin_removal(f"could not be applied: {error}", in_doubt=True)
+        )
         raise LeaseError(f"{error} (all of the lease was taken back)") from error
 
     async def heartbeat(self, lease_id: str) -> LeaseStatus:
@@ -157,19 +158,17 @@ class Leases:
         async with self._lock:
             if self._lease is None or self._lease.lease_id != lease_id:
                 raise LeaseGone(f"expected lease {lease_id} to be held; {self._last_end}")
-            if self._undoing is None:
-                self._begin_removal("released")
-            return await self._remove_patiently()
+            return await self._remove_patiently(self._undoing or self._begin_removal("released"))
 
     async def heal(self) -> Removal:
         """End any lease, clean every edge, undo every setting, whoever it was."""
         async with self._lock:
             if self._lease is None:
-                self._undoing = Undoing("healed", sweep=True)
+                undoing = self._undoing = Undoing("healed", sweep=True)
             else:
-                self._begin_removal("healed", sweep=True, in_doubt=self._is_in_doubt)
+                undoing = self._begin_removal("healed", sweep=True, in_doubt=self._is_in_doubt)
             try:
-                return await self._remove_patiently()
+                return await self._remove_patiently(undoing)
             finally:
                 if self._lease is None:
                     self._undoing = None
@@ -198,16 +197,16 @@ class Leases:
                     await self._attempt(self._undoing)
 
     async def shut_down(self) -> None:
-        """Use what time there is to leave a clean shop; else the next warden's start will."""
-        if self._lease is None:
-            return
+        """Try once to leave a clean shop; where that fails, the next warden's start will."""
         try:
             async with asyncio.timeout(SHUTDOWN_PATIENCE_S), self._lock:
-                if self._undoing is None:
-                    self._begin_removal("warden shut down", in_doubt=self._is_in_doubt)
-                await self._remove_patiently()
+                if self._lease is None:
+                    return
+                in_doubt = self._is_in_doubt
+                undoing = self._undoing or self._begin_removal("shut down", in_doubt=in_doubt)
+                await self._attempt(undoing)
         except (LabError, TimeoutError) as error:
-            self._journal.record("warden shut down with a lease", problem=str(error))
+            self._journal.record("warden shut down with a lease", problem=repr(error))
 
     @property
     def _is_in_doubt(self) -> bool:
@@ -216,7 +215,7 @@ class Leases:
             return self._undoing.in_doubt
         return self._lease is not None and self._lease.state is LeaseState.APPLYING
 
-    def _begin_removal(self, why: str, *, sweep: bool = False, in_doubt: bool = False) -> None:
+    def _begin_removal(self, why: str, *, sweep: bool = False, in_doubt: bool = False) -> Undoing:
         assert self._lease is not None
         self._lease = replace(self._lease, state=LeaseState.REMOVING)
         self._undoing = Undoing(why, sweep=sweep, in_doubt=in_doubt)
@@ -226,6 +225,7 @@ class Leases:
         except OSError as error:
             # The file as it was names the same harm, which is all that a restart needs.
             self._journal.record("lease not written", problem=str(error))
+        return self._undoing
 
     async def _attempt(self, undoing: Undoing) -> Removal:
         """Try the whole removal once; whatever goes wrong, the next try waits a little longer."""
@@ -263,10 +263,8 @@ class Leases:
         self._ready = True
         return removal
 
-    async def _remove_patiently(self) -> Removal:
+    async def _remove_patiently(self, undoing: Undoing) -> Removal:
         """Try until it is gone or `PATIENCE_S` are over; LeaseError says what was last seen."""
-        undoing = self._undoing
-        assert undoing is not None
         deadline_s = self._clock.monotonic() + PATIENCE_S
         while True:
             try:
