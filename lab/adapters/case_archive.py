@@ -166,12 +166,6 @@ class FolderArchive:
         return cut_logs(sources, interval, frozenset(case.evidence.traces))
 
 
-def remove_folder(folder: Path) -> None:
-    """Delete a leftover; CaseError where the system refuses."""
-    with _telling(folder):
-        shutil.rmtree(folder)
-
-
 def _checked(case_id: str) -> str:
     # A case id becomes a path, so nothing else may get through.
     if not _CASE_ID.fullmatch(case_id):

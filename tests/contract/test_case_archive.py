@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from lab.adapters import case_folder
-from lab.adapters.case_archive import FolderArchive, remove_folder
+from lab.adapters.case_archive import FolderArchive
 from lab.adapters.journal_file import JournalFile
 from lab.adapters.memory.case_archive import MemoryArchive
 from lab.adapters.memory.clock import FakeClock
@@ -372,7 +372,7 @@ def test_leftovers_are_those_whose_process_is_gone(archive: FolderArchive) -> No
     (empty / ".owner.json").unlink()
     assert archive.leftovers() == (dead, reused, empty)
     for folder in archive.leftovers():
-        remove_folder(folder)
+        shutil.rmtree(folder)
     assert mine.exists()
     assert archive.leftovers() == ()
 
