@@ -1,0 +1,229 @@
+"""A run over fakes: what it does to the shop, in which order, and how it gives up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import anyio
+import pytest
+
+from lab import scenario_file
+from lab.adapters.memory.case_archive import MemoryArchive
+from lab.adapters.memory.clock import FakeClock
+from lab.adapters.memory.injector import MemoryInjector
+from lab.adapters.memory.load import MemoryLoad
+from lab.adapters.memory.stack import MemoryStack
+from lab.adapters.memory.trace_store import MemoryTraceStore
+from lab.adapters.memory.warden import MemoryWarden
+from lab.domain.case import Case
+from lab.domain.fault import Fault, Toxic
+from lab.domain.journal import Step
+from lab.domain.load import LoadProgress, Request, Window
+from lab.domain.proof import Finding, Outcome, ProofVerdict
+from lab.domain.scenario import Scenario
+from lab.errors import DirtyShop, LoadError, StackNotReady, WaitTimeout
+from lab.investigation.run_case import CaseRun, Lab
+from lab.settings import CHECKOUT
+from lab.shop.topology import EDGES
+
+STRANGER = Fault("payments-bank", Toxic.LATENCY, {"latency": 5})
+
+
+def _requests(status: int, seconds: int = 12) -> list[Request]:
+    return [
+        Request(
+            Window.REFERENCE,
+            n / 10,
+            n / 10,
+            20.0,
+            "shopper",
+            "POST /checkout",
+            "birch",
+            status,
+            f"{n + status * 1000:032x}",
+        )
+        for n in range(seconds * 10)
+    ]
+
+
+class Story:
+    """An observer that may do something to the shop when a step begins."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.edges_in: dict[Step, dict[str, bool]] = {}
+        self.acts: dict[Step, Fault | BaseException] = {}
+        self.injector = MemoryInjector(edge.name for edge in EDGES)
+
+    def phase(self, step: Step, detail: str, seconds_left: float | None = None) -> None:
+        if step in self.steps:
+            return
+        self.steps.append(step)
+        state = self.injector._edges
+        self.edges_in[step] = {name: edge.is_clean for name, edge in state.items()}
+        act = self.acts.get(step)
+        if isinstance(act, BaseException):
+            raise act
+        if act is not None:
+            state[act.edge] = replace(state[act.edge], toxics=(act,))
+
+    def progress(self, progress: LoadProgress) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+
+@dataclass
+class Stage:
+    """The fakes of one run."""
+
+    story: Story
+    clock: FakeClock
+    stack: MemoryStack
+    archive: MemoryArchive
+    store: MemoryTraceStore
+    lab: Lab
+    scenario: Scenario
+
+    def run(self) -> Case:
+        """Run the case from the first step to the last."""
+        run = CaseRun(self.lab, self.scenario, case_id="db-timeout-1", seed=1, observer=self.story)
+        return anyio.run(run.run)
+
+    def finding(self, case: Case, check: str) -> Finding:
+        """The finding of that name."""
+        (found,) = (finding for finding in case.proof.findings if finding.check == check)
+        return found
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    story, clock, stack = Story(), FakeClock(), MemoryStack()
+    archive, store = MemoryArchive(tmp_path, clock), MemoryTraceStore()
+    (tmp_path / "db-timeout-1").mkdir()
+    healthy = _requests(201)
+    requests = dict.fromkeys(Window, healthy) | {Window.CRIME: _requests(504)}
+    lab = Lab(
+        stack=stack,
+        warden=MemoryWarden(story.injector, clock),
+        store=store,
+        load=MemoryLoad(clock, requests),
+        archive=archive,
+        clock=clock,
+    )
+
+    async def up() -> None:
+        async for _ in stack.up():
+            pass
+
+    anyio.run(up)
+    scenario = scenario_file.load(CHECKOUT / "scenarios" / "db-timeout")
+    return Stage(story, clock, stack, archive, store, lab, scenario)
+
+
+def test_a_run_goes_through_all_steps_and_hurts_only_in_the_crime(stage: Stage) -> None:
+    """Preflight to opened, in order; the culprit's edge is hurt in the crime and never else."""
+    case = stage.run()
+    assert stage.story.steps == list(Step)
+    hurt = {step for step, edges in stage.story.edges_in.items() if not edges["auth-users_db"]}
+    assert hurt == {Step.CRIME}
+    assert set(case.evidence.windows) == {Window.REFERENCE, Window.CRIME, Window.RECOVERY}
+    assert stage.archive.load(None) is case
+
+
+def test_a_run_without_traces_is_incomplete(stage: Stage) -> None:
+    """Requests alone prove nothing: without spans there is no verdict."""
+    assert stage.run().proof.verdict is ProofVerdict.INCOMPLETE
+
+
+def test_a_trace_store_that_dies_is_incomplete_not_an_error(stage: Stage) -> None:
+    """Counters that cannot be read are unknown, and the case still opens."""
+    stage.store.break_off()
+    case = stage.run()
+    assert stage.finding(case, "spans received").outcome is Outcome.UNKNOWN
+    assert case.proof.verdict is ProofVerdict.INCOMPLETE
+
+
+def test_a_strangers_toxic_is_noticed_and_left_alone(stage: Stage) -> None:
+    """What appears on an edge during the crime is reported, and not deleted unasked."""
+    stage.story.acts[Step.CRIME] = STRANGER
+    case = stage.run()
+    assert stage.finding(case, "edges as leased").outcome is Outcome.FAILS
+    assert stage.finding(case, "edges clean").outcome is Outcome.FAILS
+    assert anyio.run(stage.story.injector.edges)["payments-bank"].toxics == (STRANGER,)
+
+
+def test_a_dirty_shop_is_refused_before_any_load(stage: Stage) -> None:
+    """A toxic without a lease: the run says how to get rid of it, and touches nothing."""
+    anyio.run(stage.story.injector.apply, STRANGER)
+    with pytest.raises(DirtyShop, match="lab heal") as refusal:
+        stage.run()
+    assert "payments-bank" not in str(refusal.value)
+    assert stage.story.steps == [Step.PREFLIGHT]
+
+
+def test_a_lease_of_somebody_else_is_refused_by_name(stage: Stage) -> None:
+    """A second caller is told who holds the shop."""
+
+    async def take() -> None:
+        await stage.lab.warden.take(holder="a colleague", faults=(), conditions={}, ttl_s=60)
+
+    anyio.run(take)
+    with pytest.raises(DirtyShop, match="a colleague"):
+        stage.run()
+
+
+def test_a_part_that_is_down_is_named(stage: Stage) -> None:
+    """Nothing is run against half a stack."""
+    anyio.run(stage.stack.down)
+    with pytest.raises(StackNotReady, match="gateway is down"):
+        stage.run()
+
+
+def test_a_shop_that_never_calms_down_is_not_run(stage: Stage) -> None:
+    """Settling gives up after its time and says what it last saw."""
+    load = MemoryLoad(stage.clock, {window: _requests(504, 20) for window in Window})
+    stage.lab = replace(stage.lab, load=load)
+    with pytest.raises(WaitTimeout, match="inside the reference bounds"):
+        stage.run()
+
+
+@pytest.mark.parametrize("step", [Step.SETTLE, Step.REFERENCE, Step.CRIME, Step.RECOVERY])
+@pytest.mark.parametrize(
+    ("failure", "ending"), [(KeyboardInterrupt(), "interrupted"), (LoadError("died"), "deviated")]
+)
+def test_whatever_ends_a_run_the_harm_ends_with_it(
+    stage: Stage, step: Step, failure: BaseException, ending: str
+) -> None:
+    """An interruption or a failure in any window leaves clean edges and an honest journal."""
+    stage.story.acts[step] = failure
+    with pytest.raises(type(failure)):
+        stage.run()
+    assert all(edge.is_clean for edge in anyio.run(stage.story.injector.edges).values())
+    last = stage.archive.journal("db-timeout-1").entries()[-1]
+    assert last.data["ending"] == ending
+    assert stage.archive.cases() == ()
+
+
+def test_ambient_harm_is_there_before_and_after_too(stage: Stage) -> None:
+    """A distant region is distant in every window, so it can never be the culprit."""
+    distant = Fault("checkout-catalog", Toxic.LATENCY, {"latency": 10})
+    stage.scenario = replace(stage.scenario, ambient=(distant,))
+    stage.run()
+    hurt = {step for step, edges in stage.story.edges_in.items() if not edges["checkout-catalog"]}
+    assert hurt == {Step.SETTLE, Step.REFERENCE, Step.CRIME, Step.RECOVERY}
+
+
+def test_a_crash_in_the_run_is_told(stage: Stage) -> None:
+    """A part that restarted unasked makes the run incomplete, by name."""
+    real_phase = stage.story.phase
+
+    def crash(step: Step, detail: str, seconds_left: float | None = None) -> None:
+        if step is Step.RECOVERY and step not in stage.story.steps:
+            stage.stack.crash("payments")
+        real_phase(step, detail, seconds_left)
+
+    stage.story.phase = crash  # type: ignore[method-assign]
+    finding = stage.finding(stage.run(), "parts restarted")
+    assert finding.outcome is Outcome.FAILS
+    assert "payments" in finding.measured
