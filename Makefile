@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 # What a user gives reaches the recipes as environment variables, quoted there, and
 # word for word: neither make nor the shell expands anything inside it. Only the
 # command line counts, since some systems export a NAME of their own.
-GIVEN := NAME HOLD REVEAL SEED USERS
+GIVEN := NAME HOLD REVEAL SEED SETUP USERS
 $(foreach given,$(GIVEN),$(eval override $(given) := $$(if $$(findstring command,$$(origin $(given))),$$(value $(given)))))
 export $(GIVEN)
 
@@ -79,8 +79,9 @@ check: $(INSTALLED) ## Check style, formatting, types and imports
 	@.venv/bin/lint-imports
 
 .PHONY: bench
-bench: $(INSTALLED) ## Measure the lab's numbers into bench/results.md
-	@$(LAB) bench
+bench: $(INSTALLED) ## Measure the lab's numbers into bench/results.md [SETUP=1]
+	@$(LAB) tools --build
+	@$(PYTHON) bench/measure.py $${SETUP:+--setup}
 
 # No index, host or path of the machine that runs it gets into a lock.
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
