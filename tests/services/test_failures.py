@@ -46,6 +46,7 @@ def test_a_hanging_database_is_a_timeout_all_the_way_up(
     leaf = next(span for span in red if span.name in {"SELECT", "db.connect"})
     assert leaf.attributes["service.peer.name"] == "users_db"
     assert [event.attributes["exception.type"] for event in leaf.events] == ["TimeoutError"]
+    failed(sink, answer, "gateway")
     assert {span.service for span in sink.trace(answer.trace_id)} == {"gateway", "auth"}
     eventually(lambda: ("auth", "Connection timeout") in sink.logs)
     assert not any("SELECT" in body or "127.0.0.1" in body for _, body in sink.logs)
