@@ -8,7 +8,6 @@ import time
 from collections.abc import Awaitable, Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import httpx
 import pytest
 
 from lab.adapters import toxiproxy as adapter
@@ -18,7 +17,7 @@ from lab.domain.fault import Fault, Stream, Toxic
 from lab.errors import InjectorError, StackNotReady
 from lab.ports import Injector
 from lab.shop.topology import HOST
-from tests.warden_parts import EDGE_NAMES, Toxiproxy, free_ports, served
+from tests.warden_parts import EDGE_NAMES, HTTP, Toxiproxy, free_ports, served
 
 EDGE = "auth-users_db"
 TIMEOUT = Fault(EDGE, Toxic.TIMEOUT, {"timeout": 0})
@@ -136,13 +135,16 @@ def test_the_same_toxic_is_not_put_on_twice(injector: Injector) -> None:
 
 
 def test_a_toxic_bites(toxiproxy: Toxiproxy) -> None:
-    """What is read back also works: 120 ms of latency are 120 ms on the wire."""
+    """What is read back also works: 120 ms of latency are 120 ms on the wire, at best."""
     injector = ToxiproxyInjector(HOST, toxiproxy.port)
     url = f"http://{HOST}:{toxiproxy.edge_ports['gateway-catalog']}/healthz"
     asyncio.run(injector.apply(Fault("gateway-catalog", Toxic.LATENCY, {"latency": 120})))
-    start_s = time.monotonic()
-    assert httpx.get(url, trust_env=False).status_code == 200
-    assert 0.115 <= time.monotonic() - start_s <= 0.25
+    times_s = []
+    for _ in range(5):
+        start_s = time.monotonic()
+        assert HTTP.get(url).status_code == 200
+        times_s.append(time.monotonic() - start_s)
+    assert 0.119 <= min(times_s) <= 0.2
 
 
 def test_nobody_listening_is_not_a_hang() -> None:
