@@ -15,7 +15,7 @@ import pytest
 from lab.shop import topology
 from lab.shop.environment import OtlpProtocol, service_environment
 from tests.services.otlp_sink import GrpcSink, HttpSink, OtlpSink
-from tests.services.running_shop import clean_environment, eventually
+from tests.services.running_shop import RunningShop, clean_environment, eventually
 
 INTROSPECT = Path(__file__).with_name("introspect.py")
 CHECKOUT = Path(__file__).parents[2]
@@ -113,6 +113,20 @@ def test_everything_arrives_by_grpc_too(offset: int) -> None:
         bank.end()
     assert servers(sink) == ["POST /authorizations"]
     assert ("bank", "http.server.request.duration") in sink.metrics
+
+
+def test_forked_services_export_by_grpc(offset: int, tmp_path: Path) -> None:
+    """gRPC, which does not like forks, works in services forked from a process that imported it."""
+    beside = offset + 300
+    with GrpcSink(topology.port("otelcol_otlp_grpc", beside)) as sink:
+        shop = RunningShop(beside, tmp_path, OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
+        try:
+            eventually(lambda: shop.is_healthy("bank"), within_s=20)
+            payment = {"card_number": "4242424242424242", "amount_cents": 1, "currency": "EUR"}
+            shop.http.post(shop.url("bank") + "/authorizations", json=payment)
+            eventually(lambda: servers(sink) == ["POST /authorizations"])
+        finally:
+            shop.stop()
 
 
 def test_a_backend_that_is_away_does_not_hold_a_service_up(offset: int) -> None:
