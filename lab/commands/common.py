@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TextIO, TypeVar
 
 import anyio
 import typer
@@ -23,8 +24,17 @@ RevealOption = Annotated[
     bool, typer.Option("--reveal", help="Name edges, toxics and culprits: spoils the case.")
 ]
 
-console = Console(highlight=False)
-notes = Console(stderr=True, highlight=False)
+_PIPED_WIDTH: Final = 160
+"""Columns where nobody watches: wide enough that no table folds under a `grep`."""
+
+
+def _console(stream: TextIO) -> Console:
+    piped = not stream.isatty() and "COLUMNS" not in os.environ
+    return Console(file=stream, width=_PIPED_WIDTH if piped else None, highlight=False)
+
+
+console = _console(sys.stdout)
+notes = _console(sys.stderr)
 """Progress and remarks; results alone go to standard output."""
 
 
@@ -76,7 +86,3 @@ def _interrupt(loop: asyncio.AbstractEventLoop, scope: anyio.CancelScope) -> Non
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     scope.cancel()
 
-
-def is_terminal() -> bool:
-    """Whether somebody is watching."""
-    return sys.stderr.isatty()

@@ -37,6 +37,11 @@ class Collected:
     unsettled: frozenset[str]
     problem: str | None = None
 
+    @property
+    def settled(self) -> Mapping[str, Trace]:
+        """The traces one may reason about: whole, and no longer growing."""
+        return {key: trace for key, trace in self.traces.items() if key not in self.unsettled}
+
 
 async def collect(
     store: TraceStore,

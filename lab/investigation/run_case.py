@@ -278,7 +278,7 @@ class CaseRun:
         collected: Collected,
     ) -> Case:
         self._observer.phase(Step.PROOF, "weighing the evidence")
-        evidence = Evidence(self._windows, requests, samples, collected.traces)
+        evidence = Evidence(self._windows, requests, samples, collected.settled)
         proof = prove(self._scenario, evidence, tuple(self._findings))
         self._journal.record(Step.PROOF, "judged", verdict=proof.verdict.value)
         self._journal.record(Step.OPENED, "ended", ending=Ending.COMPLETED.value)
