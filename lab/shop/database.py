@@ -158,6 +158,9 @@ class Database:
             max_inactive_connection_lifetime=settings.idle_lifetime.total_seconds(),
             timeout=seconds(settings.connect_timeout),
             command_timeout=seconds(settings.command_timeout),
+            # By default statements age out after 300 s, and the next request on that
+            # connection pays a round trip for each: time its trace could not explain.
+            max_cached_statement_lifetime=0,
             connect=self._connect,
             connection_class=_Connection,
             ssl=False,
