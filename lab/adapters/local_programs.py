@@ -41,8 +41,8 @@ def programs(settings: Settings, binaries: Mapping[str, Path]) -> tuple[Program,
         *own_server,
         Program("toxiproxy", toxiproxy, _CARRIERS, grace_s=2),
         # Its own way to stop takes minutes; what it wrote to its log is read again at the start.
-        Program("tempo", tempo, _KEEPERS, grace_s=1),
-        Program("otelcol", collector, _CARRIERS, grace_s=2),
+        Program("tempo", tempo, _KEEPERS, grace_s=1, environment=_memory("350MiB")),
+        Program("otelcol", collector, _CARRIERS, grace_s=2, environment=_memory("150MiB")),
         Program("warden", warden, _USERS, grace_s=3),
         Program("shop", shop, _USERS, grace_s=5),
     )
@@ -95,6 +95,11 @@ def _postgres(settings: Settings) -> Program:
     command = postgres.LocalPostgres(settings).command()
     # SIGINT is its fast shutdown: it ends sessions and writes everything.
     return Program("postgres", command, _KEEPERS, stop_signal="INT", grace_s=3)
+
+
+def _memory(soft_limit: str) -> tuple[tuple[str, str], ...]:
+    """Have Go collect garbage before it asks for more; by default it lets the heap double."""
+    return (("GOMEMLIMIT", soft_limit),)
 
 
 def _deployed(name: str) -> Path:

@@ -52,6 +52,7 @@ class Program:
     stop_order: int
     stop_signal: str = "TERM"
     grace_s: int = 5
+    environment: tuple[tuple[str, str], ...] = ()
 
     @property
     def group(self) -> str:
@@ -215,6 +216,7 @@ class Supervisor:
                 "directory": _literal(str(directory)),
                 "autostart": "false",  # `up` starts each when what it needs is ready.
                 "autorestart": "true",
+                "environment": ",".join(f'{name}="{text}"' for name, text in program.environment),
                 "stopsignal": program.stop_signal,
                 "stopwaitsecs": str(program.grace_s),
                 "killasgroup": "true",

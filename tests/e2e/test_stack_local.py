@@ -110,6 +110,23 @@ def test_a_second_up_changes_nothing(settings: Settings) -> None:
 
 
 @needs_postgres
+def test_of_two_ups_at_once_one_waits(settings: Settings) -> None:
+    """A part that is down is started once, and both see the same whole stack."""
+    asyncio.run(LocalStack(settings).stop_part("otelcol"))
+
+    async def both() -> tuple[list[PartStatus], list[PartStatus]]:
+        async def one() -> list[PartStatus]:
+            return [part async for part in LocalStack(settings).up()]
+
+        return await asyncio.gather(one(), one())
+
+    first, second = asyncio.run(both())
+
+    assert {part.name: part.pid for part in first} == {part.name: part.pid for part in second}
+    assert len(list(_starts(settings, "otelcol"))) == 2
+
+
+@needs_postgres
 def test_nothing_outside_the_checkout_and_the_cache_is_changed(
     settings: Settings, outside_before: dict[str, object], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -297,6 +314,11 @@ def test_no_form_of_personal_data_passes_the_collector(settings: Settings) -> No
         assert (where, eaten) == (where, {})
         assert '"_name"' not in text
         assert '"_status"' not in text
+
+
+def _starts(settings: Settings, name: str) -> Iterator[int]:
+    supervisor = Supervisor(settings.run_dir, settings.log_dir, settings.port("supervisor"))
+    return (birth.pid for birth in supervisor.births() if birth.name == name)
 
 
 def _outside(base: Path) -> dict[str, object]:

@@ -68,7 +68,13 @@ def test_supervisord_reads_what_was_meant(supervisor: Supervisor, tmp_path: Path
     folder = tmp_path / "a 50% folder"
     folder.mkdir()
     programs = (
-        Program("tempo", ("/bin/tempo", f"-file={folder}/t.yaml"), stop_order=10, grace_s=1),
+        Program(
+            "tempo",
+            ("/bin/tempo", f"-file={folder}/t.yaml"),
+            stop_order=10,
+            grace_s=1,
+            environment=(("GOMEMLIMIT", "350MiB"),),
+        ),
         Program("postgres", ("/bin/sleep", "9"), stop_order=10, stop_signal="INT"),
         Program("shop", ("/bin/sleep", "9"), stop_order=40),
     )
@@ -83,6 +89,7 @@ def test_supervisord_reads_what_was_meant(supervisor: Supervisor, tmp_path: Path
     assert tempo.command == f"/bin/tempo '-file={folder}/t.yaml'"
     assert tempo.directory == str(folder)
     assert tempo.stopwaitsecs == 1
+    assert tempo.environment == {"GOMEMLIMIT": "350MiB"}
     assert not tempo.autostart
 
 
