@@ -12,6 +12,7 @@ from lab.adapters.supervisor import ProcessState, Supervisor
 from lab.errors import StackNotReady, WaitTimeout
 
 _LOOK_EVERY_S: Final = 0.2
+_STOP_S: Final = 10.0
 _GIVEN_UP: Final = frozenset({"BACKOFF", "EXITED", "FATAL", "UNKNOWN"})
 
 
@@ -22,7 +23,7 @@ class Startup:
         self._parts = parts
         self._supervisor = supervisor
         self._ready = {part.name: asyncio.Event() for part in parts}
-        self._started: set[str] = set()
+        self._started: dict[str, int | None] = {}
         self._states: Mapping[str, ProcessState] = {}
 
     async def run(self) -> AsyncIterator[Part]:
@@ -67,17 +68,28 @@ class Startup:
                 f"expected {program} among the programs of the running stack, found "
                 f"{', '.join(self._states) or 'none'}; `lab down`, then `lab up`"
             )
-        if not state.is_up:
+        await until_ready(
+            f"{program} to have stopped", lambda: self._stopping(program), deadline_s=_STOP_S
+        )
+        if not self._states[program].is_up:
             await self._supervisor.start(state)
-        self._started.add(program)
+        self._states = await self._supervisor.states() or self._states
+        self._started[program] = self._states[program].pid
+
+    async def _stopping(self, program: str) -> str | None:
+        return "stopping" if self._states[program].state == "STOPPING" else None
 
     async def _probe(self, part: Part) -> str | None:
         """Look, but give up at once on a part whose process died."""
-        state = self._states.get(part.program or "")
-        if state is not None and part.program in self._started and state.state in _GIVEN_UP:
-            # Else supervisord would start it again and again for nothing.
-            await self._supervisor.stop(state)
-            raise StackNotReady(self._explain(part, f"its process ended ({state.detail})"))
+        program = part.program or ""
+        state = self._states.get(program)
+        if state is not None and program in self._started:
+            # Supervisord may have started it anew before anybody looked.
+            is_another = state.pid is not None and state.pid != self._started[program]
+            if is_another or state.state in _GIVEN_UP:
+                # Else supervisord would start it again and again for nothing.
+                await self._supervisor.stop(state)
+                raise StackNotReady(self._explain(part, f"its process ended ({state.detail})"))
         return await part.probe()
 
     async def _watch(self) -> None:

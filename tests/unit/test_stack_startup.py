@@ -111,6 +111,38 @@ def test_a_part_that_died_is_named_with_its_last_words_and_not_tried_again(
     assert supervisor.calls == ["start tempo", "stop tempo"]
 
 
+def test_a_part_that_was_restarted_behind_our_back_has_died_too(tmp_path: Path) -> None:
+    """Another pid is another process, even if nobody saw the first one end."""
+    supervisor = FakeSupervisor(tmp_path, ("tempo",))
+
+    async def die_and_return() -> str | None:
+        supervisor.all["tempo"] = ProcessState("tempo", "stop10", "RUNNING", 99, "pid 99")
+        return "not yet"
+
+    with pytest.raises(StackNotReady, match="tempo is not ready: its process ended"):
+        run(supervisor, Part("tempo", die_and_return, program="tempo"))
+
+
+def test_a_part_that_is_still_stopping_is_waited_for(tmp_path: Path) -> None:
+    """It cannot be started before it is gone."""
+    supervisor = FakeSupervisor(tmp_path, ("tempo",))
+    supervisor.all["tempo"] = ProcessState("tempo", "stop10", "STOPPING", 7, "")
+
+    async def start_later() -> list[str]:
+        async def stop_soon() -> None:
+            await asyncio.sleep(0.3)
+            supervisor.all["tempo"] = ProcessState("tempo", "stop10", "STOPPED", None, "")
+
+        task = asyncio.create_task(stop_soon())
+        parts = (Part("tempo", probe(), program="tempo"),)
+        ready = [part.name async for part in Startup(parts, supervisor).run()]
+        await task
+        return ready
+
+    assert asyncio.run(start_later()) == ["tempo"]
+    assert supervisor.calls == ["start tempo"]
+
+
 def test_a_part_that_is_not_ready_in_time_is_named_with_what_it_said(tmp_path: Path) -> None:
     """The deadline, what was seen instead, and the log."""
     supervisor = FakeSupervisor(tmp_path, ("shop",))
