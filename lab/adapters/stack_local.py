@@ -9,7 +9,6 @@ import json
 import os
 import platform
 import signal
-import time
 from collections.abc import AsyncIterator, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -29,7 +28,7 @@ from lab.adapters.readiness import port_is_free, until_ready
 from lab.adapters.shop_control import ShopControl
 from lab.adapters.startup import Startup
 from lab.adapters.supervisor import ProcessState, Supervisor
-from lab.errors import LabError, StackNotReady, ToolMissing
+from lab.errors import LabError, StackNotReady, ToolMissing, WaitTimeout
 from lab.ports import PartStatus, Services, ServiceState, StackCounters
 from lab.settings import CHECKOUT, Settings
 from lab.shop.topology import HOST
@@ -37,7 +36,6 @@ from lab.shop.topology import HOST
 _LOCK_WAIT_S: Final = 120.0
 _SUPERVISOR_DEADLINE_S: Final = 10.0
 _DOWN_DEADLINE_S: Final = 15.0
-_POKE_S: Final = 0.05
 _LOOK_DEADLINE_S: Final = 0.8
 _LEFTOVER_GRACE_S: Final = 1.0
 
@@ -77,13 +75,9 @@ class LocalStack:
     async def down(self) -> None:
         """Stop everything of this checkout, and see to it that nothing of it is left."""
         async with self._exclusively():
-            deadline_s = time.monotonic() + _DOWN_DEADLINE_S
-            asked = await self._supervisor.shutdown()
-            while asked and time.monotonic() < deadline_s:
-                # Asking also wakes supervisord, which else looks up once a second.
-                if not await self._supervisor.answers():
-                    break
-                await asyncio.sleep(_POKE_S)
+            if await self._supervisor.shutdown():
+                with contextlib.suppress(WaitTimeout):  # Then it is ended like its programs.
+                    await until_ready("the stack to stop", self._gone, deadline_s=_DOWN_DEADLINE_S)
             await self._end_leftovers({})
 
     async def status(self) -> tuple[PartStatus, ...]:
@@ -136,6 +130,14 @@ class LocalStack:
         tool_versions = {tool.name: tool.version for tool in tools.TOOLS}
         packages = {name: metadata.version(name) for name in _TOLD_PACKAGES}
         return {"python": platform.python_version(), **tool_versions, **packages}
+
+    async def _gone(self) -> str | None:
+        # Asking also wakes supervisord, which else looks up once a second.
+        if await self._supervisor.answers():
+            return "still stopping"
+        births = self._supervisor.births()
+        lives = any(birth.lives for birth in births if birth.name == "supervisord")
+        return "still ending" if lives else None
 
     async def _launch(self) -> None:
         """Write every generated file, then start supervisord and wait for its answer."""
