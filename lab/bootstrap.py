@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import TYPE_CHECKING
 
 from lab.settings import Settings
@@ -76,10 +75,14 @@ def serve_warden(settings: Settings) -> None:
     from lab.warden.app import serve
     from lab.warden.assembly import assemble
 
+    async def restart_toxiproxy() -> None:
+        # Rarely needed, and its imports would double the time in which the warden is up.
+        await local_stack(settings).restart_part("toxiproxy")
+
     leases = assemble(
         injector=ToxiproxyInjector(HOST, settings.port("toxiproxy")),
         services=ShopControl(settings.url("shop_control")),
-        restart=partial(local_stack(settings).restart_part, "toxiproxy"),
+        restart=restart_toxiproxy,
         edge_ports={edge.name: settings.port(edge.name) for edge in EDGES},
         clock=SystemClock(),
         run_dir=settings.run_dir,

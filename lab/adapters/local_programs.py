@@ -129,9 +129,6 @@ def _tempo_environment(settings: Settings) -> dict[str, str]:
         "TEMPO_OTLP_HTTP": f"{HOST}:{settings.port('tempo_otlp_http')}",
         "TEMPO_MEMBERLIST_PORT": str(settings.port("tempo_memberlist")),
         "TEMPO_DATA_DIR": str(settings.data_dir / "tempo"),
-        # For all Go programs, and met by Tempo alone: a look-up by id leaves megabytes of
-        # read buffers behind, which Go otherwise collects only once they fill a gigabyte.
-        "GOMEMLIMIT": "160MiB",
     }
 
 
