@@ -74,7 +74,8 @@ def main() -> None:
         typer.secho(f"lab: {error}", err=True, fg="red")
         code = error.exit_code
     except typer.TyperException as error:
-        rich_format_error(error)
+        # Each that a command line can raise is one of the ClickExceptions Typer carries along.
+        rich_format_error(error)  # type: ignore[arg-type]
         code = USAGE_EXIT
     except typer.Abort:
         typer.secho("lab: nothing was done", err=True)

@@ -85,4 +85,3 @@ def _interrupt(loop: asyncio.AbstractEventLoop, scope: anyio.CancelScope) -> Non
     loop.remove_signal_handler(signal.SIGINT)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     scope.cancel()
-

@@ -11,7 +11,7 @@ from lab.domain.case import Case
 from lab.domain.evidence import Evidence, Interval, Sample
 from lab.domain.fault import Conditions, Fault
 from lab.domain.journal import Ending, Step
-from lab.domain.load import LoadPlan, LoadReport, Request, Window
+from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Request, Window
 from lab.domain.proof import Finding
 from lab.domain.scenario import Scenario
 from lab.errors import DirtyShop, LabError, StackNotReady, WaitTimeout
@@ -22,9 +22,9 @@ from lab.investigation.prove import pick_support_code, prove
 from lab.ports import (
     CaseArchive,
     Clock,
+    EdgeState,
     Journal,
     LoadGenerator,
-    LoadProgress,
     LoadRun,
     Observer,
     Stack,
@@ -232,7 +232,7 @@ class CaseRun:
         if seen is not None:
             self._observer.progress(seen)
 
-    async def _edges(self) -> Mapping[str, object] | None:
+    async def _edges(self) -> Mapping[str, EdgeState] | None:
         try:
             return await self._lab.warden.edges()
         except LabError:
@@ -245,7 +245,8 @@ class CaseRun:
         self._journal.record(
             Step.EVIDENCE,
             "traces collected",
-            whole=len(collected.traces),
+            settled=len(collected.settled),
+            unsettled=len(collected.unsettled),
             problem=collected.problem,
         )
         return collected

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -19,6 +20,7 @@ from lab.domain.proof import Outcome, ProofVerdict
 from lab.investigation.run_case import CaseRun
 from lab.investigation.twin import without_culprit
 from lab.settings import Settings
+from lab.terminal.junit import junit_xml
 from tests.e2e.conftest import LabUnderTest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -91,13 +93,14 @@ def _tempo_spans(settings: Settings, trace_id: str) -> list[dict[str, Any]]:
     """Spans of a trace straight from Tempo's HTTP API, each with its service's name."""
     answer = httpx.get(f"{settings.url('tempo_http')}/api/v2/traces/{trace_id}", timeout=5)
     answer.raise_for_status()
-    spans = []
-    for resource in answer.json()["trace"]["resourceSpans"]:
-        attributes = {each["key"]: each["value"] for each in resource["resource"]["attributes"]}
-        for scope in resource["scopeSpans"]:
-            for span in scope["spans"]:
-                spans.append({**span, "service": attributes["service.name"]["stringValue"]})
-    return spans
+    return [
+        {**span, "service": attribute["value"]["stringValue"]}
+        for resource in answer.json()["trace"]["resourceSpans"]
+        for attribute in resource["resource"]["attributes"]
+        if attribute["key"] == "service.name"
+        for scope in resource["scopeSpans"]
+        for span in scope["spans"]
+    ]
 
 
 def _auth_database_errors(settings: Settings, trace_id: str) -> set[str]:
@@ -130,15 +133,16 @@ def test_tempo_itself_shows_the_dead_query(
 
 
 class _Watcher:
-    """An observer that calls ``action`` once, in the middle of the crime."""
+    """An observer that starts ``action`` once, in the middle of the crime."""
 
-    def __init__(self, action: Callable[[], None] | None = None) -> None:
+    def __init__(self, action: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
         self._action = action
+        self.acting: asyncio.Task[None] | None = None
 
     def phase(self, step: Step, detail: str, seconds_left: float | None = None) -> None:
         if step is Step.CRIME and seconds_left is not None and seconds_left < 9 and self._action:
-            action, self._action = self._action, None
-            action()
+            self.acting = asyncio.get_running_loop().create_task(self._action())
+            self._action = None
 
     def progress(self, progress: LoadProgress) -> None: ...
 
@@ -177,14 +181,14 @@ def test_with_tempo_gone_a_case_is_incomplete(lab: LabUnderTest, name: str) -> N
         case = _run_twin(lab.settings, name, calm=False, watcher=watcher)
     finally:
         assert lab.run("up").returncode == 0
+    assert watcher.acting is not None
+    assert watcher.acting.exception() is None
     assert case.proof.verdict is ProofVerdict.INCOMPLETE
     assert case.proof.count(Outcome.UNKNOWN) > 0
 
 
 def test_verify_writes_junit(lab: LabUnderTest, proven: Callable[[str], Case]) -> None:
     """Each finding of a proven run is a passed test of its suite."""
-    from lab.terminal.junit import junit_xml
-
     case = proven("card-declined")
     suite = ET.fromstring(junit_xml([(case, 40.0)]))[0]
     assert int(suite.attrib["tests"]) == len(case.proof.findings)
