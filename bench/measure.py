@@ -53,9 +53,10 @@ class Row:
         low, mid, high = min(self.values), statistics.median(self.values), max(self.values)
         judged = self.judged(self.values)
         verdict = "holds" if judged <= self.at_most else "**missed**"
+        spread = f"{low:.2f} / {mid:.2f} / {high:.2f} {self.unit} (n={len(self.values)})"
+        promise = f"≤ {self.at_most:g} {self.unit}"
         return (
-            f"| {self.what} | {low:.2f} / {mid:.2f} / {high:.2f} {self.unit} (n={len(self.values)}) "
-            f"| {self.judged_name} {judged:.2f} | ≤ {self.at_most:g} {self.unit} | {verdict} |"
+            f"| {self.what} | {spread} | {self.judged_name} {judged:.2f} | {promise} | {verdict} |"
         )
 
 
@@ -213,12 +214,13 @@ def main() -> None:
             lines = measure(settings, options.setup)
         finally:
             lab(settings, "down")
+    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+    python = f"Python {platform.python_version()}"
     head = [
         "# Measured",
         "",
-        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python "
-        f"{platform.python_version()}, {platform.system()} {platform.machine()}. "
-        "`make bench` writes this file; min / median / max.",
+        f"{datetime.now(UTC):%Y-%m-%d}, {machine}, {python}. `make bench` writes this file.",
+        "Measured: min / median / max.",
         "",
         "| What | Measured | Judged | Promised | |",
         "|---|---|---|---|---|",
