@@ -24,7 +24,7 @@ def _typed(text: str, program: str) -> set[str]:
 
 @pytest.fixture(params=DOCUMENTS)
 def text(request: pytest.FixtureRequest) -> str:
-    return (CHECKOUT / request.param).read_text(encoding="utf-8")
+    return (CHECKOUT / str(request.param)).read_text(encoding="utf-8")
 
 
 def test_every_lab_command_in_the_documents_exists(text: str) -> None:
@@ -35,7 +35,7 @@ def test_every_lab_command_in_the_documents_exists(text: str) -> None:
 
 def test_every_make_target_in_the_documents_exists(text: str) -> None:
     """Each target named is one of the Makefile's."""
-    targets = set(re.findall(r"^\.PHONY: (\w+)$", (CHECKOUT / "Makefile").read_text(), re.M))
+    targets = set(re.findall(r"^\.PHONY: (\w+)$", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
     assert _typed(text, "make") <= targets
 
 
