@@ -1,7 +1,8 @@
-"""The one composition root: settings → adapters → use cases.
+"""The composition root: settings → adapters → use cases.
 
-Nothing else chooses an adapter, and nothing connects at import. Imports stand
-inside the functions, because ``lab --help`` should not pay for what ``lab run`` needs.
+Whoever runs, reads or hurts a case gets its adapters here; only commands about the
+machine itself (doctor, tools, load) call theirs directly. Nothing connects at import,
+and imports stand inside the functions: ``lab --help`` should not pay for ``lab run``.
 """
 
 from __future__ import annotations
@@ -59,7 +60,10 @@ async def lab(settings: Settings) -> AsyncIterator[Lab]:
             store=store,
             load=LocustLoad(
                 gateway_url=settings.url("gateway"),
-                otlp_endpoint=settings.url("otelcol_otlp_http"),
+                otlp_endpoint=settings.url(
+                    "otelcol_otlp_grpc" if settings.otlp_protocol == "grpc" else "otelcol_otlp_http"
+                ),
+                otlp_protocol=settings.otlp_protocol,
             ),
             archive=archive(settings),
             clock=SystemClock(),

@@ -18,6 +18,7 @@ The number is the exit code; a message says expected, found, what to do next::
     │   ├── LoadError                  the load generator died or lagged
     │   └── TraceStoreError            Tempo did not answer as documented
     ├── CaseError                64   a case folder is missing, damaged or too new
+    │   └── DiskRefused           2   the disk would not take or give what it should
     └── WaitTimeout               2   something awaited did not come in time
 
 A foreign error is caught where it enters and re-raised as the most specific of
@@ -101,6 +102,12 @@ class CaseError(LabError):
     """A case folder is missing, damaged, or written by a newer version."""
 
     exit_code = 64
+
+
+class DiskRefused(CaseError):
+    """The disk is full, or a folder may not be written or read."""
+
+    exit_code = 2
 
 
 class WaitTimeout(LabError):

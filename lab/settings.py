@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import platformdirs
-from pydantic import Field
+from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lab.shop import topology
@@ -21,7 +21,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="LAB_", frozen=True, extra="ignore")
 
-    stack: Literal["local", "compose", "external"] = "local"
+    stack: Literal["local"] = "local"
     port_offset: int = Field(0, ge=0, le=40000, description="Added to every port of the lab.")
     state_dir: Path = Field(CHECKOUT / ".lab", description="Run, log, data and case folders.")
     cache_dir: Path = Field(
@@ -37,7 +37,11 @@ class Settings(BaseSettings):
         description="A Postgres of your own in place of the local one: "
         "postgresql://user:password@127.0.0.1:5432/postgres. It is given four databases.",
     )
-    otlp_protocol: Literal["http/protobuf", "grpc"] = "http/protobuf"
+    otlp_protocol: Literal["http/protobuf", "grpc"] = Field(
+        "http/protobuf",
+        description="How services and actors send their telemetry.",
+        validation_alias=AliasChoices("LAB_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"),
+    )
 
     @cached_property
     def run_dir(self) -> Path:

@@ -23,7 +23,7 @@ from lab.domain.case import Case, CaseSummary
 from lab.domain.evidence import Interval
 from lab.domain.load import Request
 from lab.domain.verdict import VerdictClass
-from lab.errors import CaseError
+from lab.errors import CaseError, DiskRefused
 from lab.ports import Clock
 from lab.scenario_file import near_names
 
@@ -134,7 +134,7 @@ class FolderArchive:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise CaseError(
+            raise DiskRefused(
                 f"expected to read {self._cases_dir}, found: {error.strerror}"
             ) from error
 
@@ -210,12 +210,12 @@ def _is_owned(folder: Path) -> bool:
 
 @contextmanager
 def _telling(path: Path) -> Iterator[None]:
-    """Turn what the system says about ``path`` into a CaseError that says what to do."""
+    """Turn what the system says about ``path`` into a DiskRefused that says what to do."""
     try:
         yield
     except OSError as error:
         free = shutil.disk_usage(path.anchor or os.sep).free // 2**20
-        raise CaseError(
+        raise DiskRefused(
             f"expected to write {error.filename or path}, found: {error.strerror} "
             f"({free} MiB free); free some space or set LAB_STATE_DIR to a folder of yours"
         ) from error

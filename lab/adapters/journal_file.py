@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lab.adapters.json_lines import append_line, whole_lines
 from lab.domain.journal import JournalEntry, Step
-from lab.errors import CaseError
+from lab.errors import CaseError, DiskRefused
 from lab.ports import Clock
 
 _ENTRY: Final = TypeAdapter(JournalEntry)
@@ -23,7 +23,7 @@ class JournalFile:
         self._clock = clock
 
     def record(self, step: Step, event: str, *, spoiler: bool = False, **data: object) -> None:
-        """Write one entry; CaseError where the disk does not take it."""
+        """Write one entry; DiskRefused where the disk does not take it."""
         entry = JournalEntry(
             time_unix_s=self._clock.unix(),
             monotonic_s=self._clock.monotonic(),
@@ -35,7 +35,7 @@ class JournalFile:
         try:
             append_line(self._path, write_entry(entry))
         except OSError as error:
-            raise CaseError(
+            raise DiskRefused(
                 f"expected to write {self._path}, found: {error.strerror}; "
                 "the run's diary needs a disk that takes it"
             ) from error

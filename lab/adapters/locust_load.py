@@ -272,6 +272,8 @@ def _environment() -> dict[str, str]:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("OTEL_")
     }
+    # The actors' exporter would else send its spans to a proxy of the user's.
+    environment |= {"NO_PROXY": topology.HOST, "no_proxy": topology.HOST}
     paths = [str(PACKAGE_ROOT), environment.get("PYTHONPATH", "")]
     environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
     return environment

@@ -101,7 +101,8 @@ class LocalStack:
         """Kill one part, be it hung; supervisord starts it anew. Does not wait for that."""
         process = await self._process(name)
         if process.pid is not None:
-            os.kill(process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # It died on its own meanwhile.
+                os.kill(process.pid, signal.SIGKILL)
 
     async def _process(self, name: str) -> ProcessState:
         states = await self._supervisor.states() or {}

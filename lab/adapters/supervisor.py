@@ -89,9 +89,12 @@ class Supervisor:
         """Write the configuration, with a new password, for the owner's eyes only."""
         parser = configparser.RawConfigParser()
         parser.read_dict(self._sections(tuple(programs), directory))
-        descriptor = os.open(self._config, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        # Whole or not at all: a full disk must not leave a file that nobody can log in with.
+        draft = self._config.with_suffix(".draft")
+        descriptor = os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             parser.write(file)
+        draft.replace(self._config)
 
     def launch(self, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         """Start supervisord in a session of its own; its programs inherit ``environment``.
@@ -268,9 +271,12 @@ class Supervisor:
 
     def _credentials(self) -> tuple[str, str] | None:
         parser = configparser.RawConfigParser()
-        if not parser.read(self._config, encoding="utf-8"):
+        try:
+            parser.read(self._config, encoding="utf-8")
+        except configparser.Error:
             return None
-        return _USER, parser["inet_http_server"]["password"]
+        password = parser.get("inet_http_server", "password", fallback=None)
+        return None if password is None else (_USER, password)
 
 
 def _literal(value: str) -> str:

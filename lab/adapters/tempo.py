@@ -46,6 +46,7 @@ class TempoStore:
             base_url=url,
             timeout=deadline_s,
             transport=transport,
+            trust_env=False,  # A proxy of the user's is for the outside world.
             # On loopback, packing an answer costs more than it saves.
             headers={"Accept-Encoding": "identity"},
         )

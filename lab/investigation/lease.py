@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Final
 
 import anyio
@@ -12,7 +12,7 @@ import anyio
 from lab.domain.fault import Conditions, Fault
 from lab.errors import LabError
 from lab.investigation.integrity import edges_match
-from lab.ports import Clock, EdgeState, Removal, Warden
+from lab.ports import Clock, Removal, Warden
 
 TTL_S: Final = 3.0
 HEARTBEAT_S: Final = 0.5
@@ -33,17 +33,24 @@ class HeldLease:
     async def _beat(self, lease_id: str) -> None:
         while True:
             await self._clock.sleep(HEARTBEAT_S)
-            try:
+            with self._noting_problems():
                 await self._warden.heartbeat(lease_id)
-                await self.look()
-            except LabError as error:
-                self.problem = str(error)
+            await self.look()
 
     async def look(self) -> None:
         """Compare the edges with the lease once."""
-        edges: Mapping[str, EdgeState] = await self._warden.edges()
-        self.looks += 1
-        self.strays += not edges_match(edges, self._faults)
+        with self._noting_problems():
+            edges = await self._warden.edges()
+            self.looks += 1
+            self.strays += not edges_match(edges, self._faults)
+
+    @contextlib.contextmanager
+    def _noting_problems(self) -> Iterator[None]:
+        """A warden that fails does not end a run: it makes it one that cannot be trusted."""
+        try:
+            yield
+        except LabError as error:
+            self.problem = str(error)
 
     @contextlib.asynccontextmanager
     async def hold(self, holder: str, conditions: Conditions) -> AsyncIterator[None]:
@@ -61,7 +68,8 @@ class HeldLease:
                 beating.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await beating
-                self.removal = await self._warden.release(lease.lease_id)
+                with self._noting_problems():
+                    self.removal = await self._warden.release(lease.lease_id)
 
 
 @contextlib.asynccontextmanager

@@ -17,6 +17,7 @@ from lab.domain.scenario import Scenario
 from lab.errors import DirtyShop, LabError, StackNotReady, WaitTimeout
 from lab.investigation import integrity, sampling
 from lab.investigation.collect import Collected, collect
+from lab.investigation.counting import balanced, snapshot
 from lab.investigation.lease import HeldLease, harm
 from lab.investigation.prove import pick_support_code, prove
 from lab.ports import (
@@ -32,10 +33,10 @@ from lab.ports import (
     Warden,
 )
 
+READY_WITHIN_S: Final = 5.0
 SETTLE_AT_MOST_S: Final = 15.0
 SETTLED_FOR_S: Final = 2.0
 TICK_S: Final = 0.5
-BALANCE_WITHIN_S: Final = 4.0
 COLLECT_WITHIN_S: Final = 20.0
 """Two to four seconds on a calm machine; a busy one gets the time, rather than no verdict."""
 
@@ -84,23 +85,25 @@ class CaseRun:
             return await self._run()
         except BaseException as error:
             ending = Ending.DEVIATED if isinstance(error, LabError) else Ending.INTERRUPTED
-            self._journal.record(
-                Step.OPENED,
-                "ended",
-                ending=ending.value,
-                because=f"{type(error).__name__}: {error}",
-            )
+            with contextlib.suppress(LabError):  # A full disk must not hide why the run ended.
+                self._journal.record(
+                    Step.OPENED,
+                    "ended",
+                    spoiler=True,
+                    ending=ending.value,
+                    because=f"{type(error).__name__}: {error}",
+                )
             raise
 
     async def _run(self) -> Case:
         await self._preflight()
-        before = await self._snapshot()
+        before = await snapshot(self._lab.stack, self._lab.store)
         report = await self._load_windows()
         self._observer.phase(Step.EVIDENCE, "collecting traces")
         requests = self._lab.archive.requests(self._case_id)
         samples = sampling.choose(requests, self._scenario.symptom)
         collected = await self._collect(samples)
-        after = await self._balanced(before, report)
+        after = await balanced(before, report, self._lab.stack, self._lab.store, self._lab.clock)
         self._findings += [
             *integrity.lateness_findings(report),
             *integrity.restart_findings(before, after),
@@ -110,13 +113,7 @@ class CaseRun:
 
     async def _preflight(self) -> None:
         self._observer.phase(Step.PREFLIGHT, "checking the lab")
-        parts = await self._lab.stack.status()
-        down = [f"{part.name} is {part.state}" for part in parts if not part.is_ready]
-        if down:
-            raise StackNotReady(
-                f"expected every part of the stack to be ready, found: {', '.join(down)}; "
-                "`lab up` starts what is missing"
-            )
+        await self._all_ready()
         lease = await self._lab.warden.current()
         if lease is not None:
             raise DirtyShop(
@@ -129,7 +126,22 @@ class CaseRun:
                 f"expected clean edges, found {len(dirty)} hurt by nobody's lease; "
                 "`lab heal` cleans them (`lab heal --reveal` says which)"
             )
-        self._journal.record(Step.PREFLIGHT, "clean", parts=len(parts))
+        self._journal.record(Step.PREFLIGHT, "clean")
+
+    async def _all_ready(self) -> None:
+        """Look until every part answers: on a busy machine one look may be one too few."""
+        give_up_s = self._lab.clock.monotonic() + READY_WITHIN_S
+        while True:
+            parts = await self._lab.stack.status()
+            down = [f"{part.name} is {part.state}" for part in parts if not part.is_ready]
+            if not down:
+                return
+            if self._lab.clock.monotonic() > give_up_s:
+                raise StackNotReady(
+                    f"expected every part of the stack to be ready, found: {', '.join(down)}; "
+                    "`lab up` starts what is missing"
+                )
+            await self._lab.clock.sleep(TICK_S)
 
     async def _load_windows(self) -> LoadReport:
         scenario = self._scenario
@@ -250,27 +262,6 @@ class CaseRun:
             problem=collected.problem,
         )
         return collected
-
-    async def _snapshot(self) -> integrity.Snapshot:
-        try:
-            stack = await self._lab.stack.counters()
-        except LabError:
-            stack = None
-        try:
-            received = await self._lab.store.spans_received()
-        except LabError:
-            received = None
-        return integrity.Snapshot(stack, received)
-
-    async def _balanced(self, before: integrity.Snapshot, report: LoadReport) -> integrity.Snapshot:
-        """Wait until as many spans have arrived as ended, or for as long as that may take."""
-        clock, deadline = self._lab.clock, self._lab.clock.monotonic() + BALANCE_WITHIN_S
-        while True:
-            after = await self._snapshot()
-            balance = integrity.span_balance(before, after, report)
-            if balance is None or balance.is_even or clock.monotonic() > deadline:
-                return after
-            await clock.sleep(TICK_S / 2)
 
     def _open(
         self,

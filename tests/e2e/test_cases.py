@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -21,15 +24,23 @@ from lab.domain.proof import Outcome, ProofVerdict
 from lab.investigation.run_case import CaseRun
 from lab.investigation.twin import without_culprit
 from lab.settings import Settings
+from lab.shop.topology import EDGES
 from tests.e2e.conftest import LabUnderTest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
-SCENARIOS = ("db-timeout", "slow-shelves", "card-declined")
+SCENARIOS = tuple(sorted(bootstrap.scenarios(Settings())))
 COMMAND_OF = {"card-declined": "verify"}
 """One of them by the command that CI uses; `lab run` proves the same."""
 
-PERSONAL = re.compile(r"user\d{4}(@|%40)example|4[02]\d{2}([ +-]|%20)?(\d{4}([ +-]|%20)?){2}\d{4}")
+_GAP = "([ +-]|%20)?"
+_CARDS = ("4242424242424242", "4000000000000069", "4000000000009995")
+PERSONAL = re.compile("|".join([r"user\d{4}(@|%40)example", *(_GAP.join(card) for card in _CARDS)]))
+"""The shoppers' own e-mail addresses and cards, as any careless line might spell them."""
+
+CONTROL = re.compile(r"toxi|chaos|inject|warden|scenario|culprit|decoy|\blease", re.IGNORECASE)
+"""Words of the lab that no telemetry may hold."""
+
 CULPRIT_WORDS = re.compile(r"auth-users_db|db\.connect|toxi|timeout=|downstream", re.IGNORECASE)
 
 
@@ -91,6 +102,37 @@ def test_db_timeout_is_solved_in_the_terminal(
     )
     assert right.returncode == 0, right.stdout + right.stderr
     assert lab.run("proof", case.case_id).returncode == 0
+
+
+def test_a_case_folder_is_enough(
+    tmp_path: Path, lab: LabUnderTest, proven: Callable[[str], Case]
+) -> None:
+    """Copied to where no stack is, a case is read, solved and graded."""
+    case = proven("card-declined")
+    shutil.copytree(lab.settings.cases_dir, tmp_path / "cases")
+    alone = replace(lab, environment={**lab.environment, "LAB_STATE_DIR": str(tmp_path)})
+    assert case.support_code is not None
+    assert "charge_credit_card" in alone.run("trace", case.support_code, "-c", case.case_id).stdout
+    solved = alone.run("accuse", case.case_id, "--nobody", "--mechanism", "business-rejection")
+    assert solved.returncode == 0, solved.stderr
+    assert alone.run("proof", case.case_id).returncode == 0
+    assert lab.run("proof", case.case_id).returncode != 0, "solved only in the copy"
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_nothing_names_the_fault_unasked(
+    lab: LabUnderTest, proven: Callable[[str], Case], name: str
+) -> None:
+    """JSON, status, journal and the list of cases keep the secret of an unsolved case."""
+    case = proven(name)
+    secrets = {fault.edge for fault in case.scenario.faults}
+    secrets |= {str(fault.toxic) for fault in case.scenario.faults if name != "db-timeout"}
+    for words in (("cases", "--json"), ("status", "--json"), ("briefing", case.case_id)):
+        said = lab.run(*words)
+        assert not any(secret in said.stdout + said.stderr for secret in secrets), words
+    if name != "db-timeout":  # which another test has solved by now
+        journal = lab.run("journal", case.case_id, "--json").stdout
+        assert not any(secret in journal for secret in secrets)
 
 
 def _tempo_spans(settings: Settings, trace_id: str) -> list[dict[str, Any]]:
@@ -207,9 +249,23 @@ def test_no_personal_data_reaches_a_case(
     """Shoppers leave e-mails and cards in spans and logs; the Collector masks every one."""
     folder = lab.settings.cases_dir / proven(name).case_id
     exported = [*folder.rglob("*.json*"), *lab.settings.log_dir.glob("signals-*")]
-    assert (folder / "logs.jsonl").stat().st_size > 0
+    assert "****" in (folder / "logs.jsonl").read_text(), "nothing was there to mask"
     for path in exported:
         assert not PERSONAL.search(path.read_text()), path
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_telemetry_is_innocent(lab: LabUnderTest, proven: Callable[[str], Case], name: str) -> None:
+    """Nothing a learner can query says what was done, nor names an edge or the case."""
+    case = proven(name)
+    folder = lab.settings.cases_dir / case.case_id
+    names = [re.escape(each) for each in (case.case_id, *(edge.name for edge in EDGES))]
+    edges = re.compile("|".join(names))
+    for path in [folder / "traces.jsonl", *lab.settings.log_dir.glob("signals-*")]:
+        text = path.read_text()
+        assert text, path
+        assert not CONTROL.search(text), path
+        assert not edges.search(text), path
 
 
 def test_a_database_that_dies_makes_the_run_incomplete(lab: LabUnderTest) -> None:
