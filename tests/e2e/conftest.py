@@ -89,6 +89,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
         "LAB_STATE_DIR": str(state_dir),
         "LAB_PORT_OFFSET": str(offset),
         "COLUMNS": "120",
+        # Of the user's own, and for the outside world: nothing of the lab may go through it.
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "http_proxy": "http://127.0.0.1:9",
     }
     under_test = LabUnderTest(Settings(state_dir=state_dir, port_offset=offset), environment)
     started = under_test.run("up")
