@@ -15,7 +15,7 @@ from tests.e2e.conftest import LabUnderTest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
-PHASES = ("settle", "reference", "crime", "recovery", "evidence")
+PHASES = ("preflight", "settle", "reference", "crime", "recovery", "evidence")
 
 
 def _wait_for_phase(run: subprocess.Popen[str], phase: str) -> None:
