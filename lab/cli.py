@@ -1,8 +1,8 @@
 """The ``lab`` command: parses, calls, renders. What it does lives in `investigation`.
 
 Exit codes: 0 done (a run: *proven*), 1 *refuted* or a finding that needs action,
-2 *incomplete* or a part failed, 64 the command line or a file it names is wrong,
-130 interrupted.
+2 *incomplete*, a part or the disk failed, 64 the command line, a setting or a file it
+names is wrong, 70 a bug of the lab's own, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -12,14 +12,9 @@ import sys
 from typing import Final
 
 import typer
-from typer.rich_utils import rich_format_error
 
 from lab import __version__
-from lab.commands import cases, run, stack
-from lab.errors import LabError
-
-USAGE_EXIT: Final = 64
-INTERRUPTED_EXIT: Final = 130
+from lab.commands import cases, failures, run, stack
 
 EXAMPLES: Final = """
 Examples:
@@ -67,21 +62,22 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; every error of the lab's own becomes a sentence and an exit code."""
+    """Run the command line; whatever ends it becomes a sentence and an exit code."""
     try:
         code = app(standalone_mode=False)
-    except LabError as error:
-        typer.secho(f"lab: {error}", err=True, fg="red")
-        code = error.exit_code
-    except typer.TyperException as error:
-        # Each that a command line can raise is one of the ClickExceptions Typer carries along.
-        rich_format_error(error)  # type: ignore[arg-type]
-        code = USAGE_EXIT
-    except typer.Abort:
-        typer.secho("lab: nothing was done", err=True)
-        code = INTERRUPTED_EXIT
     except BrokenPipeError:
-        # Whoever read the output has seen enough; Python would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+        code = _reader_gone()
+    except SystemExit as ending:
+        # Typer and Rich both end so, with 1, when nobody reads what they print.
+        if not isinstance(ending.__context__, BrokenPipeError):
+            raise
+        code = _reader_gone()
+    except Exception as error:  # noqa: BLE001 — Python would exit with 1, which means refuted
+        code = failures.report(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _reader_gone() -> int:
+    """Whoever read the output has seen enough; Python would complain about it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

@@ -31,10 +31,24 @@ _ERRORS: Final[Mapping[str, type[LabError]]] = MappingProxyType(
 """The errors that keep their kind on the way; any other arrives as LeaseError."""
 
 
+_WORDS: Final[Mapping[type[LabError], str]] = MappingProxyType(
+    {
+        LeaseGone: "expected the lease to be held, found it ended; its harm is removed or soon is",
+        InjectorError: "expected Toxiproxy to do as asked, found that it did not",
+        StackNotReady: "expected all that the warden needs to be ready, found that it is not",
+        LeaseError: "expected the warden to do as asked, found that it would not or could not",
+    }
+)
+"""What anybody may read: the warden's own words name edges, and so give a case away."""
+
+_WAY_OUT: Final = "`lab status`, then `lab heal`; warden.jsonl among the logs tells all, and spoils"
+
+
 class WardenClient:
     """`lab.ports.Warden` over HTTP.
 
-    LeaseError (or LeaseHeld, LeaseGone) carries the warden's own words;
+    LeaseError (or LeaseHeld, LeaseGone) says what is refused; the warden's own words
+    name edges and toxics, so they are only a note on the error (PEP 678).
     StackNotReady means that it does not answer at all.
     """
 
@@ -94,15 +108,23 @@ class WardenClient:
         try:
             return shape.validate_json(answer.content)
         except ValueError as error:
-            raise LeaseError(
-                f"expected the warden's answer to {method} {path}, found {answer.text[:200]!r}"
-            ) from error
+            unreadable = LeaseError(
+                f"expected an answer of the warden's to {method} {path}, found something else; "
+                f"{_WAY_OUT}"
+            )
+            unreadable.add_note(answer.text[:200])
+            raise unreadable from error
 
 
 def _error(answer: httpx.Response, asked: str) -> LabError:
-    """The warden's refusal as the error it was there."""
+    """The warden's refusal as the error it was there; its words are a note on it."""
     try:
-        kind, message = answer.json()["error"], answer.json()["message"]
+        name, message = answer.json()["error"], answer.json()["message"]
     except (KeyError, TypeError, ValueError):
-        return LeaseError(f"the warden answered {asked} with {answer.status_code}: {answer.text}")
-    return _ERRORS.get(kind, LeaseError)(message)
+        name, message = "", f"{asked} was answered with {answer.status_code}: {answer.text}"
+    kind = _ERRORS.get(name, LeaseError)
+    if kind is LeaseHeld:
+        return LeaseHeld(message)  # Says who is in the way, and nothing of what they do.
+    error = kind(f"{_WORDS[kind]}; {_WAY_OUT}")
+    error.add_note(message)
+    return error

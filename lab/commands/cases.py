@@ -11,6 +11,7 @@ from lab import bootstrap
 from lab.commands.common import (
     JsonOption,
     RevealOption,
+    add_command,
     console,
     lab_command,
     notes,
@@ -242,16 +243,13 @@ def journal(
 
 def register(app: typer.Typer) -> None:
     """Add these commands to ``app``."""
-    for command in (
-        cases,
-        briefing,
-        traces,
-        trace,
-        mechanisms,
-        hint,
-        accuse,
-        proof,
-        debrief,
-        journal,
-    ):
-        app.command()(command)
+    add_command(app, cases, "lab cases")
+    add_command(app, briefing, "lab briefing")
+    add_command(app, traces, "lab traces --route 'POST /checkout' --slowest --limit 5")
+    add_command(app, trace, "lab trace 4bf92f35 --attributes")
+    add_command(app, mechanisms, "lab mechanisms")
+    add_command(app, hint, "lab hint 1")
+    add_command(app, accuse, "lab accuse 4bf92f35 00f067aa --mechanism timeout")
+    add_command(app, proof, "lab proof --explain")
+    add_command(app, debrief, "lab debrief")
+    add_command(app, journal, "lab journal --json")

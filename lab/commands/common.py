@@ -48,17 +48,23 @@ def lab_command() -> str:
     return "lab" if shutil.which("lab") else ".venv/bin/lab"
 
 
-def seconds(text: str) -> float:
-    """``90``, ``90s``, ``10m`` or ``1h`` as seconds."""
+def add_command(app: typer.Typer, command: Callable[..., None], example: str, **more: Any) -> None:
+    """Make ``command`` one of ``app``'s; its help ends with ``example``."""
+    app.command(epilog=f"Example: {example}", **more)(command)
+
+
+def seconds(text: str, *, at_most_s: float) -> float:
+    """``90``, ``90s``, ``10m`` or ``1h`` as seconds; UsageError above ``at_most_s``."""
     units = {"s": 1, "m": 60, "h": 3600}
     number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
     try:
         value = float(number) * units[unit]
     except ValueError:
         value = 0.0
-    if not 0 < value <= 24 * 3600:
+    if not 0 < value <= at_most_s:
         raise UsageError(
-            f"expected a length of time such as 90s or 10m (at most 24h), got {text!r}"
+            "expected a length of time such as 90s or 10m "
+            f"(at most {at_most_s / 3600:g}h), got {text!r}"
         )
     return value
 

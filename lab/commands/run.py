@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
+import anyio
 import typer
 from rich.markdown import Markdown
 from rich.panel import Panel
@@ -15,6 +18,7 @@ from lab.adapters.run_lock import run_lock
 from lab.commands.common import (
     JsonOption,
     RevealOption,
+    add_command,
     console,
     lab_command,
     notes,
@@ -24,7 +28,8 @@ from lab.commands.common import (
 )
 from lab.commands.stack import up
 from lab.domain.proof import Outcome, ProofVerdict
-from lab.errors import LeaseError, UsageError
+from lab.domain.scenario import Harm
+from lab.errors import LeaseGone, UsageError
 from lab.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,11 +37,18 @@ if TYPE_CHECKING:
     from lab.domain.scenario import Scenario
     from lab.investigation.run_case import Lab
 
-HEADLINES = {
+HEADLINES: Final = {
     ProofVerdict.PROVEN: "PROVEN: the case is fair, every finding holds",
     ProofVerdict.REFUTED: "REFUTED: it did not happen as the case says",
     ProofVerdict.INCOMPLETE: "INCOMPLETE: the evidence does not allow a verdict",
 }
+
+AFFECTED: Final = {
+    Harm.ERROR: "--outcome error",
+    Harm.REJECTION: "--outcome rejected",
+    Harm.SLOWNESS: "--slowest",
+}
+"""How `lab traces` lists the requests that a symptom hit."""
 
 
 def scenario_named(settings: Settings, name: str) -> Scenario:
@@ -94,14 +106,19 @@ def print_opened(case: Case, reveal: bool) -> None:
         console.print(proof_table(proof))
     elif proof.verdict is not ProofVerdict.PROVEN:
         console.print(f"`{lab_command()} proof {case.case_id} --reveal` says which and why")
-    lab = lab_command()
-    console.print(
-        f"\nCase {case.case_id} is open. The stack stays up for you. Look next:\n"
-        f"  {lab} trace {case.support_code or 'TRACE'}   the customer's request, span by span\n"
-        f"  {lab} traces --outcome error   who else was hit, and when\n"
-        f"  {lab} mechanisms               the words an accusation may use\n"
-        f"  {lab} accuse TRACE SPAN --mechanism WORD\n"
-    )
+    console.print(f"\nCase {case.case_id} is open. The stack stays up for you. Look next:")
+    for command, why in _next_commands(case):
+        console.print(f"  {lab_command()} {command:<38}{why}".rstrip(), soft_wrap=True)
+
+
+def _next_commands(case: Case) -> list[tuple[str, str]]:
+    affected = AFFECTED[case.scenario.symptom.harm]
+    return [
+        (f"trace {case.support_code or 'TRACE'}", "the customer's request, span by span"),
+        (f"traces {affected}", "who else was hit, and when"),
+        ("mechanisms", "the words an accusation may use"),
+        ("accuse TRACE SPAN --mechanism WORD", ""),
+    ]
 
 
 async def hold(lab: Lab, scenario: Scenario, length_s: float) -> None:
@@ -110,9 +127,10 @@ async def hold(lab: Lab, scenario: Scenario, length_s: float) -> None:
     if not faults and not scenario.conditions:
         notes.print("nothing to hold: this case changes neither edges nor settings")
         return
-    lease = await lab.warden.take(
-        holder="hold", faults=faults, conditions=scenario.conditions, ttl_s=length_s
-    )
+    with anyio.CancelScope(shield=True):  # else a Ctrl-C could leave it to nobody, at full length
+        lease = await lab.warden.take(
+            holder="hold", faults=faults, conditions=scenario.conditions, ttl_s=length_s
+        )
     try:
         with notes.status("") as line:
             while (current := await lab.warden.current()) and current.lease_id == lease.lease_id:
@@ -124,16 +142,19 @@ async def hold(lab: Lab, scenario: Scenario, length_s: float) -> None:
                 await lab.clock.sleep(0.5)
     finally:
         await _release(lab, lease.lease_id)
-    notes.print("the hold is over, the shop is as before")
+        notes.print("the hold is over, the shop is as before")
+
+
+async def _hold_in(settings: Settings, scenario: Scenario, length_s: float) -> None:
+    async with bootstrap.lab(settings) as lab:
+        await hold(lab, scenario, length_s)
 
 
 async def _release(lab: Lab, lease_id: str) -> None:
-    import anyio
-
     with anyio.CancelScope(shield=True):
         try:
             await lab.warden.release(lease_id)
-        except LeaseError:
+        except LeaseGone:
             # It ended by itself or by `lab heal`; either way the harm is gone.
             return
 
@@ -148,8 +169,10 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Hurt the shop as a scenario says, gather evidence, prove it, and open the case."""
+    from lab.warden.application import MAX_TTL_S
+
     settings = Settings()
-    hold_s = seconds(hold_for) if hold_for else None
+    hold_s = seconds(hold_for, at_most_s=MAX_TTL_S) if hold_for is not None else None
     scenario = scenario_named(settings, name)
 
     async def main() -> Case:
@@ -159,13 +182,14 @@ def run(
                 print_json(summary(case, reveal))
             else:
                 print_opened(case, reveal)
-            if hold_s is not None:
-                await hold(lab, scenario, hold_s)
         return case
 
     with run_lock(settings.run_dir, f"`lab run {name}`"):
         up()
         case = run_async(main)
+        if hold_s is not None:
+            with contextlib.suppress(KeyboardInterrupt):  # the documented end of a hold
+                run_async(partial(_hold_in, settings, scenario, hold_s))
     raise typer.Exit(case.proof.verdict.exit_code)
 
 
@@ -201,14 +225,15 @@ def verify(
         up()
         done = run_async(main)
     target = junit or settings.state_dir / "junit.xml"
-    target.write_text(junit_xml(done), encoding="utf-8")
     if as_json:
         print_json([summary(case, reveal=True) for case, _ in done])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(junit_xml(done), encoding="utf-8")
     notes.print(f"JUnit XML: {target}")
     raise typer.Exit(max(case.proof.verdict.exit_code for case, _ in done))
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to ``app``."""
-    app.command()(run)
-    app.command()(verify)
+    add_command(app, run, "lab run slow-shelves --hold 10m")
+    add_command(app, verify, "lab verify db-timeout --explain")

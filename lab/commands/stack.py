@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -13,27 +13,35 @@ from lab import bootstrap
 from lab.commands.common import (
     JsonOption,
     RevealOption,
+    add_command,
     console,
     notes,
     print_json,
     run_async,
 )
-from lab.errors import PreconditionError
+from lab.errors import LabError
 from lab.settings import Settings
+
+UNKNOWN_LEASE: Final = "unknown"
+"""Stands for the lease where the warden does not say whether there is one."""
 
 
 def up() -> None:
     """Start everything that is not running, and wait until it is ready."""
+    from lab.terminal.start_display import StartDisplay
+
     settings = Settings()
     started = time.monotonic()
     build_tools(settings)
 
     async def start() -> int:
+        stack = bootstrap.local_stack(settings)
+        pending = [part.name for part in await stack.status() if not part.is_ready]
         count = 0
-        with notes.status("starting: waiting for the first part") as line:
-            async for part in bootstrap.local_stack(settings).up():
+        with StartDisplay(notes, pending) as display:
+            async for part in stack.up():
                 count += 1
-                line.update(f"starting: {part.name} is {part.state}")
+                display.ready(part.name)
         return count
 
     count = run_async(start)
@@ -50,24 +58,31 @@ def down() -> None:
 
 
 def status(as_json: JsonOption = False) -> None:
-    """Say what runs, where, and whether a lease is held."""
+    """Say what runs, where, and whether a lease is held.
+
+    As JSON the lease is an object, null where none is held, or "unknown".
+    """
     from lab.terminal.stack_tables import status_table
 
     settings = Settings()
 
-    async def ask() -> tuple[list[dict[str, object]], dict[str, object] | None]:
+    async def ask() -> tuple[list[dict[str, Any]], dict[str, Any] | str | None]:
         async with bootstrap.lab(settings) as lab:
-            parts = await lab.stack.status()
+            rows = [
+                {"name": each.name, "state": each.state, "pid": each.pid, "port": each.port}
+                for each in await lab.stack.status()
+            ]
             try:
                 lease = await lab.warden.current()
-            except PreconditionError:
-                lease = None
-        return (
-            [{"name": p.name, "state": p.state, "pid": p.pid, "port": p.port} for p in parts],
-            None
-            if lease is None
-            else {"holder": lease.holder, "state": lease.state, "expires_in_s": lease.expires_in_s},
-        )
+            except LabError:
+                return rows, UNKNOWN_LEASE
+        if lease is None:
+            return rows, None
+        return rows, {
+            "holder": lease.holder,
+            "state": lease.state,
+            "expires_in_s": lease.expires_in_s,
+        }
 
     parts, lease = run_async(ask)
     if as_json:
@@ -203,7 +218,13 @@ def serve(part: Annotated[str, typer.Argument(help="warden")]) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add these commands to ``app``."""
-    for command in (up, down, status, doctor, tools, heal, clean):
-        app.command()(command)
-    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(load)
+    add_command(app, up, "lab up")
+    add_command(app, down, "lab down")
+    add_command(app, status, "lab status --json")
+    add_command(app, doctor, "lab doctor")
+    add_command(app, tools, "lab tools --build")
+    add_command(app, heal, "lab heal --reveal")
+    add_command(app, clean, "lab clean --yes")
+    foreign = {"allow_extra_args": True, "ignore_unknown_options": True}
+    add_command(app, load, "USERS=20 lab load --headless", context_settings=foreign)
     app.command(hidden=True)(serve)

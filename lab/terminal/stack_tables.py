@@ -44,9 +44,12 @@ class Diagnosis(Protocol):
 
 
 def status_table(
-    parts: Iterable[Mapping[str, Any]], lease: Mapping[str, Any] | None
+    parts: Iterable[Mapping[str, Any]], lease: Mapping[str, Any] | str | None
 ) -> RenderableType:
-    """Parts (``name``, ``state``, ``pid``, ``port``) and the lease that is held, if any."""
+    """Parts (``name``, ``state``, ``pid``, ``port``) and the lease that is held, if any.
+
+    ``lease`` is a word instead where the warden did not say.
+    """
     table = plain_table("part", "state", "pid", "port", fold=("state",), right=("pid", "port"))
     for part in parts:
         mark, style = _STATES.get(str(part["state"]), ("✖", "bold red"))
@@ -85,9 +88,11 @@ def tools_table(tools: Iterable[Mapping[str, Any]], cache_key: str) -> Renderabl
     return Group(table, Text(f"cache key: {cache_key}"))
 
 
-def _lease(lease: Mapping[str, Any] | None) -> str:
+def _lease(lease: Mapping[str, Any] | str | None) -> str:
     if lease is None:
         return "no lease is held: the shop is as it should be"
+    if isinstance(lease, str):
+        return f"whether a lease is held is {lease}: the warden does not answer"
     return (
         f"a lease is held by {clean(str(lease['holder']))} ({lease['state']}), "
         f"it ends in {float(lease['expires_in_s']):.0f} s unless it is kept up"

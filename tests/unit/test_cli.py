@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from typer.testing import CliRunner
 
+from lab.cli import app
+from lab.commands import failures, run
 from lab.commands.common import seconds
+from lab.domain.scenario import Harm
 from lab.errors import LabError, UsageError
 from lab.settings import CHECKOUT
+from lab.terminal.stack_tables import status_table
+from lab.terminal.start_display import StartDisplay
+from lab.warden.application import MAX_TTL_S
+from tests.sample_case import sample_case
+
+FREE_OFFSET = "30000"
+"""Where no stack of any test listens."""
 
 
-def lab(state_dir: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def lab(state_dir: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {"LAB_STATE_DIR": str(state_dir), "PATH": "/usr/bin:/bin", "COLUMNS": "100"}
     return subprocess.run(
         [sys.executable, "-m", "lab", *words],
-        env={"LAB_STATE_DIR": str(state_dir), "PATH": "/usr/bin:/bin", "COLUMNS": "100"},
+        env={**environment, **settings},
         capture_output=True,
         text=True,
         cwd=CHECKOUT,
@@ -38,6 +56,7 @@ def test_help_shows_examples_and_every_command(tmp_path: Path) -> None:
         (("frob",), "No such command"),
         (("run", "db-timeou"), "did you mean db-timeout?"),
         (("run", "db-timeout", "--hold", "10x"), "90s or 10m"),
+        (("run", "db-timeout", "--hold", "7h"), "at most 6h"),
         (("accuse",), "--mechanism WORD"),
         (("accuse", "--mechanism", "gremlins"), "gremlins"),
         (("traces", "--limit", "x"), "--limit"),
@@ -93,14 +112,14 @@ def test_a_broken_scenario_lists_all_its_problems(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("text", "meant"), [("90", 90), ("90s", 90), ("10m", 600), ("1.5h", 5400)])
 def test_lengths_of_time(text: str, meant: float) -> None:
     """Seconds, minutes and hours are understood."""
-    assert seconds(text) == meant
+    assert seconds(text, at_most_s=MAX_TTL_S) == meant
 
 
-@pytest.mark.parametrize("text", ["", "m", "-5s", "0", "25h", "ten", "nan", "inf"])
+@pytest.mark.parametrize("text", ["", "m", "-5s", "0", "7h", "ten", "nan", "inf"])
 def test_lengths_that_mean_nothing(text: str) -> None:
-    """Nothing that is not between zero and a day."""
-    with pytest.raises(UsageError, match="10m"):
-        seconds(text)
+    """Nothing that is not between zero and what is allowed."""
+    with pytest.raises(UsageError, match=r"10m.*at most 6h"):
+        seconds(text, at_most_s=MAX_TTL_S)
 
 
 def test_every_error_has_an_exit_code_that_says_something() -> None:
@@ -110,3 +129,163 @@ def test_every_error_has_an_exit_code_that_says_something() -> None:
         return [kind, *(each for child in kind.__subclasses__() for each in family(child))]
 
     assert {kind.exit_code for kind in family(LabError)} == {2, 64}
+
+
+def test_a_state_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """A run that cannot write says which file, why and what to do; it refutes nothing."""
+    in_the_way = tmp_path / "file"
+    in_the_way.touch()
+    done = lab(in_the_way / "state", "run", "db-timeout")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    for part in (str(in_the_way), os.strerror(errno.ENOTDIR), "LAB_STATE_DIR"):
+        assert part in done.stderr
+
+
+def test_a_full_disk_is_called_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """A write names no file when it fails; what to do is said all the same."""
+    assert failures.report(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) == 2
+    said = capsys.readouterr().err
+    assert "free some space" in said
+    assert "LAB_STATE_DIR" in said
+
+
+@pytest.mark.parametrize("value", ["abc", "-1"])
+def test_a_wrong_setting_is_named_as_it_was_set(tmp_path: Path, value: str) -> None:
+    """A variable that means nothing is a wrong command line."""
+    done = lab(tmp_path, "cases", LAB_PORT_OFFSET=value)
+    assert done.returncode == 64
+    assert "LAB_PORT_OFFSET" in done.stderr
+    assert repr(value) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_bug_is_one_sentence_and_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What nobody foresaw exits with 70; its words, which may spoil a case, go to the file."""
+    monkeypatch.setenv("LAB_STATE_DIR", str(tmp_path))
+    assert failures.report(KeyError("auth-users_db")) == 70
+    said = capsys.readouterr().err
+    assert "KeyError" in said
+    assert "auth-users_db" not in said
+    assert len(said.splitlines()) == 1
+    assert "KeyError: 'auth-users_db'" in (tmp_path / "log" / "bug.txt").read_text()
+
+
+def test_a_bug_is_told_even_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With no place for the file, the traceback itself is shown."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LAB_STATE_DIR", str(tmp_path / "file"))
+    assert failures.report(RuntimeError("odd")) == 70
+    assert "RuntimeError: odd" in capsys.readouterr().err
+
+
+def test_the_first_of_several_failures_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Errors of tasks side by side keep their exit code."""
+    group = ExceptionGroup("tasks", [UsageError("expected this"), ValueError()])
+    assert failures.report(group) == 64
+    assert "expected this" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("mechanisms",), ("cases",), ("cases", "--json")])
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """`lab traces | head -1` ends well and says nothing, printed by Rich or by Typer."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "lab", *words],
+            env={"LAB_STATE_DIR": str(tmp_path), "PATH": "/usr/bin:/bin"},
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=CHECKOUT,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_status_of_a_stack_that_is_down_claims_nothing(tmp_path: Path) -> None:
+    """Without a warden nobody knows of a lease, and neither form of the answer pretends to."""
+    done = lab(tmp_path, "status", "--json", LAB_PORT_OFFSET=FREE_OFFSET)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["lease"] == "unknown"
+
+
+def test_the_status_table_tells_three_kinds_of_lease() -> None:
+    """None, one, and not known read differently."""
+    texts = []
+    for lease in (None, "unknown", {"holder": "hold", "state": "held", "expires_in_s": 3.0}):
+        out = io.StringIO()
+        Console(file=out, width=120).print(status_table([], lease))
+        texts.append(out.getvalue())
+    assert "as it should be" in texts[0]
+    assert "unknown: the warden does not answer" in texts[1]
+    assert "held by hold" in texts[2]
+
+
+def test_the_start_says_what_it_waits_for() -> None:
+    """Where nobody watches: a line a part, with what is still missing; nothing twice."""
+    out = io.StringIO()
+    with StartDisplay(Console(file=out, width=120), ["postgres", "tempo", "shop"]) as display:
+        for name in ("warden", "tempo", "tempo", "postgres"):
+            display.ready(name)
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "waiting for postgres, tempo, shop"
+    assert [re.sub(r"^ *[\d.]+s  ", "", line) for line in lines[1:]] == [
+        "tempo is ready; waiting for postgres, shop",
+        "postgres is ready; waiting for shop",
+    ]
+
+
+def test_a_start_of_what_runs_is_silent() -> None:
+    """`lab up` on a stack that is up has nothing to tell part by part."""
+    out = io.StringIO()
+    with StartDisplay(Console(file=out), []) as display:
+        display.ready("tempo")
+    assert out.getvalue() == ""
+
+
+def test_a_long_list_of_parts_fits_one_line() -> None:
+    """A terminal's line names a few parts and counts the others."""
+    out = io.StringIO()
+    with StartDisplay(Console(file=out, width=80), [f"part{n}" for n in range(13)]):
+        pass
+    assert out.getvalue() == "waiting for part0, part1, part2, part3, part4 and 8 more\n"
+
+
+@pytest.mark.parametrize(
+    ("harm", "lists"),
+    [
+        (Harm.ERROR, "traces --outcome error"),
+        (Harm.REJECTION, "traces --outcome rejected"),
+        (Harm.SLOWNESS, "traces --slowest"),
+    ],
+)
+def test_the_next_look_lists_those_who_were_hit(
+    harm: Harm, lists: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Errors, refusals and slow answers are found by different options, all of which exist."""
+    out = io.StringIO()
+    monkeypatch.setattr(run, "console", Console(file=out, width=100))
+    case = sample_case()
+    symptom = replace(case.scenario.symptom, harm=harm)
+    run.print_opened(replace(case, scenario=replace(case.scenario, symptom=symptom)), reveal=False)
+    assert lists in out.getvalue()
+
+
+COMMANDS = [
+    each.callback.__name__ for each in app.registered_commands if each.callback and not each.hidden
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command_has_an_example(command: str) -> None:
+    """The last line of a command's help can be typed as it stands."""
+    shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "100"}).output
+    assert re.search(rf"Example: .*lab {command}", shown)
