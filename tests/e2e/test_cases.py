@@ -16,7 +16,6 @@ import httpx
 import pytest
 
 from lab import bootstrap
-from lab.commands.run import hold
 from lab.domain.case import Case
 from lab.domain.journal import Step
 from lab.domain.load import LoadProgress, Window
@@ -279,19 +278,3 @@ def test_a_database_that_dies_makes_the_run_incomplete(lab: LabUnderTest) -> Non
     assert case.proof.verdict is ProofVerdict.INCOMPLETE
     (finding,) = (each for each in case.proof.findings if each.check == "parts restarted")
     assert "postgres" in finding.measured
-
-
-def test_a_hold_hurts_for_its_length_and_no_longer(lab: LabUnderTest) -> None:
-    """With HOLD the case's harm is back to be watched, and gone when its lease ends."""
-    scenario = bootstrap.scenarios(lab.settings)["slow-shelves"]
-
-    async def edge_states() -> tuple[bool, bool]:
-        async with bootstrap.lab(lab.settings) as parts, anyio.create_task_group() as group:
-            group.start_soon(hold, parts, scenario, 2.0)
-            await anyio.sleep(1)
-            during = (await parts.warden.edges())["catalog-catalog_db"].is_clean
-            await anyio.sleep(3)
-            after = (await parts.warden.edges())["catalog-catalog_db"].is_clean
-        return during, after
-
-    assert anyio.run(edge_states) == (False, True)
