@@ -223,7 +223,7 @@ def stub_keeper(services: tuple[str, ...]) -> Iterator[StubKeeper]:
         yield keeper
 
 
-def wait_until(holds: Callable[[], bool], awaited: str, *, within_s: float = 5.0) -> float:
+def wait_until(holds: Callable[[], bool], awaited: str, *, within_s: float = 15.0) -> float:
     """Seconds until ``holds()``; fails, naming what was ``awaited``, when it does not come."""
     start_s = time.monotonic()
     while not holds():

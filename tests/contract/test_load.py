@@ -20,6 +20,9 @@ from lab.ports import Clock, LoadGenerator
 from tests.stub_shop import stub_shop
 
 ANSWER_S = 0.15
+PATIENCE = 20
+"""Looks at the progress of a busy machine, half a second apart."""
+
 PLAN = LoadPlan(
     seed=7,
     shapes={
@@ -40,6 +43,11 @@ class Bench:
 
     def windows(self) -> set[Window]:
         return {request.window for request in read_requests(self.log)}
+
+
+def end_s(request: Request) -> float:
+    """When its answer was there (Unix seconds)."""
+    return request.start_s + request.latency_ms / 1000
 
 
 def _replayed(window: Window) -> list[Request]:
@@ -106,8 +114,12 @@ def test_a_request_that_straddles_the_end_belongs_to_no_window(bench: Bench) -> 
     shopping = [each for each in read_requests(bench.log) if each.route != "POST /login"]
 
     straddling = [each for each in shopping if each.window is Window.TRANSITION]
-    assert 1 <= len(straddling) <= 5
+    inside = [each for each in shopping if each.window is Window.CRIME]
+    assert straddling, "expected some of 20 requests a second to be in flight at any moment"
+    assert inside
     assert {each.window for each in shopping} == {Window.CRIME, Window.TRANSITION}
+    # Both ends are stamped a moment before the window is looked up.
+    assert max(map(end_s, inside)) <= min(map(end_s, straddling)) + 0.05
 
 
 def test_a_pause_drains_and_then_nothing_happens(bench: Bench) -> None:
@@ -160,13 +172,17 @@ def test_progress_is_the_newest_second_of_the_window(bench: Bench) -> None:
             await load.enter(Window.CRIME)
             assert load.progress() is None
             await bench.clock.sleep(1.8)
-            progress = load.progress()
+            for _ in range(PATIENCE):
+                progress = load.progress()
+                if progress is not None and progress.requests >= 10:
+                    break
+                await bench.clock.sleep(0.5)
             assert progress is not None
             assert progress.window is Window.CRIME
             assert progress.requests >= 10
             assert 10 <= progress.requests_per_s <= 40
             assert progress.error_rate == 0
-            assert ANSWER_S * 1000 <= progress.p95_ms < ANSWER_S * 3000
+            assert ANSWER_S * 1000 <= progress.p95_ms < ANSWER_S * 5000
 
     asyncio.run(run())
 

@@ -125,7 +125,7 @@ def tempo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTempo]:
 
 
 def wait_until_ready(running: RunningTempo, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         try:
             if httpx.get(f"{running.http_url}/ready").status_code == 200:
@@ -181,7 +181,7 @@ def new_trace(*, spans: int = 3, trace_id: str | None = None) -> Trace:
 
 async def eventually(ask: Callable[[], Awaitable[object]], expected: object) -> None:
     """Tempo answers a moment after it took spans in."""
-    deadline = time.monotonic() + 8
+    deadline = time.monotonic() + 30
     while (found := await ask()) != expected:
         if time.monotonic() > deadline:
             assert found == expected
@@ -284,11 +284,11 @@ async def test_a_tempo_that_trickles_meets_the_deadline() -> None:
                 yield b" "
 
     transport = httpx.MockTransport(lambda _request: httpx.Response(200, stream=Trickle()))
-    began = time.monotonic()
     async with TempoStore("http://tempo", deadline_s=0.2, transport=transport) as store:
+        began = time.monotonic()
         with pytest.raises(TraceStoreError, match=r"no answer within 0\.2 s"):
             await store.trace("ab" * 16)
-    assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 2
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from lab.shop.topology import HOST, SERVICES
 from lab.warden.app import MAX_BODY_BYTES, create_app
 from lab.warden.assembly import assemble
 from lab.warden.leases import Leases
+from tests.busy_machine import quickest
 from tests.warden_parts import EDGE_NAMES, Toxiproxy, free_ports
 
 TIMEOUT = Fault("auth-users_db", Toxic.TIMEOUT, {"timeout": 0})
@@ -114,10 +115,10 @@ def test_a_lease_is_applied_and_released(scene: Open) -> None:
     async def story() -> None:
         async with scene() as it:
             lease = await it.warden.take(
-                holder="a run", faults=[TIMEOUT, CUT], conditions={}, ttl_s=3.0
+                holder="a run", faults=[TIMEOUT, CUT], conditions={}, ttl_s=60.0
             )
             assert (lease.holder, lease.state) == ("a run", "held")
-            assert 2.5 < lease.expires_in_s <= 3.0
+            assert 50.0 < lease.expires_in_s <= 60.0
             edges = await it.warden.edges()
             assert edges[TIMEOUT.edge].toxics == (TIMEOUT,)
             assert not edges[CUT.edge].enabled
@@ -136,18 +137,24 @@ def test_a_lease_is_applied_and_released(scene: Open) -> None:
 def test_a_lease_runs_out_within_a_second_of_its_time(scene: Open) -> None:
     """Without heartbeats harm ends by itself, and the lease is gone."""
 
+    async def run_out(it: Scene) -> float:
+        asked_s = time.monotonic()
+        lease = await it.warden.take(holder="a run", faults=[TIMEOUT], conditions={}, ttl_s=0.4)
+        held_s = time.monotonic()
+        while await it.warden.current() is not None:  # noqa: ASYNC110 -- over HTTP
+            await asyncio.sleep(0.02)
+        gone_s = time.monotonic()
+        assert gone_s - asked_s >= 0.4
+        assert (await it.warden.edges())[TIMEOUT.edge].is_clean
+        with pytest.raises(LeaseGone):
+            await it.warden.heartbeat(lease.lease_id)
+        with pytest.raises(LeaseGone):
+            await it.warden.release(lease.lease_id)
+        return gone_s - held_s
+
     async def story() -> None:
         async with scene() as it:
-            lease = await it.warden.take(holder="a run", faults=[TIMEOUT], conditions={}, ttl_s=0.4)
-            start_s = time.monotonic()
-            while await it.warden.current() is not None:  # noqa: ASYNC110 -- over HTTP
-                await asyncio.sleep(0.02)
-            assert 0.3 < time.monotonic() - start_s < 1.4
-            assert (await it.warden.edges())[TIMEOUT.edge].is_clean
-            with pytest.raises(LeaseGone):
-                await it.warden.heartbeat(lease.lease_id)
-            with pytest.raises(LeaseGone):
-                await it.warden.release(lease.lease_id)
+            assert await quickest(lambda: run_out(it), below_s=1.4) < 1.4
 
     asyncio.run(story())
 
@@ -157,11 +164,11 @@ def test_heartbeats_keep_a_lease_alive(scene: Open) -> None:
 
     async def story() -> None:
         async with scene() as it:
-            lease = await it.warden.take(holder="a run", faults=[TIMEOUT], conditions={}, ttl_s=0.5)
+            lease = await it.warden.take(holder="a run", faults=[TIMEOUT], conditions={}, ttl_s=2.0)
             for _ in range(5):
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.5)
                 beat = await it.warden.heartbeat(lease.lease_id)
-                assert beat.expires_in_s > 0.4
+                assert beat.expires_in_s > 1.5
             assert (await it.warden.edges())[TIMEOUT.edge].shows(TIMEOUT)
             await it.warden.release(lease.lease_id)
 

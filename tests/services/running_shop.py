@@ -22,7 +22,7 @@ EXPIRED_CARD = "4000-0000-0000-0069"
 POOR_CARD = "4000 0000 0000 9995"
 
 
-def eventually(check: Callable[[], bool], *, within_s: float = 5.0) -> None:
+def eventually(check: Callable[[], bool], *, within_s: float = 20.0) -> None:
     """Return as soon as ``check`` holds; fail with its name when it does not in time."""
     deadline_s = time.monotonic() + within_s
     while time.monotonic() < deadline_s:

@@ -107,12 +107,12 @@ def test_a_refused_connection(opened: Any, wires: Wires, spans: InMemorySpanExpo
         with pytest.raises(UpstreamFailed):
             await ask(database)
 
-    run(opened, test, pool_min=0)
+    run(opened, test, pool_min=0, connect_timeout="10s", acquire_timeout="20s")
     assert story(spans)[:2] == [
         ("db.connect", "ERROR", "ConnectionRefusedError"),
         ("pool.acquire", "ERROR", "ConnectionRefusedError"),
     ]
-    assert duration_s(spans, "db.connect") < 0.2
+    assert duration_s(spans, "db.connect") < 1, "expected no wait, whatever the limit is"
 
 
 def test_a_connect_that_takes_too_long(
@@ -130,7 +130,7 @@ def test_a_connect_that_takes_too_long(
         ("db.connect", "ERROR", "TimeoutError"),
         ("pool.acquire", "ERROR", "TimeoutError"),
     ]
-    assert duration_s(spans, "db.connect") == pytest.approx(0.4, abs=0.1)
+    assert 0.39 <= duration_s(spans, "db.connect") < 0.8
 
 
 def test_a_query_that_takes_too_long(
@@ -145,8 +145,8 @@ def test_a_query_that_takes_too_long(
 
     run(opened, test)
     assert story(spans)[:2] == [("pool.acquire", "UNSET", ""), ("SELECT", "ERROR", "TimeoutError")]
-    assert duration_s(spans, "SELECT") == pytest.approx(1.0, abs=0.15)
-    assert duration_s(spans, "request") == pytest.approx(1.0, abs=0.15)
+    assert 0.99 <= duration_s(spans, "SELECT") < 2.0
+    assert 0.99 <= duration_s(spans, "request") < 2.0
 
 
 def test_a_pool_that_is_used_up(opened: Any, spans: InMemorySpanExporter) -> None:
@@ -161,7 +161,7 @@ def test_a_pool_that_is_used_up(opened: Any, spans: InMemorySpanExporter) -> Non
     (acquire,) = [span for span in spans.get_finished_spans() if span.name == "pool.acquire"]
     assert story(spans)[0] == ("pool.acquire", "ERROR", "TimeoutError")
     assert (acquire.attributes or {})["pool.waiting"] == 1
-    assert duration_s(spans, "pool.acquire") == pytest.approx(0.8, abs=0.15)
+    assert 0.79 <= duration_s(spans, "pool.acquire") < 1.6
 
 
 def test_a_connection_that_broke_while_idle(
@@ -172,7 +172,7 @@ def test_a_connection_that_broke_while_idle(
     async def test(database: Database) -> None:
         wires.cut(EDGE)
         wires.mend(EDGE)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.5)
         await ask(database)
 
     run(opened, test)
@@ -188,12 +188,12 @@ def test_a_request_that_is_given_up_in_a_query(
     async def test(database: Database) -> None:
         wires.block(EDGE)
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.2):
+            async with asyncio.timeout(0.5):
                 await ask(database)
 
-    run(opened, test)
+    run(opened, test, command_timeout="5s")
     assert story(spans)[1] == ("SELECT", "UNSET", "")
-    assert duration_s(spans, "SELECT") == pytest.approx(0.2, abs=0.1)
+    assert 0.2 <= duration_s(spans, "SELECT") < 2.5, "expected the caller's 0.5 s, not its own 5 s"
 
 
 def test_a_request_that_is_given_up_while_connecting(
@@ -204,10 +204,10 @@ def test_a_request_that_is_given_up_while_connecting(
     async def test(database: Database) -> None:
         wires.block(EDGE)
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.2):
+            async with asyncio.timeout(0.5):
                 await ask(database)
 
-    run(opened, test, pool_min=0)
+    run(opened, test, pool_min=0, connect_timeout="5s", acquire_timeout="10s")
     assert story(spans)[:2] == [
         ("db.connect", "UNSET", "cancelled"),
         ("pool.acquire", "UNSET", "cancelled"),

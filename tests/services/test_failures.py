@@ -76,7 +76,7 @@ def test_a_silent_bank_is_a_timeout_of_payments_own_call(
     red = failed(sink, answer, "payments")
     call = next(span for span in red if span.kind == "client")
     assert [event.attributes["exception.type"] for event in call.events] == ["httpx.ReadTimeout"]
-    assert call.duration_s == pytest.approx(1.5, abs=0.3)
+    assert 1.49 <= call.duration_s < 3.0
     charge = next(span for span in red if span.name == "charge_credit_card")
     assert charge.description == "charge failed"
     eventually(lambda: ("payments", "charge failed: ReadTimeout") in sink.logs)

@@ -40,7 +40,7 @@ def test_an_overlay_restarts_its_service_alone_and_takes_effect(
     began_s = time.monotonic()
     answer = shop.configure("catalog", environment=overlay)
     assert answer.status_code == 200, answer.text
-    assert time.monotonic() - began_s < 4
+    assert time.monotonic() - began_s < 6, "expected less than one, in peace"
     assert answer.json()["environment"] == overlay
     assert shop.is_healthy("catalog")
     after = pids(shop)
