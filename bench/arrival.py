@@ -7,6 +7,8 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import anyio
@@ -88,39 +90,56 @@ async def until_true(look: Callable[[], Awaitable[bool]], since: float, every_s:
     return time.monotonic() - since
 
 
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One request whose trace is waited for; its root span is ours and never sent."""
+
+    number: int
+    trace_id: str
+
+    @classmethod
+    def fresh(cls, number: int) -> Probe:
+        """A new trace id, without a leading zero, which Tempo would drop."""
+        return cls(number, f"{secrets.randbits(127) | 1 << 127:032x}")
+
+    async def send(self, client: httpx.AsyncClient) -> None:
+        """Ask for a product as part of the trace."""
+        parent = f"00-{self.trace_id}-{self.number:016x}-01"
+        answer = await client.get(f"/products/{self.number}", headers={"traceparent": parent})
+        answer.raise_for_status()
+
+    async def is_whole(self, store: TraceStore) -> bool:
+        """Whether the root alone is missing."""
+        trace = await store.trace(self.trace_id)
+        return trace is not None and trace.missing_parents == {f"{self.number:016x}"}
+
+    async def is_found(self, store: TraceStore, since_s: float) -> bool:
+        """Whether a search from ``since_s`` (Unix seconds) to now names it, and it is whole."""
+        query = f'{{ trace:id = "{self.trace_id}" }}'
+        found = await store.search(query, start_s=since_s, end_s=time.time() + 1)
+        return self.trace_id in found and await self.is_whole(store)
+
+
 async def probes(settings: Settings) -> tuple[list[float], list[float]]:
-    """From a request's answer to its whole trace, by id and by search, `PROBES` times."""
-    gateway = settings.url("gateway")
+    """Seconds from an answer to its whole trace, by id and by search, `PROBES` times."""
     by_id, by_search = [], []
     async with (
         TempoStore(settings.url("tempo_http")) as store,
-        httpx.AsyncClient(base_url=gateway, timeout=10) as client,
+        httpx.AsyncClient(base_url=settings.url("gateway"), timeout=10) as client,
     ):
         user = {"email": "user0001@example.com", "password": "password-0001"}
         token = (await client.post("/login", json=user)).raise_for_status().json()["token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        began_s = time.time() - 1
         for number in range(1, PROBES + 1):
-            # Without a leading zero, which Tempo would drop from the id.
-            trace_id = f"{secrets.randbits(127) | 1 << 127:032x}"
-            root_id = f"{number:016x}"
-            headers = {
-                "Authorization": f"Bearer {token}",
-                "traceparent": f"00-{trace_id}-{root_id}-01",
-            }
-            (await client.get(f"/products/{number}", headers=headers)).raise_for_status()
-            answered, answered_unix_s = time.monotonic(), time.time()
-
-            async def is_whole(trace_id: str = trace_id, root_id: str = root_id) -> bool:
-                # Its root is ours and is never sent, so whole is: that span alone is missing.
-                trace = await store.trace(trace_id)
-                return trace is not None and trace.missing_parents == {root_id}
-
-            async def is_found(
-                trace_id: str = trace_id, since_s: float = answered_unix_s - 15
-            ) -> bool:
-                query = f'{{ trace:id = "{trace_id}" }}'
-                found = await store.search(query, start_s=since_s, end_s=time.time() + 1)
-                return trace_id in found and await is_whole(trace_id)
-
-            by_id.append(await until_true(is_whole, answered, 0.02))
-            by_search.append(await until_true(is_found, answered, 0.1))
+            # Tempo makes traces searchable once a second. A probe sent when the last was
+            # found would always meet the same moment of it; these meet all.
+            await asyncio.sleep(number / PROBES)
+            probe = Probe.fresh(number)
+            await probe.send(client)
+            answered = time.monotonic()
+            whole = partial(probe.is_whole, store)
+            found = partial(probe.is_found, store, began_s)
+            by_id.append(await until_true(whole, answered, 0.02))
+            by_search.append(await until_true(found, answered, 0.1))
     return by_id, by_search

@@ -61,7 +61,7 @@ def test_several_values_show_their_spread(bench: Callable[[str], Any]) -> None:
     line = bench("promises").BY_ID.measured([0.5, 0.1, 2.0]).line()
 
     assert line == (
-        "| whole trace by id after the answer | 0.10 / 0.50 / 2.00 s (n=3) "
+        "| whole trace by id after the answer, shop idle | 0.10 / 0.50 / 2.00 s (n=3) "
         "| p95 2.00 | ≤ 1 s | **missed** |"
     )
 
