@@ -18,6 +18,24 @@ from lab.settings import Settings
 from lab.shop.topology import PORTS
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that need no shared stack before the first that brings it up.
+
+    The shared stack stays up to the end of the session, and the tests of the stack itself
+    start two more: three at once would starve each other. What decides is the fixture and
+    not a file's name, so that a new file falls into its place by itself.
+    """
+    here = Path(__file__).parent
+    places = [place for place, item in enumerate(items) if here in item.path.parents]
+    ours = sorted((items[place] for place in places), key=_shares_the_stack)
+    for place, item in zip(places, ours, strict=True):
+        items[place] = item
+
+
+def _shares_the_stack(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and "lab" in item.fixturenames
+
+
 def free_offset() -> int:
     """The lowest offset whose hundred ports nobody listens on."""
     taken = {

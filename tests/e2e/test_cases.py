@@ -225,7 +225,8 @@ def test_with_tempo_gone_a_case_is_incomplete(lab: LabUnderTest, name: str) -> N
         watcher = _Watcher(lambda: stack.stop_part("tempo"))
         case = _run_twin(lab.settings, name, calm=False, watcher=watcher)
     finally:
-        assert lab.run("up").returncode == 0
+        up_again = lab.run("up")
+    assert up_again.returncode == 0, up_again.stderr
     assert watcher.acting is not None
     assert watcher.acting.exception() is None
     assert case.proof.verdict is ProofVerdict.INCOMPLETE
@@ -274,7 +275,8 @@ def test_a_database_that_dies_makes_the_run_incomplete(lab: LabUnderTest) -> Non
     try:
         case = _run_twin(lab.settings, "slow-shelves", calm=False, watcher=watcher)
     finally:
-        assert lab.run("up").returncode == 0
+        up_again = lab.run("up")
+    assert up_again.returncode == 0, up_again.stderr
     assert case.proof.verdict is ProofVerdict.INCOMPLETE
     (finding,) = (each for each in case.proof.findings if each.check == "parts restarted")
     assert "postgres" in finding.measured
