@@ -108,7 +108,7 @@ def print_opened(case: Case, reveal: bool) -> None:
         console.print(f"`{lab_command()} proof {case.case_id} --reveal` says which and why")
     console.print(f"\nCase {case.case_id} is open. The stack stays up for you. Look next:")
     for command, why in _next_commands(case):
-        console.print(f"  {lab_command()} {command:<38}{why}".rstrip(), soft_wrap=True)
+        console.print(f"  {lab_command()} {command:<40}{why}".rstrip(), soft_wrap=True)
 
 
 def _next_commands(case: Case) -> list[tuple[str, str]]:

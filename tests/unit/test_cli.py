@@ -276,7 +276,8 @@ def test_the_next_look_lists_those_who_were_hit(
     case = sample_case()
     symptom = replace(case.scenario.symptom, harm=harm)
     run.print_opened(replace(case, scenario=replace(case.scenario, symptom=symptom)), reveal=False)
-    assert lists in out.getvalue()
+    assert f"{lists}  " in out.getvalue()
+    assert f"trace {case.support_code}  the" in out.getvalue(), "an id of full length has its space"
 
 
 COMMANDS = [
