@@ -35,7 +35,7 @@ def programs(settings: Settings, binaries: Mapping[str, Path]) -> tuple[Program,
         *(str(binaries["tempo"]), "-config.expand-env=true"),
         f"-config.file={_deployed('tempo/tempo.yaml')}",
     )
-    warden = (sys.executable, "-m", "lab", "serve", "warden")
+    warden = (sys.executable, "-m", "lab.warden")
     own_server = () if settings.postgres_dsn else (_postgres(settings),)
     return (
         *own_server,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markdown import Markdown
 
 from lab import bootstrap
 from lab.commands.common import (
@@ -194,6 +193,8 @@ def proof(
 
 def briefing(case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = None) -> None:
     """Read the pager message again."""
+    from rich.markdown import Markdown
+
     from lab.terminal.briefing import briefing as text
 
     console.print(Markdown(text(bootstrap.archive(Settings()).load(case_id))))
@@ -204,6 +205,8 @@ def debrief(
     reveal: RevealOption = False,
 ) -> None:
     """Read what happened and how the spans prove it, once the case is solved."""
+    from rich.markdown import Markdown
+
     case = bootstrap.archive(Settings()).load(case_id)
     _solved_or(reveal, case, "the debrief")
     console.print(Markdown(case.scenario.debrief))

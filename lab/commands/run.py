@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import anyio
 import typer
-from rich.markdown import Markdown
 from rich.panel import Panel
 
 from lab import bootstrap
@@ -92,6 +91,8 @@ def summary(case: Case, reveal: bool) -> dict[str, object]:
 
 def print_opened(case: Case, reveal: bool) -> None:
     """The briefing, the verdict with a count of findings, and where to look next."""
+    from rich.markdown import Markdown
+
     from lab.terminal.briefing import briefing
     from lab.terminal.tables import proof_table
 

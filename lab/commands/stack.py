@@ -209,13 +209,6 @@ def clean(
     notes.print(f"{settings.state_dir} is gone; built tools stay in {settings.cache_dir}")
 
 
-def serve(part: Annotated[str, typer.Argument(help="warden")]) -> None:
-    """Be one of the lab's own processes (the supervisor calls this)."""
-    if part != "warden":
-        raise typer.BadParameter(f"expected warden, got {part}")
-    bootstrap.serve_warden(Settings())
-
-
 def register(app: typer.Typer) -> None:
     """Add these commands to ``app``."""
     add_command(app, up, "lab up")
@@ -227,4 +220,3 @@ def register(app: typer.Typer) -> None:
     add_command(app, clean, "lab clean --yes")
     foreign = {"allow_extra_args": True, "ignore_unknown_options": True}
     add_command(app, load, "USERS=20 lab load --headless", context_settings=foreign)
-    app.command(hidden=True)(serve)
