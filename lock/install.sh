@@ -52,7 +52,7 @@ uv_install() {
     ! .venv/bin/python -m pip config list | grep -Eq 'index-url|no-index' || return 1
     awk '/^uv==/ {on = 1} on {print} on && !/\\$/ {exit}' lock/dev.txt >.venv/uv.txt
     pip_install --only-binary :all: --require-hashes --requirement .venv/uv.txt || return 1
-    .venv/bin/uv pip install --python .venv/bin/python --quiet --compile-bytecode --no-deps \
+    .venv/bin/uv --system-certs pip install --python .venv/bin/python --quiet --compile-bytecode --no-deps \
         --only-binary :all: --require-hashes --requirement lock/dev.txt
 }
 
@@ -67,7 +67,10 @@ fi
 
 : >"$unfinished"
 echo "Installing $(grep -c '==' lock/dev.txt) locked packages into .venv …"
-uv_install || pip_install --only-binary :all: --require-hashes --requirement lock/dev.txt
+if ! uv_install; then
+    echo "Going on with pip, which takes longer …"
+    pip_install --only-binary :all: --require-hashes --requirement lock/dev.txt
+fi
 pip_install --no-build-isolation --editable .
 rm -f .venv/.installed-* "$unfinished"
 : >"$stamp"

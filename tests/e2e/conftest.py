@@ -6,14 +6,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anyio
 import psutil
 import pytest
 
+from lab import bootstrap
+from lab.domain.case import Case
 from lab.settings import Settings
 from lab.shop.topology import PORTS
 
@@ -118,3 +122,77 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
         yield under_test
     finally:
         under_test.run("down")
+
+
+@dataclass(frozen=True)
+class HeldRun:
+    """A run with a hold that `lab heal` ended, and what was seen of it."""
+
+    printed: str
+    returncode: int
+    hurt_while_held: set[str]
+    healed: subprocess.CompletedProcess[str]
+    lease_after_heal: Any
+    hurt_after_heal: set[str]
+
+
+@pytest.fixture(scope="session")
+def held_run(lab: LabUnderTest) -> HeldRun:
+    """`lab run slow-shelves --hold`, healed while it holds; it also proves that case."""
+    run = lab.start("run", "slow-shelves", "--hold", "60s")
+    try:
+        _wait_until_held(lab, run)
+        hurt_while_held = anyio.run(hurt_edges, lab)
+        healed = lab.run("heal")
+        lease = lab.json("status")["lease"]
+        hurt_after_heal = anyio.run(hurt_edges, lab)
+        printed, _ = run.communicate(timeout=20)
+    finally:
+        run.kill()
+    return HeldRun(printed, run.returncode, hurt_while_held, healed, lease, hurt_after_heal)
+
+
+async def hurt_edges(lab: LabUnderTest) -> set[str]:
+    """The edges that traffic does not pass unharmed right now."""
+    async with bootstrap.lab(lab.settings) as parts:
+        return {name for name, edge in (await parts.warden.edges()).items() if not edge.is_clean}
+
+
+def _wait_until_held(lab: LabUnderTest, run: subprocess.Popen[str]) -> None:
+    assert run.stderr is not None
+    # Only then ask: on a small machine, asking all the time would slow the shop under proof.
+    assert any("the case is open" in line for line in run.stderr)
+    deadline = time.monotonic() + 20
+    while True:
+        lease = lab.json("status")["lease"]
+        if lease is not None and lease["holder"] == "hold" and lease["state"] == "held":
+            return
+        assert run.poll() is None, run.communicate()
+        assert time.monotonic() < deadline, f"no hold, but {lease}"
+        time.sleep(0.5)
+
+
+@pytest.fixture(scope="session")
+def proven(lab: LabUnderTest, request: pytest.FixtureRequest) -> Callable[[str], Case]:
+    """Prove a scenario once a session, each by another command a user would type.
+
+    What each printed is kept beside its case, as ``<scenario>.txt``.
+    """
+    done: dict[str, Case] = {}
+
+    def prove(name: str) -> Case:
+        if name not in done:
+            if name == "slow-shelves":
+                run: HeldRun = request.getfixturevalue("held_run")
+                printed, code = run.printed, run.returncode
+            else:
+                command = "verify" if name == "card-declined" else "run"
+                finished = lab.run(command, name, timeout_s=180)
+                printed, code = finished.stdout, finished.returncode
+            done[name] = bootstrap.archive(lab.settings).load(None)
+            findings = "\n".join(map(str, done[name].proof.findings))
+            assert code == 0, f"{name} exited with {code}\n{printed}\n{findings}"
+            (lab.settings.state_dir / f"{name}.txt").write_text(printed)
+        return done[name]
+
+    return prove

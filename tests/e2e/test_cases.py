@@ -29,9 +29,6 @@ from tests.e2e.conftest import LabUnderTest
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 SCENARIOS = tuple(sorted(bootstrap.scenarios(Settings())))
-COMMAND_OF = {"card-declined": "verify"}
-"""One of them by the command that CI uses; `lab run` proves the same."""
-
 _GAP = "([ +-]|%20)?"
 _CARDS = ("4242424242424242", "4000000000000069", "4000000000009995")
 PERSONAL = re.compile("|".join([r"user\d{4}(@|%40)example", *(_GAP.join(card) for card in _CARDS)]))
@@ -41,22 +38,6 @@ CONTROL = re.compile(r"toxi|chaos|inject|warden|scenario|culprit|decoy|\blease",
 """Words of the lab that no telemetry may hold."""
 
 CULPRIT_WORDS = re.compile(r"auth-users_db|db\.connect|toxi|timeout=|downstream", re.IGNORECASE)
-
-
-@pytest.fixture(scope="session")
-def proven(lab: LabUnderTest) -> Callable[[str], Case]:
-    """Run a scenario once a session, by the command a user would type."""
-    done: dict[str, Case] = {}
-
-    def run(name: str) -> Case:
-        if name not in done:
-            finished = lab.run(COMMAND_OF.get(name, "run"), name, timeout_s=180)
-            assert finished.returncode == 0, finished.stdout + finished.stderr
-            done[name] = bootstrap.archive(lab.settings).load(None)
-            (lab.settings.state_dir / f"{name}.txt").write_text(finished.stdout)
-        return done[name]
-
-    return run
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

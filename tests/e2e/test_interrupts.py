@@ -23,7 +23,7 @@ def _wait_for_phase(run: subprocess.Popen[str], phase: str) -> None:
     assert run.stderr is not None
     deadline = time.monotonic() + 90
     for line in run.stderr:
-        if line.lstrip().startswith(phase):
+        if line.split()[1:2] == [phase]:
             return
         assert time.monotonic() < deadline, line
     raise AssertionError(f"the run ended before {phase}")

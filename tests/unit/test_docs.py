@@ -35,7 +35,9 @@ def test_every_lab_command_in_the_documents_exists(text: str) -> None:
 
 def test_every_make_target_in_the_documents_exists(text: str) -> None:
     """Each target named is one of the Makefile's."""
-    targets = set(re.findall(r"^\.PHONY: (\w+)$", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(
+        re.findall(r"^\.PHONY: (\w+)$", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)
+    )
     assert _typed(text, "make") <= targets
 
 
