@@ -31,8 +31,8 @@ def up() -> None:
     from lab.terminal.start_display import StartDisplay
 
     settings = Settings()
-    started = time.monotonic()
     build_tools(settings)
+    started = time.monotonic()
 
     async def start() -> int:
         stack = bootstrap.local_stack(settings)
