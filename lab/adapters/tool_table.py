@@ -127,7 +127,7 @@ TOOLS: Final = (
         module_dir=MODULES_DIR / "toxiproxy",
         package="github.com/Shopify/toxiproxy/v2/cmd/server",
         ldflags="-s -w -X github.com/Shopify/toxiproxy/v2.Version=2.12.0",
-        estimate_s=40,
+        estimate_s=32,
     ),
     Tool(
         name="otelcol",
@@ -136,7 +136,7 @@ TOOLS: Final = (
         module_dir=MODULES_DIR / "otelcol",
         package=".",
         ldflags="-s -w",
-        estimate_s=140,
+        estimate_s=160,
         components=(
             "receivers/otlp",
             "processors/batch",
@@ -161,7 +161,7 @@ TOOLS: Final = (
         module_dir=MODULES_DIR / "tempo",
         package="github.com/grafana/tempo/cmd/tempo",
         ldflags="-s -w -X main.Version=2.8.0-87c2dc380cec",
-        estimate_s=265,
+        estimate_s=300,
     ),
 )
 """Shortest build first, so that a broken set-up shows early."""
