@@ -5,9 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
+import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -73,16 +75,48 @@ class Workshop:
         for folder in ("tmp", "home"):
             (self.scratch / folder).mkdir(exist_ok=True)
 
+    @contextmanager
+    def fetching(self, tools: Sequence[Tool], go: Path) -> Iterator[None]:
+        """Have the modules of ``tools`` fetched while the context's body compiles others.
+
+        Fetching waits for the network and compiling for the processor, so the one is
+        nearly free beside the other. Only a head start: what is not fetched when the
+        context ends, or cannot be, each build fetches for itself, and says why not.
+        """
+        fetchers = [
+            subprocess.Popen(
+                [go, "list", "-deps", tool.package],
+                cwd=tool.module_dir,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                process_group=0,
+                pass_fds=(self._lock_fd,),
+            )
+            for tool in tools
+        ]
+        try:
+            yield
+        finally:
+            for fetcher in fetchers:
+                with suppress(ProcessLookupError):
+                    os.killpg(fetcher.pid, signal.SIGKILL)
+                fetcher.wait()
+
+    def _environment(self) -> dict[str, str]:
+        goos, goarch = target()
+        return go_toolchain.environment(self.scratch) | {"GOOS": goos, "GOARCH": goarch}
+
     def compile(self, tool: Tool, go: Path, progress: Progress) -> Path:
         """Compile ``tool`` into the scratch folder; ToolMissing with Go's last words if not."""
         binary = self.scratch / tool.name
         log = self.scratch / f"{tool.name}.log"
-        goos, goarch = target()
         status = watched_run(
             [go, "build", "-v", *tool.build_flags, "-o", binary, tool.package],
             log=log,
             tick=lambda elapsed_s: progress(tool.name, _phase(log), elapsed_s, tool.estimate_s),
-            env=go_toolchain.environment(self.scratch) | {"GOOS": goos, "GOARCH": goarch},
+            env=self._environment(),
             cwd=tool.module_dir,
             # If this process is killed, Go lives on for a while: as long as it does,
             # the lock is held, and the next builder waits instead of meeting it.

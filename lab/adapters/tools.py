@@ -111,10 +111,11 @@ def _build(
             go = go_toolchain.on_path(required, workshop.scratch)
             if go is None:
                 go = install_go(workshop.cache_dir, progress)
-            for tool in left:
-                began = time.monotonic()
-                _place(tool, workshop.compile(tool, go, progress), workshop.cache_dir)
-                progress(tool.name, "done", time.monotonic() - began, tool.estimate_s)
+            with workshop.fetching(left[1:], go):
+                for tool in left:
+                    began = time.monotonic()
+                    _place(tool, workshop.compile(tool, go, progress), workshop.cache_dir)
+                    progress(tool.name, "done", time.monotonic() - began, tool.estimate_s)
         workshop.discard()
 
 

@@ -40,6 +40,7 @@ class FakeGo:
             self.path,
             f"""
             if [ "$1" = env ]; then echo go{version}; exit; fi
+            if [ "$1" = list ]; then echo "$$ $*" >>{self.folder}/fetched; exec sleep 60; fi
             echo "$*" >>{self.folder}/calls
             env >{self.folder}/env
             echo "go: downloading example.org/dep v1.0.0" >&2
@@ -382,3 +383,19 @@ def test_the_table_agrees_with_the_module(pinned: Tool) -> None:
     """The version is what the module requires; Tempo's names its commit."""
     assert pinned.version.rpartition("-")[2] in (pinned.module_dir / "go.mod").read_text()
     assert (pinned.module_dir / "go.sum").is_file()
+
+
+def test_the_modules_of_later_tools_are_fetched_while_the_first_compiles(
+    tool: Tool, settings: Settings, go: FakeGo
+) -> None:
+    """Fetching is only a head start: one that never ends is ended with the last build."""
+    go.behave(
+        before_build=f"for i in $(seq 50); do [ -s {go.folder}/fetched ] && break; sleep 0.1; done"
+    )
+    later = replace(tool, name="otelcol", package="example.org/later")
+    tools.ensure([tool, later], settings, silent)
+    (line,) = (go.folder / "fetched").read_text().splitlines()
+    pid, _, asked = line.partition(" ")
+    assert asked == "list -deps example.org/later"
+    assert is_gone(int(pid))
+    assert go.builds == 2
