@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import anyio
+import httpx
 import psutil
 import pytest
 
@@ -90,12 +91,9 @@ def test_a_second_run_changes_nothing(lab: LabUnderTest) -> None:
 
 def test_a_dirty_shop_is_refused_with_the_way_out(lab: LabUnderTest) -> None:
     """A toxic that nobody leased stops a run before it starts; `lab heal` ends it."""
-    import toxiproxy
-    from toxiproxy.api import APIConsumer
-
-    APIConsumer.port = lab.settings.port("toxiproxy")
-    proxy = toxiproxy.Toxiproxy().get_proxy("payments-bank")
-    proxy.add_toxic(type="latency", attributes={"latency": 10})
+    toxics = f"{lab.settings.url('toxiproxy')}/proxies/payments-bank/toxics"
+    toxic = {"type": "latency", "attributes": {"latency": 10}}
+    httpx.post(toxics, json=toxic, timeout=5).raise_for_status()
     refused = lab.run("run", "db-timeout")
     assert refused.returncode == 2
     assert "lab heal" in refused.stderr
@@ -104,4 +102,4 @@ def test_a_dirty_shop_is_refused_with_the_way_out(lab: LabUnderTest) -> None:
     assert healed.returncode == 0
     assert "payments-bank" in healed.stdout
     assert lab.json("heal")["removed"] == 0
-    assert proxy.toxics() == {}
+    assert httpx.get(toxics, timeout=5).json() == []
