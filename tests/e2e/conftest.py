@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,6 +192,8 @@ def proven(lab: LabUnderTest, request: pytest.FixtureRequest) -> Callable[[str],
                 printed, code = finished.stdout, finished.returncode
             if code != 0:
                 # A shared machine may stall in any window; twice in a row is the case's own fault.
+                # The first verdict is told in the summary: a retry nobody sees hides a weak case.
+                warnings.warn(f"{name} was tried twice, first exit code {code}", stacklevel=1)
                 again = lab.run("run", name, timeout_s=180)
                 printed, code = again.stdout, again.returncode
             done[name] = bootstrap.archive(lab.settings).load(None)
