@@ -46,6 +46,7 @@ async def lab(settings: Settings) -> AsyncIterator[Lab]:
     """Everything a run needs, connected for as long as the context lasts."""
     from lab.adapters.clock import SystemClock
     from lab.adapters.locust_load import LocustLoad
+    from lab.adapters.machine import ThisMachine
     from lab.adapters.tempo import TempoStore
     from lab.adapters.warden_client import WardenClient
     from lab.investigation.run_case import Lab
@@ -67,6 +68,7 @@ async def lab(settings: Settings) -> AsyncIterator[Lab]:
             ),
             archive=archive(settings),
             clock=SystemClock(),
+            machine=ThisMachine(),
         )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -254,6 +254,27 @@ class Stack(Protocol):
 
     def versions(self) -> Mapping[str, str]:
         """Part → version of what runs, for the case's manifest."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Strain:
+    """What a machine withheld from everybody on it for a while.
+
+    ``longest_stall_s`` is the longest time in which a sleeper that was due was not
+    woken; ``busy`` the share (0 to 1) of all processors' time that was in use, or
+    taken away by the host of a virtual machine.
+    """
+
+    longest_stall_s: float
+    busy: float
+
+
+class Machine(Protocol):
+    """The machine that shop, load and lab share."""
+
+    def watch(self) -> AbstractContextManager[Callable[[], Strain]]:
+        """Watch while the context lasts; each call tells of the time since it began."""
         ...
 
 

@@ -63,13 +63,17 @@ def scenario_named(settings: Settings, name: str) -> Scenario:
 
 
 async def run_one(lab: Lab, scenario: Scenario, seed: int) -> Case:
-    """Run one case with a live display of its progress."""
+    """Run one case with a live display of its progress; again where the machine was too busy."""
+    from lab.investigation.retry import decided
     from lab.investigation.run_case import CaseRun
     from lab.terminal.run_display import RunDisplay
 
-    with RunDisplay(notes, scenario) as display:
-        case_id = lab.archive.next_case_id(scenario.id)
-        return await CaseRun(lab, scenario, case_id=case_id, seed=seed, observer=display).run()
+    async def run_once() -> Case:
+        with RunDisplay(notes, scenario) as display:
+            case_id = lab.archive.next_case_id(scenario.id)
+            return await CaseRun(lab, scenario, case_id=case_id, seed=seed, observer=display).run()
+
+    return await decided(run_once, machine=lab.machine, clock=lab.clock, say=notes.print)
 
 
 def summary(case: Case, reveal: bool) -> dict[str, object]:

@@ -9,11 +9,17 @@ from typing import Final
 from lab.domain.fault import Fault
 from lab.domain.journal import Step
 from lab.domain.load import LoadReport
-from lab.domain.proof import Finding, Outcome
-from lab.ports import EdgeState, StackCounters
+from lab.domain.proof import Finding, Outcome, Proof, ProofVerdict
+from lab.ports import EdgeState, StackCounters, Strain
 
 MAX_LATENESS_MS: Final = 50.0
 """An open loop whose dispatcher is later than this is a closed loop in disguise."""
+
+MAX_STALL_S: Final = 0.1
+MAX_BUSY: Final = 0.9
+"""On two cores a run needs a third of them; what needs nearly all leaves requests waiting."""
+
+STRAINED: Final = "machine kept pace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,4 +144,37 @@ def clean_findings(edges: Mapping[str, EdgeState] | None) -> tuple[Finding, ...]
     clean = sum(state.is_clean for state in edges.values())
     return (
         _finding(Step.RECOVERY, check, expected, f"{clean} of {len(edges)}", clean == len(edges)),
+    )
+
+
+def is_strained(strain: Strain) -> bool:
+    """Whether a machine under this strain may have made requests late by itself."""
+    return strain.longest_stall_s > MAX_STALL_S or strain.busy > MAX_BUSY
+
+
+def excused(proof: Proof, strains: Mapping[Step, Strain]) -> Proof:
+    """The proof, distrusted where the machine itself may be why a number is off.
+
+    Whoever measures on a machine that stood still measures the machine. What was
+    proven all the same is proven, so its strain is not held against such a run.
+    """
+    if proof.verdict is ProofVerdict.PROVEN:
+        return proof
+    return proof.with_findings(
+        _finding(
+            step,
+            STRAINED,
+            f"no stall over {MAX_STALL_S:.1f} s, at most {MAX_BUSY:.0%} of the processors busy",
+            f"{strain.longest_stall_s:.2f} s, {strain.busy:.0%}",
+            not is_strained(strain),
+        )
+        for step, strain in strains.items()
+    )
+
+
+def is_excused(proof: Proof) -> bool:
+    """Whether the machine was too strained for a verdict, so that another run may give one."""
+    return any(
+        finding.check == STRAINED and finding.outcome is not Outcome.HOLDS
+        for finding in proof.findings
     )

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,9 @@ from lab import bootstrap
 from lab.domain.case import Case
 from lab.settings import Settings
 from lab.shop.topology import PORTS
+
+PROOF_WITHIN_S = 400
+"""A run takes some 45 s, and a machine that stands still may need three of them."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -161,16 +163,16 @@ async def hurt_edges(lab: LabUnderTest) -> set[str]:
 
 def _wait_until_held(lab: LabUnderTest, run: subprocess.Popen[str]) -> None:
     assert run.stderr is not None
-    # Only then ask: on a small machine, asking all the time would slow the shop under proof.
+    # Only then ask, and not often: it would slow a shop that has to prove its case once more.
     assert any("the case is open" in line for line in run.stderr)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PROOF_WITHIN_S
     while True:
         lease = lab.json("status")["lease"]
         if lease is not None and lease["holder"] == "hold" and lease["state"] == "held":
             return
         assert run.poll() is None, run.communicate()
         assert time.monotonic() < deadline, f"no hold, but {lease}"
-        time.sleep(0.5)
+        time.sleep(2)
 
 
 @pytest.fixture(scope="session")
@@ -188,14 +190,8 @@ def proven(lab: LabUnderTest, request: pytest.FixtureRequest) -> Callable[[str],
                 printed, code = run.printed, run.returncode
             else:
                 command = "verify" if name == "card-declined" else "run"
-                finished = lab.run(command, name, timeout_s=180)
+                finished = lab.run(command, name, timeout_s=PROOF_WITHIN_S)
                 printed, code = finished.stdout, finished.returncode
-            if code != 0:
-                # A shared machine may stall in any window; twice in a row is the case's own fault.
-                # The first verdict is told in the summary: a retry nobody sees hides a weak case.
-                warnings.warn(f"{name} was tried twice, first exit code {code}", stacklevel=1)
-                again = lab.run("run", name, timeout_s=180)
-                printed, code = again.stdout, again.returncode
             done[name] = bootstrap.archive(lab.settings).load(None)
             findings = "\n".join(map(str, done[name].proof.findings))
             assert code == 0, f"{name} exited with {code}\n{printed}\n{findings}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from lab import bootstrap
-from tests.e2e.conftest import HeldRun, LabUnderTest
+from tests.e2e.conftest import PROOF_WITHIN_S, HeldRun, LabUnderTest
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(PROOF_WITHIN_S + 60)]
 
 
 def test_heal_ends_a_hold(lab: LabUnderTest, held_run: HeldRun) -> None:
@@ -17,8 +17,7 @@ def test_heal_ends_a_hold(lab: LabUnderTest, held_run: HeldRun) -> None:
     assert held_run.healed.returncode == 0, held_run.healed.stderr
     assert held_run.lease_after_heal is None
     assert held_run.hurt_after_heal == set()
-    verdicts = {0: "PROVEN", 1: "REFUTED", 2: "INCOMPLETE"}
-    assert verdicts[held_run.returncode] in held_run.printed, "the hold changed the exit code"
+    assert held_run.returncode == 0, held_run.printed
 
 
 def test_a_case_without_errors_is_looked_for_among_the_slow(held_run: HeldRun) -> None:

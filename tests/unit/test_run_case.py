@@ -13,6 +13,7 @@ from lab.adapters.memory.case_archive import MemoryArchive
 from lab.adapters.memory.clock import FakeClock
 from lab.adapters.memory.injector import MemoryInjector
 from lab.adapters.memory.load import MemoryLoad
+from lab.adapters.memory.machine import MemoryMachine
 from lab.adapters.memory.stack import MemoryStack
 from lab.adapters.memory.trace_store import MemoryTraceStore
 from lab.adapters.memory.warden import MemoryWarden
@@ -110,6 +111,7 @@ def stage(tmp_path: Path) -> Stage:
         load=MemoryLoad(clock, requests),
         archive=archive,
         clock=clock,
+        machine=MemoryMachine(),
     )
 
     async def up() -> None:

@@ -1,0 +1,48 @@
+"""Another run where the machine allowed no verdict; never one where a case was refuted."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from lab.domain.case import Case
+from lab.investigation.integrity import is_excused, is_strained
+from lab.ports import Clock, Machine
+
+TRIES: Final = 3
+CALM_FOR_S: Final = 3.0
+CALM_WITHIN_S: Final = 60.0
+
+
+async def decided(
+    run: Callable[[], Awaitable[Case]],
+    *,
+    machine: Machine,
+    clock: Clock,
+    say: Callable[[str], None],
+) -> Case:
+    """The first of at most `TRIES` runs whose verdict is not the machine's doing, or the last.
+
+    ``say`` is told, before each further run, why there is one.
+    """
+    case = await run()
+    for number in range(2, TRIES + 1):
+        if not is_excused(case.proof):
+            break
+        say(
+            f"{case.case_id}: no verdict, for the machine was too busy or stood still; "
+            f"waiting until it is calm, then trying again ({number} of {TRIES})"
+        )
+        await until_calm(machine, clock)
+        case = await run()
+    return case
+
+
+async def until_calm(machine: Machine, clock: Clock) -> None:
+    """Wait for `CALM_FOR_S` without strain, and for no longer than `CALM_WITHIN_S`."""
+    give_up_s = clock.monotonic() + CALM_WITHIN_S
+    while clock.monotonic() < give_up_s:
+        with machine.watch() as strain:
+            await clock.sleep(CALM_FOR_S)
+            if not is_strained(strain()):
+                return
