@@ -17,10 +17,11 @@ import psutil
 from lab.adapters import case_folder
 from lab.adapters.case_logs import cut_logs, log_files
 from lab.adapters.clock import SystemClock
-from lab.adapters.journal_file import JournalFile
+from lab.adapters.journal_file import JournalFile, read_journal
 from lab.adapters.json_lines import append_line, whole_lines
 from lab.domain.case import Case, CaseSummary
 from lab.domain.evidence import Interval
+from lab.domain.journal import RunRecord
 from lab.domain.load import Request
 from lab.domain.verdict import VerdictClass
 from lab.errors import CaseError, DiskRefused
@@ -29,6 +30,9 @@ from lab.scenario_file import near_names
 
 WORKING: Final = ".run-"
 """What the name of a folder begins with while its run goes on; never listed as a case."""
+
+KEPT_LEFTOVERS: Final = 10
+"""Runs that became no case and whose journals are kept; older ones go when a run begins."""
 
 LOGS_LAG_S: Final = 5.0
 """How much later than its window a log line of it may be written."""
@@ -63,22 +67,26 @@ class FolderArchive:
         return f"{scenario_id}-{max(taken) + 1}"
 
     def working_folder(self, case_id: str) -> Path:
-        """The private folder of a run's files, made where it is missing."""
-        folder = self._cases_dir / (WORKING + _checked(case_id))
+        """The private folder of a run's files, made where it is missing.
+
+        Whoever makes one also deletes what runs left behind long ago.
+        """
+        folder = self._working(case_id)
         with _telling(folder):
+            is_new = not folder.exists()
             folder.mkdir(parents=True, exist_ok=True)
             me = psutil.Process()
             owner = {"pid": me.pid, "started_unix_s": me.create_time()}
             (folder / _OWNER).write_text(json.dumps(owner), encoding="utf-8")
+            if is_new:
+                for old in self.leftovers()[KEPT_LEFTOVERS:]:
+                    shutil.rmtree(old)
         return folder
 
     def leftovers(self) -> tuple[Path, ...]:
-        """Working folders whose run is dead; they hold its journal and may be deleted."""
-        return tuple(
-            folder
-            for folder in self._folders()
-            if folder.name.startswith(WORKING) and not _is_owned(folder)
-        )
+        """Working folders whose run is dead, newest first; they hold its journal."""
+        dead = (folder for folder in self._working_folders() if not _is_owned(folder))
+        return tuple(sorted(dead, key=_last_sign_s, reverse=True))
 
     def journal(self, case_id: str) -> JournalFile:
         """The diary of the run in that folder."""
@@ -103,6 +111,20 @@ class FolderArchive:
             case_folder.sync_folder(self._cases_dir)
             (sealed / _OWNER).unlink(missing_ok=True)
         return sealed
+
+    # --- runs, whatever became of them ---
+
+    def run_record(self, case_id: str | None) -> RunRecord:
+        """What one run wrote down (None: the newest), be it a case, a leftover, or at work."""
+        if case_id is None:
+            working = max(self._working_folders(), key=_last_sign_s, default=None)
+            newest = next(iter(self.cases()), None)
+            if working and (newest is None or _last_sign_s(working) > newest.opened_unix_s):
+                return _record(working)
+        elif (folder := self._working(case_id)).is_dir():
+            return _record(folder)
+        case = self.load(case_id)
+        return RunRecord(case.case_id, case.journal, is_case=True)
 
     # --- sealed cases ---
 
@@ -137,6 +159,9 @@ class FolderArchive:
             raise DiskRefused(
                 f"expected to read {self._cases_dir}, found: {error.strerror}"
             ) from error
+
+    def _working_folders(self) -> Iterator[Path]:
+        return (folder for folder in self._folders() if folder.name.startswith(WORKING))
 
     def _working(self, case_id: str) -> Path:
         return self._cases_dir / (WORKING + _checked(case_id))
@@ -196,6 +221,21 @@ def _accusations(folder: Path) -> Iterator[dict[str, object]]:
             continue
         if isinstance(entry, dict):
             yield entry
+
+
+def _record(folder: Path) -> RunRecord:
+    return RunRecord(
+        folder.name.removeprefix(WORKING),
+        read_journal(folder / case_folder.JOURNAL),
+        is_case=False,
+        is_at_work=_is_owned(folder),
+    )
+
+
+def _last_sign_s(folder: Path) -> float:
+    """When a run last wrote into its journal (Unix seconds), or began where it never did."""
+    journal = folder / case_folder.JOURNAL
+    return (journal if journal.exists() else folder).stat().st_mtime
 
 
 def _is_owned(folder: Path) -> bool:

@@ -33,13 +33,18 @@ def cases(as_json: JsonOption = False) -> None:
     """List the cases of this checkout, newest first."""
     from lab.terminal.tables import case_rows, case_table
 
-    found = bootstrap.archive(Settings()).cases()
+    archive = bootstrap.archive(Settings())
+    found, leftovers = archive.cases(), archive.leftovers()
     if as_json:
         print_json(case_rows(found))
     elif found:
         console.print(case_table(found))
     else:
         console.print(f"no case yet: `{lab_command()} run db-timeout` makes one")
+    if leftovers:
+        notes.print(
+            f"{len(leftovers)} runs became no case; `{lab_command()} journal` tells of the newest"
+        )
 
 
 def traces(
@@ -231,15 +236,19 @@ def journal(
     reveal: RevealOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Read what the run wrote down, step by step."""
-    from lab.terminal.tables import journal_rows, journal_table
+    """Read what a run wrote down, step by step, and how it ended.
 
-    case = bootstrap.archive(Settings()).load(case_id)
-    shown = reveal or _is_solved(case.case_id)
+    Without CASE that is the newest run, be it a case, one that deviated, one that was
+    interrupted, or one that is still at work.
+    """
+    from lab.terminal.journal import journal_rows, journal_table
+
+    run = bootstrap.archive(Settings()).run_record(case_id)
+    shown = reveal or _is_solved(run.case_id)
     if as_json:
-        print_json(journal_rows(case.journal, reveal=shown))
+        print_json(journal_rows(run, reveal=shown))
     else:
-        console.print(journal_table(case.journal, reveal=shown))
+        console.print(journal_table(run, reveal=shown))
         if not shown:
             notes.print("what was hurt is left out: the case is not solved (--reveal shows it)")
 

@@ -22,7 +22,11 @@ class Step(StrEnum):
 
 
 class Ending(StrEnum):
-    """How a run ended: only *completed* runs may be proven."""
+    """How a run ended: only *completed* runs may be proven.
+
+    *Deviated* where something it needed failed, *interrupted* where it was told to
+    end, or died.
+    """
 
     COMPLETED = "completed"
     DEVIATED = "deviated"
@@ -43,3 +47,41 @@ class JournalEntry:
     event: str
     data: Mapping[str, Any]
     spoiler: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What a run left behind, whether it was opened as a case or not.
+
+    ``is_at_work`` says whether its process lives.
+    """
+
+    case_id: str
+    entries: tuple[JournalEntry, ...]
+    is_case: bool
+    is_at_work: bool = False
+
+    @property
+    def told_ending(self) -> Ending | None:
+        """The ending it wrote down itself; None where it never came to that."""
+        told = [entry.data.get("ending") for entry in self.entries]
+        return next((Ending(word) for word in reversed(told) if word in tuple(Ending)), None)
+
+    @property
+    def ending(self) -> Ending | None:
+        """How it ended, None while it goes on; whoever dies without a word was interrupted.
+
+        A run that says it is complete and yet became no case died while it was being stored.
+        """
+        if self.is_case:
+            return Ending.COMPLETED
+        if self.is_at_work:
+            return None
+        told = self.told_ending
+        return told if told in (Ending.DEVIATED, Ending.INTERRUPTED) else Ending.INTERRUPTED
+
+    @property
+    def reached(self) -> Step | None:
+        """The last step it wrote something about, its ending apart."""
+        steps = [entry.step for entry in self.entries if "ending" not in entry.data]
+        return steps[-1] if steps else None

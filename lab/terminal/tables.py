@@ -1,8 +1,7 @@
-"""Cases, proofs, verdicts, journals and mechanisms as tables, and as rows for programs."""
+"""Cases, proofs, verdicts and mechanisms as tables, and as rows for programs."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,7 +13,6 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.domain.case import Case, CaseSummary
-from lab.domain.journal import JournalEntry
 from lab.domain.mechanism import Mechanism
 from lab.domain.proof import Outcome, Proof
 from lab.domain.verdict import Judgement, VerdictClass
@@ -57,7 +55,7 @@ def case_rows(cases: Iterable[CaseSummary]) -> list[dict[str, Any]]:
             "scenario": case.scenario_id,
             "title": case.title,
             "difficulty": case.difficulty,
-            "opened": _iso(case.opened_unix_s),
+            "opened": iso(case.opened_unix_s),
             "verdict": case.verdict.value,
             "accusations": case.accusations,
             "solved": case.solved,
@@ -163,37 +161,6 @@ def mechanism_table() -> RenderableType:
     return Group(table, Text(legend, style="dim"))
 
 
-# --- journals ----------------------------------------------------------------------------
-
-
-def journal_rows(entries: Sequence[JournalEntry], *, reveal: bool) -> list[dict[str, Any]]:
-    """Journal entries as a program reads them; those that spoil only with ``reveal``."""
-    return [
-        {
-            "time": _iso(entry.time_unix_s),
-            "into_run_s": round(entry.monotonic_s - entries[0].monotonic_s, 3),
-            "step": entry.step.value,
-            "event": entry.event,
-            "data": dict(entry.data),
-        }
-        for entry in entries
-        if reveal or not entry.spoiler
-    ]
-
-
-def journal_table(entries: Sequence[JournalEntry], *, reveal: bool) -> RenderableType:
-    """What a run wrote down, with seconds since it began; spoilers only with ``reveal``."""
-    table = plain_table("into run", "step", "event", "with", fold=("with",), right=("into run",))
-    for row in journal_rows(entries, reveal=reveal):
-        data = ", ".join(f"{key} {_shown(value)}" for key, value in row["data"].items())
-        event = Text(clean(row["event"]))
-        table.add_row(f"{row['into_run_s']:.1f}s", row["step"], event, Text(clean(data)))
-    return table
-
-
-def _shown(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
-
-
-def _iso(unix_s: float) -> str:
+def iso(unix_s: float) -> str:
+    """A moment as programs read it, in UTC."""
     return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds")

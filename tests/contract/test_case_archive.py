@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +22,7 @@ from lab.adapters.journal_file import JournalFile
 from lab.adapters.memory.case_archive import MemoryArchive
 from lab.adapters.memory.clock import FakeClock
 from lab.domain.case import Case
-from lab.domain.journal import Step
+from lab.domain.journal import Ending, Step
 from lab.domain.load import Request, Window
 from lab.errors import CaseError
 from lab.ports import CaseArchive
@@ -370,11 +371,78 @@ def test_leftovers_are_those_whose_process_is_gone(archive: FolderArchive) -> No
         json.dumps({"pid": os.getpid(), "started_unix_s": started_s})
     )
     (empty / ".owner.json").unlink()
-    assert archive.leftovers() == (dead, reused, empty)
+    assert set(archive.leftovers()) == {dead, reused, empty}
     for folder in archive.leftovers():
         shutil.rmtree(folder)
     assert mine.exists()
     assert archive.leftovers() == ()
+
+
+def die(folder: Path, *, seconds_ago: float) -> None:
+    """Make a working folder look as if its run had died then."""
+    (folder / ".owner.json").unlink()
+    journal = folder / "journal.jsonl"
+    journal.touch()
+    last_sign_s = time.time() - seconds_ago
+    os.utime(journal, (last_sign_s, last_sign_s))
+
+
+def test_the_newest_run_is_told_of_whatever_became_of_it(
+    archive: FolderArchive, tmp_path: Path
+) -> None:
+    """A run at work, then a dead one, then the case, as each of them goes."""
+    sealed(archive, sample_case("db-timeout-1", opened_unix_s=time.time() - 100))
+    dead = archive.working_folder("db-timeout-2")
+    archive.journal("db-timeout-2").record(Step.CRIME, "window opened")
+    die(dead, seconds_ago=50)
+    archive.working_folder("db-timeout-3")
+    at_work = archive.run_record(None)
+    assert (at_work.case_id, at_work.ending) == ("db-timeout-3", None)
+    shutil.rmtree(tmp_path / "cases" / ".run-db-timeout-3")
+    interrupted = archive.run_record(None)
+    assert (interrupted.case_id, interrupted.ending) == ("db-timeout-2", Ending.INTERRUPTED)
+    assert interrupted.reached is Step.CRIME
+    assert archive.run_record("db-timeout-2") == interrupted
+    die(dead_again := archive.working_folder("db-timeout-4"), seconds_ago=200)
+    shutil.rmtree(dead)
+    completed = archive.run_record(None)
+    assert (completed.case_id, completed.ending) == ("db-timeout-1", Ending.COMPLETED)
+    assert completed == archive.run_record("db-timeout-1")
+    assert archive.leftovers() == (dead_again,)
+
+
+def test_a_run_that_never_was_has_no_record(archive: FolderArchive) -> None:
+    """An unknown id is refused like that of an unknown case."""
+    with pytest.raises(CaseError, match="expected a case of"):
+        archive.run_record("db-timeout-9")
+    with pytest.raises(CaseError, match="lab run"):
+        archive.run_record(None)
+
+
+def test_only_the_newest_leftovers_are_kept(archive: FolderArchive) -> None:
+    """A run that begins deletes what died long ago; the journals of the newest ten stay."""
+    folders = [archive.working_folder(f"db-timeout-{n}") for n in range(1, 14)]
+    for number, folder in enumerate(folders):
+        die(folder, seconds_ago=1000 - number)
+    mine = archive.working_folder("db-timeout-14")
+    assert archive.leftovers() == tuple(reversed(folders[3:]))
+    archive.working_folder("db-timeout-14")
+    assert mine.exists()
+
+
+def test_an_entry_is_on_disk_before_the_run_goes_on(
+    archive: FolderArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each entry is appended and brought to disk by itself; what was written stays as it was."""
+    archive.working_folder("db-timeout-1")
+    journal = archive.journal("db-timeout-1")
+    synced: list[str] = []
+    path = journal._path
+    monkeypatch.setattr(os, "fsync", lambda _: synced.append(path.read_text()))
+    journal.record(Step.PREFLIGHT, "started")
+    journal.record(Step.CRIME, "window opened")
+    assert [text.count("\n") for text in synced] == [1, 2]
+    assert synced[1].startswith(synced[0])
 
 
 def test_a_seal_that_is_killed_leaves_no_case(

@@ -21,8 +21,6 @@ from lab.terminal.stack_tables import doctor_table, status_table, tools_table
 from lab.terminal.tables import (
     case_rows,
     case_table,
-    journal_rows,
-    journal_table,
     mechanism_table,
     misses_table,
     proof_rows,
@@ -99,15 +97,6 @@ def test_every_mechanism_is_defined() -> None:
     places = [text.index(mechanism.value) for mechanism in Mechanism if mechanism != "timeout"]
     assert places == sorted(places)
     assert "18" in text
-
-
-def test_a_journal_hides_spoilers_unless_they_are_asked_for() -> None:
-    """Neither the table nor the rows name an edge of an unsolved case."""
-    assert "users_db" not in printed(journal_table(CASE.journal, reveal=False))
-    assert "auth-users_db" in printed(journal_table(CASE.journal, reveal=True))
-    assert len(journal_rows(CASE.journal, reveal=False)) == 1
-    assert journal_rows(CASE.journal, reveal=True)[1]["into_run_s"] == 20.0
-    assert journal_rows((), reveal=True) == []
 
 
 def test_the_stack_is_shown_part_by_part() -> None:
