@@ -1,7 +1,8 @@
 """YAML whose every value knows its line, read without trust.
 
 A scenario is data somebody else may have written: what a configuration never needs
-(aliases, which can grow to gigabytes; tags; bottomless nesting) is refused before
+(aliases, which can grow to gigabytes; merge keys, whose values stand on no line of
+their own; tags; bottomless nesting; values without number or end) is refused before
 anything is built from it.
 """
 
@@ -14,9 +15,22 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, NodeEvent
+from ruamel.yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    CollectionStartEvent,
+    Event,
+    NodeEvent,
+    ScalarEvent,
+)
 
 DEEPEST: Final = 20
+
+MOST_VALUES: Final = 3000
+"""Keys, values and collections together; ten times what a long scenario has."""
+
+LONGEST_VALUE: Final = 4000
+"""In characters; Python reads no number of more than 4300 digits."""
 
 PathPart = str | int
 
@@ -82,13 +96,32 @@ def read(text: str) -> Document:
 
 
 def _refuse_tricks(text: str) -> None:
-    depth = 0
-    for event in YAML(typ="rt").parse(text):
-        line = event.start_mark.line + 1
-        if isinstance(event, AliasEvent) or (isinstance(event, NodeEvent) and event.anchor):
-            raise YamlProblem(line, "expected no anchors and aliases; write the value out")
-        if tag := getattr(event, "tag", None):
-            raise YamlProblem(line, f"expected no tags, got {tag}")
-        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-        if depth > DEEPEST:
-            raise YamlProblem(line, f"expected at most {DEEPEST} levels of nesting")
+    depth, values, line = 0, 0, 1
+    try:
+        for event in YAML(typ="rt").parse(text):
+            line = event.start_mark.line + 1
+            depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+            values += isinstance(event, NodeEvent)
+            if problem := _trick(event, depth, values):
+                raise YamlProblem(line, problem)
+    except ValueError as error:
+        # Such as an escape for a character that is none; ruamel does not say where.
+        raise YamlProblem(line, str(error)) from error
+
+
+def _trick(event: Event, depth: int, values: int) -> str | None:
+    """What is wrong with an event, ``depth`` collections deep and the so manieth value."""
+    if isinstance(event, AliasEvent) or (isinstance(event, NodeEvent) and event.anchor):
+        return "expected no anchors and aliases; write the value out"
+    if tag := getattr(event, "tag", None):
+        return f"expected no tags, got {tag}"
+    if depth > DEEPEST:
+        return f"expected at most {DEEPEST} levels of nesting"
+    if values > MOST_VALUES:
+        return f"expected at most {MOST_VALUES} keys and values, found more"
+    if isinstance(event, ScalarEvent):
+        if len(event.value) > LONGEST_VALUE:
+            return f"expected at most {LONGEST_VALUE} characters in one value"
+        if event.value == "<<" and event.implicit[0]:
+            return "expected no merge key '<<'; write the fields out"
+    return None
