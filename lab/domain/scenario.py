@@ -205,7 +205,8 @@ class Scenario:
     """Everything a run, its proof and its grading need; read from ``scenarios/<id>/``.
 
     ``durations_s`` holds the reference, crime and recovery windows; ``load`` one shape
-    for each window. ``source`` keeps the raw text of every file by name, so that a
+    for each window. ``briefing_may_name`` maps a service of the culprit's to the reason for
+    which title and briefing name it. ``source`` keeps the raw text of every file by name, so that a
     case folder can carry the scenario it was run with.
     """
 
@@ -225,6 +226,7 @@ class Scenario:
     decoys: tuple[Decoy, ...] = ()
     hints: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
+    briefing_may_name: Mapping[str, str] = field(default_factory=dict)
     min_requests: int = 100
     source: Mapping[str, str] = field(default_factory=dict)
 

@@ -5,6 +5,25 @@ field: ``scenarios/x/scenario.yaml:14 faults[0].latency: must be >= 0ms, got -5m
 """
 
 from lab.scenario_file.names import near_names
-from lab.scenario_file.reading import FILES, json_schema, load, load_all, parse
+from lab.scenario_file.reading import (
+    BRIEFING,
+    FILES,
+    SCENARIO,
+    folders,
+    json_schema,
+    load,
+    load_all,
+    parse,
+)
 
-__all__ = ["FILES", "json_schema", "load", "load_all", "near_names", "parse"]
+__all__ = [
+    "BRIEFING",
+    "FILES",
+    "SCENARIO",
+    "folders",
+    "json_schema",
+    "load",
+    "load_all",
+    "near_names",
+    "parse",
+]

@@ -25,14 +25,11 @@ FILES: Final = (SCENARIO, BRIEFING, DEBRIEF)
 """The files of a scenario's folder."""
 
 LARGEST_FILE_BYTES: Final = 256 * 1024
-LONGEST_BRIEFING_WORDS: Final = 120
 
 _PYDANTICS: Final = "Input should be"
 _OURS: Final = "expected"
 
 _ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_GIVEAWAYS: Final = ("toxi", "chaos", "inject", "warden", "scenario", "culprit", "decoy")
-"""Words of the lab's own machinery, which no briefing may show."""
 
 
 def load(folder: Path) -> Scenario:
@@ -49,16 +46,19 @@ def load(folder: Path) -> Scenario:
     return parse(texts, folder.name)
 
 
-def load_all(directory: Path) -> dict[str, Scenario]:
-    """Every scenario below ``directory`` by id; `ScenarioError` with all problems of all."""
+def folders(directory: Path) -> tuple[Path, ...]:
+    """Every scenario's folder below ``directory``; those that begin with . or _ are none."""
     if not directory.is_dir():
         raise ScenarioError((f"{directory}: expected a folder of scenarios, found none",))
+    found = sorted(path for path in directory.iterdir() if path.is_dir())
+    return tuple(path for path in found if not path.name.startswith((".", "_")))
+
+
+def load_all(directory: Path) -> dict[str, Scenario]:
+    """Every scenario below ``directory`` by id; `ScenarioError` with all problems of all."""
     scenarios: dict[str, Scenario] = {}
     problems: list[str] = []
-    folders = sorted(path for path in directory.iterdir() if path.is_dir())
-    for folder in folders:
-        if folder.name.startswith((".", "_")):
-            continue
+    for folder in folders(directory):
         try:
             scenarios[folder.name] = load(folder)
         except ScenarioError as error:
@@ -84,9 +84,6 @@ def parse(texts: Mapping[str, str], folder_name: str) -> Scenario:
     if texts.get(SCENARIO, "").strip():
         entry, found = _entry(texts[SCENARIO])
         problems += [f"{_shown(folder_name, SCENARIO)}:{problem}" for problem in found]
-    if entry is not None:
-        found = _briefing_problems(entry, texts.get(BRIEFING, ""))
-        problems += [f"{_shown(folder_name, BRIEFING)}{problem}" for problem in found]
     if problems or entry is None:
         raise ScenarioError(tuple(problems))
     return _scenario(entry, texts, folder_name)
@@ -125,6 +122,7 @@ def _scenario(entry: ScenarioEntry, texts: Mapping[str, str], folder_name: str) 
         decoys=tuple(each.decoy() for each in entry.decoys),
         hints=tuple(str(hint) for hint in entry.hints),
         checks=tuple(each.check() for each in entry.checks),
+        briefing_may_name=dict(entry.briefing_may_name),
         min_requests=entry.min_requests,
         source={name: texts[name] for name in FILES},
     )
@@ -207,16 +205,3 @@ def _abridged(value: Any) -> str:
     shown = repr(value) if isinstance(value, str | int | float | None) else type(value).__name__
     shown = {"CommentedMap": "a mapping", "CommentedSeq": "a list"}.get(shown, shown)
     return shown if len(shown) <= 60 else f"{shown[:57]}…"
-
-
-def _briefing_problems(entry: ScenarioEntry, briefing: str) -> list[str]:
-    """What a briefing may not be or show, each as ``:line: message``."""
-    problems = []
-    words = len(briefing.split())
-    if words > LONGEST_BRIEFING_WORDS:
-        problems.append(f": expected at most {LONGEST_BRIEFING_WORDS} words, found {words}")
-    secrets = {entry.truth.mechanism.value, *(each.edge for each in entry.faults), *_GIVEAWAYS}
-    for number, line in enumerate(briefing.splitlines(), start=1):
-        told = sorted(secret for secret in secrets if secret in line.lower())
-        problems += [f":{number}: gives away {secret!r}" for secret in told]
-    return problems

@@ -28,11 +28,14 @@ from lab.scenario_file.values import (
     Refused,
     RouteName,
     Seconds,
+    ServiceName,
     ShareBound,
     Text,
     condition_problem,
     refuse_each,
 )
+
+Reason = Annotated[Text, Field(min_length=1)]
 
 LONGEST_WINDOW_S: Final = 1800.0
 SHORTEST_RECOVERY_S: Final = 5.0
@@ -163,6 +166,10 @@ class ScenarioEntry(Entry):
     truth: TruthEntry
     decoys: list[DecoyEntry] = Field([], description="What looks guilty and is not.")
     hints: list[Text] = Field(min_length=1, max_length=9, description="From nudge to solution.")
+    briefing_may_name: dict[ServiceName, Reason] = Field(
+        {},
+        description="A service of the culprit's that title and briefing name, and why they must.",
+    )
     checks: list[CheckEntry] = Field([], description="What else is measured to prove the case.")
     min_requests: Count = Field(
         100, ge=20, description="Requests of the symptom's route the crime must see."

@@ -1,0 +1,19 @@
+"""What gives a case away before it is solved: pure rules over texts, telemetry and dashboards.
+
+Each returns its findings and never stops at the first. Nothing here reads a file.
+"""
+
+from lab.lint.dashboards import dashboard_problems
+from lab.lint.problem import Problem, Rule, file_problem, merged
+from lab.lint.telemetry import TelemetryLint
+from lab.lint.texts import text_problems
+
+__all__ = [
+    "Problem",
+    "Rule",
+    "TelemetryLint",
+    "dashboard_problems",
+    "file_problem",
+    "merged",
+    "text_problems",
+]

@@ -1,0 +1,100 @@
+"""A finding of the linter: where, which rule, and what was found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+
+class Rule(StrEnum):
+    """What is checked; ``expected`` says it in half a sentence."""
+
+    expected: str
+
+    def __new__(cls, word: str, expected: str) -> Rule:
+        """Keep the word as the value and what is expected beside it."""
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.expected = expected
+        return member
+
+    CONTROL_WORD = "control-word", "no word of the lab's own machinery"
+    SCENARIO_NAME = "scenario-name", "no scenario's id or title"
+    EDGE_NAME = "edge-name", "no edge, whose name is that of its proxy"
+    LEASE_ID = "lease-id", "no lease"
+    CASE_ID = "case-id", "no case"
+    CULPRIT_SPAN = "culprit-span", "not the culprit's span before the last hint"
+    CULPRIT_SERVICE = (
+        "culprit-service",
+        "not the culprit's service before the last hint, or a reason in briefing_may_name",
+    )
+    MECHANISM_WORD = "mechanism-word", "not the mechanism before the last hint"
+    BRIEFING_LENGTH = "briefing-length", "at most 120 words"
+    NEEDLESS_EXCEPTION = (
+        "needless-exception",
+        "only a service of the culprit's that title or briefing do name",
+    )
+    ONE_CASE = "one-case", "nothing made for one case"
+    SCENARIO_FILE = "scenario-file", "a scenario that can be read"
+    UNREADABLE = "unreadable", "JSON"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One place that says too much.
+
+    ``line`` counts from 1, 0 where the whole file is meant. ``field`` is a path as
+    ``jq`` takes it, ``times`` how often the file says the same in such a field.
+    """
+
+    file: str
+    line: int
+    field: str
+    rule: Rule
+    found: str
+    times: int = 1
+
+    def __str__(self) -> str:
+        """``file:line field: rule: expected …, found …``."""
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        field = f" {self.field}" if self.field else ""
+        again = f" ({self.times} times)" if self.times > 1 else ""
+        return (
+            f"{place}{field}: {self.rule}: expected {self.rule.expected}, "
+            f"found {self.found!r}{again}"
+        )
+
+
+_INDEX: Final = re.compile(r"\[\d+\]")
+_TOLD: Final = re.compile(r"(?P<file>[^:]+)(?::(?P<line>\d+))?(?: (?P<field>[^\s:]+))?: ?")
+
+
+def merged(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """The first of all that differ in nothing but their line and the indexes in their field.
+
+    What leaks, leaks with every request; ten thousand lines would hide the second leak.
+    """
+    first: dict[tuple[str, str, Rule, str], Problem] = {}
+    for problem in problems:
+        field = _INDEX.sub("[]", problem.field)
+        key = (problem.file, field, problem.rule, problem.found)
+        before = first.get(key)
+        first[key] = replace(before, times=before.times + 1) if before else problem
+    return tuple(first.values())
+
+
+def file_problem(told: str) -> Problem:
+    """A problem as the reader of scenario files tells it: ``file:line field: message``."""
+    place = _TOLD.match(told)
+    if place is None:
+        return Problem("", 0, "", Rule.SCENARIO_FILE, told)
+    return Problem(
+        place["file"],
+        int(place["line"] or 0),
+        place["field"] or "",
+        Rule.SCENARIO_FILE,
+        told[place.end() :],
+    )

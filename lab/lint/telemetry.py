@@ -1,0 +1,113 @@
+"""Telemetry that names the lab: any key and any text of it, however deep it lies."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import unquote
+
+from lab.lint.problem import Problem, Rule
+from lab.lint.vocabulary import CONTROL_WORDS, EDGE_NAMES, case_ids, scenario_names, tells
+
+_DISTINCT_TEXTS: Final = 65_536
+"""Telemetry repeats itself: nearly every text was met before, its ids and times apart."""
+
+_FRAME: Final = re.compile(r'File "[^"\n]*"')
+_LEASE_ID: Final = re.compile(r"[0-9a-f]{32}")
+_PLAIN_KEY: Final = re.compile(r"[A-Za-z_]\w*")
+
+Path = tuple["Path", str | int | None] | None
+"""How a value is reached, from its end: a tuple is cheaper than a text, and few are shown.
+
+A part that is None leads into a text that is JSON itself.
+"""
+
+
+class TelemetryLint:
+    """The rules for telemetry, compiled once for many lines.
+
+    ``titles`` maps every scenario's id to its title; ``lease_ids`` are those the
+    warden ever gave.
+    """
+
+    def __init__(self, titles: Mapping[str, str], lease_ids: Collection[str] = ()) -> None:
+        self._lease_ids = frozenset(lease_ids)
+        self._names = (
+            (Rule.SCENARIO_NAME, scenario_names(titles)),
+            (Rule.CASE_ID, case_ids(titles)),
+            (Rule.EDGE_NAME, EDGE_NAMES),
+        )
+        self._told = lru_cache(_DISTINCT_TEXTS)(self._uncached)
+
+    def line_problems(self, file: str, number: int, line: str) -> Iterator[Problem]:
+        """What one line of JSON says too much; one that is no JSON is a problem as well."""
+        try:
+            document = json.loads(line)
+            for path, rule, found in self._value(document, None):
+                yield Problem(file, number, _jq(path), rule, found)
+        except (ValueError, RecursionError) as error:
+            yield Problem(file, number, "", Rule.UNREADABLE, str(error))
+
+    def text_tells(self, text: str) -> tuple[tuple[Rule, str], ...]:
+        """What one text says too much, percent-encoded or not; no matter where in it."""
+        return self._told(text)
+
+    def _value(self, value: Any, path: Path) -> Iterator[tuple[Path, Rule, str]]:
+        if isinstance(value, str):
+            inner = _json_inside(value)
+            if inner is not None:
+                yield from self._value(inner, (path, None))
+            else:
+                for rule, found in self._told(value):
+                    yield path, rule, found
+        elif isinstance(value, dict):
+            for key, each in value.items():
+                for rule, found in self._told(key):
+                    yield (path, key), rule, found
+                yield from self._value(each, (path, key))
+        elif isinstance(value, list):
+            for index, each in enumerate(value):
+                yield from self._value(each, (path, index))
+
+    def _uncached(self, text: str) -> tuple[tuple[Rule, str], ...]:
+        if text.isdigit():
+            return ()
+        readings = {text, unquote(text)} if "%" in text else {text}
+        found = {
+            (tell.rule, tell.found): None
+            for reading in sorted(readings)
+            for tell in (
+                *tells(reading, self._names),
+                # A checkout lies where it lies, and a stack trace says where.
+                *tells(_FRAME.sub("", reading), ((Rule.CONTROL_WORD, CONTROL_WORDS),)),
+            )
+        }
+        if self._lease_ids:
+            ids = self._lease_ids.intersection(_LEASE_ID.findall(text.lower()))
+            found |= dict.fromkeys((Rule.LEASE_ID, each) for each in sorted(ids))
+        return tuple(found)
+
+
+def _json_inside(text: str) -> Any:
+    """The object or list that a text spells, None where it spells none."""
+    if text[:1] not in {"{", "["}:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _jq(path: Path) -> str:
+    if path is None:
+        return ""
+    before, part = path
+    shown = _jq(before)
+    if part is None:
+        return f"({shown or '.'} | fromjson)"
+    if isinstance(part, str) and _PLAIN_KEY.fullmatch(part):
+        return f"{shown}.{part}"
+    return f"{shown or '.'}[{json.dumps(part)}]"
