@@ -82,16 +82,35 @@ class LeaseStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class LeasedEdges:
+    """Every edge at one moment between two switches; ``on`` holds the lease's faults due then."""
+
+    edges: Mapping[str, EdgeState]
+    on: tuple[Fault, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A scheduled fault came or went; ``unix_s`` is when that had been read back."""
+
+    fault: Fault
+    is_on: bool
+    unix_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Removal:
     """What a release, an expiry or a heal took away, and how it was proven gone.
 
     ``method`` is how Toxiproxy was brought to it: ``api``, ``reset`` or ``restart``.
+    ``switches`` tells in order what the lease's schedules did before that.
     """
 
     faults: tuple[Fault, ...]
     conditions: tuple[str, ...]
     method: str
     proven_clean: bool
+    switches: tuple[Switch, ...] = ()
 
     @property
     def count(self) -> int:
@@ -103,9 +122,19 @@ class Warden(Protocol):
     """Leases on harm. One at a time; harm never outlives its lease."""
 
     async def take(
-        self, *, holder: str, faults: Sequence[Fault], conditions: Conditions, ttl_s: float
+        self,
+        *,
+        holder: str,
+        faults: Sequence[Fault],
+        conditions: Conditions,
+        ttl_s: float,
+        seed: int = 0,
     ) -> LeaseStatus:
-        """Apply settings, then faults, under a lease; returns once both were read back."""
+        """Apply settings, then faults, under a lease; returns once both were read back.
+
+        Of scheduled faults only those that are due at once; the others come and go
+        while the lease is held, with jitter as ``seed`` decides.
+        """
         ...
 
     async def heartbeat(self, lease_id: str) -> LeaseStatus:
@@ -122,6 +151,10 @@ class Warden(Protocol):
 
     async def edges(self) -> Mapping[str, EdgeState]:
         """Every edge as Toxiproxy has it."""
+        ...
+
+    async def leased_edges(self, lease_id: str) -> LeasedEdges:
+        """The edges and what they are to have, of one moment; LeaseGone if the lease is."""
         ...
 
     async def heal(self) -> Removal:

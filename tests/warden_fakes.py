@@ -138,7 +138,7 @@ class World:
     def warden(self) -> Leases:
         """A new process, started."""
         leases = Leases(
-            applier=Applier(self.injector, self.services),
+            applier=Applier(self.injector, self.services, self.clock, self.journal),
             remover=Remover(
                 injector=self.injector,
                 services=self.services,

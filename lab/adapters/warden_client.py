@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from lab.domain.fault import Conditions, Fault
 from lab.errors import InjectorError, LabError, LeaseError, LeaseGone, LeaseHeld, StackNotReady
-from lab.ports import EdgeState, LeaseStatus, Removal
+from lab.ports import EdgeState, LeasedEdges, LeaseStatus, Removal
 
 READ_DEADLINE_S: Final = 3.0
 CHANGE_DEADLINE_S: Final = 60.0
@@ -24,6 +24,7 @@ _STATUS: Final = TypeAdapter(LeaseStatus)
 _CURRENT: Final[TypeAdapter[LeaseStatus | None]] = TypeAdapter(LeaseStatus | None)
 _REMOVAL: Final = TypeAdapter(Removal)
 _EDGES: Final = TypeAdapter(dict[str, EdgeState])
+_LEASED_EDGES: Final = TypeAdapter(LeasedEdges)
 
 _ERRORS: Final[Mapping[str, type[LabError]]] = MappingProxyType(
     {kind.__name__: kind for kind in (LeaseHeld, LeaseGone, InjectorError, StackNotReady)}
@@ -62,7 +63,13 @@ class WardenClient:
         await self._client.aclose()
 
     async def take(
-        self, *, holder: str, faults: Sequence[Fault], conditions: Conditions, ttl_s: float
+        self,
+        *,
+        holder: str,
+        faults: Sequence[Fault],
+        conditions: Conditions,
+        ttl_s: float,
+        seed: int = 0,
     ) -> LeaseStatus:
         """Apply settings, then faults, under a lease."""
         wish = {
@@ -70,6 +77,7 @@ class WardenClient:
             "faults": _FAULTS.dump_python(tuple(faults), mode="json"),
             "conditions": dict(conditions),
             "ttl_s": ttl_s,
+            "seed": seed,
         }
         return await self._ask(_STATUS, "POST", "/leases", CHANGE_DEADLINE_S, json=wish)
 
@@ -88,6 +96,11 @@ class WardenClient:
     async def edges(self) -> Mapping[str, EdgeState]:
         """Every edge as Toxiproxy has it."""
         return await self._ask(_EDGES, "GET", "/edges", READ_DEADLINE_S)
+
+    async def leased_edges(self, lease_id: str) -> LeasedEdges:
+        """The edges and what the lease is to have on them, of one moment."""
+        path = f"/leases/{lease_id}/edges"
+        return await self._ask(_LEASED_EDGES, "GET", path, READ_DEADLINE_S)
 
     async def heal(self) -> Removal:
         """Return from any state to a clean shop."""

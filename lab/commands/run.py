@@ -126,7 +126,7 @@ def _next_commands(case: Case) -> list[tuple[str, str]]:
     ]
 
 
-async def hold(lab: Lab, scenario: Scenario, length_s: float) -> None:
+async def hold(lab: Lab, scenario: Scenario, length_s: float, seed: int) -> None:
     """Put the case's harm in again for ``length_s``, to be watched live, with a countdown."""
     faults = (*scenario.ambient, *scenario.faults)
     if not faults and not scenario.conditions:
@@ -134,7 +134,11 @@ async def hold(lab: Lab, scenario: Scenario, length_s: float) -> None:
         return
     with anyio.CancelScope(shield=True):  # else a Ctrl-C could leave it to nobody, at full length
         lease = await lab.warden.take(
-            holder="hold", faults=faults, conditions=scenario.conditions, ttl_s=length_s
+            holder="hold",
+            faults=faults,
+            conditions=scenario.conditions,
+            ttl_s=length_s,
+            seed=seed,
         )
     try:
         with notes.status("") as line:
@@ -150,9 +154,9 @@ async def hold(lab: Lab, scenario: Scenario, length_s: float) -> None:
         notes.print("the hold is over, the shop is as before")
 
 
-async def _hold_in(settings: Settings, scenario: Scenario, length_s: float) -> None:
+async def _hold_in(settings: Settings, scenario: Scenario, length_s: float, seed: int) -> None:
     async with bootstrap.lab(settings) as lab:
-        await hold(lab, scenario, length_s)
+        await hold(lab, scenario, length_s, seed)
 
 
 async def _release(lab: Lab, lease_id: str) -> None:
@@ -194,7 +198,7 @@ def run(
         case = run_async(main)
         if hold_s is not None:
             with contextlib.suppress(KeyboardInterrupt):  # the documented end of a hold
-                run_async(partial(_hold_in, settings, scenario, hold_s))
+                run_async(partial(_hold_in, settings, scenario, hold_s, seed))
     raise typer.Exit(case.proof.verdict.exit_code)
 
 

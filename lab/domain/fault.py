@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
+
+from lab.domain.schedule import Schedule
 
 SettingValue = str | int | float | bool
 
@@ -53,7 +55,8 @@ class Fault:
     """One toxic on one edge, or, with ``toxic`` None, the edge's proxy disabled (``down``).
 
     Attributes not given are 0, as Toxiproxy takes them, so that a fault as written
-    equals the same fault as read back.
+    equals the same fault as read back. Of a ``schedule`` Toxiproxy knows nothing:
+    what is read back equals the `unscheduled` fault. Without one it is always on.
     """
 
     edge: str
@@ -61,6 +64,7 @@ class Fault:
     attributes: Mapping[str, int] = field(default_factory=dict)
     stream: Stream = Stream.DOWNSTREAM
     toxicity: float = 1.0
+    schedule: Schedule | None = None
 
     def __post_init__(self) -> None:
         known = () if self.toxic is None else TOXIC_ATTRIBUTES[self.toxic]
@@ -77,6 +81,29 @@ class Fault:
         """The name it gets inside Toxiproxy; one toxic of a kind and stream per edge."""
         return f"{self.toxic}_{self.stream}"
 
+    @property
+    def unscheduled(self) -> Fault:
+        """The same harm as Toxiproxy has it while it is on."""
+        return replace(self, schedule=None)
+
+    def is_on(self, elapsed_s: float, seed: int) -> bool:
+        """Whether it is to be on so many seconds after its lease was held.
+
+        Each fault has its own jitter, also where two have the same schedule.
+        """
+        if self.schedule is None:
+            return True
+        return self.schedule.is_on(elapsed_s, f"{seed} {self.edge} {self.toxic_name}")
+
+    def collides_with(self, other: Fault) -> bool:
+        """Whether one would replace or silence the other, were both on at once.
+
+        At different times they would not, but then nobody could tell whose toxic is there.
+        """
+        if self.edge != other.edge:
+            return False
+        return self.is_down or other.is_down or self.toxic_name == other.toxic_name
+
     def problems(self) -> tuple[str, ...]:
         """What Toxiproxy would take without a word, and do nothing or something else."""
         known = () if self.toxic is None else TOXIC_ATTRIBUTES[self.toxic]
@@ -92,6 +119,8 @@ class Fault:
         ]
         if not 0.0 <= self.toxicity <= 1.0:
             found.append(f"expected toxicity between 0 and 1, found {self.toxicity}")
+        if self.schedule is not None:
+            found += self.schedule.problems()
         return tuple(found)
 
 

@@ -12,7 +12,7 @@ import anyio
 from lab.domain.fault import Conditions, Fault
 from lab.errors import LabError
 from lab.investigation.integrity import edges_match
-from lab.ports import Clock, Removal, Warden
+from lab.ports import Clock, LeasedEdges, Removal, Warden
 
 TTL_S: Final = 3.0
 HEARTBEAT_S: Final = 0.5
@@ -25,6 +25,7 @@ class HeldLease:
         self._warden = warden
         self._clock = clock
         self._faults = tuple(faults)
+        self._lease_id: str | None = None
         self.looks = 0
         self.strays = 0
         self.problem: str | None = None
@@ -38,11 +39,25 @@ class HeldLease:
             await self.look()
 
     async def look(self) -> None:
-        """Compare the edges with the lease once."""
+        """Compare the edges with the lease once.
+
+        Which scheduled fault is due at this moment the warden knows; which faults there
+        are at all, and that those without a schedule are always on, the run knows itself.
+        """
         with self._noting_problems():
-            edges = await self._warden.edges()
+            seen = await self._see()
             self.looks += 1
-            self.strays += not edges_match(edges, self._faults)
+            wanted = [
+                fault.unscheduled
+                for fault in self._faults
+                if fault.schedule is None or fault.unscheduled in seen.on
+            ]
+            self.strays += not edges_match(seen.edges, wanted)
+
+    async def _see(self) -> LeasedEdges:
+        if self._lease_id is None:
+            return LeasedEdges(await self._warden.edges(), on=())
+        return await self._warden.leased_edges(self._lease_id)
 
     @contextlib.contextmanager
     def _noting_problems(self) -> Iterator[None]:
@@ -53,12 +68,13 @@ class HeldLease:
             self.problem = str(error)
 
     @contextlib.asynccontextmanager
-    async def hold(self, holder: str, conditions: Conditions) -> AsyncIterator[None]:
+    async def hold(self, holder: str, conditions: Conditions, seed: int) -> AsyncIterator[None]:
         """Hold it while the body runs; whatever ends the body, everything is taken away."""
         with anyio.CancelScope(shield=True):  # else a lease could be held by nobody
             lease = await self._warden.take(
-                holder=holder, faults=self._faults, conditions=conditions, ttl_s=TTL_S
+                holder=holder, faults=self._faults, conditions=conditions, ttl_s=TTL_S, seed=seed
             )
+        self._lease_id = lease.lease_id
         beating = asyncio.create_task(self._beat(lease.lease_id))
         try:
             yield
@@ -74,14 +90,22 @@ class HeldLease:
 
 @contextlib.asynccontextmanager
 async def harm(
-    warden: Warden, clock: Clock, holder: str, faults: Sequence[Fault], conditions: Conditions
+    warden: Warden,
+    clock: Clock,
+    holder: str,
+    faults: Sequence[Fault],
+    conditions: Conditions,
+    seed: int,
 ) -> AsyncIterator[HeldLease]:
-    """Faults and settings for as long as the body runs; without either, only the watch."""
+    """Faults and settings for as long as the body runs; without either, only the watch.
+
+    ``seed`` decides the jitter of scheduled faults.
+    """
     lease = HeldLease(warden, clock, faults)
     if not faults and not conditions:
         await lease.look()
         yield lease
         await lease.look()
         return
-    async with lease.hold(holder, conditions):
+    async with lease.hold(holder, conditions, seed):
         yield lease

@@ -175,7 +175,7 @@ class CaseRun:
         self, step: Step, faults: tuple[Fault, ...], conditions: Conditions
     ) -> AsyncIterator[HeldLease]:
         async with harm(
-            self._lab.warden, self._lab.clock, self._case_id, faults, conditions
+            self._lab.warden, self._lab.clock, self._case_id, faults, conditions, self._seed
         ) as lease:
             if faults or conditions:
                 self._journal.record(
@@ -188,6 +188,15 @@ class CaseRun:
             yield lease
         if lease.removal is not None:
             removal = lease.removal
+            for switch in removal.switches:
+                self._journal.record(
+                    step,
+                    "fault switched",
+                    spoiler=True,
+                    fault=str(switch.fault),
+                    is_on=switch.is_on,
+                    switched_unix_s=switch.unix_s,
+                )
             self._journal.record(
                 step, "lease released", removed=removal.count, method=removal.method
             )

@@ -19,8 +19,9 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lab.domain.fault import Fault, SettingValue, Stream, Toxic
+from lab.domain.schedule import Schedule
 from lab.errors import LabError, LeaseError, LeaseGone, LeaseHeld
-from lab.ports import EdgeState, LeaseStatus, Removal
+from lab.ports import EdgeState, LeasedEdges, LeaseStatus, Removal
 from lab.warden.leases import Leases
 
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -30,6 +31,21 @@ log = logging.getLogger("lab.warden")
 
 _STATUS: Final[Mapping[type[LabError], int]] = {LeaseHeld: 409, LeaseGone: 404, LeaseError: 422}
 """Error → HTTP status, the most specific first; any other is a part that failed, 502."""
+
+
+class ScheduleBody(BaseModel):
+    """A fault's schedule as JSON."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    start_s: float = 0.0
+    on_s: float | None = None
+    every_s: float | None = None
+    jitter_s: float = 0.0
+
+    def to_schedule(self) -> Schedule:
+        """The domain's own form."""
+        return Schedule(self.start_s, self.on_s, self.every_s, self.jitter_s)
 
 
 class FaultBody(BaseModel):
@@ -42,10 +58,12 @@ class FaultBody(BaseModel):
     attributes: dict[str, int] = {}
     stream: Stream = Stream.DOWNSTREAM
     toxicity: float = 1.0
+    schedule: ScheduleBody | None = None
 
     def to_fault(self) -> Fault:
         """The domain's own form."""
-        return Fault(self.edge, self.toxic, self.attributes, self.stream, self.toxicity)
+        schedule = self.schedule.to_schedule() if self.schedule else None
+        return Fault(self.edge, self.toxic, self.attributes, self.stream, self.toxicity, schedule)
 
 
 class LeaseBody(BaseModel):
@@ -57,6 +75,7 @@ class LeaseBody(BaseModel):
     faults: Annotated[list[FaultBody], Field(max_length=64)] = []
     conditions: Annotated[dict[str, SettingValue], Field(max_length=64)] = {}
     ttl_s: float
+    seed: int = 0
 
 
 class SameOriginOnly:
@@ -131,6 +150,7 @@ def _add_routes(app: FastAPI, leases: Leases) -> None:
             faults=[fault.to_fault() for fault in body.faults],
             conditions=body.conditions,
             ttl_s=body.ttl_s,
+            seed=body.seed,
         )
 
     @app.get("/leases/current")
@@ -140,6 +160,10 @@ def _add_routes(app: FastAPI, leases: Leases) -> None:
     @app.put("/leases/{lease_id}/heartbeat")
     async def heartbeat(lease_id: str) -> LeaseStatus:
         return await leases.heartbeat(lease_id)
+
+    @app.get("/leases/{lease_id}/edges")
+    async def leased_edges(lease_id: str) -> LeasedEdges:
+        return await leases.leased_edges(lease_id)
 
     @app.delete("/leases/{lease_id}")
     async def release(lease_id: str) -> Removal:

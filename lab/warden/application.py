@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Final
 
 from lab.domain.fault import Conditions, Fault
 from lab.errors import LeaseError
-from lab.ports import EdgeState, Injector, Services
+from lab.ports import Clock, EdgeState, Injector, Services
 from lab.shop.topology import EDGES
 from lab.warden.conditions import overlays
+from lab.warden.journal import WardenJournal
 from lab.warden.lease import Lease
+from lab.warden.switching import Switchboard
 
 MAX_TTL_S: Final = 6 * 3600.0
 
@@ -29,17 +31,11 @@ def check_request(faults: Sequence[Fault], conditions: Conditions, ttl_s: float)
         for fault in faults
         if fault.edge not in _EDGES
     ]
-    places = Counter((fault.edge, fault.toxic_name) for fault in faults)
     problems += [
-        f"{edge}: expected {name} once, found it {count} times"
-        for (edge, name), count in places.items()
-        if count > 1
-    ]
-    cut = {fault.edge for fault in faults if fault.is_down}
-    problems += [
-        f"{fault.edge}: expected no {fault.toxic}, for on an edge that is down it does nothing"
-        for fault in faults
-        if fault.edge in cut and not fault.is_down
+        f"{one.edge}: expected no {other.toxic or 'down'} beside {one.toxic or 'down'}, "
+        "for one would replace or silence the other"
+        for one, other in combinations(faults, 2)
+        if one.collides_with(other)
     ]
     if problems:
         raise LeaseError("; ".join(problems))
@@ -49,9 +45,13 @@ def check_request(faults: Sequence[Fault], conditions: Conditions, ttl_s: float)
 class Applier:
     """Carries out what a lease asks for; leaves half of it behind when it fails."""
 
-    def __init__(self, injector: Injector, services: Services) -> None:
+    def __init__(
+        self, injector: Injector, services: Services, clock: Clock, journal: WardenJournal
+    ) -> None:
         self._injector = injector
         self._services = services
+        self._clock = clock
+        self._journal = journal
 
     async def edges(self) -> Mapping[str, EdgeState]:
         """Every edge as Toxiproxy has it."""
@@ -74,8 +74,8 @@ class Applier:
         if taken:
             raise LeaseError(f"expected free edges, found {'; '.join(taken)}; `lab heal`")
 
-    async def apply(self, lease: Lease) -> None:
-        """Configure all services at once, then hurt the edges one by one.
+    async def apply(self, lease: Lease) -> Switchboard:
+        """Configure all services at once, then hurt the edges one by one, as far as due.
 
         Settings come first, because a service that restarts on a hurt edge might
         never become ready.
@@ -83,8 +83,10 @@ class Applier:
         wanted = overlays(lease.conditions)
         if wanted:
             await self._configure(wanted)
-        for fault in lease.faults:
-            await self._injector.apply(fault)
+        board = Switchboard(lease, self._injector, self._clock, self._journal)
+        while (number := board.next_due()) is not None:
+            await board.switch(number)
+        return board
 
     async def _configure(self, wanted: Mapping[str, Mapping[str, str]]) -> None:
         outcomes = await asyncio.gather(

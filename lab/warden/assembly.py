@@ -31,7 +31,7 @@ def assemble(
     """
     journal = JournalFile(log_dir / "warden.jsonl", clock)
     return Leases(
-        applier=Applier(injector, services),
+        applier=Applier(injector, services, clock, journal),
         remover=Remover(
             injector=injector,
             services=services,

@@ -31,6 +31,7 @@ class Lease:
     taken_unix_s: float
     faults: tuple[Fault, ...]
     conditions: Mapping[str, SettingValue]
+    seed: int = 0
     state: LeaseState = LeaseState.APPLYING
 
     @property

@@ -11,15 +11,14 @@ from typing import Final, NoReturn
 
 from lab.domain.fault import Conditions, Fault
 from lab.errors import LabError, LeaseError, LeaseGone, LeaseHeld
-from lab.ports import Clock, EdgeState, LeaseStatus, Removal
+from lab.ports import Clock, EdgeState, LeasedEdges, LeaseStatus, Removal
 from lab.warden.application import Applier, check_request
 from lab.warden.journal import WardenJournal
 from lab.warden.lease import Lease, LeaseState
-from lab.warden.removal import Remover, Undoing
+from lab.warden.removal import Remover
 from lab.warden.storage import LeaseStorage
-
-PATIENCE_S: Final = 10.0
-"""How long a caller waits for a removal; the warden itself goes on for as long as it takes."""
+from lab.warden.switching import Switchboard
+from lab.warden.undoing import Undoing
 
 SHUTDOWN_PATIENCE_S: Final = 2.5
 
@@ -29,7 +28,8 @@ class Leases:
 
     Whoever runs it calls `start` once and then `tick` several times a second.
     The order is always the same: write down, do, read back; and at the end: undo,
-    prove, forget. So whatever dies in between, the file names all harm there is.
+    prove, forget. So whatever dies in between, the file names all harm there is,
+    also what a schedule has yet to bring.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Leases:
         self._lock = asyncio.Lock()
         self._lease: Lease | None = None
         self._deadline_s = 0.0
+        self._board: Switchboard | None = None
         self._undoing: Undoing | None = None
         self._last_end = "none was given since the warden started"
         self._ready = False
@@ -75,9 +76,15 @@ class Leases:
             self._begin_removal("left by an earlier warden", sweep=unreadable, in_doubt=True)
 
     async def take(
-        self, *, holder: str, faults: Sequence[Fault], conditions: Conditions, ttl_s: float
+        self,
+        *,
+        holder: str,
+        faults: Sequence[Fault],
+        conditions: Conditions,
+        ttl_s: float,
+        seed: int = 0,
     ) -> LeaseStatus:
-        """Write down, apply settings, then faults; all or nothing.
+        """Write down, apply settings, then the faults that are due; all or nothing.
 
         LeaseHeld while another lease or a removal is under way, LeaseError where
         the request makes no sense or could not be carried out; then whatever
@@ -86,18 +93,25 @@ class Leases:
         check_request(faults, conditions, ttl_s)
         self._refuse_if_held()
         lease = Lease(
-            uuid.uuid4().hex, holder, ttl_s, self._clock.unix(), tuple(faults), dict(conditions)
+            lease_id=uuid.uuid4().hex,
+            holder=holder,
+            ttl_s=ttl_s,
+            taken_unix_s=self._clock.unix(),
+            faults=tuple(faults),
+            conditions=dict(conditions),
+            seed=seed,
         )
         self._lease = lease
         async with self._lock:
             await self._write_ahead(lease)
             try:
-                await self._applier.apply(lease)
+                self._board = await self._applier.apply(lease)
                 self._lease = replace(lease, state=LeaseState.HELD)
                 self._storage.save(self._lease)
             except (LabError, OSError) as error:
                 await self._take_back(error)
             self._deadline_s = self._clock.monotonic() + ttl_s
+            self._board.begin()
         self._journal.record("held", lease=lease.lease_id, ttl_s=ttl_s)
         return self._status(self._lease)
 
@@ -130,25 +144,32 @@ class Leases:
             holder=lease.holder,
             faults=[asdict(fault) for fault in lease.faults],
             conditions=dict(lease.conditions),
+            seed=lease.seed,
         )
 
     async def _take_back(self, error: Exception) -> NoReturn:
         """Undo a lease that could not be applied, and say so."""
-        await self._remove_patiently(
-            self._begin_removal(f"could not be applied: {error}", in_doubt=True)
-        )
+        undoing = self._begin_removal(f"could not be applied: {error}")
+        self._ended(undoing, await undoing.patiently())
         raise LeaseError(f"{error} (all of the lease was taken back)") from error
 
     async def heartbeat(self, lease_id: str) -> LeaseStatus:
         """Start the time to live anew; LeaseGone where it has run out, if only just."""
+        lease = self._held(lease_id)
+        self._deadline_s = self._clock.monotonic() + lease.ttl_s
+        return self._status(lease)
+
+    def _held(self, lease_id: str) -> Lease:
         lease = self._lease
-        now_s = self._clock.monotonic()
         if lease is None or lease.lease_id != lease_id:
             raise LeaseGone(f"expected lease {lease_id} to be held; {self._last_end}")
-        if lease.state is not LeaseState.HELD or now_s >= self._deadline_s:
+        if lease.state is not LeaseState.HELD or self._is_over:
             raise LeaseGone(f"expected lease {lease_id} to be held, found it ending or ended")
-        self._deadline_s = now_s + lease.ttl_s
-        return self._status(lease)
+        return lease
+
+    @property
+    def _is_over(self) -> bool:
+        return self._clock.monotonic() >= self._deadline_s
 
     async def release(self, lease_id: str) -> Removal:
         """Take the lease's harm away and prove it gone; LeaseGone for any other lease's id.
@@ -158,17 +179,18 @@ class Leases:
         async with self._lock:
             if self._lease is None or self._lease.lease_id != lease_id:
                 raise LeaseGone(f"expected lease {lease_id} to be held; {self._last_end}")
-            return await self._remove_patiently(self._undoing or self._begin_removal("released"))
+            undoing = self._undoing or self._begin_removal("released")
+            return self._ended(undoing, await undoing.patiently())
 
     async def heal(self) -> Removal:
         """End any lease, clean every edge, undo every setting, whoever it was."""
         async with self._lock:
             if self._lease is None:
-                undoing = self._undoing = Undoing("healed", sweep=True)
+                undoing = self._undo("healed", sweep=True, in_doubt=False)
             else:
-                undoing = self._begin_removal("healed", sweep=True, in_doubt=self._is_in_doubt)
+                undoing = self._begin_removal("healed", sweep=True)
             try:
-                return await self._remove_patiently(undoing)
+                return self._ended(undoing, await undoing.patiently())
             finally:
                 if self._lease is None:
                     self._undoing = None
@@ -181,20 +203,47 @@ class Leases:
         """Every edge as Toxiproxy has it."""
         return await self._applier.edges()
 
+    async def leased_edges(self, lease_id: str) -> LeasedEdges:
+        """The edges and the faults that are due, of one moment; LeaseGone as for a heartbeat."""
+        self._held(lease_id)
+        assert self._board is not None
+        seen = await self._board.look()
+        self._held(lease_id)  # It may have ended meanwhile, and its harm with it.
+        return seen
+
     async def tick(self) -> None:
-        """Let time do its work: expiry, and the next attempt at a removal that failed."""
+        """Let time do its work: expiry, schedules, the next attempt at a removal that failed."""
         if self._lease is None or self._lock.locked():
             return
         async with self._lock:
-            now_s = self._clock.monotonic()
-            if self._lease.state is LeaseState.HELD and now_s >= self._deadline_s:
-                self._begin_removal("expired")
-            elif self._lease.state is LeaseState.APPLYING:
+            if self._lease.state is LeaseState.APPLYING:
                 # The lock is free, so whoever was applying it is gone.
-                self._begin_removal("abandoned while applying", in_doubt=True)
-            if self._undoing is not None and now_s >= self._undoing.next_try_s:
+                self._begin_removal("abandoned while applying")
+            elif self._lease.state is LeaseState.HELD and self._is_over:
+                self._begin_removal("expired")
+            elif self._lease.state is LeaseState.HELD:
+                await self._follow_schedules()
+            if self._undoing is not None and self._undoing.is_due:
                 with contextlib.suppress(LabError):
-                    await self._attempt(self._undoing)
+                    self._ended(self._undoing, await self._undoing.attempt())
+
+    async def _follow_schedules(self) -> None:
+        """Switch what is due; a lease whose harm is not what it says ends.
+
+        A second try would come late, and nobody who reads the evidence would know.
+        """
+        board = self._board
+        assert board is not None
+        if board.is_midway:
+            # The lock is free, so whoever was switching is gone.
+            self._begin_removal("abandoned while switching")
+            return
+        while not self._is_over and (number := board.next_due()) is not None:
+            try:
+                await board.switch(number)
+            except LabError as error:
+                self._begin_removal(f"could not be switched: {error}")
+                return
 
     async def shut_down(self) -> None:
         """Try once to leave a clean shop; where that fails, the next warden's start will."""
@@ -202,9 +251,8 @@ class Leases:
             async with asyncio.timeout(SHUTDOWN_PATIENCE_S), self._lock:
                 if self._lease is None:
                     return
-                in_doubt = self._is_in_doubt
-                undoing = self._undoing or self._begin_removal("shut down", in_doubt=in_doubt)
-                await self._attempt(undoing)
+                undoing = self._undoing or self._begin_removal("shut down")
+                self._ended(undoing, await undoing.attempt())
         except (LabError, TimeoutError) as error:
             self._journal.record("warden shut down with a lease", problem=repr(error))
 
@@ -213,69 +261,45 @@ class Leases:
         """Whether calls that nobody waits for any more may still arrive at Toxiproxy."""
         if self._undoing is not None:
             return self._undoing.in_doubt
+        if self._board is not None:
+            return self._board.is_midway
         return self._lease is not None and self._lease.state is LeaseState.APPLYING
 
     def _begin_removal(self, why: str, *, sweep: bool = False, in_doubt: bool = False) -> Undoing:
         assert self._lease is not None
+        undoing = self._undo(why, sweep=sweep, in_doubt=in_doubt or self._is_in_doubt)
         self._lease = replace(self._lease, state=LeaseState.REMOVING)
-        self._undoing = Undoing(why, sweep=sweep, in_doubt=in_doubt)
         self._journal.record("removing", lease=self._lease.lease_id, why=why)
         try:
             self._storage.save(self._lease)
         except OSError as error:
             # The file as it was names the same harm, which is all that a restart needs.
             self._journal.record("lease not written", problem=str(error))
+        return undoing
+
+    def _undo(self, why: str, *, sweep: bool, in_doubt: bool) -> Undoing:
+        self._undoing = Undoing(
+            self._lease,
+            why,
+            sweep=sweep,
+            in_doubt=in_doubt,
+            remover=self._remover,
+            storage=self._storage,
+            clock=self._clock,
+            journal=self._journal,
+        )
         return self._undoing
 
-    async def _attempt(self, undoing: Undoing) -> Removal:
-        """Try the whole removal once; whatever goes wrong, the next try waits a little longer."""
-        try:
-            return await self._remove(undoing)
-        except LabError as error:
-            self._journal.record("removal failed", why=undoing.why, problem=str(error))
-            raise
-        finally:
-            undoing.postpone(self._clock.monotonic())
-
-    async def _remove(self, undoing: Undoing) -> Removal:
-        if undoing.harm is None:
-            undoing.harm = await self._remover.survey(
-                self._lease, sweep=undoing.sweep, in_doubt=undoing.in_doubt
-            )
-        removal = await self._remover.remove(undoing.harm)
-        try:
-            self._storage.clear()
-        except OSError as error:
-            raise LeaseError(f"expected to forget the lease, found {error}") from error
+    def _ended(self, undoing: Undoing, removal: Removal) -> Removal:
+        """Be free for the next lease, and report with the removal what was switched before it."""
+        switches = () if self._board is None else self._board.switches
         lease_id = self._lease.lease_id if self._lease else None
-        self._journal.record(
-            "removed",
-            lease=lease_id,
-            why=undoing.why,
-            method=removal.method,
-            proven_clean=removal.proven_clean,
-            faults=[asdict(fault) for fault in removal.faults],
-            conditions=list(removal.conditions),
-        )
         self._last_end = f"the last one, {lease_id}, ended: {undoing.why}"
         self._lease = None
+        self._board = None
         self._undoing = None
         self._ready = True
-        return removal
-
-    async def _remove_patiently(self, undoing: Undoing) -> Removal:
-        """Try until it is gone or `PATIENCE_S` are over; LeaseError says what was last seen."""
-        deadline_s = self._clock.monotonic() + PATIENCE_S
-        while True:
-            try:
-                return await self._attempt(undoing)
-            except LabError as error:
-                if undoing.next_try_s > deadline_s:
-                    raise LeaseError(
-                        f"expected all harm gone within {PATIENCE_S:.0f} s, found: {error}; "
-                        "`lab status` shows what is down"
-                    ) from error
-            await self._clock.sleep(undoing.next_try_s - self._clock.monotonic())
+        return replace(removal, switches=switches)
 
     def _status(self, lease: Lease) -> LeaseStatus:
         left_s = {

@@ -21,8 +21,6 @@ RESTART_PATIENCE_S: Final = 5.0
 PROBE_TRIES: Final = 3
 SECOND_LOOK_S: Final = 0.5
 _PAUSE_S: Final = 0.2
-_FIRST_PAUSE_S: Final = 0.25
-_LONGEST_PAUSE_S: Final = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +39,6 @@ class Harm:
     found_conditions: tuple[str, ...]
     sweep: bool
     in_doubt: bool
-
-
-@dataclass(slots=True)
-class Undoing:
-    """A removal that may need several attempts, with longer and longer pauses between them."""
-
-    why: str
-    sweep: bool = False
-    in_doubt: bool = False
-    harm: Harm | None = None
-    pause_s: float = _FIRST_PAUSE_S
-    next_try_s: float = 0.0
-
-    def postpone(self, now_s: float) -> None:
-        """Wait before the next attempt, twice as long as before this one."""
-        self.next_try_s = now_s + self.pause_s
-        self.pause_s = min(2 * self.pause_s, _LONGEST_PAUSE_S)
 
 
 def faults_on(edges: Mapping[str, EdgeState]) -> tuple[Fault, ...]:
@@ -103,7 +84,7 @@ class Remover:
 
         Where Toxiproxy or the shop cannot be asked, all of the lease counts as there.
         """
-        leased = lease.faults if lease else ()
+        leased = tuple(fault.unscheduled for fault in lease.faults) if lease else ()
         try:
             edges = await self._injector.edges() if leased or sweep else {}
         except LabError as error:

@@ -44,9 +44,17 @@ class SlowWarden(MemoryWarden):
     """Carries a lease out at once, and is a while in saying so."""
 
     async def take(
-        self, *, holder: str, faults: Sequence[Fault], conditions: Conditions, ttl_s: float
+        self,
+        *,
+        holder: str,
+        faults: Sequence[Fault],
+        conditions: Conditions,
+        ttl_s: float,
+        seed: int = 0,
     ) -> LeaseStatus:
-        lease = await super().take(holder=holder, faults=faults, conditions=conditions, ttl_s=ttl_s)
+        lease = await super().take(
+            holder=holder, faults=faults, conditions=conditions, ttl_s=ttl_s, seed=seed
+        )
         await anyio.sleep(0.05)
         return lease
 
@@ -99,7 +107,7 @@ def test_a_hold_hurts_for_its_length_and_no_longer(tmp_path: Path) -> None:
         clock.act = lambda _: seen.append(
             all(injector._edges[fault.edge].shows(fault) for fault in SCENARIO.faults)
         )
-        await run.hold(lab, SCENARIO, 30.0)
+        await run.hold(lab, SCENARIO, 30.0, 1)
         assert clock.monotonic() == pytest.approx(30.0)
         assert await is_clean(lab)
 
@@ -114,7 +122,7 @@ def test_an_interrupt_while_the_lease_is_taken_leaves_nothing(tmp_path: Path) ->
 
     async def story() -> None:
         with anyio.move_on_after(0.01) as scope:
-            await run.hold(lab, SCENARIO, 3600.0)
+            await run.hold(lab, SCENARIO, 3600.0, 1)
         assert scope.cancelled_caught
         assert await is_clean(lab)
 
@@ -172,7 +180,7 @@ def test_a_hold_that_could_not_be_undone_says_so(tmp_path: Path) -> None:
 
     lab.warden.release = refuse  # type: ignore[method-assign, assignment]
     with pytest.raises(LeaseError, match="found it there"):
-        anyio.run(run.hold, lab, SCENARIO, 5.0)
+        anyio.run(run.hold, lab, SCENARIO, 5.0, 1)
 
 
 def refusal(status: int, body: Any) -> LabError:

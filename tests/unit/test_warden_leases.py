@@ -12,7 +12,8 @@ from lab.domain.fault import Fault, Toxic
 from lab.errors import LeaseError, LeaseGone, LeaseHeld
 from lab.ports import LeaseStatus
 from lab.warden.lease import LeaseState
-from lab.warden.leases import PATIENCE_S, Leases
+from lab.warden.leases import Leases
+from lab.warden.undoing import PATIENCE_S
 from tests.warden_fakes import World
 
 TIMEOUT = Fault("auth-users_db", Toxic.TIMEOUT)

@@ -3,112 +3,153 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from itertools import count
 
 from lab.domain.fault import Conditions, Fault
-from lab.errors import LabError, LeaseError, LeaseGone, LeaseHeld
-from lab.ports import Clock, EdgeState, Injector, LeaseStatus, Removal
+from lab.errors import InjectorError, LabError, LeaseError, LeaseGone, LeaseHeld
+from lab.ports import Clock, EdgeState, Injector, LeasedEdges, LeaseStatus, Removal, Switch
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class _Held:
     lease_id: str
     holder: str
     faults: tuple[Fault, ...]
     conditions: tuple[str, ...]
     ttl_s: float
-    deadline_s: float
+    seed: int
+    deadline_s: float = 0.0
+    began_s: float | None = None
+    on: list[Fault] = field(default_factory=list)
+    switches: list[Switch] = field(default_factory=list)
 
 
 class MemoryWarden:
     """`lab.ports.Warden` over any injector; it only remembers the settings.
 
-    Time works when it is looked at: a lease that has run out is removed by the next call.
+    Time works when it is looked at: a fault that is due comes or goes, and a lease
+    that has run out is removed, by the next call.
     """
 
     def __init__(self, injector: Injector, clock: Clock) -> None:
         self._injector = injector
         self._clock = clock
-        self._held: _Held | None = None
+        self._lease: _Held | None = None
         self._numbers = count(1)
 
     async def take(
-        self, *, holder: str, faults: Sequence[Fault], conditions: Conditions, ttl_s: float
+        self,
+        *,
+        holder: str,
+        faults: Sequence[Fault],
+        conditions: Conditions,
+        ttl_s: float,
+        seed: int = 0,
     ) -> LeaseStatus:
-        """Apply the faults; all or nothing."""
-        await self._expire()
-        if self._held is not None:
-            raise LeaseHeld(f"expected no lease, found one of {self._held.holder}")
+        """Apply the faults that are due; all or nothing."""
+        await self._let_time_pass()
+        if self._lease is not None:
+            left_s = self._status(self._lease).expires_in_s
+            raise LeaseHeld(
+                f"expected no lease, found one of {self._lease.holder} for another {left_s:.1f} s"
+            )
+        problems = [problem for fault in faults for problem in fault.problems()]
+        if problems:
+            raise LeaseError("; ".join(problems))
         lease = _Held(
-            lease_id=f"lease-{next(self._numbers)}",
-            holder=holder,
-            faults=tuple(faults),
-            conditions=tuple(conditions),
-            ttl_s=ttl_s,
-            deadline_s=self._clock.monotonic() + ttl_s,
+            f"lease-{next(self._numbers)}", holder, tuple(faults), tuple(conditions), ttl_s, seed
         )
-        applied: list[Fault] = []
         try:
-            for fault in faults:
-                await self._injector.apply(fault)
-                applied.append(fault)
+            await self._switch(lease)
         except LabError as error:
-            for fault in applied:
-                await self._injector.remove(fault)
+            await self._remove(lease)
             raise LeaseError(str(error)) from error
-        self._held = lease
+        lease.began_s = self._clock.monotonic()
+        lease.deadline_s = lease.began_s + ttl_s
+        self._lease = lease
         return self._status(lease)
 
     async def heartbeat(self, lease_id: str) -> LeaseStatus:
         """Start the lease's time to live anew."""
-        lease = await self._find(lease_id)
-        self._held = replace(lease, deadline_s=self._clock.monotonic() + lease.ttl_s)
-        return self._status(self._held)
+        lease = await self._held(lease_id)
+        lease.deadline_s = self._clock.monotonic() + lease.ttl_s
+        return self._status(lease)
 
     async def release(self, lease_id: str) -> Removal:
         """Take everything away."""
-        lease = await self._find(lease_id)
-        return await self._remove(lease)
+        return await self._remove(await self._held(lease_id))
 
     async def current(self) -> LeaseStatus | None:
         """The lease that is held, if any."""
-        await self._expire()
-        return None if self._held is None else self._status(self._held)
+        await self._let_time_pass()
+        return None if self._lease is None else self._status(self._lease)
 
     async def edges(self) -> Mapping[str, EdgeState]:
         """Every edge as the injector has it."""
-        await self._expire()
+        await self._let_time_pass()
         return await self._injector.edges()
+
+    async def leased_edges(self, lease_id: str) -> LeasedEdges:
+        """The same, and what the lease has on them."""
+        lease = await self._held(lease_id)
+        on = tuple(fault.unscheduled for fault in lease.on)
+        return LeasedEdges(await self._injector.edges(), on)
 
     async def heal(self) -> Removal:
         """Clean every edge, whoever hurt it."""
         edges = (await self._injector.edges()).values()
         cut = tuple(Fault(edge.edge, None) for edge in edges if not edge.enabled)
         toxics = tuple(toxic for edge in edges for toxic in edge.toxics)
-        conditions = self._held.conditions if self._held else ()
+        conditions = self._lease.conditions if self._lease else ()
         await self._injector.reset()
-        self._held = None
+        self._lease = None
         return Removal(cut + toxics, conditions, method="api", proven_clean=True)
+
+    async def _switch(self, lease: _Held) -> None:
+        """Bring each fault to be on or off as its schedule says."""
+        elapsed_s = 0.0 if lease.began_s is None else self._clock.monotonic() - lease.began_s
+        for fault in lease.faults:
+            wanted = fault.is_on(elapsed_s, lease.seed)
+            if wanted is (fault in lease.on):
+                continue
+            harm = fault.unscheduled
+            if wanted:
+                await self._injector.apply(harm)
+                lease.on.append(fault)
+            else:
+                await self._injector.remove(harm)
+                lease.on.remove(fault)
+            if fault.schedule is not None:
+                lease.switches.append(Switch(harm, wanted, self._clock.unix()))
 
     async def _remove(self, lease: _Held) -> Removal:
         edges = await self._injector.edges()
-        found = tuple(fault for fault in lease.faults if edges[fault.edge].shows(fault))
+        harm = [fault.unscheduled for fault in lease.on]
+        found = tuple(fault for fault in harm if edges[fault.edge].shows(fault))
         for fault in found:
             await self._injector.remove(fault)
-        self._held = None
+        self._lease = None
         clean = all(edge.is_clean for edge in (await self._injector.edges()).values())
-        return Removal(found, lease.conditions, method="api", proven_clean=clean)
+        return Removal(found, lease.conditions, "api", clean, tuple(lease.switches))
 
-    async def _expire(self) -> None:
-        if self._held is not None and self._clock.monotonic() >= self._held.deadline_s:
-            await self._remove(self._held)
+    async def _let_time_pass(self) -> None:
+        lease = self._lease
+        if lease is None:
+            return
+        if self._clock.monotonic() >= lease.deadline_s:
+            await self._remove(lease)
+            return
+        try:
+            await self._switch(lease)
+        except InjectorError:
+            await self._remove(lease)
 
-    async def _find(self, lease_id: str) -> _Held:
-        await self._expire()
-        if self._held is None or self._held.lease_id != lease_id:
+    async def _held(self, lease_id: str) -> _Held:
+        await self._let_time_pass()
+        if self._lease is None or self._lease.lease_id != lease_id:
             raise LeaseGone(f"expected lease {lease_id} to be held, found it ended")
-        return self._held
+        return self._lease
 
     def _status(self, lease: _Held) -> LeaseStatus:
         left_s = lease.deadline_s - self._clock.monotonic()

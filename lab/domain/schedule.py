@@ -1,0 +1,67 @@
+"""When harm comes and goes while its lease is held: pure arithmetic, the same for the same seed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+SHORTEST_S: Final = 0.5
+"""What is shorter, on or off, could be over before anybody has read it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Seconds since the lease was held: on after ``start_s``, for ``on_s``, again ``every_s``.
+
+    Without ``on_s`` it stays on until the lease ends, without ``every_s`` it comes
+    once. Each coming is late by up to ``jitter_s``, as the seed decides, and is
+    over before the next is due.
+    """
+
+    start_s: float = 0.0
+    on_s: float | None = None
+    every_s: float | None = None
+    jitter_s: float = 0.0
+
+    def problems(self) -> tuple[str, ...]:
+        """Why nobody could keep to it."""
+        given = {
+            "start": self.start_s,
+            "on": self.on_s,
+            "every": self.every_s,
+            "jitter": self.jitter_s,
+        }
+        found = [
+            f"expected {name} to be finite and >= 0s, found {value:g}s"
+            for name, value in given.items()
+            if value is not None and not 0 <= value < math.inf
+        ]
+        if found:
+            return tuple(found)
+        if self.on_s is not None and self.on_s < SHORTEST_S:
+            found.append(f"expected on to be >= {SHORTEST_S:g}s, found {self.on_s:g}s")
+        if self.every_s is not None:
+            least_s = None if self.on_s is None else self.on_s + self.jitter_s + SHORTEST_S
+            if least_s is None:
+                found.append("expected on where there is every: it stays on, so it cannot repeat")
+            elif self.every_s < least_s:
+                found.append(
+                    f"expected every to be >= {least_s:g}s (on, jitter and {SHORTEST_S:g}s of "
+                    f"peace), found {self.every_s:g}s"
+                )
+        return tuple(found)
+
+    def interval(self, number: int, seed: str) -> tuple[float, float]:
+        """When it comes for the ``number``-th time, counted from 0, and when it goes."""
+        chance = Random(f"{seed} {number}")  # noqa: S311 (a moment, not a secret)
+        comes_s = self.start_s + number * (self.every_s or 0.0) + chance.random() * self.jitter_s
+        return comes_s, math.inf if self.on_s is None else comes_s + self.on_s
+
+    def is_on(self, elapsed_s: float, seed: str) -> bool:
+        """Whether it is to be on so long after the lease was held."""
+        since_s = elapsed_s - self.start_s
+        number = 0 if self.every_s is None else max(0, math.floor(since_s / self.every_s))
+        comes_s, goes_s = self.interval(number, seed)
+        return comes_s <= elapsed_s < goes_s
