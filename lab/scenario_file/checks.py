@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -32,6 +32,9 @@ from lab.scenario_file.values import (
     WindowWord,
 )
 
+MOST_RELATIONS: Final = 3
+"""Inside each other: a child's parent's child's … would visit a wide trace without end."""
+
 
 class PredicateEntry(Entry):
     """What a span must be; every field that is given must fit."""
@@ -53,6 +56,16 @@ class PredicateEntry(Entry):
     ancestor: PredicateEntry | None = None
     child: PredicateEntry | None = None
     no_child: PredicateEntry | None = None
+
+    @model_validator(mode="after")
+    def _not_too_deep(self) -> PredicateEntry:
+        if self._depth() > MOST_RELATIONS:
+            raise Refused(f"expected at most {MOST_RELATIONS} relations inside each other")
+        return self
+
+    def _depth(self) -> int:
+        related = (self.parent, self.ancestor, self.child, self.no_child)
+        return max((1 + each._depth() for each in related if each), default=0)
 
     def predicate(self) -> Predicate:
         """As the domain has it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,8 +14,8 @@ from pydantic_core import ErrorDetails
 from lab.domain.load import Window
 from lab.domain.scenario import Scenario
 from lab.errors import ScenarioError
-from lab.scenario_file.names import unknown_name
-from lab.scenario_file.positioned_yaml import Document, YamlProblem, read
+from lab.scenario_file.names import abridged, unknown_name
+from lab.scenario_file.positioned_yaml import Document, YamlProblem, control_character, read
 from lab.scenario_file.shape import ScenarioEntry
 
 SCENARIO: Final = "scenario.yaml"
@@ -24,7 +24,12 @@ DEBRIEF: Final = "debrief.md"
 FILES: Final = (SCENARIO, BRIEFING, DEBRIEF)
 """The files of a scenario's folder."""
 
-LARGEST_FILE_BYTES: Final = 256 * 1024
+LARGEST_FILE_BYTES: Final = 64 * 1024
+
+_TOO_LARGE: Final = f"expected at most {LARGEST_FILE_BYTES // 1024} KiB, found more"
+
+LONGEST_MESSAGE: Final = 500
+"""In characters; what was found may be long, and what was expected stands before it."""
 
 _PYDANTICS: Final = "Input should be"
 _OURS: Final = "expected"
@@ -35,15 +40,13 @@ _ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 def load(folder: Path) -> Scenario:
     """The scenario in ``folder``; `ScenarioError` with all its problems."""
     texts: dict[str, str] = {}
-    problems: list[str] = []
+    unread: list[str] = []
     for name in FILES:
         try:
             texts[name] = _read_file(folder / name)
         except (OSError, ValueError) as error:
-            problems.append(f"{_shown(folder.name, name)}: {_file_problem(error)}")
-    if problems:
-        raise ScenarioError(tuple(problems))
-    return parse(texts, folder.name)
+            unread.append(f"{_shown(folder.name, name)}: {_file_problem(error)}")
+    return _parse(texts, folder.name, unread)
 
 
 def folders(directory: Path) -> tuple[Path, ...]:
@@ -70,19 +73,27 @@ def load_all(directory: Path) -> dict[str, Scenario]:
 
 def parse(texts: Mapping[str, str], folder_name: str) -> Scenario:
     """The scenario that ``texts`` (file name → text) hold; its id is the folder's name."""
+    return _parse({name: texts.get(name, "") for name in FILES}, folder_name)
+
+
+def _parse(texts: Mapping[str, str], folder_name: str, unread: Sequence[str] = ()) -> Scenario:
+    """The same, where files that could not be read have left their problems behind."""
     problems = [
-        f"{_shown(folder_name, name)}: expected a text, found nothing"
-        for name in FILES
-        if not texts.get(name, "").strip()
+        *unread,
+        *(
+            f"{_shown(folder_name, name)}{problem}"
+            for name, text in texts.items()
+            for problem in _text_problems(name, text)
+        ),
     ]
     if not _ID.fullmatch(folder_name):
         problems.append(
             f"scenarios/{folder_name}: expected a folder name of lower-case words "
             "joined by hyphens, such as db-timeout"
         )
-    entry = None
-    if texts.get(SCENARIO, "").strip():
-        entry, found = _entry(texts[SCENARIO])
+    entry, text = None, texts.get(SCENARIO, "")
+    if text.strip() and len(text) <= LARGEST_FILE_BYTES:
+        entry, found = _entry(text)
         problems += [f"{_shown(folder_name, SCENARIO)}:{problem}" for problem in found]
     if problems or entry is None:
         raise ScenarioError(tuple(problems))
@@ -128,15 +139,30 @@ def _scenario(entry: ScenarioEntry, texts: Mapping[str, str], folder_name: str) 
     )
 
 
+def _text_problems(name: str, text: str) -> Iterator[str]:
+    """What is wrong with a file as a text; YAML is looked at value by value instead."""
+    if not text.strip():
+        yield ": expected a text, found nothing"
+    if len(text) > LARGEST_FILE_BYTES:
+        yield f": {_TOO_LARGE}"
+    elif name != SCENARIO:
+        for number, line in enumerate(text.split("\n"), start=1):
+            if found := control_character(line.removesuffix("\r")):
+                yield f":{number} expected plain text, found the control character {found!r}"
+
+
 def _shown(folder_name: str, file_name: str) -> str:
     return f"scenarios/{folder_name}/{file_name}"
 
 
 def _read_file(path: Path) -> str:
+    if path.exists() and not path.is_file():
+        # To open a named pipe would wait for whoever writes to it, maybe for ever.
+        raise ValueError("expected a regular file, found something else of this name")
     with path.open("rb") as file:
         content = file.read(LARGEST_FILE_BYTES + 1)
     if len(content) > LARGEST_FILE_BYTES:
-        raise ValueError(f"expected at most {LARGEST_FILE_BYTES // 1024} KiB, found more")
+        raise ValueError(_TOO_LARGE)
     return content.decode()
 
 
@@ -145,6 +171,8 @@ def _file_problem(error: OSError | ValueError) -> str:
         return f"expected UTF-8, found byte 0x{error.object[error.start]:02x} at {error.start}"
     if isinstance(error, FileNotFoundError):
         return "expected this file, found none"
+    if isinstance(error, OSError):
+        return f"expected a readable file, found: {error.strerror}"
     return str(error)
 
 
@@ -171,9 +199,12 @@ def _told(
     path = document.existing(detail["loc"])
     if detail["type"] == "missing":
         path = (*path, detail["loc"][-1])
+    elif detail["type"] == "invalid_key":
+        path = (*document.existing(detail["loc"][:-1]), detail["input"])
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     message = _message(document, path, detail, fields)
-    return document.line(path), f"{where.lstrip('.') or 'file'}: {message}"
+    said = abridged(message, LONGEST_MESSAGE)
+    return document.line(path), f"{where.lstrip('.') or 'file'}: {said}"
 
 
 def _message(
@@ -191,6 +222,8 @@ def _message(
             return "expected this field, found none"
         case "value_error" | "refused":
             return detail["msg"].removeprefix("Value error, ").replace(_PYDANTICS, _OURS)
+        case "invalid_key":
+            return "expected a field's name here"
         case "model_type" | "model_attributes_type" | "dict_type":
             return f"expected a mapping, got {got}"
         case "union_tag_invalid" | "union_tag_not_found":
@@ -204,4 +237,4 @@ def _message(
 def _abridged(value: Any) -> str:
     shown = repr(value) if isinstance(value, str | int | float | None) else type(value).__name__
     shown = {"CommentedMap": "a mapping", "CommentedSeq": "a list"}.get(shown, shown)
-    return shown if len(shown) <= 60 else f"{shown[:57]}…"
+    return abridged(shown)

@@ -10,16 +10,25 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Final
 
-from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    Strict,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from lab.domain.bound import Bound
-from lab.domain.fault import Fault, SettingValue
+from lab.domain.fault import SettingValue
 from lab.domain.load import LoadShape, Window
 from lab.domain.scenario import HARDLY_ANY, Harm, Symptom
 from lab.scenario_file.checks import CheckEntry
 from lab.scenario_file.faults import FaultEntry
 from lab.scenario_file.truth import DecoyEntry, TruthEntry
 from lab.scenario_file.values import (
+    MOST_LOAD,
     ActorName,
     Arrivals,
     Count,
@@ -44,11 +53,11 @@ SHORTEST_RECOVERY_S: Final = 5.0
 class LoadEntry(Entry):
     """Who visits the shop: a closed loop of users, or an open one with `rate`."""
 
-    actors: dict[ActorName, Annotated[float, Field(gt=0)]] = Field(
+    actors: dict[ActorName, Annotated[float, Field(gt=0, le=MOST_LOAD)]] = Field(
         min_length=1,
         description="Actor: its weight; without `users` and `rate`, its number of users.",
     )
-    users: Annotated[Count, Field(gt=0)] | None = Field(
+    users: Annotated[Count, Field(gt=0, le=MOST_LOAD)] | None = Field(
         None, description="Closed loop: so many users, each waiting for its answer."
     )
     pace: Seconds | None = Field(
@@ -153,7 +162,7 @@ class ScenarioEntry(Entry):
     """A scenario of the Deadspan lab: who loads the shop, what is hurt, what the truth is."""
 
     title: Text = Field(min_length=1, max_length=80)
-    difficulty: int = Field(ge=1, le=5)
+    difficulty: Annotated[int, Strict()] = Field(ge=1, le=5)
     skill: Text = Field(min_length=1, description="What a learner takes home, in one sentence.")
     load: Load
     windows: WindowsEntry
@@ -189,7 +198,7 @@ class ScenarioEntry(Entry):
         problems: dict[tuple[str | int, ...], str] = {}
         for number, entry in enumerate(value):
             fault = entry.fault()
-            if any(_collide(fault, other) for other in there):
+            if any(fault.collides_with(other) for other in there):
                 problems[(number,)] = f"overlaps with another fault on {fault.edge}"
             there.append(fault)
         refuse_each(problems)
@@ -215,10 +224,3 @@ class ScenarioEntry(Entry):
             Window.CRIME: crime,
             Window.RECOVERY: recovery.shape() if recovery else reference,
         }
-
-
-def _collide(one: Fault, other: Fault) -> bool:
-    """Whether one would replace or silence the other."""
-    if one.edge != other.edge:
-        return False
-    return one.is_down or other.is_down or one.toxic_name == other.toxic_name

@@ -30,6 +30,7 @@ from lab.domain.trace import Kind, Status
 from lab.load.actors import ACTORS
 from lab.scenario_file.names import unknown_name
 from lab.shop import topology
+from lab.shop.environment import OTEL_CONDITIONS
 from lab.shop.settings import SETTINGS
 
 ROUTES: Final = (
@@ -156,16 +157,29 @@ WholeUs = Annotated[
 """A duration with its unit, as Toxiproxy's slicer takes it: whole µs."""
 
 
+MOST: Final = 10**9
+"""What is counted in a scenario, bytes included, is never more; Toxiproxy takes 63 bits."""
+
+
 def _count(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise Refused(f"expected a whole number without a unit, got {value!r}")
     if value < 0:
         raise Refused(f"must be >= 0, got {value}")
+    if value > MOST:
+        raise Refused(f"must be <= {MOST}, got {value}")
     return value
 
 
-Count = Annotated[int, BeforeValidator(_count), WithJsonSchema({"type": "integer", "minimum": 0})]
+Count = Annotated[
+    int,
+    BeforeValidator(_count),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MOST}),
+]
 """A plain whole number."""
+
+MOST_LOAD: Final = 1000
+"""Users, or arrivals a second; a typing error must not take the machine down."""
 
 
 def _arrivals(value: object) -> float:
@@ -175,6 +189,8 @@ def _arrivals(value: object) -> float:
         raise Refused(f"expected arrivals a second such as 15/s, got {value!r}")
     if not parsed[0]:
         raise Refused(f"must be > 0/s, got {value}")
+    if parsed[0] > MOST_LOAD:
+        raise Refused(f"must be <= {MOST_LOAD}/s, got {value}")
     return parsed[0]
 
 
@@ -228,14 +244,15 @@ _WIRING: Final = frozenset({"host", "port", "log_file", "database_dsn"})
 def condition_problem(name: str, value: object) -> str | None:
     """What is wrong with ``service.setting: value``, None where nothing is.
 
-    A setting in upper case is an environment variable as it stands (``OTEL_…``), and
+    A setting in upper case is an environment variable as it stands, one of OpenTelemetry's;
     only the process that reads it knows its values.
     """
     service, _, setting = name.partition(".")
     if service not in SETTINGS:
         return unknown_name("service", service, SETTINGS)
     if setting.isupper():
-        return None
+        known = setting in OTEL_CONDITIONS
+        return None if known else unknown_name("variable", setting, OTEL_CONDITIONS)
     fields = {
         field: info
         for field, info in SETTINGS[service].model_fields.items()

@@ -380,8 +380,8 @@ class TestFolders:
             load(folder)
 
     def test_a_file_that_is_too_large_is_refused_unread(self, tmp_path: Path) -> None:
-        folder = self.write(tmp_path / "my-case", briefing="x" * (256 * 1024 + 1))
-        with pytest.raises(ScenarioError, match="expected at most 256 KiB, found more"):
+        folder = self.write(tmp_path / "my-case", briefing="x" * (64 * 1024 + 1))
+        with pytest.raises(ScenarioError, match="expected at most 64 KiB, found more"):
             load(folder)
 
     def test_a_file_that_is_not_utf_8_is_refused(self, tmp_path: Path) -> None:
