@@ -5,28 +5,76 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import ConfigDict, Discriminator, Field, Tag
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from lab.domain.fault import TOXIC_ATTRIBUTES, Fault, Stream, Toxic
-from lab.scenario_file.values import Count, EdgeName, Entry, StreamWord, ToxicWord, WholeMs, WholeUs
+from lab.domain.schedule import Schedule
+from lab.scenario_file.values import (
+    Count,
+    EdgeName,
+    Entry,
+    Refused,
+    Seconds,
+    StreamWord,
+    ToxicWord,
+    WholeMs,
+    WholeUs,
+)
 
 
-class DownEntry(Entry):
-    """The edge is cut: nothing listens where the caller connects."""
+class ScheduleEntry(Entry):
+    """When a fault comes and goes, counted from the moment all settings and faults are in place."""
+
+    start: Seconds = Field(0.0, description="It comes so long after that moment.")
+    on: Seconds | None = Field(None, description="It stays so long; default: until the end.")
+    every: Seconds | None = Field(
+        None, description="It comes again so long after it was due; default: never."
+    )
+    jitter: Seconds = Field(
+        0.0, description="Each time it is late by up to this, as the run's seed decides."
+    )
+
+    @model_validator(mode="after")
+    def _can_be_kept(self) -> ScheduleEntry:
+        problems = self.schedule().problems()
+        if problems:
+            raise Refused("; ".join(problems))
+        return self
+
+    @property
+    def latest_s(self) -> float:
+        """When it comes for the first time, if the jitter is all that it may be."""
+        return self.start + self.jitter
+
+    def schedule(self) -> Schedule:
+        """As the domain has it."""
+        return Schedule(self.start, self.on, self.every, self.jitter)
+
+
+class HarmEntry(Entry):
+    """What every fault has; without `schedule` it is on for as long as its window lasts."""
 
     edge: EdgeName
+    schedule: ScheduleEntry | None = None
+
+    def _schedule(self) -> Schedule | None:
+        return self.schedule.schedule() if self.schedule else None
+
+
+class DownEntry(HarmEntry):
+    """The edge is cut: nothing listens where the caller connects."""
+
     down: Literal[True]
 
     def fault(self) -> Fault:
         """As the domain has it."""
-        return Fault(self.edge, None)
+        return Fault(self.edge, None, schedule=self._schedule())
 
 
-class ToxicEntry(Entry):
+class ToxicEntry(HarmEntry):
     """What every toxic has; `toxicity` is rolled once a connection, not once a request."""
 
-    edge: EdgeName
     toxic: ToxicWord
     stream: StreamWord = Stream.DOWNSTREAM
     toxicity: float = Field(1.0, gt=0, le=1)
@@ -34,7 +82,9 @@ class ToxicEntry(Entry):
     def fault(self) -> Fault:
         """As the domain has it."""
         attributes = {name: getattr(self, name) for name in TOXIC_ATTRIBUTES[self.toxic]}
-        return Fault(self.edge, self.toxic, attributes, self.stream, self.toxicity)
+        return Fault(
+            self.edge, self.toxic, attributes, self.stream, self.toxicity, self._schedule()
+        )
 
 
 class LatencyEntry(ToxicEntry):

@@ -191,9 +191,10 @@ class ScenarioEntry(Entry):
         refuse_each({place: why for place, why in problems.items() if why})
         return value
 
-    @field_validator("faults")
+    @field_validator("ambient", "faults")
     @classmethod
     def _no_overlap(cls, value: list[FaultEntry], info: ValidationInfo) -> list[FaultEntry]:
+        # Also where schedules keep them apart: who looks could not tell whose toxic is there.
         there = [entry.fault() for entry in info.data.get("ambient", [])]
         problems: dict[tuple[str | int, ...], str] = {}
         for number, entry in enumerate(value):
@@ -202,6 +203,24 @@ class ScenarioEntry(Entry):
                 problems[(number,)] = f"overlaps with another fault on {fault.edge}"
             there.append(fault)
         refuse_each(problems)
+        return value
+
+    @field_validator("ambient", "faults")
+    @classmethod
+    def _in_time(cls, value: list[FaultEntry], info: ValidationInfo) -> list[FaultEntry]:
+        windows: WindowsEntry | None = info.data.get("windows")
+        if windows is None:
+            return value
+        over_s = windows.crime
+        if info.field_name == "ambient":
+            over_s = min(windows.reference, windows.crime, windows.recovery)
+        late: dict[tuple[str | int, ...], str] = {
+            (number, "schedule"): f"expected it to come before its window is over at {over_s:g}s, "
+            f"got start and jitter of {entry.schedule.latest_s:g}s"
+            for number, entry in enumerate(value)
+            if entry.schedule and entry.schedule.latest_s >= over_s
+        }
+        refuse_each(late)
         return value
 
     @model_validator(mode="after")

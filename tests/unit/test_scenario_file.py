@@ -26,6 +26,7 @@ from lab.domain.scenario import (
     SpanDurationCheck,
     SpanStatistic,
 )
+from lab.domain.schedule import Schedule
 from lab.domain.trace import Kind, Status
 from lab.errors import ScenarioError
 from lab.scenario_file import faults, load, load_all, near_names, parse
@@ -92,8 +93,9 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
             "crime: {users: 3, pace: 2s, actors: {shopper: 1, browser: 2.5}}}",
             conditions="{checkout.pool_size: 2, payments.OTEL_PROPAGATORS: none}",
             ambient="[{edge: gateway-auth, toxic: latency, latency: 1.5s, stream: upstream}]",
-            faults="[{edge: payments-bank, down: true}, {edge: gateway-catalog, toxic: slicer, "
-            "average_size: 2000, delay: 50ms, toxicity: 0.3}]",
+            faults="[{edge: payments-bank, down: true, schedule: {start: 1.5s, jitter: 100ms}}, "
+            "{edge: gateway-catalog, toxic: slicer, average_size: 2000, delay: 50ms, "
+            "toxicity: 0.3, schedule: {start: 5s, on: 15s, every: 60s}}]",
             symptom='{route: GET /products, slow_rate: ">= 95%", slower_than: 600ms, '
             'reference: "<= 2%"}',
             truth='{mechanism: timeout, scope: some-tenants, share: ">= 90%", '
@@ -125,8 +127,14 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
     )
     sliced = {"average_size": 2000, "delay": 50_000}
     assert scenario.faults == (
-        Fault("payments-bank", None),
-        Fault("gateway-catalog", Toxic.SLICER, sliced, toxicity=0.3),
+        Fault("payments-bank", None, schedule=Schedule(1.5, jitter_s=0.1)),
+        Fault(
+            "gateway-catalog",
+            Toxic.SLICER,
+            sliced,
+            toxicity=0.3,
+            schedule=Schedule(start_s=5, on_s=15, every_s=60),
+        ),
     )
     assert scenario.symptom.slower_than_ms == 600
     culprit = Predicate(
@@ -213,6 +221,32 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
          "6 faults[1]: overlaps with another fault on auth-users_db"),
         ({"ambient": "[{edge: auth-users_db, toxic: timeout, timeout: 0ms}]"},
          "6 faults[0]: overlaps with another fault on auth-users_db"),
+        ({"ambient": "[{edge: gateway-auth, down: true, schedule: {start: 1s, on: 1s}}, "
+                     "{edge: gateway-auth, down: true, schedule: {start: 5s, on: 1s}}]"},
+         "10 ambient[1]: overlaps with another fault on gateway-auth"),
+        ({"faults": "[{edge: gateway-auth, down: true, schedule: {every: 60s}}]"},
+         ("6 faults[0].schedule: expected on where there is every: it stays on, so it cannot "
+          "repeat")),
+        ({"faults": "[{edge: gateway-auth, down: true, "
+                    "schedule: {on: 5s, every: 6s, jitter: 1s}}]"},
+         ("6 faults[0].schedule: expected every to be >= 6.5s (on, jitter and 0.5s of peace), "
+          "found 6s")),
+        ({"faults": "[{edge: gateway-auth, down: true, schedule: {on: 0.4s}}]"},
+         "6 faults[0].schedule: expected on to be >= 0.5s, found 0.4s"),
+        ({"faults": "[{edge: gateway-auth, down: true, schedule: {start: -1s}}]"},
+         "6 faults[0].schedule.start: must be >= 0ms, got -1s"),
+        ({"faults": "[{edge: gateway-auth, down: true, schedule: {on: 15}}]"},
+         ("6 faults[0].schedule.on: expected a duration with its unit, such as 400ms or 1.5s, "
+          "got 15")),
+        ({"faults": "[{edge: gateway-auth, down: true, schedule: {of: 15s}}]"},
+         ("6 faults[0].schedule.of: unknown field 'of'; expected one of every, jitter, on, "
+          "start")),
+        ({"faults": "[{edge: gateway-auth, down: true, schedule: {start: 11s, jitter: 1s}}]"},
+         ("6 faults[0].schedule: expected it to come before its window is over at 12s, got "
+          "start and jitter of 12s")),
+        ({"ambient": "[{edge: gateway-auth, down: true, schedule: {start: 8s}}]"},
+         ("10 ambient[0].schedule: expected it to come before its window is over at 8s, got "
+          "start and jitter of 8s")),
         ({"faults": "[]"},
          "1 file: expected faults, conditions or a load that changes: nothing happens"),
         ({"titel": "x"}, "10 titel: unknown field 'titel'; did you mean title?"),
@@ -283,7 +317,8 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
          "10 checks[0]: expected a bound on a duration for p50, got '== 0%'"),
         ({"briefing_may_name": "{authh: the pager says so}"},
          "10 briefing_may_name.authh: unknown service 'authh'; did you mean auth?"),
-        ({"briefing_may_name": "{auth: ''}"}, "10 briefing_may_name.auth: String should have at least 1 character, got ''"),
+        ({"briefing_may_name": "{auth: ''}"},
+         "10 briefing_may_name.auth: String should have at least 1 character, got ''"),
         ({"min_requests": "5"}, "10 min_requests: expected greater than or equal to 20, got 5"),
     ],
 )  # fmt: skip
@@ -415,7 +450,7 @@ def test_near_names_are_offered_nearest_first_and_strangers_are_not() -> None:
 
 def test_each_toxic_can_be_written_with_exactly_its_attributes() -> None:
     """A toxic whose attributes Toxiproxy knows and the language does not could never be used."""
-    common = {"edge", "toxic", "stream", "toxicity"}
+    common = set(faults.ToxicEntry.model_fields)
     written = {
         toxic: set(entry.model_fields) - common
         for entry in faults.ToxicEntry.__subclasses__()
