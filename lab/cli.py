@@ -14,7 +14,7 @@ from typing import Final
 import typer
 
 from lab import __version__
-from lab.commands import cases, failures, run, stack
+from lab.commands import cases, failures, lint, run, stack
 
 EXAMPLES: Final = """
 Examples:
@@ -44,6 +44,7 @@ app = typer.Typer(
 stack.register(app)
 run.register(app)
 cases.register(app)
+lint.register(app)
 
 
 def _print_version(value: bool) -> None:
