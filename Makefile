@@ -71,8 +71,12 @@ test: $(INSTALLED) ## Run every test, the real parts included
 	@$(LAB) tools --build
 	@$(PYTHON) -m pytest
 
+.PHONY: lint
+lint: $(INSTALLED) ## Look for what gives a case away in titles, briefings, hints and dashboards
+	@$(LAB) lint
+
 .PHONY: check
-check: $(INSTALLED) ## Check style, formatting, types and imports
+check: $(INSTALLED) lint ## Check spoilers, style, formatting, types and imports
 	@$(PYTHON) -m ruff check
 	@$(PYTHON) -m ruff format --check
 	@$(PYTHON) -m mypy

@@ -1,8 +1,9 @@
 """The composition root: settings → adapters → use cases.
 
 Whoever runs, reads or hurts a case gets its adapters here; only commands about the
-machine itself (doctor, tools, load) call theirs directly. Nothing connects at import,
-and imports stand inside the functions: ``lab --help`` should not pay for ``lab run``.
+machine itself or its files (doctor, tools, load, lint) call theirs directly. Nothing
+connects at import, and imports stand inside the functions: ``lab --help`` should not pay
+for ``lab run``.
 """
 
 from __future__ import annotations

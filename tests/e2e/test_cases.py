@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shutil
 from collections.abc import Callable, Coroutine
@@ -24,7 +25,6 @@ from lab.investigation.retry import decided
 from lab.investigation.run_case import CaseRun
 from lab.investigation.twin import without_culprit
 from lab.settings import Settings
-from lab.shop.topology import EDGES
 from tests.e2e.conftest import PROOF_WITHIN_S, LabUnderTest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(PROOF_WITHIN_S + 60)]
@@ -34,9 +34,6 @@ _GAP = "([ +-]|%20)?"
 _CARDS = ("4242424242424242", "4000000000000069", "4000000000009995")
 PERSONAL = re.compile("|".join([r"user\d{4}(@|%40)example", *(_GAP.join(card) for card in _CARDS)]))
 """The shoppers' own e-mail addresses and cards, as any careless line might spell them."""
-
-CONTROL = re.compile(r"toxi|chaos|inject|warden|scenario|culprit|decoy|\blease", re.IGNORECASE)
-"""Words of the lab that no telemetry may hold."""
 
 CULPRIT_WORDS = re.compile(r"auth-users_db|db\.connect|toxi|timeout=|downstream", re.IGNORECASE)
 
@@ -243,17 +240,16 @@ def test_no_personal_data_reaches_a_case(
         assert not PERSONAL.search(path.read_text()), path
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_telemetry_is_innocent(lab: LabUnderTest, proven: Callable[[str], Case], name: str) -> None:
-    """Nothing a learner can query says what was done, nor names an edge or the case."""
-    case = proven(name)
-    folder = lab.settings.cases_dir / case.case_id
-    names = [re.escape(each) for each in (case.case_id, *(edge.name for edge in EDGES))]
-    edges = re.compile("|".join(names))
-    for path in [folder / "traces.jsonl", *lab.settings.log_dir.glob("signals-*")]:
-        text = path.read_text()
-        assert not CONTROL.search(text), path
-        assert not edges.search(text), path
+def test_telemetry_is_innocent(lab: LabUnderTest, proven: Callable[[str], Case]) -> None:
+    """Nothing a learner can query says what was done, nor names an edge, a lease or a case."""
+    for name in SCENARIOS:
+        proven(name)
+    places = ("--cases", str(lab.settings.cases_dir), "--logs", str(lab.settings.log_dir))
+    done = lab.run("lint", *places, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    read = json.loads(done.stdout)["read"]
+    assert read["telemetry_files"] >= 3 * len(SCENARIOS) + 2
+    assert read["telemetry_bytes"] > 1_000_000
 
 
 def test_a_database_that_dies_makes_the_run_incomplete(lab: LabUnderTest) -> None:
