@@ -16,6 +16,9 @@ from typing import Any, Final
 
 from lab.domain.trace import AttributeValue
 
+DEEPEST_VALUE: Final = 16
+"""Arrays and maps inside each other; SDKs write one level, and every reader pays for each."""
+
 _UINT64: Final = 2**64
 
 
@@ -68,7 +71,12 @@ def text(owner: Mapping[str, Any], field: str, at: str) -> str:
         return ""
     if not isinstance(value, str):
         raise MalformedOtlpError(f"{at}.{field}", "text", value)
-    return value
+    return _utf8(value)
+
+
+def _utf8(text: str) -> str:
+    """``text`` as protobuf can carry it: JSON may escape half a character, which no file takes."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def integer(value: object, at: str) -> int:
@@ -155,11 +163,14 @@ def attributes(owner: Mapping[str, Any], at: str) -> dict[str, AttributeValue]:
     return found
 
 
-def value(found: object, at: str) -> AttributeValue:
-    """One ``AnyValue``; null and the empty value read as an empty string."""
+def value(found: object, at: str, levels: int = DEEPEST_VALUE) -> AttributeValue:
+    """One ``AnyValue``; null and the empty value read as an empty string.
+
+    ``levels`` is how many arrays and maps may still be inside each other.
+    """
     match message(found, at):
         case {"stringValue": str(text)} | {"bytesValue": str(text)}:
-            return text
+            return _utf8(text)
         case {"boolValue": bool(flag)}:
             return flag
         case {"intValue": number}:
@@ -167,12 +178,40 @@ def value(found: object, at: str) -> AttributeValue:
         case {"doubleValue": number}:
             return double(number, f"{at}.doubleValue")
         case {"arrayValue": array}:
-            values = items(message(array, at), "values", at)
-            return tuple(value(item, f"{at}.values[{n}]") for n, item in enumerate(values))
+            return tuple(value(*inner) for inner in _elements(array, at, levels))
         case {"kvlistValue": pairs}:
-            nested = attributes({"attributes": message(pairs, at).get("values")}, at)
-            return json.dumps(nested, ensure_ascii=False)
+            return json.dumps(_map(pairs, at, levels), ensure_ascii=False)
         case {} as empty if not empty:
             return ""
         case unknown:
             raise MalformedOtlpError(at, "an OTLP value", unknown)
+
+
+def _elements(array: object, at: str, levels: int) -> Iterator[tuple[object, str, int]]:
+    if not levels:
+        raise MalformedOtlpError(at, f"at most {DEEPEST_VALUE} nested arrays and maps", array)
+    for n, item in enumerate(items(message(array, at), "values", at)):
+        yield item, f"{at}.values[{n}]", levels - 1
+
+
+def _map(pairs: object, at: str, levels: int) -> dict[str, Any]:
+    """A map and what is in it, as JSON has it.
+
+    Not text in text: each level would escape the quotes of those below, and double them.
+    """
+    return {
+        text(message(pair, where), "key", where): _plain(
+            message(pair, where).get("value"), f"{where}.value", inner
+        )
+        for pair, where, inner in _elements(pairs, at, levels)
+    }
+
+
+def _plain(found: object, at: str, levels: int) -> Any:
+    match message(found, at):
+        case {"arrayValue": array}:
+            return [_plain(*inner) for inner in _elements(array, at, levels)]
+        case {"kvlistValue": pairs}:
+            return _map(pairs, at, levels)
+        case scalar:
+            return value(scalar, at, levels)

@@ -36,24 +36,37 @@ _STATUS_NAMES: Final = {
     f"STATUS_CODE_{status.name}": number for number, status in enumerate(_STATUSES)
 }
 _NOT_FINITE: Final = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+MOST_SPANS: Final = 10_000
+"""In one document; a trace of more is refused, for no request of a shop makes so many."""
+
+DEEPEST_TRACE: Final = 500
+"""Spans below each other; whoever asks for ancestors walks them for each span."""
+
 _TRACE_ID_BYTES: Final = 16
 _SPAN_ID_BYTES: Final = 8
 
 
 def read_traces(document: object) -> dict[str, Trace]:
     """Trace id → trace, of a ``TracesData`` document or of Tempo's ``{"trace": …}`` round one."""
-    try:
-        if document is None:
-            raise MalformedOtlpError("document", "an object", document)
-        data = fields.message(document, "document")
-        if "trace" in data:
-            data = fields.message(data["trace"], "trace")
-        spans: dict[str, list[Span]] = {}
-        for span in _spans(data):
-            spans.setdefault(span.trace_id, []).append(span)
-    except RecursionError:
-        raise MalformedOtlpError("document", "attributes nested less deeply", "…") from None
-    return {trace_id: assemble(trace_id, found) for trace_id, found in spans.items()}
+    if document is None:
+        raise MalformedOtlpError("document", "an object", document)
+    data = fields.message(document, "document")
+    if "trace" in data:
+        data = fields.message(data["trace"], "trace")
+    spans: dict[str, list[Span]] = {}
+    for number, span in enumerate(_spans(data)):
+        if number >= MOST_SPANS:
+            raise MalformedOtlpError("document", f"at most {MOST_SPANS} spans", "more")
+        spans.setdefault(span.trace_id, []).append(span)
+    traces = {trace_id: assemble(trace_id, found) for trace_id, found in spans.items()}
+    for trace in traces.values():
+        if trace.depth > DEEPEST_TRACE:
+            raise MalformedOtlpError(
+                f"trace {trace.trace_id}",
+                f"at most {DEEPEST_TRACE} spans below each other",
+                trace.depth,
+            )
+    return traces
 
 
 def assemble(trace_id: str, spans: Iterable[Span]) -> Trace:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -21,10 +22,27 @@ DEADLINE_S: Final = 2.0
 MOST_FOUND: Final = 2000
 """How many traces a search may find; more than a case's windows can hold."""
 
+MOST_BYTES: Final = 16 * 2**20
+"""Of one answer; as much as the largest trace that is read, with all its spans carry."""
+
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
 _RECEIVED: Final = re.compile(
-    r"^tempo_distributor_spans_received_total(?:\{[^}]*\})?\s+(?P<value>\S+)", re.MULTILINE
+    r"^tempo_distributor_spans_received_total(?:\{[^}\n]*\})?[ \t]+(?P<value>\S+)", re.MULTILINE
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What came over the wire, within the deadline and the size limit."""
+
+    url: str
+    status: int
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """As UTF-8, whatever charset it claims: some that Python knows are no text at all."""
+        return self.body.decode(errors="replace")
 
 
 class TempoStore:
@@ -74,65 +92,92 @@ class TempoStore:
         trace_id = trace_id.lower()
         if not _TRACE_ID.fullmatch(trace_id):
             raise TraceStoreError(f"expected a trace id of 32 hex digits, got {trace_id!r}")
-        response = await self._get(f"/api/v2/traces/{trace_id}")
-        if response.status_code == httpx.codes.NOT_FOUND:
+        answer = await self._get(f"/api/v2/traces/{trace_id}")
+        if answer.status == httpx.codes.NOT_FOUND:
             return None
-        self._expect_ok(response)
-        document = self._json(response)
+        self._expect_ok(answer)
         try:
-            return read_traces(document).get(trace_id)
+            traces = read_traces(self._json(answer))
         except MalformedOtlpError as error:
-            raise self._undocumented(response, f"a trace ({error})") from error
+            raise self._undocumented(answer, f"a trace ({error})") from error
+        if traces and trace_id not in traces:
+            raise self._undocumented(answer, f"spans of the trace asked for, got {min(traces)}")
+        return traces.get(trace_id)
 
     async def search(self, traceql: str, *, start_s: float, end_s: float) -> frozenset[str]:
         """Ids of the traces that answer the query inside the interval (Unix seconds).
 
         Tempo searches what was cut to its log: some seconds behind what `trace` sees.
         """
-        response = await self._get(
+        answer = await self._get(
             "/api/search",
             q=traceql,
             start=math.floor(start_s),
             end=math.ceil(end_s),
             limit=MOST_FOUND,
         )
-        self._expect_ok(response)
-        found = self._json(response)
+        self._expect_ok(answer)
+        found = self._json(answer)
         try:
             # Tempo writes an id as a number would be, without its leading zeros.
-            ids = (str(trace["traceID"]).lower().zfill(32) for trace in found.get("traces") or ())
-            return frozenset(ids)
+            ids = {trace["traceID"].lower().zfill(32) for trace in found.get("traces") or ()}
         except (AttributeError, TypeError, KeyError) as error:
-            raise self._undocumented(response, "a list of traces with their ids") from error
+            raise self._undocumented(answer, "a list of traces with their ids") from error
+        strange = [each for each in ids if not _TRACE_ID.fullmatch(each)]
+        if strange:
+            raise self._undocumented(answer, f"ids of hex digits, got {strange[0][:40]!r}")
+        return frozenset(ids)
 
     async def spans_received(self) -> int:
-        """How many spans Tempo has taken in since it started, of all tenants."""
-        response = await self._get("/metrics")
-        self._expect_ok(response)
-        try:
-            return sum(int(float(value)) for value in _RECEIVED.findall(response.text))
-        except (ValueError, OverflowError) as error:
-            raise self._undocumented(response, "counters in Prometheus' text format") from error
+        """How many spans Tempo has taken in since it started, of all tenants.
 
-    async def _get(self, path: str, **parameters: str | int) -> httpx.Response:
+        It counts none before the first; a page without any of its counters is not its own.
+        """
+        answer = await self._get("/metrics")
+        self._expect_ok(answer)
+        text = answer.text
+        if "tempo_" not in text:
+            raise self._undocumented(answer, "Tempo's own counters")
+        try:
+            return sum(int(float(value)) for value in _RECEIVED.findall(text))
+        except (ValueError, OverflowError) as error:
+            raise self._undocumented(answer, "counters in Prometheus' text format") from error
+
+    async def _get(self, path: str, **parameters: str | int) -> _Answer:
         try:
             # httpx bounds each read, so an answer that trickles would never time out.
-            async with asyncio.timeout(self._deadline_s):
-                return await self._client.get(path, params=parameters)
+            async with (
+                asyncio.timeout(self._deadline_s),
+                self._client.stream("GET", path, params=parameters) as response,
+            ):
+                body = await self._read(response)
+                return _Answer(str(response.url), response.status_code, body)
         except TimeoutError as error:
             raise self._unreachable(f"no answer within {self._deadline_s:g} s") from error
         except httpx.HTTPError as error:
             raise self._unreachable(str(error) or type(error).__name__) from error
 
-    def _expect_ok(self, response: httpx.Response) -> None:
-        if response.status_code != httpx.codes.OK:
-            raise self._undocumented(response, "200")
+    async def _read(self, response: httpx.Response) -> bytes:
+        packed = response.headers.get("Content-Encoding", "identity")
+        if packed != "identity":
+            # A few packed bytes can become gigabytes.
+            raise self._unreachable(f"an answer packed as {packed[:40]!r}, which was not asked for")
+        body = bytearray()
+        async for part in response.aiter_bytes():
+            body += part
+            if len(body) > MOST_BYTES:
+                raise self._unreachable(f"an answer of more than {MOST_BYTES // 2**20} MiB")
+        return bytes(body)
 
-    def _json(self, response: httpx.Response) -> Any:
+    def _expect_ok(self, answer: _Answer) -> None:
+        if answer.status != httpx.codes.OK:
+            raise self._undocumented(answer, "200")
+
+    def _json(self, answer: _Answer) -> Any:
         try:
-            return parse(response.content)
+            return parse(answer.body)
         except MalformedOtlpError as error:
-            raise self._undocumented(response, str(error)) from error
+            raise self._undocumented(answer, str(error)) from error
 
     def _unreachable(self, why: str) -> TraceStoreError:
         return TraceStoreError(
@@ -140,9 +185,9 @@ class TempoStore:
             "`lab status` shows which part is down, `lab up` starts it"
         )
 
-    def _undocumented(self, response: httpx.Response, expected: str) -> TraceStoreError:
+    def _undocumented(self, answer: _Answer, expected: str) -> TraceStoreError:
         return TraceStoreError(
-            f"GET {response.url}: expected {expected}, "
-            f"found {response.status_code} {response.text[:120]!r}; "
+            f"GET {answer.url}: expected {expected}, "
+            f"found {answer.status} {answer.text[:120]!r}; "
             "is another program answering at Tempo's port? `lab doctor` says who"
         )

@@ -18,6 +18,8 @@ from lab.domain.trace import AttributeValue, Kind, Span, Status, Trace
 
 _EQUALITIES: Final = ("service", "name", "kind", "status", "peer")
 _RELATIONS: Final = ("parent", "ancestor", "child", "no_child")
+_MOST_NAMED: Final = 5
+"""Relatives that a clause names; there may be thousands."""
 _IDENTITY: Final = frozenset({"service", "name", "kind", "peer"})
 
 
@@ -139,7 +141,7 @@ class Predicate:
             if predicate is not None:
                 spans = _relatives(name, span, trace)
                 found = any(predicate.matches(each, trace, reference) for each in spans)
-                names = ", ".join(f"{each.service} {each.name}" for each in spans)
+                names = ", ".join(f"{each.service} {each.name}" for each in spans[:_MOST_NAMED])
                 holds = found is (name != "no_child")
                 yield Clause(name, str(predicate), names or "none", holds)
 

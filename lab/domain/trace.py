@@ -153,7 +153,7 @@ class Trace:
 
     @cached_property
     def roots(self) -> tuple[Span, ...]:
-        """The spans that name no parent; a whole trace of a request has exactly one."""
+        """The spans that name no parent, or that stand on a cycle of parents."""
         return tuple(span for span in self if span.span_id not in self._parent_ids)
 
     @cached_property
@@ -163,10 +163,25 @@ class Trace:
             parent_id for parent_id in self._parent_ids.values() if parent_id not in self.by_id
         )
 
+    @cached_property
+    def is_cyclic(self) -> bool:
+        """Whether spans name each other, or themselves, as parents."""
+        return any(span.parent_id for span in self.roots)
+
     @property
     def is_whole(self) -> bool:
-        """Whether it has its one root and no missing parents."""
-        return len(self.roots) == 1 and not self.missing_parents
+        """Whether it has its one root, no missing parents and no cycle of them."""
+        return len(self.roots) == 1 and not self.missing_parents and not self.is_cyclic
+
+    @property
+    def depth(self) -> int:
+        """How many spans stand below each other where it is deepest."""
+        level = [span for span in self if self.parent(span) is None]
+        found = 0
+        while level:
+            found += 1
+            level = [child for span in level for child in self.children(span)]
+        return found
 
     def self_time_ms(self, span: Span) -> float:
         """The span's duration minus the union of its children's, clipped to it, in ms.

@@ -144,7 +144,7 @@ def verdict_panel(judgement: Judgement) -> RenderableType:
     mark, style = _VERDICT_STYLES.get(judgement.verdict, ("✖", "red"))
     title = f"{mark} {judgement.verdict.value.replace('-', ' ').upper()}"
     return Panel(
-        Text(judgement.text),
+        Text(clean(judgement.text)),
         title=Text(title, style=f"bold {style}"),
         title_align="left",
         border_style=style,

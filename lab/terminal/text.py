@@ -21,7 +21,9 @@ def clean(text: str, most: int | None = None) -> str:
 
     Spans carry what services put there, and a terminal obeys what it is shown.
     """
-    visible = "".join(each if each.isprintable() else "�" for each in text.replace("\n", " ⏎ "))
+    # One character more than is shown tells whether there are more; a span may carry megabytes.
+    shown = text if most is None else text[: most + 1]
+    visible = "".join(each if each.isprintable() else "�" for each in shown.replace("\n", " ⏎ "))
     if most is None or len(visible) <= most:
         return visible
     return visible[: most - 1] + "…"

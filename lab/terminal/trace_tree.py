@@ -135,7 +135,7 @@ class TraceTree:
             yield Text(f"⇢ linked to trace {link.trace_id} span {link.span_id}", style="cyan")
         if self._attributes:
             for key, value in sorted(span.attributes.items()):
-                yield Text(f"{clean(key)} = {clean(str(value), 300)}", style="dim")
+                yield Text(f"{clean(key, 120)} = {clean(str(value), 300)}", style="dim")
 
     def _numbers(self, row: Row) -> list[Text]:
         item = row.item
@@ -188,6 +188,7 @@ class TraceTree:
             return
         problems = [f"{len(trace.roots)} spans without a parent instead of one"]
         problems = problems if len(trace.roots) != 1 else []
+        problems += ["a span is its own ancestor"] if trace.is_cyclic else []
         problems += [f"parent {each} never came" for each in sorted(trace.missing_parents)[:3]]
         yield Text(f"{count}, NOT WHOLE: {'; '.join(problems)}", style="bold yellow")
 

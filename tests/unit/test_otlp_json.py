@@ -12,8 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.adapters.otlp_fields import MalformedOtlpError, parse
-from lab.adapters.otlp_json import assemble, read_traces, write_traces
+from lab.adapters.otlp_fields import DEEPEST_VALUE, MalformedOtlpError, parse
+from lab.adapters.otlp_json import (
+    DEEPEST_TRACE,
+    MOST_SPANS,
+    assemble,
+    read_traces,
+    write_traces,
+)
 from lab.domain.trace import AttributeValue, Event, Kind, Link, Span, Status, Trace
 
 TRACE_ID = "0" * 30 + "ab"
@@ -300,14 +306,59 @@ def test_a_cycle_of_parents_makes_its_spans_parentless() -> None:
     assert not trace.is_whole
 
 
-def test_a_hundred_thousand_spans_in_one_chain_are_read_in_seconds() -> None:
+def chain(spans: int, depth: int) -> Any:
+    """So many spans, in chains of ``depth`` below one root."""
+    parents = ["", *(f"{n - 1 if n % depth else 0:016x}" for n in range(1, spans))]
+    parents = [parent and f"{int(parent, 16) + 1:016x}" for parent in parents]
+    return document(
+        *(span_json(spanId=f"{n + 1:016x}", parentSpanId=parents[n]) for n in range(spans))
+    )
+
+
+def test_as_many_spans_as_are_taken_are_read_in_seconds() -> None:
     """Size and depth cost time in proportion and no stack."""
-    spans = [
-        span_json(spanId=f"{n:016x}", parentSpanId=f"{n - 1:016x}" if n > 1 else "")
-        for n in range(1, 100_001)
-    ]
     began = time.perf_counter()
-    (trace,) = read_traces(document(*spans)).values()
-    assert len(trace.spans) == 100_000
+    (trace,) = read_traces(chain(MOST_SPANS, DEEPEST_TRACE - 1)).values()
+    assert len(trace.spans) == MOST_SPANS
     assert trace.is_whole
     assert time.perf_counter() - began < 20
+
+
+@pytest.mark.parametrize(
+    ("spans", "depth", "complaint"),
+    [
+        (MOST_SPANS + 1, 20, "expected at most 10000 spans, found 'more'"),
+        (100_000, 100_000, "expected at most 10000 spans, found 'more'"),
+        (DEEPEST_TRACE + 1, MOST_SPANS, "expected at most 500 spans below each other, found 501"),
+    ],
+)
+def test_a_trace_beyond_all_measure_is_refused(spans: int, depth: int, complaint: str) -> None:
+    """What would cost minutes to reason about is an error that says how much is too much."""
+    with pytest.raises(MalformedOtlpError, match=complaint):
+        read_traces(chain(spans, depth))
+
+
+def test_maps_in_maps_cost_no_more_than_they_carry() -> None:
+    """Nested maps become JSON once, not text in text whose quotes double at each level."""
+    value: dict[str, Any] = {"stringValue": '"'}
+    for _ in range(DEEPEST_VALUE):
+        value = {"kvlistValue": {"values": [{"key": "k", "value": value}]}}
+    written = only(document(span_json(attributes=[{"key": "k", "value": value}]))).attributes["k"]
+    assert len(str(written)) == DEEPEST_VALUE * len('{"k": }') + len(r'"\""')
+
+
+@pytest.mark.parametrize("kind", ["arrayValue", "kvlistValue"])
+def test_values_nested_too_deeply_are_refused(kind: str) -> None:
+    """One level more than is taken is an error with the path of the value."""
+    value: dict[str, Any] = {}
+    for _ in range(DEEPEST_VALUE + 1):
+        value = {kind: {"values": [value if kind == "arrayValue" else {"key": "", "value": value}]}}
+    with pytest.raises(MalformedOtlpError, match="expected at most 16 nested arrays and maps"):
+        read_traces(document(span_json(attributes=[{"key": "k", "value": value}])))
+
+
+def test_half_a_character_becomes_a_question_mark() -> None:
+    """JSON can escape what UTF-8 cannot say, and a case folder is UTF-8."""
+    pair = {"key": "\ud800", "value": {"stringValue": "\udfff"}}
+    span = only(document(span_json(name="a\ud800b", attributes=[pair])))
+    assert (span.name, span.attributes) == ("a?b", {"?": "?"})
