@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from lab.domain.fault import Fault, Toxic
+from lab.domain.schedule import Schedule
 from lab.errors import LabError, LeaseGone, LeaseHeld
+from lab.ports import LeaseStatus
+from lab.warden.lease import LeaseState
 from lab.warden.leases import Leases
 from tests.warden_fakes import World
 
@@ -21,6 +24,8 @@ FAULTS = (
     Fault("auth-users_db", Toxic.TIMEOUT),
     Fault("auth-users_db", Toxic.LATENCY, {"latency": 80}),
     Fault("catalog-catalog_db", Toxic.LATENCY, {"latency": 80}),
+    Fault("gateway-auth", Toxic.LATENCY, {"latency": 700}, schedule=Schedule(0.5, 1, 2, 0.4)),
+    Fault("checkout-catalog", Toxic.BANDWIDTH, {"rate": 1}, schedule=Schedule(0, 1.5)),
     Fault("payments-bank", None),
 )
 SETTINGS: tuple[dict[str, int], ...] = (
@@ -29,6 +34,7 @@ SETTINGS: tuple[dict[str, int], ...] = (
     {"checkout.pool_size": 3, "auth.pool_size": 1},
 )
 TTL_S = 3.0
+SEED = 7
 
 
 class Crash(BaseException):
@@ -36,7 +42,7 @@ class Crash(BaseException):
 
 
 class Wardens(RuleBasedStateMachine):
-    """The model is the id of the lease that should be alive, and since when."""
+    """The model is the lease that should be alive: its id, its faults, and since when."""
 
     @initialize()
     def start(self) -> None:
@@ -44,7 +50,8 @@ class Wardens(RuleBasedStateMachine):
         self.world = World()
         self.warden: Leases = self.world.warden()
         self.lease_id: str | None = None
-        self.beat_s = 0.0
+        self.faults: list[Fault] = []
+        self.taken_s = self.beat_s = 0.0
 
     def teardown(self) -> None:
         """However it went: once Toxiproxy is well and time has passed, all harm is gone."""
@@ -68,29 +75,43 @@ class Wardens(RuleBasedStateMachine):
         return self.world.clock.monotonic()
 
     @rule(
-        faults=st.lists(st.sampled_from(FAULTS[:3]), max_size=3, unique_by=id),
+        faults=st.lists(st.sampled_from(FAULTS[:5]), max_size=4, unique_by=id),
         conditions=st.sampled_from(SETTINGS),
     )
     def take(self, faults: list[Fault], conditions: dict[str, int]) -> None:
         try:
-            status = self.do(
-                self.warden.take(holder="a run", faults=faults, conditions=conditions, ttl_s=TTL_S)
-            )
+            status = self.do(self._take(faults, conditions))
         except LeaseHeld:
             assert self.do(self.warden.current()) is not None
         except LabError:
             self.lease_id = None
         else:
-            assert set(self.do(self.world.hurt())) == {fault.edge for fault in faults}
-            self.lease_id, self.beat_s = status.lease_id, self.now_s
+            self.lease_id, self.faults = status.lease_id, faults
+            self.taken_s = self.beat_s = self.now_s
+            self.assert_on_schedule()
 
-    @rule(seconds=st.sampled_from([0.1, 0.9, 2.0, 3.5]))
+    def _take(
+        self, faults: list[Fault], conditions: dict[str, int]
+    ) -> Coroutine[Any, Any, LeaseStatus]:
+        return self.warden.take(
+            holder="a run", faults=faults, conditions=conditions, ttl_s=TTL_S, seed=SEED
+        )
+
+    def assert_on_schedule(self) -> None:
+        elapsed_s = self.now_s - self.taken_s
+        due = {fault.edge for fault in self.faults if fault.is_on(elapsed_s, SEED)}
+        assert set(self.do(self.world.hurt())) == due
+
+    @rule(seconds=st.sampled_from([0.1, 0.4, 0.9, 2.0, 3.5]))
     def time_passes(self, seconds: float) -> None:
         self.world.clock.advance(seconds)
 
     @rule()
     def tick(self) -> None:
         self.do(self.warden.tick())
+        lease = self.do(self.warden.current())
+        if self.lease_id is not None and lease is not None and lease.state == LeaseState.HELD:
+            self.assert_on_schedule()
 
     @precondition(lambda self: self.lease_id is not None)
     @rule()
@@ -153,14 +174,15 @@ class Wardens(RuleBasedStateMachine):
     def kill_the_warden_at_work(
         self, steps: int, faults: list[Fault], conditions: dict[str, int]
     ) -> None:
-        """Take and release, and die after so many writes, calls or restarts."""
+        """Take, follow schedules, release, and die after so many writes, calls or restarts."""
         self.world.diary[:] = []
         limited = _Mortal(self.world.diary, steps)
         self._lend_diary(limited)
         try:
-            status = self.do(
-                self.warden.take(holder="a run", faults=faults, conditions=conditions, ttl_s=TTL_S)
-            )
+            status = self.do(self._take(faults, conditions))
+            for _ in range(4):
+                self.world.clock.advance(0.5)
+                self.do(self.warden.tick())
             self.do(self.warden.release(status.lease_id))
         except (LabError, Crash):
             pass
