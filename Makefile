@@ -24,7 +24,7 @@ $(INSTALLED):
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 .PHONY: scenario
 scenario: $(INSTALLED) ## Open a case: NAME=db-timeout [HOLD=10m] [SEED=1] [REVEAL=1]
@@ -71,6 +71,11 @@ test: $(INSTALLED) ## Run every test, the real parts included
 	@$(LAB) tools --build
 	@$(PYTHON) -m pytest
 
+.PHONY: test-adversity
+test-adversity: $(INSTALLED) ## Kill, hang and starve everything there is: the core of it is in `make test`
+	@$(LAB) tools --build
+	@$(PYTHON) -m pytest -m '' tests/adversity
+
 .PHONY: lint
 lint: $(INSTALLED) ## Look for what gives a case away in titles, briefings, hints and dashboards
 	@$(LAB) lint
@@ -86,6 +91,11 @@ check: $(INSTALLED) lint ## Check spoilers, style, formatting, types and imports
 bench: $(INSTALLED) ## Measure the lab's numbers into bench/results.md [SETUP=1]
 	@$(LAB) tools --build
 	@$(PYTHON) bench/measure.py $${SETUP:+--setup}
+
+.PHONY: soak
+soak: $(INSTALLED) ## Kill wardens and runs 520 times and count what outlives its lease [SEED=1]
+	@$(LAB) tools --build
+	@$(PYTHON) bench/soak.py $${SEED:+--seed "$$SEED"}
 
 # No index, host or path of the machine that runs it gets into a lock.
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header

@@ -2,7 +2,8 @@
 
 Exit codes: 0 done (a run: *proven*), 1 *refuted* or a finding that needs action,
 2 *incomplete*, a part or the disk failed, 64 the command line, a setting or a file it
-names is wrong, 70 a bug of the lab's own, 130 interrupted.
+names is wrong, 70 a bug of the lab's own, 130 ended by Ctrl-C, 143 by SIGTERM, 129 by a
+terminal that was closed.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final, TextIO, TypeVar
@@ -72,22 +73,49 @@ def seconds(text: str, *, at_most_s: float) -> float:
 def run_async(main: Callable[[], Awaitable[T]]) -> T:
     """Run ``main``; Ctrl-C, SIGTERM and SIGHUP cancel it, so that it can clean up after itself.
 
-    A second Ctrl-C ends the process at once; what is held then ends with its lease.
+    Ctrl-C then ends in KeyboardInterrupt, another signal in Exit with 128 and its
+    number, as a shell tells it. A second Ctrl-C ends the process at once; what is
+    held then ends with its lease.
     """
+    caught: list[signal.Signals] = []
 
     async def interruptible() -> T:
         loop = asyncio.get_running_loop()
         with anyio.CancelScope() as scope:
+
+            def interrupt(number: signal.Signals) -> None:
+                caught.append(number)
+                scope.cancel()
+                _make_way_for_a_second(number, loop)
+
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                loop.add_signal_handler(number, _interrupt, loop, scope)
+                # Under `nohup` a hangup is none of ours.
+                if number is not signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                    loop.add_signal_handler(number, interrupt, number)
             return await main()
         raise KeyboardInterrupt
 
-    return anyio.run(interruptible)
+    try:
+        return anyio.run(interruptible)
+    except KeyboardInterrupt:
+        if caught and caught[0] is not signal.SIGINT:
+            raise typer.Exit(128 + caught[0]) from None
+        raise
 
 
-def _interrupt(loop: asyncio.AbstractEventLoop, scope: anyio.CancelScope) -> None:
+def _make_way_for_a_second(number: signal.Signals, loop: asyncio.AbstractEventLoop) -> None:
+    if number is signal.SIGHUP:
+        _let_go_of_terminal()
     notes.print("interrupted: cleaning up (Ctrl-C again to stop at once)")
     loop.remove_signal_handler(signal.SIGINT)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    scope.cancel()
+
+
+def _let_go_of_terminal() -> None:
+    """Say what is left to say to nobody: writing to a terminal that is gone would fail."""
+    nobody = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        # `isatty` is no longer true of it; it still is a device, unlike a file or a pipe.
+        if stat.S_ISCHR(os.fstat(stream.fileno()).st_mode):
+            os.dup2(nobody, stream.fileno())
+    os.close(nobody)

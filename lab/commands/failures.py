@@ -5,6 +5,7 @@ None of them is 0 or 1: those are a run's verdicts, *proven* and *refuted*.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import sys
 import traceback
@@ -59,7 +60,8 @@ def report(error: Exception) -> int:
 
 
 def _say(text: str) -> None:
-    typer.secho(f"lab: {text}", err=True, fg="red")
+    with contextlib.suppress(OSError):  # Whoever read along may be gone; the exit code is not.
+        typer.secho(f"lab: {text}", err=True, fg="red")
 
 
 def _wrong_settings(error: ValidationError) -> list[str]:

@@ -1,0 +1,26 @@
+"""The scene of every adversity test: the shared stack with a quick case on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.adversity.scene import Scene
+from tests.lab_under_test import LabUnderTest, lab_up
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
+    with lab_up(tmp_path_factory.mktemp("lab") / ".lab") as up:
+        yield up
+
+
+@pytest.fixture
+def scene(lab: LabUnderTest) -> Iterator[Scene]:
+    """The quick case's stack; whatever a test leaves running is ended for the next one."""
+    scene = Scene(lab)
+    try:
+        yield scene
+    finally:
+        scene.clear()

@@ -1,0 +1,234 @@
+"""A quick case on a stack of real parts, what is done to it, and how all must be afterwards."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+import httpx
+import psutil
+
+from lab import bootstrap
+from lab.adapters.stack_local import LocalStack
+from lab.adapters.warden_client import WardenClient
+from lab.domain.case import Case
+from lab.domain.journal import Ending, RunRecord
+from lab.domain.proof import Finding, ProofVerdict
+from lab.ports import LeaseStatus, PartStatus
+from lab.shop.topology import EDGES
+from lab.warden.probe import EdgeProbe
+from tests.lab_under_test import PROOF_WITHIN_S, LabUnderTest
+
+SCENARIOS = Path(__file__).parent / "scenarios"
+QUICK = "quick"
+CULPRIT = "gateway-catalog"
+"""The edge that the quick scenario hurts."""
+
+PHASES = ("preflight", "settle", "reference", "crime", "recovery", "evidence")
+
+T = TypeVar("T")
+
+
+def within(seconds: float, look: Callable[[], T], awaited: str) -> T:
+    """What ``look()`` finds, once that is true; fails, naming what was awaited and last seen."""
+    deadline_s = time.monotonic() + seconds
+    while not (seen := look()):
+        assert time.monotonic() < deadline_s, f"expected {awaited} within {seconds} s, saw {seen!r}"
+        time.sleep(0.2)
+    return seen
+
+
+@dataclass
+class Run:
+    """A `lab run quick` at work."""
+
+    process: subprocess.Popen[str]
+    said: list[str]
+
+    def reach(self, phase: str) -> None:
+        """Read its plain progress until it says that it is in ``phase``."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.said.append(line)
+            if line.split()[1:2] == [phase]:
+                return
+        raise AssertionError(f"the run ended before {phase}:\n{''.join(self.said)}")
+
+    def family(self) -> list[psutil.Process]:
+        """The processes it has started."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def finish(self, *, within_s: float = 120) -> int:
+        """Its exit code; a run that would try again after its first verdict is ended there."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.said.append(line)
+            if "trying again" in line:
+                self.process.send_signal(signal.SIGINT)
+        self.process.wait(within_s)
+        return self.process.returncode
+
+
+class Scene:
+    """The stack under test, with the quick scenario as its only one."""
+
+    def __init__(self, lab: LabUnderTest) -> None:
+        settings = lab.settings.model_copy(update={"scenarios_dir": SCENARIOS})
+        environment = {**lab.environment, "LAB_SCENARIOS_DIR": str(SCENARIOS)}
+        self.lab = replace(lab, settings=settings, environment=environment)
+        self.settings = settings
+        self.stack = LocalStack(settings)
+        self._runs: list[Run] = []
+        self._before: set[str] = set()
+        self._is_as_before = False
+
+    # --- a run ---
+
+    def start(self, **options: Any) -> Run:
+        """Start `lab run quick`."""
+        self._before = {case.case_id for case in bootstrap.archive(self.settings).cases()}
+        run = Run(self.lab.start("run", QUICK, **options), [])
+        self._runs.append(run)
+        self._is_as_before = False
+        return run
+
+    def start_until(self, phase: str) -> Run:
+        """A run that has just come to ``phase``."""
+        run = self.start()
+        run.reach(phase)
+        return run
+
+    def case(self) -> Case:
+        """The case that the latest run opened; of several tries, the first."""
+        archive = bootstrap.archive(self.settings)
+        opened = [case for case in archive.cases() if case.case_id not in self._before]
+        assert opened, f"expected a case, the run said:\n{''.join(self._runs[-1].said)}"
+        return archive.load(opened[-1].case_id)
+
+    def record(self) -> RunRecord:
+        """What the newest run wrote down, whatever became of it."""
+        return bootstrap.archive(self.settings).run_record(None)
+
+    def incomplete(self, run: Run, check: str) -> Finding:
+        """The finding of that name of a run that ended, and must have ended, without a verdict."""
+        code = run.finish()
+        proof = self.case().proof
+        assert proof.verdict is ProofVerdict.INCOMPLETE, "\n".join(map(str, proof.findings))
+        assert code in (2, 130), run.said
+        return self.finding(check)
+
+    def finding(self, check: str) -> Finding:
+        """The finding of that name in the case that the latest run opened."""
+        (found,) = (each for each in self.case().proof.findings if each.check == check)
+        return found
+
+    def prove(self) -> None:
+        """One more run is proven, as if nothing had ever happened."""
+        again = self.lab.run("run", QUICK, timeout_s=PROOF_WITHIN_S)
+        assert again.returncode == 0, again.stdout + again.stderr
+
+    # --- the stack ---
+
+    def part(self, name: str) -> PartStatus:
+        """One part of the stack as it is now."""
+        return next(part for part in anyio.run(self.stack.status) if part.name == name)
+
+    def pids(self) -> dict[str, int | None]:
+        """The process of every part."""
+        return {part.name: part.pid for part in anyio.run(self.stack.status)}
+
+    def pid(self, name: str) -> int:
+        """The process of one part."""
+        pid = self.part(name).pid
+        assert pid is not None, name
+        return pid
+
+    def await_ready(self, *names: str) -> None:
+        """Wait until these parts, or all of them, are ready."""
+
+        def ready() -> bool:
+            parts = anyio.run(self.stack.status)
+            return all(part.is_ready for part in parts if not names or part.name in names)
+
+        within(40, ready, f"{', '.join(names) or 'every part'} to be ready")
+
+    def up(self) -> None:
+        """`lab up` makes the stack whole."""
+        started = self.lab.run("up")
+        assert started.returncode == 0, started.stderr
+        self.await_ready()
+
+    def toxiproxy(self, method: str, path: str, body: object = None) -> Any:
+        """Ask Toxiproxy itself, as a stranger would."""
+        url = f"{self.settings.url('toxiproxy')}{path}"
+        answer = httpx.request(method, url, json=body, trust_env=False, timeout=5)
+        return answer.raise_for_status().json()
+
+    def proxies(self) -> dict[str, Any]:
+        """Every proxy as Toxiproxy itself tells it."""
+        found: dict[str, Any] = self.toxiproxy("GET", "/proxies")
+        return found
+
+    # --- afterwards ---
+
+    def assert_as_before(self, ending: Ending) -> None:
+        """Nothing of the run is left but its journal, which says how it ended."""
+        self.await_ready()
+        within(15, self.is_clean, "no toxic, every edge open, and no lease")
+        refused = within(15, self._all_answer, "every edge to answer")
+        assert refused == "all answer"
+        within(15, lambda: not self._left_behind(), "no process of the run to be left")
+        assert self.record().ending is ending
+        told = self.lab.run("journal", "--json")
+        assert told.returncode == 0, told.stderr
+        assert f'"ending": "{ending.value}"' in told.stdout
+        assert CULPRIT not in told.stdout
+        self._is_as_before = True
+
+    def is_clean(self) -> bool:
+        """Whether no harm is left and no lease that names any."""
+        clean = all(each["enabled"] and not each["toxics"] for each in self.proxies().values())
+        return clean and anyio.run(self._lease) is None
+
+    async def _lease(self) -> LeaseStatus | None:
+        async with WardenClient(self.settings.url("warden")) as warden:
+            return await warden.current()
+
+    def _all_answer(self) -> str | None:
+        probe = EdgeProbe({edge.name: self.settings.port(edge.name) for edge in EDGES})
+
+        async def ask() -> bool:
+            return not [edge.name for edge in EDGES if await probe(edge.name) is not None]
+
+        return "all answer" if anyio.run(ask) else None
+
+    def _left_behind(self) -> list[psutil.Process]:
+        """Runs and load generators of this state folder, whoever started them."""
+        return [process for process in psutil.process_iter() if self._is_of_a_run(process)]
+
+    def _is_of_a_run(self, process: psutil.Process) -> bool:
+        try:
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return False
+            words = process.cmdline()
+            is_run = "lab.load" in words or words[2:4] == ["lab", "run"]
+            return is_run and process.environ().get("LAB_STATE_DIR") == str(self.settings.state_dir)
+        except psutil.Error:
+            return False
+
+    def clear(self) -> None:
+        """End what a test that failed may have left, so that the next one can start."""
+        for run in self._runs:
+            with run.process:
+                run.process.kill()
+        if self._is_as_before:
+            return
+        if any(not part.is_ready for part in anyio.run(self.stack.status)):
+            self.lab.run("up")
+        self.lab.run("heal")

@@ -1,0 +1,107 @@
+"""The lab as a user calls it, on real parts, ports of its own and a state folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from lab.settings import Settings
+from lab.shop.topology import PORTS
+
+PROOF_WITHIN_S = 400
+"""A run takes some 45 s, and a machine that stands still may need three of them."""
+
+
+def free_offset() -> int:
+    """The lowest offset whose hundred ports nobody listens on."""
+    taken = {
+        connection.laddr.port
+        for process in psutil.process_iter()
+        for connection in _listening(process)
+    }
+    for offset in range(700, 20000, 100):
+        if not taken & {port + offset for port in PORTS.values()}:
+            return offset
+    raise AssertionError("no hundred free ports in a row")
+
+
+def _listening(process: psutil.Process) -> list[Any]:
+    try:
+        return [each for each in process.net_connections("tcp") if each.status == "LISTEN"]
+    except psutil.Error:
+        return []
+
+
+@dataclass(frozen=True)
+class LabUnderTest:
+    """One checkout's worth of lab: its settings, and the environment that makes them."""
+
+    settings: Settings
+    environment: dict[str, str]
+
+    def command(self, *words: str) -> list[str]:
+        """The command line of ``lab WORDS``."""
+        return [sys.executable, "-m", "lab", *words]
+
+    def run(self, *words: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+        """Run ``lab WORDS`` to its end."""
+        return subprocess.run(
+            self.command(*words),
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
+    def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
+        """Start ``lab WORDS`` and let it run; ``options`` are those of `subprocess.Popen`."""
+        return subprocess.Popen(
+            self.command(*words),
+            **{
+                "env": self.environment,
+                "stdout": subprocess.PIPE,
+                "stderr": subprocess.PIPE,
+                "text": True,
+                **options,
+            },
+        )
+
+    def json(self, *words: str) -> Any:
+        """What ``lab WORDS --json`` prints."""
+        return json.loads(self.run(*words, "--json").stdout)
+
+    def processes(self) -> set[int]:
+        """The stack's pids, as `lab status` tells them."""
+        return {part["pid"] for part in self.json("status")["parts"] if part["pid"]}
+
+
+@contextmanager
+def lab_up(state_dir: Path) -> Iterator[LabUnderTest]:
+    """The whole local stack on free ports, up for as long as the context lasts."""
+    offset = free_offset()
+    environment = {
+        **os.environ,
+        "LAB_STATE_DIR": str(state_dir),
+        "LAB_PORT_OFFSET": str(offset),
+        "COLUMNS": "120",
+        # Of the user's own, and for the outside world: nothing of the lab may go through it.
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "http_proxy": "http://127.0.0.1:9",
+    }
+    under_test = LabUnderTest(Settings(state_dir=state_dir, port_offset=offset), environment)
+    started = under_test.run("up")
+    try:
+        assert started.returncode == 0, started.stderr
+        yield under_test
+    finally:
+        under_test.run("down", "--force")
