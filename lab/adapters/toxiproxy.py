@@ -24,22 +24,42 @@ from urllib3.exceptions import NewConnectionError
 from lab.domain.fault import Fault, Stream, Toxic
 from lab.errors import InjectorError, StackNotReady
 from lab.ports import EdgeState
+from lab.shop.topology import EDGES
 
 CALL_DEADLINE_S: Final = 1.0
 _SOCKET_TIMEOUT_S: Final = 0.8
 """Below the deadline, so that no thread is left behind that might still write."""
 
+MOST_BYTES: Final = 2**20
+"""Of one answer; a listing of all proxies has ten thousand."""
+
 T = TypeVar("T")
 
 
+def _read_bounded(response: requests.Response, **_: Any) -> None:
+    """Read the body before the package does, which would take whatever comes."""
+    if "Content-Encoding" in response.headers:
+        raise requests.RequestException("a packed answer, which nobody asked for")
+    body = bytearray()
+    for part in response.iter_content(65536):
+        body += part
+        if len(body) > MOST_BYTES:
+            response.close()
+            raise requests.RequestException(f"an answer of more than {MOST_BYTES} bytes")
+    response._content = bytes(body)  # Where `requests` itself puts what it has read.
+
+
 class BoundedConsumer(APIConsumer):  # type: ignore[misc]
-    """The package's HTTP calls, each with a deadline and with 5xx as an error.
+    """The package's HTTP calls, each bounded in time and size, and with 5xx as an error.
 
     No HTTP proxy of the user's stands between the lab and its own loopback.
     """
 
     _BOUNDS: Final[Mapping[str, Any]] = {
         "timeout": _SOCKET_TIMEOUT_S,
+        "allow_redirects": False,
+        "stream": True,
+        "hooks": {"response": _read_bounded},
         "proxies": {"no_proxy": "*"},
     }
 
@@ -85,7 +105,7 @@ class ToxiproxyInjector:
 
     async def edges(self) -> Mapping[str, EdgeState]:
         """Read every edge with its toxics, in one call."""
-        return {name: _edge_state(proxy) for name, proxy in (await self._listing()).items()}
+        return {name: _edge_state(name, proxy) for name, proxy in (await self._listing()).items()}
 
     async def apply(self, fault: Fault) -> None:
         """Put ``fault`` on its edge and read it back.
@@ -127,12 +147,21 @@ class ToxiproxyInjector:
         listing = await self._listing()
         if edge not in listing:
             raise InjectorError(f"expected an edge of {sorted(listing)}, found {edge!r}")
-        return Proxy(**listing[edge]), _edge_state(listing[edge])
+        state = _edge_state(edge, listing[edge])
+        # Addresses are the configuration's business; what is asked for here needs the name alone.
+        return Proxy(name=edge, upstream=None, listen=None, enabled=state.enabled), state
 
     async def _listing(self) -> dict[str, Any]:
         listing = await self._call("list its proxies", _list_proxies)
         if not isinstance(listing, dict):
             raise InjectorError(f"expected proxies by name, found {str(listing)[:200]}")
+        # Of an edge that is not there nobody can say that it is clean.
+        missing = [edge.name for edge in EDGES if edge.name not in listing]
+        if missing:
+            raise InjectorError(
+                f"expected Toxiproxy to have a proxy for every edge, found none for {missing}; "
+                "`lab down`, then `lab up`"
+            )
         return listing
 
     async def _call(self, what: str, call: Callable[[], T]) -> T:
@@ -153,7 +182,12 @@ class ToxiproxyInjector:
                 ) from error
             raise InjectorError(f"expected Toxiproxy to {what}, found {error}") from error
         except (InvalidToxic, NotFound, ProxyExists) as error:
-            raise InjectorError(f"expected Toxiproxy to {what}, it refused: {error}") from error
+            refusal = str(error)[:200]
+            raise InjectorError(f"expected Toxiproxy to {what}, it refused: {refusal}") from error
+        except (ValueError, RecursionError) as error:
+            raise InjectorError(
+                f"expected Toxiproxy to {what} and to answer in JSON, found {str(error)[:200]}"
+            ) from error
 
     def _blocking(self, call: Callable[[], T]) -> T:
         if not _package.acquire(timeout=CALL_DEADLINE_S - _SOCKET_TIMEOUT_S):
@@ -191,24 +225,43 @@ def _remove(proxy: Proxy, fault: Fault) -> None:
         proxy.destroy_toxic(fault.toxic_name)
 
 
-def _edge_state(proxy: Any) -> EdgeState:
-    """One proxy of the listing; InjectorError where it is not as Toxiproxy 2.12 writes it."""
+def _edge_state(name: str, proxy: Any) -> EdgeState:
+    """One proxy of the listing; InjectorError where it is not as Toxiproxy 2.12 writes it.
+
+    Nothing is converted: a guess could make harm look like none.
+    """
     try:
-        toxics = tuple(
-            Fault(
-                edge=proxy["name"],
-                toxic=Toxic(toxic["type"]),
-                attributes={name: int(value) for name, value in toxic["attributes"].items()},
-                stream=Stream(toxic["stream"]),
-                toxicity=float(toxic["toxicity"]),
-            )
-            for toxic in proxy["toxics"]
-        )
-        return EdgeState(edge=proxy["name"], enabled=bool(proxy["enabled"]), toxics=toxics)
+        called, enabled = proxy["name"], _exactly(bool, proxy["enabled"])
+        toxics = tuple(_toxic(name, toxic) for toxic in _exactly(list, proxy["toxics"]))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InjectorError(
-            f"expected a proxy with its toxics, found {error!r} in {str(proxy)[:200]}"
+            f"expected proxy {name[:80]!r} with its toxics, found {str(error)[:200]} in "
+            f"{str(proxy)[:200]}"
         ) from error
+    if called != name:
+        raise InjectorError(
+            f"expected proxy {name[:80]!r}, found {str(called)[:80]!r} in its place"
+        )
+    return EdgeState(edge=name, enabled=enabled, toxics=toxics)
+
+
+def _toxic(edge: str, toxic: Any) -> Fault:
+    toxicity = toxic["toxicity"]
+    if isinstance(toxicity, bool) or not 0 <= toxicity <= 1:
+        raise ValueError(f"toxicity {toxicity!r}")
+    return Fault(
+        edge=edge,
+        toxic=Toxic(toxic["type"]),
+        attributes={name: _exactly(int, value) for name, value in toxic["attributes"].items()},
+        stream=Stream(toxic["stream"]),
+        toxicity=float(toxicity),
+    )
+
+
+def _exactly(kind: type[T], value: Any) -> T:
+    if type(value) is not kind:
+        raise TypeError(f"{value!r} instead of {kind.__name__}")
+    return value
 
 
 def _is_refused(error: requests.RequestException) -> bool:
