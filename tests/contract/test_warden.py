@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -20,6 +20,7 @@ from lab.adapters.memory.warden import MemoryWarden
 from lab.adapters.toxiproxy import ToxiproxyInjector
 from lab.adapters.warden_client import WardenClient
 from lab.domain.fault import Fault, Toxic
+from lab.domain.schedule import Schedule
 from lab.errors import LeaseError, LeaseGone, LeaseHeld, StackNotReady
 from lab.ports import Injector, Services, Warden
 from lab.shop.topology import HOST, SERVICES
@@ -32,6 +33,10 @@ from tests.warden_parts import EDGE_NAMES, Toxiproxy, free_ports
 TIMEOUT = Fault("auth-users_db", Toxic.TIMEOUT, {"timeout": 0})
 CUT = Fault("payments-bank", None)
 """One edge before Postgres, one before a service."""
+
+SLOW = Fault("gateway-auth", Toxic.LATENCY, {"latency": 700})
+COMB = replace(SLOW, schedule=Schedule(0.5, on_s=1.0, every_s=30.0, jitter_s=0.5))
+SEED = 7
 
 
 @dataclass
@@ -176,12 +181,12 @@ def test_heartbeats_keep_a_lease_alive(scene: Open) -> None:
 
 
 def test_a_second_caller_is_told_who_holds_it(scene: Open) -> None:
-    """One lease at a time; the refusal names the holder and changes nothing."""
+    """One lease at a time; the refusal says whose and until when, and changes nothing."""
 
     async def story() -> None:
         async with scene() as it:
             first = await it.warden.take(holder="the first", faults=[], conditions={}, ttl_s=2.0)
-            with pytest.raises(LeaseHeld, match="the first"):
+            with pytest.raises(LeaseHeld, match=r"the first .*for another \d\.\d s"):
                 await it.warden.take(holder="the second", faults=[CUT], conditions={}, ttl_s=2.0)
             assert (await it.warden.edges())[CUT.edge].is_clean
             current = await it.warden.current()
@@ -190,6 +195,60 @@ def test_a_second_caller_is_told_who_holds_it(scene: Open) -> None:
             await it.warden.release(first.lease_id)
             second = await it.warden.take(holder="the second", faults=[], conditions={}, ttl_s=2.0)
             await it.warden.release(second.lease_id)
+
+    asyncio.run(story())
+
+
+def test_a_scheduled_fault_comes_and_goes_and_is_reported(scene: Open) -> None:
+    """Without a call from its holder; at each look edges and expectation are of one moment."""
+
+    async def story() -> None:
+        async with scene() as it:
+            lease = await it.warden.take(
+                holder="a run", faults=[COMB, TIMEOUT], conditions={}, ttl_s=60.0, seed=SEED
+            )
+            taken_s, taken_unix_s = time.monotonic(), time.time()
+            seen: list[bool] = []
+            while seen.count(False) < 2:
+                looked = await it.warden.leased_edges(lease.lease_id)
+                is_on = SLOW in looked.on
+                assert looked.on == ((SLOW, TIMEOUT) if is_on else (TIMEOUT,))
+                assert looked.edges[SLOW.edge].toxics == ((SLOW,) if is_on else ())
+                if seen[-1:] != [is_on]:
+                    seen.append(is_on)
+                assert time.monotonic() < taken_s + 30, "expected it to come and go"
+                await asyncio.sleep(0.02)
+            assert seen == [False, True, False]
+            removal = await it.warden.release(lease.lease_id)
+            assert removal.faults == (TIMEOUT,)
+            assert removal.proven_clean
+            assert [(each.fault, each.is_on) for each in removal.switches] == [
+                (SLOW, True),
+                (SLOW, False),
+            ]
+            assert COMB.schedule is not None
+            due_s = COMB.schedule.interval(0, f"{SEED} {COMB.edge} {COMB.toxic_name}")
+            for switch, at_s in zip(removal.switches, due_s, strict=True):
+                assert -0.1 < switch.unix_s - taken_unix_s - at_s < 10, "late, but never early"
+
+    asyncio.run(story())
+
+
+def test_a_scheduled_fault_that_is_on_goes_with_its_lease(scene: Open) -> None:
+    """And does not come back."""
+    always_back = replace(SLOW, schedule=Schedule(on_s=0.5, every_s=1.0))
+
+    async def story() -> None:
+        async with scene() as it:
+            lease = await it.warden.take(
+                holder="a run", faults=[always_back], conditions={}, ttl_s=60.0
+            )
+            assert (await it.warden.edges())[SLOW.edge].toxics == (SLOW,)
+            assert (await it.warden.release(lease.lease_id)).faults == (SLOW,)
+            await asyncio.sleep(1.2)
+            assert (await it.warden.edges())[SLOW.edge].is_clean
+            with pytest.raises(LeaseGone):
+                await it.warden.leased_edges(lease.lease_id)
 
     asyncio.run(story())
 
@@ -328,6 +387,32 @@ def test_a_body_over_the_limit_is_refused(tmp_path: Path, chunked: bool) -> None
         {**WISH, "faults": [{"edge": "auth-users_db", "toxic": "timeout", "toxicty": 1}]},
         {**WISH, "faults": [{"edge": "auth-users_db", "toxic": "latency", "attributes": {"l": 1}}]},
         {**WISH, "faults": [{"edge": "auth-users_db", "toxic": "timeout"}] * 2},
+        {**WISH, "seed": "odd"},
+        {**WISH, "seed": 0.5},
+        *(
+            {
+                **WISH,
+                "faults": [{"edge": "auth-users_db", "toxic": "timeout", "schedule": schedule}],
+            }
+            for schedule in (
+                {"start": 5},
+                {"start_s": "soon"},
+                {"start_s": -1},
+                {"start_s": "inf"},
+                {"on_s": 0.1},
+                {"every_s": 60},
+                {"on_s": 15, "every_s": 15},
+                {"on_s": 15, "every_s": 20, "jitter_s": 5},
+                5,
+            )
+        ),
+        {
+            **WISH,
+            "faults": [
+                {"edge": "auth-users_db", "toxic": "timeout", "schedule": {"on_s": 1}},
+                {"edge": "auth-users_db", "toxic": "timeout", "schedule": {"start_s": 5}},
+            ],
+        },
         {
             **WISH,
             "faults": [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -23,8 +24,10 @@ from lab.domain.journal import Step
 from lab.domain.load import LoadProgress, Request, Window
 from lab.domain.proof import Finding, Outcome, ProofVerdict
 from lab.domain.scenario import Scenario
+from lab.domain.schedule import Schedule
 from lab.errors import DirtyShop, LoadError, StackNotReady, WaitTimeout
 from lab.investigation.run_case import CaseRun, Lab
+from lab.ports import LeaseStatus
 from lab.settings import CHECKOUT
 from lab.shop.topology import EDGES
 
@@ -214,6 +217,30 @@ def test_ambient_harm_is_there_before_and_after_too(stage: Stage) -> None:
     stage.run()
     hurt = {step for step, edges in stage.story.edges_in.items() if not edges["checkout-catalog"]}
     assert hurt == {Step.SETTLE, Step.REFERENCE, Step.CRIME, Step.RECOVERY}
+
+
+def test_scheduled_harm_is_journalled_switch_by_switch(stage: Stage) -> None:
+    """Each with the moment it was read back, and as a spoiler; the run's seed is the lease's."""
+    schedule = Schedule(start_s=2, on_s=3, every_s=6)
+    comb = Fault("gateway-auth", Toxic.LATENCY, {"latency": 700}, schedule=schedule)
+    stage.scenario = replace(stage.scenario, faults=(*stage.scenario.faults, comb))
+    take, seeds = stage.lab.warden.take, []
+
+    async def noting(**wish: Any) -> LeaseStatus:
+        seeds.append(wish["seed"])
+        return await take(**wish)
+
+    stage.lab.warden.take = noting  # type: ignore[method-assign]
+    case = stage.run()
+    assert seeds == [case.seed]
+    assert stage.finding(case, "edges as leased").outcome is Outcome.HOLDS
+    told = [entry for entry in case.journal if entry.event == "fault switched"]
+    assert [entry.data["is_on"] for entry in told] == [True, False, True, False]
+    assert all(entry.spoiler and "gateway-auth" in entry.data["fault"] for entry in told)
+    taken = next(each for each in case.journal if each.data.get("faults") and each.spoiler)
+    for entry, due_s in zip(told, (2, 5, 8, 11), strict=True):
+        # The memory warden switches when it is looked at, which is once a second at least.
+        assert 0 <= entry.data["switched_unix_s"] - taken.time_unix_s - due_s <= 1.5
 
 
 def test_a_crash_in_the_run_is_told(stage: Stage) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from lab.adapters.memory.clock import FakeClock
 from lab.domain.fault import Fault, Stream, Toxic
+from lab.domain.schedule import Schedule
 from lab.errors import LeaseError
 from lab.warden.journal import JournalFile
 from lab.warden.lease import Lease, LeaseState
@@ -22,7 +23,7 @@ LEASE = Lease(
     taken_unix_s=1.5,
     faults=(
         Fault("auth-users_db", Toxic.LATENCY, {"latency": 80}, Stream.UPSTREAM, 0.5),
-        Fault("payments-bank", None),
+        Fault("payments-bank", None, schedule=Schedule(0.1, 15, every_s=60, jitter_s=1 / 3)),
     ),
     conditions={
         "checkout.pool_size": 2,
@@ -30,12 +31,13 @@ LEASE = Lease(
         "payments.OTEL_TRACES_SAMPLER_ARG": 0.1,
         "auth.command_timeout": "off",
     },
+    seed=2**70,
     state=LeaseState.HELD,
 )
 
 
 def test_a_lease_is_read_as_it_was_written(tmp_path: Path) -> None:
-    """Faults, settings of every type, state: all of it."""
+    """Faults with their schedules, settings of every type, seed, state: all of it."""
     file = LeaseFile(tmp_path / "run" / "lease.json")
     file.save(LEASE)
     assert file.load() == LEASE

@@ -93,7 +93,7 @@ class MemoryWarden:
     async def leased_edges(self, lease_id: str) -> LeasedEdges:
         """The same, and what the lease has on them."""
         lease = await self._held(lease_id)
-        on = tuple(fault.unscheduled for fault in lease.on)
+        on = tuple(fault.unscheduled for fault in lease.faults if fault in lease.on)
         return LeasedEdges(await self._injector.edges(), on)
 
     async def heal(self) -> Removal:
