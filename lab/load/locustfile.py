@@ -10,12 +10,15 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import ClassVar
 
+from flask import abort, request
 from locust import FastHttpUser, constant_pacing, events, task
 from locust.env import Environment
 from locust.exception import StopUser
+from locust.web import WebUI
 
 from lab.load.actors import credentials
 from lab.load.plan import Shape
@@ -105,6 +108,20 @@ def _let_visits_end(environment: Environment, **_: object) -> None:
     # Without it Locust kills its users in the middle of a request, and the trace of
     # that request would never get its root.
     environment.stop_timeout = environment.stop_timeout or PATIENCE_S
+
+
+@events.init.add_listener  # type: ignore[untyped-decorator]
+def _let_no_other_page_in(web_ui: WebUI | None, **_: object) -> None:
+    """Only Locust's own page may drive it: by itself it lets every page of every site do so."""
+    if web_ui is None:
+        return
+
+    def refuse_others() -> None:
+        is_ours = request.host.partition(":")[0] in {topology.HOST, "localhost"}
+        if not is_ours or request.origin not in {None, f"http://{request.host}"}:
+            abort(HTTPStatus.FORBIDDEN)
+
+    web_ui.app.before_request(refuse_others)
 
 
 @events.test_start.add_listener  # type: ignore[untyped-decorator]

@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 READY_S: Final = 10.0
 """How long a restarted service may take to be healthy."""
 
+MAX_BODY_BYTES: Final = 64 * 1024
+
 _PROBE_S: Final = 0.3
 _TEND_S: Final = 0.2
 _HOPELESS: Final = 3
@@ -212,7 +214,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.NOT_FOUND, {"error": f"expected /services/ and one of {known}"})
             return
         try:
-            overlay, restart = _wish(self.rfile.read(int(self.headers["Content-Length"] or 0)))
+            length = int(self.headers["Content-Length"] or 0)
+            if not 0 <= length <= MAX_BODY_BYTES:
+                self._answer(
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                    {"error": f"expected at most {MAX_BODY_BYTES} bytes"},
+                )
+                return
+            overlay, restart = _wish(self.rfile.read(length))
         except ValueError as error:
             self._answer(HTTPStatus.BAD_REQUEST, {"error": str(error)})
             return
@@ -231,11 +240,14 @@ class _Handler(BaseHTTPRequestHandler):
         """Keep the access log out of the shop's output."""
 
     def _is_meant_for_us(self) -> bool:
-        """Refuse a foreign Host: a page in a browser could be made to send requests here."""
-        host = (self.headers["Host"] or "").partition(":")[0]
-        if host in {topology.HOST, "localhost"}:
+        """Refuse a foreign Host or Origin: no page in a browser has business here."""
+        host = self.headers["Host"] or ""
+        is_ours = host.partition(":")[0] in {topology.HOST, "localhost"}
+        if is_ours and self.headers["Origin"] in {None, f"http://{host}"}:
             return True
-        self._answer(HTTPStatus.FORBIDDEN, {"error": f"expected Host {topology.HOST}"})
+        self._answer(
+            HTTPStatus.FORBIDDEN, {"error": f"expected Host {topology.HOST} and no other Origin"}
+        )
         return False
 
     def _answer(self, status: HTTPStatus, document: object) -> None:

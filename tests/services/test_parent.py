@@ -97,12 +97,14 @@ def test_an_environment_that_cannot_work_is_answered_with_the_last_words(
         ("PUT", "/services/bank", [], {}, 400),
         ("GET", "/services", None, {"Host": "shop.example.com"}, 403),
         ("PUT", "/services/bank", {"environment": {}}, {"Host": "shop.example.com"}, 403),
+        ("PUT", "/services/bank", {"environment": {}}, {"Origin": "http://example.com"}, 403),
+        ("PUT", "/services/bank", {"environment": {"A": "x" * 65_536}}, {}, 413),
     ],
 )
 def test_control_says_what_it_expected(
     shop: RunningShop, method: str, path: str, body: object, headers: dict[str, str], status: int
 ) -> None:
-    """A wrong path, service, body or Host is refused with a reason, and nothing restarts."""
+    """A wrong path, service, body, Host or Origin is refused with a reason, and nothing restarts."""
     before = pids(shop)
     url = shop.url("shop_control") + path
     answer = shop.http.request(method, url, json=body, headers=headers)
