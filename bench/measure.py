@@ -10,13 +10,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +38,7 @@ from promises import (
     attempt,
     table,
 )
+from results import circumstances, write_section
 
 from lab import bootstrap
 from lab.domain.case import Case
@@ -47,7 +46,6 @@ from lab.domain.load import Window
 from lab.domain.proof import Outcome, ProofVerdict
 from lab.settings import CHECKOUT, Settings
 
-RESULTS: Final = CHECKOUT / "bench" / "results.md"
 PORT_OFFSET: Final = 900
 ROUNDS: Final = 5
 SCENARIOS: Final = ("db-timeout", "slow-shelves", "card-declined")
@@ -231,17 +229,6 @@ class Bench:
         return _run(command, environment, COMMAND_AT_MOST_S)
 
 
-def report(rows: Sequence[Row], load_before: float) -> str:
-    """The whole of ``results.md``."""
-    when = f"{datetime.now(UTC):%Y-%m-%d}"
-    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"
-    about = (
-        f"{when}, {machine}, Python {platform.python_version()}; load average before it began: "
-        f"{load_before:.1f}. `make bench` writes this file. Several values: min / median / max."
-    )
-    return "\n\n".join(("# Measured", about, table(rows), ELSEWHERE)) + "\n"
-
-
 def main() -> None:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -251,9 +238,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         bench = Bench(Settings(state_dir=Path(folder) / ".lab", port_offset=PORT_OFFSET))
         try:
-            text = report(bench.rows(options.setup), load_before)
-            RESULTS.write_text(text, encoding="utf-8")
-            sys.stdout.write(text)
+            rows = table(bench.rows(options.setup))
+            text = "\n\n".join((circumstances(load_before, "make bench"), rows, ELSEWHERE))
+            write_section("Measured", text)
+            sys.stdout.write(f"{text}\n")
         finally:
             bench.stop()
 

@@ -14,6 +14,9 @@ class MeasurementError(Exception):
     """A number could not be had; the message becomes its row."""
 
 
+MISSED: Final = "**missed**"
+
+
 @dataclass(frozen=True, slots=True)
 class Promise:
     """A number the design promises: what it is, its unit, and the most it may be.
@@ -35,7 +38,7 @@ class Promise:
         """The row for what was measured, at least one value; ``remark`` follows the verdict."""
         judged, several = self.judged(values), len(values) > 1
         numbers = (min(values), statistics.median(values), max(values)) if several else values
-        verdict = "holds" if judged <= self.at_most else "**missed**"
+        verdict = "holds" if judged <= self.at_most else MISSED
         return Row(
             self.what,
             f"{' / '.join(f'{number:.2f}' for number in numbers)} {self.unit} (n={len(values)})",
@@ -46,7 +49,7 @@ class Promise:
 
     def failed(self, why: str) -> Row:
         """The row for a measurement that came to nothing: a promise not shown is a miss."""
-        return Row(self.what, "could not be measured", "", self.promised, f"**missed**: {why}")
+        return Row(self.what, "could not be measured", "", self.promised, f"{MISSED}: {why}")
 
     def skipped(self, why: str) -> Row:
         """The row for what this run or this platform leaves out."""
@@ -67,6 +70,11 @@ class Row:
     judged: str
     promised: str
     verdict: str
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether the promise was not kept, or could not be shown to be."""
+        return self.verdict.startswith(MISSED)
 
     def line(self) -> str:
         """The row as Markdown; what a program printed cannot break the table."""

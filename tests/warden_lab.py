@@ -110,7 +110,7 @@ class WardenLab:
     def start_warden(self) -> float:
         """Seconds from its start to ready."""
         self.spawn_warden()
-        return wait_until(self._is_ready, "the warden to be ready", within_s=15)
+        return wait_until(self.is_ready, "the warden to be ready", within_s=15)
 
     def spawn_warden(self) -> None:
         wiring = {
@@ -124,7 +124,8 @@ class WardenLab:
         command = [sys.executable, "-m", "tests.warden_process", json.dumps(wiring)]
         self.processes.append(subprocess.Popen(command, cwd=CHECKOUT))
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
+        """Whether the warden says that it is."""
         with suppress(httpx.HTTPError):
             return self.ask("GET", "/healthz").status_code == 200
         return False
@@ -142,8 +143,9 @@ class WardenLab:
 
         threading.Thread(target=ask, daemon=True).start()
 
-    def take(self) -> str:
-        lease: str = self.ask("POST", "/leases", json=WISH).raise_for_status().json()["lease_id"]
+    def take(self, **changes: Any) -> str:
+        answer = self.ask("POST", "/leases", json={**WISH, **changes}).raise_for_status()
+        lease: str = answer.json()["lease_id"]
         return lease
 
     def kill_warden(self) -> None:
@@ -154,10 +156,13 @@ class WardenLab:
         text = (self.folder / "warden.jsonl").read_text()
         return [json.loads(line) for line in text.splitlines()]
 
+    def is_gone(self) -> bool:
+        """Whether no harm is left, and no lease that names any."""
+        harmed = any(self.keeper.overlays.values()) or self.lease_file.exists()
+        return not harmed and self.toxiproxy.is_clean()
+
     def assert_clean(self) -> None:
-        assert self.toxiproxy.is_clean()
-        assert not any(self.keeper.overlays.values())
-        assert not self.lease_file.exists()
+        assert self.is_gone()
         assert self.journal()[-1]["event"] == "removed"
         assert self.journal()[-1]["proven_clean"]
 

@@ -214,3 +214,28 @@ def test_searches_that_never_agree_are_no_number(bench: Callable[[str], Any]) ->
 
     with pytest.raises(bench("promises").MeasurementError, match="no two of"):
         anyio.run(bench("arrival").agreed, ask, 0)
+
+
+def test_each_measurement_keeps_the_sections_of_the_others(bench: Callable[[str], Any]) -> None:
+    """A section is replaced where it is, or added at the end; whatever else is there stays."""
+    with_section = bench("results").with_section
+    first = with_section("", "Measured", "| 1 |\n")
+    both = with_section(first, "Soak", "| 2 |")
+    assert both == "# Measured\n\n| 1 |\n\n# Soak\n\n| 2 |\n"
+    again = with_section(both, "Measured", "| 3 |")
+    assert again == "# Measured\n\n| 3 |\n\n# Soak\n\n| 2 |\n"
+    assert with_section(again, "Soak", "| 2 |") == again
+
+
+def test_a_soak_counts_what_outlived_its_lease(bench: Callable[[str], Any]) -> None:
+    """One kill whose harm stayed too long, one false proof, one broken folder: each is a miss."""
+    soak, wardens, runs = bench("soak"), bench("warden_kills"), bench("run_kills")
+    held = wardens.Moment.HELD
+    calm = soak.warden_rows([wardens.WardenKill(held, 1.0), wardens.WardenKill(held, 2.9)])
+    late = soak.warden_rows([wardens.WardenKill(held, 1.0), wardens.WardenKill(held, 3.1)])
+    assert [row.is_missed for row in calm] == [False, False]
+    assert [row.is_missed for row in late] == [True, True]
+    good = runs.RunKill("tempo", 0.1, falsely_proven=False, corrupt_cases=0)
+    assert not any(row.is_missed for row in soak.run_rows([good]))
+    bad = runs.RunKill("tempo", 3.1, falsely_proven=True, corrupt_cases=1)
+    assert all(row.is_missed for row in soak.run_rows([good, bad]))
