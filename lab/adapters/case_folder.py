@@ -21,12 +21,12 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from lab import scenario_file
-from lab.adapters.journal_file import read_journal, write_entry
+from lab.adapters.journal_file import YEAR_10000_UNIX_S, read_journal, write_entry
 from lab.adapters.json_lines import whole_lines
 from lab.adapters.otlp_fields import MalformedOtlpError, parse
 from lab.adapters.otlp_json import read_traces, trace_to_otlp
@@ -63,9 +63,9 @@ class Manifest:
     case_id: str
     scenario_id: str
     title: str
-    difficulty: int
+    difficulty: Annotated[int, Field(ge=1, le=5)]
     seed: int
-    opened_unix_s: float
+    opened_unix_s: Annotated[float, Field(ge=0, lt=YEAR_10000_UNIX_S)]
     ending: Ending
     verdict: ProofVerdict
     support_code: str | None
@@ -243,6 +243,8 @@ def _check_sums(folder: Path) -> None:
 
 
 def _text(path: Path) -> str:
+    if path.exists() and not path.is_file():
+        raise damaged(path, "a file, found something else of this name")
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:

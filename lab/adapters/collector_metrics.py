@@ -18,7 +18,7 @@ _TIMEOUT_S: Final = 2.0
 # loss twice, but it is 0 exactly when nothing was lost.
 _LOST: Final = re.compile(
     r"^otelcol_(?:receiver_(?:refused|failed)|processor_refused|processor_dropped"
-    r"|exporter_(?:send|enqueue)_failed)_spans(?:_total)?(?:\{[^}]*\})? (\S+)$",
+    r"|exporter_(?:send|enqueue)_failed)_spans(?:_total)?(?:\{[^}\n]*\})? (\S+)$",
     re.MULTILINE,
 )
 
@@ -33,9 +33,19 @@ async def spans_dropped(client: httpx.AsyncClient, url: str) -> int:
             f"expected the Collector's counters at {url}, found {type(error).__name__}; see "
             "`lab status`"
         ) from error
-    return dropped_in(response.text)
+    page = response.content.decode(errors="replace")
+    try:
+        # A page of somebody else's must not count as *nothing was lost*.
+        if "otelcol_" in page:
+            return dropped_in(page)
+    except (ValueError, OverflowError):
+        pass
+    raise StackNotReady(
+        f"expected the Collector's counters in Prometheus' text format, found {page[:80]!r}; "
+        "is another program answering at its port? `lab doctor` says who"
+    )
 
 
 def dropped_in(exposition: str) -> int:
-    """Sum of all loss counters in a metrics page."""
+    """Sum of all loss counters in a metrics page; ValueError where one is no number."""
     return sum(round(float(value)) for value in _LOST.findall(exposition))

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from lab.adapters.json_lines import append_line, whole_lines
 from lab.domain.journal import JournalEntry, Step
 from lab.errors import CaseError, DiskRefused
 from lab.ports import Clock
+
+YEAR_10000_UNIX_S: Final = 253_402_300_800.0
+"""What is later than any clock shows, and than Python's calendar goes."""
 
 _ENTRY: Final = TypeAdapter(JournalEntry)
 
@@ -55,10 +58,17 @@ def read_journal(path: Path) -> tuple[JournalEntry, ...]:
     entries = []
     for number, line in whole_lines(path):
         try:
-            entries.append(_ENTRY.validate_json(line))
-        except ValidationError as error:
+            entries.append(_read_entry(line))
+        except ValueError as error:
             raise CaseError(
                 f"{path}:{number}: expected a journal entry, found {line.strip()[:60]!r}; "
                 "the file was changed after the run"
             ) from error
     return tuple(entries)
+
+
+def _read_entry(line: str) -> JournalEntry:
+    entry = _ENTRY.validate_json(line)
+    if not 0 <= entry.time_unix_s < YEAR_10000_UNIX_S:
+        raise ValueError("a time outside the calendar")
+    return entry

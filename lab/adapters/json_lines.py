@@ -26,13 +26,12 @@ def append_line(path: Path, line: str) -> None:
 def whole_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Each line that was ended, with its number from 1; what follows the last end is torn.
 
-    A file that is not there has no lines. Empty lines are left out.
+    What is not there, or is no file (opening a named pipe would wait for a writer), has
+    no lines. Empty lines are left out.
     """
-    try:
-        file = path.open("rb")
-    except FileNotFoundError:
+    if not path.is_file():
         return
-    with file:
+    with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if line.endswith(b"\n") and line.strip():
                 yield number, line.decode(errors="replace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, Self, TypeVar
@@ -24,6 +25,7 @@ _STATUS: Final = TypeAdapter(LeaseStatus)
 _CURRENT: Final[TypeAdapter[LeaseStatus | None]] = TypeAdapter(LeaseStatus | None)
 _REMOVAL: Final = TypeAdapter(Removal)
 _EDGES: Final = TypeAdapter(dict[str, EdgeState])
+_REFUSAL: Final = TypeAdapter(dict[str, str])
 _LEASED_EDGES: Final = TypeAdapter(LeasedEdges)
 
 _ERRORS: Final[Mapping[str, type[LabError]]] = MappingProxyType(
@@ -110,8 +112,10 @@ class WardenClient:
         self, shape: TypeAdapter[T], method: str, path: str, deadline_s: float, **body: Any
     ) -> T:
         try:
-            answer = await self._client.request(method, path, timeout=deadline_s, **body)
-        except httpx.HTTPError as error:
+            # httpx bounds each read, so an answer that trickles would never time out.
+            async with asyncio.timeout(deadline_s):
+                answer = await self._client.request(method, path, timeout=deadline_s, **body)
+        except (httpx.HTTPError, TimeoutError) as error:
             raise StackNotReady(
                 f"expected the warden to answer {method} {path} within {deadline_s:.0f} s, "
                 f"found {error!r}; `lab status`, then `lab up`"
@@ -125,16 +129,18 @@ class WardenClient:
                 f"expected an answer of the warden's to {method} {path}, found something else; "
                 f"{_WAY_OUT}"
             )
-            unreadable.add_note(answer.text[:200])
+            unreadable.add_note(answer.content[:200].decode(errors="replace"))
             raise unreadable from error
 
 
 def _error(answer: httpx.Response, asked: str) -> LabError:
     """The warden's refusal as the error it was there; its words are a note on it."""
+    said = answer.content.decode(errors="replace")
     try:
-        name, message = answer.json()["error"], answer.json()["message"]
-    except (KeyError, TypeError, ValueError):
-        name, message = "", f"{asked} was answered with {answer.status_code}: {answer.text}"
+        refusal = _REFUSAL.validate_json(answer.content)
+        name, message = refusal["error"], refusal["message"]
+    except (KeyError, ValueError):
+        name, message = "", f"{asked} was answered with {answer.status_code}: {said[:500]}"
     kind = _ERRORS.get(name, LeaseError)
     if kind is LeaseHeld:
         return LeaseHeld(message)  # Says who is in the way, and nothing of what they do.

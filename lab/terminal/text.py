@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from rich.text import Text
@@ -31,6 +32,8 @@ def clean(text: str, most: int | None = None) -> str:
 
 def duration(ms: float) -> str:
     """Three digits and a unit: ``0.45ms``, ``12.3ms``, ``480ms``, ``1.02s``, ``2m05s``."""
+    if not math.isfinite(ms):
+        return "?"
     if ms < 0:
         return "-" + duration(-ms)
     if ms < 0.9995:

@@ -115,7 +115,19 @@ def test_every_way_to_lose_a_span_counts() -> None:
     assert dropped_in("") == 0
 
 
-def test_counters_that_cannot_be_read_are_an_error() -> None:
-    """No answer must not look like no loss."""
+@pytest.mark.parametrize(
+    "unreadable",
+    [
+        client(500),
+        client(text="<html>It works!</html>"),
+        client(text=""),
+        client(text="otelcol_exporter_send_failed_spans_total NaN"),
+        client(text="otelcol_exporter_send_failed_spans_total many"),
+        client(text="<html>", headers={"Content-Type": "text/html; charset=hex"}),
+    ],
+    ids=["500", "html", "empty", "nan", "text", "no-charset"],
+)
+def test_counters_that_cannot_be_read_are_an_error(unreadable: httpx.AsyncClient) -> None:
+    """No answer, or somebody else's, must not look like no loss."""
     with pytest.raises(StackNotReady, match="Collector's counters"):
-        asyncio.run(spans_dropped(client(500), URL))
+        asyncio.run(spans_dropped(unreadable, URL))
