@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Window
-from lab.errors import LoadError
+from lab.errors import LoadError, UsageError
 from lab.settings import Settings
 from lab.shop import topology
 
@@ -245,6 +245,8 @@ def _start(arguments: Sequence[str]) -> list[str]:
     users = parser.parse_known_args(list(arguments))[0].users
     if users is None or "--worker" in arguments:
         return []
+    if not users.isdecimal():
+        raise UsageError(f"expected a whole number of users, got {users!r}")
     return ["--spawn-rate", users] + ([] if "--headless" in arguments else ["--autostart"])
 
 
