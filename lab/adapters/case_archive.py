@@ -217,7 +217,7 @@ def _accusations(folder: Path) -> Iterator[dict[str, object]]:
     for _, line in whole_lines(folder / case_folder.ACCUSATIONS):
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(entry, dict):
             yield entry
