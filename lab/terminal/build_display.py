@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from rich.console import Console
 from rich.live import Live
@@ -12,13 +11,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from lab.terminal.display import Display
 from lab.terminal.text import duration
 
 LINE_EVERY_S: Final = 15.0
 """Where nobody watches: at most one line a tool in so much time, and one a new phase."""
 
 
-class BuildDisplay:
+class BuildDisplay(Display[Live]):
     """Called with each moment of a build; a context manager around all of them."""
 
     def __init__(self, console: Console) -> None:
@@ -26,28 +26,15 @@ class BuildDisplay:
         self._seen: dict[str, tuple[str, float, float]] = {}
         self._line_at_s: dict[str, float] = {}
         # Last, because Live draws its first view while it is made.
-        self._live = Live(console=console, refresh_per_second=4, get_renderable=self._view)
-
-    def __enter__(self) -> Self:
-        """Be ready; nothing is drawn before the first moment of work."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Leave the last state on the screen."""
-        self._live.stop()
+        self._drawing = Live(console=console, refresh_per_second=4, get_renderable=self._view)
 
     def __call__(self, tool: str, phase: str, elapsed_s: float, estimate_s: float) -> None:
         """Show one moment of one tool; times in seconds."""
         before = self._seen.get(tool)
         self._seen[tool] = (phase, elapsed_s, estimate_s)
         if self._console.is_terminal:
-            if not self._live.is_started:
-                self._live.start()
+            if not self._drawing.is_started:
+                self._drawing.start()
             return
         now_s = time.monotonic()
         new_phase = before is None or before[0] != phase

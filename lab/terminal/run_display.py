@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
 from typing import Final, Self
 
 from rich.console import Console
@@ -14,6 +13,7 @@ from rich.text import Text
 from lab.domain.journal import Step
 from lab.domain.load import LoadProgress
 from lab.domain.scenario import Scenario
+from lab.terminal.display import Display
 from lab.terminal.text import duration
 
 STEP_WORDS: Final = {
@@ -33,7 +33,7 @@ LINE_EVERY_S: Final = 5.0
 LoadedSteps = frozenset({Step.SETTLE, Step.REFERENCE, Step.CRIME, Step.RECOVERY})
 
 
-class RunDisplay:
+class RunDisplay(Display[Live]):
     """`lab.ports.Observer` on a console: live in a terminal, else plain lines.
 
     A context manager; what it showed live is gone at its end, notes stay.
@@ -49,24 +49,15 @@ class RunDisplay:
         self._started_s = time.monotonic()
         self._line_at_s = self._started_s
         # Last, because Live draws its first view while it is made.
-        self._live = Live(
+        self._drawing = Live(
             console=console, refresh_per_second=4, transient=True, get_renderable=self._view
         )
 
     def __enter__(self) -> Self:
         """Start to draw, in a terminal."""
         if self._console.is_terminal:
-            self._live.start()
+            self._drawing.start()
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Leave the terminal as it was."""
-        self._live.stop()
 
     def phase(self, step: Step, detail: str, seconds_left: float | None = None) -> None:
         """Told when a step starts, and as its time runs down."""
@@ -76,14 +67,14 @@ class RunDisplay:
             self._load = None
             self._line_at_s = time.monotonic()
             self._console.print(
-                Text(self._phase_line(), style="bold" if self._live.is_started else "")
+                Text(self._phase_line(), style="bold" if self._drawing.is_started else "")
             )
 
     def progress(self, progress: LoadProgress) -> None:
         """The newest second of load."""
         self._load = progress
         now_s = time.monotonic()
-        if not self._live.is_started and now_s - self._line_at_s >= LINE_EVERY_S:
+        if not self._drawing.is_started and now_s - self._line_at_s >= LINE_EVERY_S:
             self._line_at_s = now_s
             self._console.print(Text(f"          {self._load_line()}"))
 

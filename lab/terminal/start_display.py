@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from types import TracebackType
 from typing import Final, Self
 
 from rich.console import Console
+from rich.status import Status
 from rich.text import Text
+
+from lab.terminal.display import Display
 
 NAMES_AT_MOST: Final = 5
 """So many fit on one line of a terminal beside the words around them."""
 
 
-class StartDisplay:
+class StartDisplay(Display[Status]):
     """Told of each part that is ready; one live line in a terminal, else a line a part.
 
     A context manager around the start. Parts that were ready before are not spoken of.
@@ -24,31 +26,22 @@ class StartDisplay:
         self._console = console
         self._pending = dict.fromkeys(waiting_for)
         self._started_s = time.monotonic()
-        self._status = console.status(self._line())
+        self._drawing = console.status(self._line())
 
     def __enter__(self) -> Self:
         """Start to draw, in a terminal that has something to show."""
         if self._pending and self._console.is_terminal:
-            self._status.start()
+            self._drawing.start()
         elif self._pending:
             self._console.print(self._line())
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Leave the terminal as it was."""
-        self._status.stop()
 
     def ready(self, name: str) -> None:
         """``name`` is waited for no longer."""
         if name not in self._pending:
             return
         del self._pending[name]
-        self._status.update(self._line())
+        self._drawing.update(self._line())
         if not self._console.is_terminal:
             into_start = f"{time.monotonic() - self._started_s:6.1f}s"
             self._console.print(Text(f"{into_start}  {name} is ready; ").append(self._line()))

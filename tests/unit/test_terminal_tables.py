@@ -186,7 +186,7 @@ def test_a_run_in_a_terminal_is_live_and_leaves_the_phases() -> None:
     with RunDisplay(console, CASE.scenario) as display:
         display.phase(Step.CRIME, "under load", 12.0)
         display.progress(LoadProgress(Window.CRIME, 80, 80.0, 0.25, 1012.0))
-        display._live.refresh()
+        display._drawing.refresh()
     text = out.getvalue()
     for words in ("The clock stops", "12s left", "80 req/s", "25% errors", "p95 1.01s"):
         assert words in text
@@ -200,7 +200,7 @@ def test_a_display_survives_an_interrupt() -> None:
     display = RunDisplay(console)
     with pytest.raises(KeyboardInterrupt), display:
         raise KeyboardInterrupt
-    assert not display._live.is_started
+    assert not display._drawing.is_started
 
 
 def test_builds_are_shown_live_or_line_by_line() -> None:
