@@ -30,6 +30,7 @@ from lab.commands import failures, run
 from lab.domain.case import Case
 from lab.domain.fault import Conditions, Fault
 from lab.domain.proof import Outcome
+from lab.domain.schedule import Schedule
 from lab.errors import LabError, LeaseError, LeaseHeld, StackNotReady
 from lab.investigation.run_case import Lab
 from lab.ports import LeaseStatus
@@ -114,6 +115,27 @@ def test_a_hold_hurts_for_its_length_and_no_longer(tmp_path: Path) -> None:
     anyio.run(story)
     assert len(seen) == 60
     assert all(seen)
+
+
+def test_a_hold_keeps_the_schedule_of_a_fault(tmp_path: Path) -> None:
+    """Watched live, it comes and goes as in the case: with the jitter that the seed gives it."""
+    comb = replace(SCENARIO.faults[0], schedule=Schedule(2, on_s=3, every_s=10, jitter_s=5))
+    seen: dict[float, bool] = {}
+    lab = fakes(tmp_path)
+
+    async def story() -> None:
+        clock = lab.clock
+        assert isinstance(clock, ActingClock)
+        injector = lab.warden._injector  # type: ignore[attr-defined]
+        clock.act = lambda _: seen.update(
+            {clock.monotonic(): injector._edges[comb.edge].shows(comb)}
+        )
+        await run.hold(lab, replace(SCENARIO, faults=(comb,)), 30.0, 7)
+        assert await is_clean(lab)
+
+    anyio.run(story)
+    assert seen == {at_s: comb.is_on(at_s, 7) for at_s in seen}
+    assert set(seen.values()) == {True, False}
 
 
 def test_an_interrupt_while_the_lease_is_taken_leaves_nothing(tmp_path: Path) -> None:
