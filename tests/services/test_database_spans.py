@@ -66,6 +66,29 @@ def run(
     asyncio.run(whole())
 
 
+def asking(harm: Callable[[str], None], error: type[Exception]) -> Callable[[Database], Any]:
+    """A test that asks over a wire after ``harm`` was done to it, and gets ``error``."""
+
+    async def test(database: Database) -> None:
+        harm(EDGE)
+        with pytest.raises(error):
+            await ask(database)
+
+    return test
+
+
+def asking_for_half_a_second(wires: Wires) -> Callable[[Database], Any]:
+    """A test that asks over a silent wire and gives up before any limit of the database."""
+
+    async def test(database: Database) -> None:
+        wires.block(EDGE)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await ask(database)
+
+    return test
+
+
 def test_a_query_on_a_warm_connection(opened: Any, spans: InMemorySpanExporter) -> None:
     """The wait for the pool, the statement and the pool's reset query each have a span."""
     run(opened, ask)
@@ -101,13 +124,13 @@ def test_a_query_on_a_cold_connection(opened: Any, spans: InMemorySpanExporter) 
 
 def test_a_refused_connection(opened: Any, wires: Wires, spans: InMemorySpanExporter) -> None:
     """Nobody listens: the connect fails at once, by name, and nothing was asked."""
-
-    async def test(database: Database) -> None:
-        wires.cut(EDGE)
-        with pytest.raises(UpstreamFailed):
-            await ask(database)
-
-    run(opened, test, pool_min=0, connect_timeout="10s", acquire_timeout="20s")
+    run(
+        opened,
+        asking(wires.cut, UpstreamFailed),
+        pool_min=0,
+        connect_timeout="10s",
+        acquire_timeout="20s",
+    )
     assert story(spans)[:2] == [
         ("db.connect", "ERROR", "ConnectionRefusedError"),
         ("pool.acquire", "ERROR", "ConnectionRefusedError"),
@@ -119,13 +142,7 @@ def test_a_connect_that_takes_too_long(
     opened: Any, wires: Wires, spans: InMemorySpanExporter
 ) -> None:
     """Nobody answers: the connect's own limit fires first, so the connect is what fails."""
-
-    async def test(database: Database) -> None:
-        wires.block(EDGE)
-        with pytest.raises(UpstreamTimeout):
-            await ask(database)
-
-    run(opened, test, pool_min=0)
+    run(opened, asking(wires.block, UpstreamTimeout), pool_min=0)
     assert story(spans)[:2] == [
         ("db.connect", "ERROR", "TimeoutError"),
         ("pool.acquire", "ERROR", "TimeoutError"),
@@ -137,13 +154,7 @@ def test_a_query_that_takes_too_long(
     opened: Any, wires: Wires, spans: InMemorySpanExporter
 ) -> None:
     """The command's limit fires once: the connection is dropped, not reset for as long again."""
-
-    async def test(database: Database) -> None:
-        wires.block(EDGE)
-        with pytest.raises(UpstreamTimeout):
-            await ask(database)
-
-    run(opened, test)
+    run(opened, asking(wires.block, UpstreamTimeout))
     assert story(spans)[:2] == [("pool.acquire", "UNSET", ""), ("SELECT", "ERROR", "TimeoutError")]
     assert 0.99 <= duration_s(spans, "SELECT") < 2.0
     assert 0.99 <= duration_s(spans, "request") < 2.0
@@ -184,14 +195,7 @@ def test_a_request_that_is_given_up_in_a_query(
     opened: Any, wires: Wires, spans: InMemorySpanExporter
 ) -> None:
     """A statement cut by the caller's deadline stays unset, as the instrumentation leaves it."""
-
-    async def test(database: Database) -> None:
-        wires.block(EDGE)
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.5):
-                await ask(database)
-
-    run(opened, test, command_timeout="5s")
+    run(opened, asking_for_half_a_second(wires), command_timeout="5s")
     assert story(spans)[1] == ("SELECT", "UNSET", "")
     assert 0.2 <= duration_s(spans, "SELECT") < 2.5, "expected the caller's 0.5 s, not its own 5 s"
 
@@ -200,14 +204,13 @@ def test_a_request_that_is_given_up_while_connecting(
     opened: Any, wires: Wires, spans: InMemorySpanExporter
 ) -> None:
     """Connect and wait say that they were cancelled; no failure is theirs."""
-
-    async def test(database: Database) -> None:
-        wires.block(EDGE)
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.5):
-                await ask(database)
-
-    run(opened, test, pool_min=0, connect_timeout="5s", acquire_timeout="10s")
+    run(
+        opened,
+        asking_for_half_a_second(wires),
+        pool_min=0,
+        connect_timeout="5s",
+        acquire_timeout="10s",
+    )
     assert story(spans)[:2] == [
         ("db.connect", "UNSET", "cancelled"),
         ("pool.acquire", "UNSET", "cancelled"),
