@@ -86,8 +86,11 @@ class LabUnderTest:
 
 
 @contextmanager
-def lab_up(state_dir: Path) -> Iterator[LabUnderTest]:
-    """The whole local stack on free ports, up for as long as the context lasts."""
+def lab_up(state_dir: Path, **variables: str) -> Iterator[LabUnderTest]:
+    """The whole local stack on free ports, up for as long as the context lasts.
+
+    ``variables`` are the user's own, in the environment of every command.
+    """
     offset = free_offset()
     environment = {
         **os.environ,
@@ -97,6 +100,7 @@ def lab_up(state_dir: Path) -> Iterator[LabUnderTest]:
         # Of the user's own, and for the outside world: nothing of the lab may go through it.
         "HTTP_PROXY": "http://127.0.0.1:9",
         "http_proxy": "http://127.0.0.1:9",
+        **variables,
     }
     under_test = LabUnderTest(Settings(state_dir=state_dir, port_offset=offset), environment)
     started = under_test.run("up")

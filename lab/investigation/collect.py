@@ -20,6 +20,9 @@ AT_ONCE: Final = 8
 POLL_S: Final = 0.2
 """How long a trace must not have grown; the exporters' batches are as far apart."""
 
+QUIET_S: Final = 6.0
+"""A store that took nothing in for so long has what will ever come: the rest is lost."""
+
 Progress = Callable[[int, int], None]
 """Told how many traces have settled, and of how many."""
 
@@ -55,11 +58,13 @@ async def collect(
 
     A trace is settled when it is whole and has not grown for `POLL_S`: a second look
     found as many spans, or the store as a whole took in none meanwhile, which spares
-    the second look. What a store cannot give is missing from the answer; nothing is
+    the second look. It is over early where the store has been quiet for `QUIET_S` and
+    traces are missing still. What a store cannot give is missing from the answer; nothing is
     raised for it.
     """
     wanted = tuple(dict.fromkeys(chain.from_iterable(samples.values())))
     look = _Look(store)
+    quiet = _Quiet(clock)
     ends_at = clock.monotonic() + deadline_s
     with contextlib.suppress(TimeoutError):
         # The clock may be a test's; what hangs is ended by real time.
@@ -68,6 +73,8 @@ async def collect(
                 if clock.monotonic() >= ends_at:
                     break
                 received = await look.spans_received()
+                if quiet.lasts_s(received) >= QUIET_S:
+                    break
                 await clock.sleep(POLL_S)
                 await look.at(left)
                 if received is not None and received == await look.spans_received():
@@ -75,6 +82,21 @@ async def collect(
                 if progress is not None:
                     progress(len(look.settled), len(wanted))
     return Collected(look.traces, frozenset(wanted) - look.settled, look.problem)
+
+
+class _Quiet:
+    """How long the store has taken nothing in."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._received: int | None = None
+        self._since_s = clock.monotonic()
+
+    def lasts_s(self, received: int | None) -> float:
+        """Seconds since ``received`` was another number; what is unknown is not quiet."""
+        if received is None or received != self._received:
+            self._received, self._since_s = received, self._clock.monotonic()
+        return self._clock.monotonic() - self._since_s
 
 
 class _Look:

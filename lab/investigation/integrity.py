@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lab.domain.fault import Fault
-from lab.domain.journal import Step
+from lab.domain.journal import JournalEntry, Step
 from lab.domain.load import LoadReport
 from lab.domain.proof import Finding, Outcome, Proof, ProofVerdict
 from lab.ports import EdgeState, StackCounters, Strain
@@ -18,6 +18,9 @@ MAX_LATENESS_MS: Final = 50.0
 MAX_STALL_S: Final = 0.1
 MAX_BUSY: Final = 0.9
 """On two cores a run needs a third of them; what needs nearly all leaves requests waiting."""
+
+MAX_CLOCK_JUMP_S: Final = 0.5
+"""Clocks are kept right in smaller steps; between two readings of them a busy machine may pause."""
 
 STRAINED: Final = "machine kept pace"
 
@@ -111,6 +114,24 @@ def lateness_findings(report: LoadReport) -> tuple[Finding, ...]:
             f"<= {MAX_LATENESS_MS:.0f} ms late (p99)",
             f"{report.lateness_p99_ms:.1f} ms",
             report.lateness_p99_ms <= MAX_LATENESS_MS,
+        ),
+    )
+
+
+def clock_findings(entries: Sequence[JournalEntry]) -> tuple[Finding, ...]:
+    """Nobody set the wall clock, from which spans have their times, and the machine never slept.
+
+    A machine that sleeps stops the one clock and not the other.
+    """
+    ahead_s = [entry.time_unix_s - entry.monotonic_s for entry in entries]
+    apart_s = max(ahead_s) - min(ahead_s)
+    return (
+        _finding(
+            Step.EVIDENCE,
+            "clocks agree",
+            f"wall clock and steady clock, ± {MAX_CLOCK_JUMP_S} s",
+            f"{apart_s:.1f} s apart",
+            apart_s <= MAX_CLOCK_JUMP_S,
         ),
     )
 

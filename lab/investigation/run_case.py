@@ -92,13 +92,9 @@ class CaseRun:
         except BaseException as error:
             ending = Ending.DEVIATED if isinstance(error, LabError) else Ending.INTERRUPTED
             with contextlib.suppress(LabError):  # A full disk must not hide why the run ended.
-                self._journal.record(
-                    Step.OPENED,
-                    "ended",
-                    spoiler=True,
-                    ending=ending.value,
-                    because=f"{type(error).__name__}: {error}",
-                )
+                # The lab's own words are shown to everybody; a bug's might give the case away.
+                because = str(error) if isinstance(error, LabError) else type(error).__name__
+                self._journal.record(Step.OPENED, "ended", ending=ending.value, because=because)
             raise
 
     async def _run(self) -> Case:
@@ -108,9 +104,11 @@ class CaseRun:
         self._observer.phase(Step.EVIDENCE, "collecting traces")
         requests = self._lab.archive.requests(self._case_id)
         samples = sampling.choose(requests, self._scenario.symptom)
+        self._journal.record(Step.EVIDENCE, "requests sampled", requests=len(requests))
         collected = await self._collect(samples)
         after = await balanced(before, report, self._lab.stack, self._lab.store, self._lab.clock)
         self._findings += [
+            *integrity.clock_findings(self._journal.entries()),
             *integrity.lateness_findings(report),
             *integrity.restart_findings(before, after),
             *integrity.loss_findings(before, after, report),
@@ -204,6 +202,7 @@ class CaseRun:
     async def _settle(self, load: LoadRun) -> None:
         clock, started = self._lab.clock, self._lab.clock.monotonic()
         await load.enter(Window.SETTLE)
+        self._journal.record(Step.SETTLE, "load started")
         calm_since: float | None = None
         looks = 0
         while True:

@@ -28,7 +28,7 @@ from locust.env import Environment
 # the blocking ones before that would stop every actor while it waits.
 from lab.load.actors import ACCOUNTS, Account, credentials
 from lab.load.plan import Plan, PlanError
-from lab.load.request_log import RequestLog, nearest_rank
+from lab.load.request_log import LogRefused, RequestLog, nearest_rank
 from lab.load.storefront import LoginFailed, Storefront
 from lab.load.stretch import Floor, Stretch
 from lab.load.tracing import RootSpans, otlp_exporter
@@ -197,7 +197,7 @@ def main() -> int:
         Driver(Plan.from_json(commands.readline()), events).serve(commands)
     except EOFError:
         return 3
-    except (PlanError, LoginFailed, RunFailed) as problem:
+    except (PlanError, LoginFailed, LogRefused, RunFailed) as problem:
         say(events, "failed", message=str(problem))
         return 1
     except Exception as problem:  # noqa: BLE001 (the last resort of a process; it tells and ends)

@@ -46,19 +46,29 @@ class LastSecond:
     p95_ms: float
 
 
+class LogRefused(Exception):
+    """The disk does not take what a request came to; the message says what to do."""
+
+
 class RequestLog:
     """JSON lines at ``path``, each flushed at once: a killed run still tells what it did."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._file: TextIO = path.open("a", encoding="utf-8")
         self._recent: deque[tuple[float, Entry]] = deque()
         self.lateness_ms: list[float] = []
         self.written = 0
 
     def write(self, entry: Entry) -> None:
-        """Append ``entry``."""
-        self._file.write(json.dumps(asdict(entry), separators=(",", ":")) + "\n")
-        self._file.flush()
+        """Append ``entry``; LogRefused where the disk does not take it."""
+        try:
+            self._file.write(json.dumps(asdict(entry), separators=(",", ":")) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise LogRefused(
+                f"expected to write {self._path}, found: {error.strerror}; free some space"
+            ) from error
         self.written += 1
         self._recent.append((time.monotonic(), entry))
         self._forget_before(time.monotonic() - LAST_S)

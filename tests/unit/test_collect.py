@@ -12,7 +12,7 @@ from lab.adapters.memory.trace_store import MemoryTraceStore
 from lab.domain.evidence import Sample
 from lab.domain.trace import Trace
 from lab.errors import TraceStoreError
-from lab.investigation.collect import AT_ONCE, POLL_S, Collected, collect
+from lab.investigation.collect import AT_ONCE, POLL_S, QUIET_S, Collected, collect
 from tests.sample_case import healthy_trace
 
 pytestmark = pytest.mark.anyio
@@ -98,6 +98,16 @@ async def test_a_quiet_store_settles_no_trace_that_is_not_whole() -> None:
     store = Watched(clock, busy=False)
     store.receive(healthy_trace(IDS[0]).spans[1:])
     assert (await gather(store, clock, IDS[:2])).unsettled == {IDS[0], IDS[1]}
+
+
+async def test_a_store_that_stays_quiet_is_waited_for_no_longer() -> None:
+    """What was lost on its way does not come, however long one waits."""
+    clock = FakeClock()
+    store = Watched(clock, busy=False)
+    store.receive(healthy_trace(IDS[0]).spans[1:])
+    collected = await gather(store, clock, IDS[:1], deadline_s=60.0)
+    assert collected.unsettled == {IDS[0]}
+    assert QUIET_S <= clock.monotonic() <= QUIET_S + 2 * POLL_S
 
 
 async def test_a_trace_that_grows_between_two_looks_is_looked_at_again() -> None:

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from lab.domain.fault import Fault, Toxic
+from lab.domain.journal import JournalEntry, Step
 from lab.domain.load import LoadReport
 from lab.domain.proof import Outcome, Proof, ProofVerdict
 from lab.investigation import integrity
@@ -24,6 +25,33 @@ def test_a_run_that_lost_nothing_is_trusted() -> None:
     findings = integrity.loss_findings(BEFORE, AFTER, REPORT)
     assert {finding.outcome for finding in findings} == {Outcome.HOLDS}
     assert all(finding.integrity for finding in findings)
+
+
+def entries(*ahead_s: float) -> list[JournalEntry]:
+    """A second apart each, with a wall clock that is so much ahead of where it began."""
+    return [
+        JournalEntry(1000.0 + n + ahead, 5.0 + n, Step.CRIME, "", {})
+        for n, ahead in enumerate(ahead_s)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "outcome"),
+    [
+        ((0.0,), Outcome.HOLDS),
+        ((0.0, 0.4, 0.1), Outcome.HOLDS),
+        ((0.0, 0.0, 3600.0), Outcome.FAILS),
+        ((0.0, -3600.0), Outcome.FAILS),
+        ((0.0, 30.0, 0.0), Outcome.FAILS),  # set there and back
+    ],
+)
+def test_a_clock_that_was_set_makes_the_run_untrusted(
+    ahead_s: tuple[float, ...], outcome: Outcome
+) -> None:
+    """Forwards, backwards, or there and back: spans have their times from it."""
+    (finding,) = integrity.clock_findings(entries(*ahead_s))
+    assert finding.outcome is outcome
+    assert finding.integrity
 
 
 @pytest.mark.parametrize("received", [1109, 1111])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from lab.adapters.case_folder import read_requests
 from lab.domain.load import Request, Window
-from lab.load.request_log import Entry, RequestLog, nearest_rank
+from lab.load.request_log import Entry, LogRefused, RequestLog, nearest_rank
 
 
 def entry(status: int = 201, latency_ms: float = 12.5, window: str = "crime") -> Entry:
@@ -41,6 +43,14 @@ def test_what_is_written_is_read_back_at_once(tmp_path: Path) -> None:
             trace_id="0" * 31 + "1",
         ),
     )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="skipped: not Linux")
+def test_a_full_disk_is_said_so() -> None:
+    """The file, the system's own word, and the way out."""
+    log = RequestLog(Path("/dev/full"))
+    with pytest.raises(LogRefused, match=r"/dev/full.*No space left.*free some space"):
+        log.write(entry())
 
 
 def test_progress_counts_the_window_that_is_on(tmp_path: Path) -> None:
