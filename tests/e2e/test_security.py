@@ -1,0 +1,305 @@
+"""The running stack keeps to itself: who may reach it, and what it may write."""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import psutil
+import pytest
+
+from lab import bootstrap
+from lab.domain.fault import Fault, Toxic
+from lab.settings import CHECKOUT, Settings
+from lab.shop.topology import EDGES, HOST, PORTS, SERVICES
+from tests.lab_under_test import LabUnderTest, lab_up
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+ELSEWHERE = "http://shop.example.com"
+JSON = {"Content-Type": "application/json"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+CLOSED = {
+    *("desk", "locust_web", "locust_master", "grafana", "prometheus", "loki"),
+    "tempo_memberlist",
+}
+"""Ports that `lab up` keeps free and opens nothing on; a Tempo alone gossips with nobody."""
+
+HTTP_PARTS = (
+    *SERVICES,
+    *("tempo_http", "otelcol_otlp_http", "otelcol_health", "otelcol_metrics"),
+    *("warden", "shop_control", "toxiproxy", "supervisor"),
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a part said to a request."""
+
+    status: int
+    headers: dict[str, str]
+
+
+def ask(
+    port: int,
+    method: str,
+    path: str,
+    headers: dict[str, str] | None = None,
+    body: bytes | None = None,
+) -> Answer:
+    """One request, as a page in a browser could be made to send it."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=5)
+    try:
+        connection.request(method, path, body, headers or {})
+        answer = connection.getresponse()
+        return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()})
+    finally:
+        connection.close()
+
+
+# --- who may reach it ---
+
+
+def listeners(process: psutil.Process) -> list[tuple[str, int]]:
+    """Address and port of everything a process and its children listen on, TCP and UDP."""
+    found = []
+    for each in (process, *process.children(recursive=True)):
+        for connection in each.net_connections("inet"):
+            waits = connection.type == socket.SOCK_DGRAM and not connection.raddr
+            if waits or connection.status == psutil.CONN_LISTEN:
+                found.append((connection.laddr.ip, connection.laddr.port))
+    return found
+
+
+def open_to_others(process: psutil.Process) -> list[tuple[str, int]]:
+    """Those of them that another machine could reach."""
+    return [
+        (address, port)
+        for address, port in listeners(process)
+        if not ipaddress.ip_address(address.partition("%")[0]).is_loopback
+    ]
+
+
+def supervisord(lab: LabUnderTest) -> psutil.Process:
+    """The process that every other of the stack descends from."""
+    return psutil.Process(int((lab.settings.run_dir / "supervisord.pid").read_text()))
+
+
+def test_every_listener_of_the_stack_is_on_loopback(lab: LabUnderTest) -> None:
+    """TCP and UDP, IPv4 and IPv6, of every process below the supervisor."""
+    root = supervisord(lab)
+    ours = {lab.settings.port(name) for name in PORTS.keys() - CLOSED}
+    assert lab.processes() <= {root.pid, *(each.pid for each in root.children(recursive=True))}
+    assert open_to_others(root) == []
+    assert {port for _, port in listeners(root)} >= ours
+    assert len(ours) > len(EDGES) + len(SERVICES)
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "address"),
+    [
+        (socket.AF_INET, socket.SOCK_STREAM, "0.0.0.0"),
+        (socket.AF_INET, socket.SOCK_DGRAM, "0.0.0.0"),
+        (socket.AF_INET6, socket.SOCK_STREAM, "::"),
+        (socket.AF_INET6, socket.SOCK_DGRAM, "::"),
+    ],
+)
+def test_a_listener_that_is_open_to_others_is_found(
+    family: socket.AddressFamily, kind: socket.SocketKind, address: str
+) -> None:
+    """The check above does reject."""
+    if family == socket.AF_INET6 and not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    with socket.socket(family, kind) as listener:
+        listener.bind((address, 0))
+        if kind == socket.SOCK_STREAM:
+            listener.listen()
+        port = listener.getsockname()[1]
+        assert (address, port) in open_to_others(psutil.Process())
+
+
+@pytest.mark.parametrize(
+    ("part", "path"), [("warden", "/leases/current"), ("shop_control", "/services")]
+)
+def test_what_controls_the_lab_answers_no_page_of_another_site(
+    lab: LabUnderTest, part: str, path: str
+) -> None:
+    """A foreign name for 127.0.0.1 and a foreign origin are refused, whatever is asked."""
+    port = lab.settings.port(part)
+    for method in ("GET", "POST", "PUT", "DELETE"):
+        for host in ("shop.example.com", f"shop.example.com:{port}", "127.0.0.1.example.com"):
+            assert ask(port, method, path, {"Host": host}).status in {400, 403, 501}
+        assert ask(port, method, path, {"Origin": ELSEWHERE}).status in {403, 501}
+        assert ask(port, method, path, {"Origin": "null"}).status in {403, 501}
+    assert ask(port, "GET", path).status == 200
+    assert ask(port, "GET", path, {"Host": f"localhost:{port}"}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("part", "method", "path"),
+    [("warden", "POST", "/leases"), ("shop_control", "PUT", "/services/bank")],
+)
+def test_what_controls_the_lab_takes_no_endless_body(
+    lab: LabUnderTest, part: str, method: str, path: str
+) -> None:
+    """64 KiB are enough for any lease and any environment."""
+    port = lab.settings.port(part)
+    too_long = b'{"environment": {"A": "' + b"x" * 64 * 1024 + b'"}}'
+    assert ask(port, method, path, JSON, too_long).status == 413
+    assert ask(port, method, path, JSON, b'{"A": 1}').status in {400, 422}
+
+
+def test_the_supervisor_asks_for_its_password(lab: LabUnderTest) -> None:
+    """Its page and its calls could end every part."""
+    port = lab.settings.port("supervisor")
+    assert ask(port, "GET", "/").status == 401
+    assert ask(port, "POST", "/RPC2", body=b"<methodCall/>").status == 401
+    assert ask(port, "GET", "/", {"Authorization": "Basic bGFiOmxhYg=="}).status == 401
+
+
+def test_toxiproxy_answers_no_browser(lab: LabUnderTest) -> None:
+    """Its control API knows no password, so that a page must not reach it at all."""
+    port = lab.settings.port("toxiproxy")
+    assert ask(port, "GET", "/proxies", {"User-Agent": "Mozilla/5.0 (X11; Linux)"}).status == 403
+    assert ask(port, "GET", "/proxies", {"User-Agent": "lab"}).status == 200
+
+
+@pytest.mark.parametrize("part", HTTP_PARTS)
+def test_no_part_lets_a_page_of_another_site_read_it(lab: LabUnderTest, part: str) -> None:
+    """The gateway serves its own storefront, and nobody hands out a CORS header."""
+    port = lab.settings.port(part)
+    asks = {"Origin": ELSEWHERE, "Access-Control-Request-Method": "POST"}
+    for path in ("/", "/products", "/login", "/v1/traces", "/api/search"):
+        for method in ("GET", "OPTIONS", "POST"):
+            answer = ask(port, method, path, asks)
+            assert "access-control-allow-origin" not in answer.headers, (method, path)
+
+
+@contextmanager
+def free_play(lab: LabUnderTest) -> Iterator[psutil.Process]:
+    """`lab load` with its page up, as long as the context lasts."""
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(lab.command("load"), env=lab.environment, stdout=quiet, stderr=quiet)
+    try:
+        deadline = time.monotonic() + 30
+        while lab.settings.port("locust_web") not in {
+            port for _, port in listeners(psutil.Process(process.pid))
+        }:
+            assert process.poll() is None
+            assert time.monotonic() < deadline, "Locust's page did not come up"
+            time.sleep(0.2)
+        yield psutil.Process(process.pid)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=20)
+
+
+def test_only_its_own_page_drives_the_free_load(lab: LabUnderTest) -> None:
+    """Else any page could have the lab put load on any host."""
+    port = lab.settings.port("locust_web")
+    swarm = b"user_count=1&spawn_rate=1&host=http%3A%2F%2Fshop.example.com"
+    with free_play(lab) as process:
+        assert open_to_others(process) == []
+        assert ask(port, "POST", "/swarm", FORM | {"Origin": ELSEWHERE}, swarm).status == 403
+        assert ask(port, "POST", "/swarm", FORM | {"Host": "shop.example.com"}, swarm).status == 403
+        assert ask(port, "GET", "/", {"Origin": ELSEWHERE}).status == 403
+        assert ask(port, "GET", "/").status == 200
+        assert ask(port, "GET", "/", {"Origin": f"http://{HOST}:{port}"}).status == 200
+
+
+# --- what it may write ---
+
+
+def test_what_names_the_culprit_or_opens_a_door_is_for_its_owner_alone(lab: LabUnderTest) -> None:
+    """The lease, the supervisor's password and the databases: nobody else on the machine."""
+    run_dir = lab.settings.run_dir
+
+    async def mode_of_lease() -> int:
+        async with bootstrap.lab(lab.settings) as parts:
+            harmless = Fault("auditor-ledger_db", Toxic.LATENCY, {"latency": 1})
+            lease = await parts.warden.take(
+                holder="a test", faults=[harmless], conditions={}, ttl_s=10
+            )
+            try:
+                return stat.S_IMODE((run_dir / "lease.json").stat().st_mode)
+            finally:
+                await parts.warden.release(lease.lease_id)
+
+    assert anyio.run(mode_of_lease) == 0o600
+    assert stat.S_IMODE((run_dir / "supervisord.conf").stat().st_mode) == 0o600
+    assert stat.S_IMODE((lab.settings.data_dir / "postgres").stat().st_mode) == 0o700
+
+
+def _tree(*folders: Path) -> dict[Path, tuple[float, int]]:
+    """Every file and folder below ``folders``, with what a write would change."""
+    return {
+        path: (status.st_mtime, status.st_size)
+        for folder in folders
+        for path in folder.rglob("*")
+        if (status := path.lstat())
+    }
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of what a checkout needs to run, with a case of a few seconds in it."""
+    copy = tmp_path / "checkout"
+    for name in ("lab", "scenarios", "deploy"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(CHECKOUT / name, copy / name, ignore=ignored)
+    quick = copy / "scenarios" / "slow-shelves" / "scenario.yaml"
+    windows = "windows: {reference: 2s, crime: 2s, recovery: 5s}"
+    lines = quick.read_text().splitlines()
+    changed = [windows if line.startswith("windows:") else line for line in lines]
+    assert windows in changed
+    quick.write_text("\n".join(changed) + "\n")
+    return copy
+
+
+def test_files_are_written_below_the_state_folder_alone(tmp_path: Path, checkout: Path) -> None:
+    """Not in the checkout, nor at home, nor among temporary files, nor where the user stands.
+
+    The cache of built tools is the one other place; whoever builds writes there.
+    """
+    watched = {name: tmp_path / name for name in ("home", "tmp", "here")}
+    for folder in watched.values():
+        folder.mkdir()
+    places = {
+        "HOME": str(watched["home"]),
+        "TMPDIR": str(watched["tmp"]),
+        # Python takes the copy's code, wherever it is called from.
+        "PYTHONPATH": str(checkout),
+        "PYTHONSAFEPATH": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "LAB_CACHE_DIR": str(Settings().cache_dir),
+        "LAB_SCENARIOS_DIR": str(checkout / "scenarios"),
+    }
+    watched_all = (checkout, *watched.values(), Settings().cache_dir)
+    before = _tree(*watched_all)
+    with lab_up(checkout / ".lab", **places) as lab:
+        here: dict[str, Any] = {"cwd": watched["here"], "stdout": subprocess.DEVNULL}
+        for words in (
+            *(("run", "slow-shelves"), ("traces",), ("proof", "--reveal")),
+            *(("doctor",), ("heal",), ("run", "no-such-case")),
+        ):
+            done = lab.start(*words, **here)
+            _, said = done.communicate(timeout=120)
+            assert done.returncode in {0, 1, 2, 64}, (words, said)
+        assert lab.json("cases"), "the run above left no case"
+    after = _tree(*watched_all)
+    touched = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+    state = {path for path in touched if (checkout / ".lab") in (path, *path.parents)}
+    assert state
+    assert touched == state
