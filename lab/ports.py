@@ -91,11 +91,16 @@ class LeasedEdges:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """A scheduled fault came or went; ``unix_s`` is when that had been read back."""
+    """A scheduled fault came or went.
+
+    ``unix_s`` is when that had been read back, ``late_s`` by how much that was later
+    than the schedule says, on the monotonic clock.
+    """
 
     fault: Fault
     is_on: bool
     unix_s: float
+    late_s: float
 
 
 @dataclass(frozen=True, slots=True)

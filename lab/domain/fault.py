@@ -91,9 +91,14 @@ class Fault:
 
         Each fault has its own jitter, also where two have the same schedule.
         """
-        if self.schedule is None:
-            return True
-        return self.schedule.is_on(elapsed_s, f"{seed} {self.edge} {self.toxic_name}")
+        return self.schedule is None or self.schedule.is_on(elapsed_s, self._own(seed))
+
+    def turned_s(self, elapsed_s: float, seed: int) -> float:
+        """When, until that moment, it was last to come or to go; without a schedule at once."""
+        return 0.0 if self.schedule is None else self.schedule.turned_s(elapsed_s, self._own(seed))
+
+    def _own(self, seed: int) -> str:
+        return f"{seed} {self.edge} {self.toxic_name}"
 
     def collides_with(self, other: Fault) -> bool:
         """Whether one would replace or silence the other, were both on at once.

@@ -61,7 +61,19 @@ class Schedule:
 
     def is_on(self, elapsed_s: float, seed: str) -> bool:
         """Whether it is to be on so long after the lease was held."""
-        since_s = elapsed_s - self.start_s
-        number = 0 if self.every_s is None else max(0, math.floor(since_s / self.every_s))
-        comes_s, goes_s = self.interval(number, seed)
+        comes_s, goes_s = self.interval(self._number(elapsed_s), seed)
         return comes_s <= elapsed_s < goes_s
+
+    def turned_s(self, elapsed_s: float, seed: str) -> float:
+        """When, until that moment, it was last to come or to go."""
+        number = self._number(elapsed_s)
+        comes_s, goes_s = self.interval(number, seed)
+        if elapsed_s < comes_s:
+            return self.interval(number - 1, seed)[1]
+        return comes_s if elapsed_s < goes_s else goes_s
+
+    def _number(self, elapsed_s: float) -> int:
+        """The last interval that is due, late or not; the first one before it is."""
+        if self.every_s is None:
+            return 0
+        return max(0, math.floor((elapsed_s - self.start_s) / self.every_s))

@@ -10,10 +10,13 @@ from lab.domain.fault import Fault
 from lab.domain.journal import JournalEntry, Step
 from lab.domain.load import LoadReport
 from lab.domain.proof import Finding, Outcome, Proof, ProofVerdict
-from lab.ports import EdgeState, StackCounters, Strain
+from lab.ports import EdgeState, StackCounters, Strain, Switch
 
 MAX_LATENESS_MS: Final = 50.0
 """An open loop whose dispatcher is later than this is a closed loop in disguise."""
+
+MAX_SWITCH_LATE_S: Final = 1.0
+"""Evidence of when harm came and went is read with two seconds to spare at each end."""
 
 MAX_STALL_S: Final = 0.1
 MAX_BUSY: Final = 0.9
@@ -154,6 +157,22 @@ def watch_findings(looks: int, strays: int, problem: str | None) -> tuple[Findin
     holds = None if looks == 0 else strays == 0 and problem is None
     return (
         _finding(Step.CRIME, "edges as leased", "at every look, nothing else", measured, holds),
+    )
+
+
+def schedule_findings(switches: Sequence[Switch]) -> tuple[Finding, ...]:
+    """Harm that was to come and go did so in time; of no schedule there is nothing to say."""
+    if not switches:
+        return ()
+    latest_s = max(switch.late_s for switch in switches)
+    return (
+        _finding(
+            Step.CRIME,
+            "schedule kept",
+            f"<= {MAX_SWITCH_LATE_S:.0f} s late",
+            f"{latest_s:.2f} s, the latest of {len(switches)} switches",
+            latest_s <= MAX_SWITCH_LATE_S,
+        ),
     )
 
 

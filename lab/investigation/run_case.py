@@ -160,7 +160,10 @@ class CaseRun:
                 if scenario.conditions:
                     await self._warm_up(load)
                 await self._window(load, Window.CRIME)
-            self._findings += integrity.watch_findings(lease.looks, lease.strays, lease.problem)
+            self._findings += [
+                *integrity.watch_findings(lease.looks, lease.strays, lease.problem),
+                *integrity.schedule_findings(lease.removal.switches if lease.removal else ()),
+            ]
             async with self._harmed(Step.RECOVERY, scenario.ambient, {}):
                 await self._window(load, Window.RECOVERY)
             report = await load.finish()
@@ -194,6 +197,7 @@ class CaseRun:
                     fault=str(switch.fault),
                     is_on=switch.is_on,
                     switched_unix_s=switch.unix_s,
+                    late_s=round(switch.late_s, 3),
                 )
             self._journal.record(
                 step, "lease released", removed=removal.count, method=removal.method

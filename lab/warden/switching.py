@@ -55,22 +55,26 @@ class Switchboard:
 
     def next_due(self) -> int | None:
         """Which fault is to be switched now, by its number in the lease; None where none is."""
-        elapsed_s = 0.0 if self._began_s is None else self._clock.monotonic() - self._began_s
+        elapsed_s = self._elapsed_s()
         for number, fault in enumerate(self._lease.faults):
             if fault.is_on(elapsed_s, self._lease.seed) is not self._on[number]:
                 return number
         return None
 
+    def _elapsed_s(self) -> float:
+        return 0.0 if self._began_s is None else self._clock.monotonic() - self._began_s
+
     async def switch(self, number: int) -> None:
         """Switch that fault and read it back; LabError where that fails."""
         leased, is_on = self._lease.faults[number], not self._on[number]
         fault = leased.unscheduled
+        due_s = leased.turned_s(self._elapsed_s(), self._lease.seed)
         self.changes += 1
         await (self._injector.apply(fault) if is_on else self._injector.remove(fault))
         self._on[number] = is_on
         self.changes += 1
         if leased.schedule is not None:
-            switch = Switch(fault, is_on, self._clock.unix())
+            switch = Switch(fault, is_on, self._clock.unix(), self._elapsed_s() - due_s)
             self.switches += (switch,)
             self._journal.record("switched", lease=self._lease.lease_id, **asdict(switch))
 

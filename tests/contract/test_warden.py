@@ -230,6 +230,7 @@ def test_a_scheduled_fault_comes_and_goes_and_is_reported(scene: Open) -> None:
             due_s = COMB.schedule.interval(0, f"{SEED} {COMB.edge} {COMB.toxic_name}")
             for switch, at_s in zip(removal.switches, due_s, strict=True):
                 assert -0.1 < switch.unix_s - taken_unix_s - at_s < 10, "late, but never early"
+                assert 0 <= switch.late_s < 10
 
     asyncio.run(story())
 

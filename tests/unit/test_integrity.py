@@ -7,7 +7,7 @@ from lab.domain.journal import JournalEntry, Step
 from lab.domain.load import LoadReport
 from lab.domain.proof import Outcome, Proof, ProofVerdict
 from lab.investigation import integrity
-from lab.ports import EdgeState, StackCounters
+from lab.ports import EdgeState, StackCounters, Switch
 
 COUNTERS = StackCounters(
     spans_ended={"gateway": 100, "auth": 50}, restarts={"tempo": 0}, collector_dropped=0
@@ -141,6 +141,18 @@ def test_a_watch_that_never_looked_knows_nothing() -> None:
         for seen in [(0, 0, None), (5, 1, None), (5, 0, "lease gone"), (5, 0, None)]
     ]
     assert outcomes == [Outcome.UNKNOWN, Outcome.FAILS, Outcome.FAILS, Outcome.HOLDS]
+
+
+def test_a_schedule_is_kept_where_no_switch_is_late() -> None:
+    """A second is in time, more is not; without a schedule nothing is said."""
+
+    def outcomes(*late_s: float) -> list[Outcome]:
+        switches = [Switch(LATENCY, is_on=True, unix_s=0.0, late_s=each) for each in late_s]
+        return [finding.outcome for finding in integrity.schedule_findings(switches)]
+
+    assert outcomes() == []
+    assert outcomes(0.1, 1.0) == [Outcome.HOLDS]
+    assert outcomes(1.01, 0.1) == [Outcome.FAILS]
 
 
 def test_a_hurt_edge_after_the_cure_is_found() -> None:

@@ -241,6 +241,7 @@ def test_scheduled_harm_is_journalled_switch_by_switch(stage: Stage) -> None:
     case = stage.run()
     assert seeds == [case.seed]
     assert stage.finding(case, "edges as leased").outcome is Outcome.HOLDS
+    assert stage.finding(case, "schedule kept").outcome is Outcome.HOLDS
     told = [entry for entry in case.journal if entry.event == "fault switched"]
     assert [entry.data["is_on"] for entry in told] == [True, False, True, False]
     assert all(entry.spoiler and "gateway-auth" in entry.data["fault"] for entry in told)

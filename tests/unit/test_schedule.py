@@ -61,6 +61,17 @@ def test_it_is_on_inside_its_intervals_and_nowhere_else(schedule: Schedule, seed
 
 
 @given(repeating(), seeds)
+def test_when_it_last_turned_is_one_end_of_an_interval(schedule: Schedule, seed: str) -> None:
+    """So whoever is late in switching it knows by how much."""
+    intervals = [schedule.interval(number, seed) for number in NUMBERS]
+    for comes_s, goes_s in intervals:
+        assert schedule.turned_s(goes_s - 0.01, seed) == comes_s
+        assert schedule.turned_s(goes_s + 0.01, seed) == goes_s
+    for (_, goes_s), (comes_s, _) in pairwise(intervals):
+        assert schedule.turned_s(comes_s - 0.01, seed) == goes_s
+
+
+@given(repeating(), seeds)
 def test_the_same_seed_gives_the_same_intervals(schedule: Schedule, seed: str) -> None:
     """A run can be repeated."""
     again = Schedule(schedule.start_s, schedule.on_s, schedule.every_s, schedule.jitter_s)

@@ -130,10 +130,51 @@ async def test_a_removal_reports_each_switch_and_so_does_the_diary() -> None:
     assert {switch.fault.edge for switch in switches} == {EDGE}
     start_s = FakeClock().unix()
     assert [switch.unix_s - start_s for switch in switches] == pytest.approx([1, 3, 11], abs=0.001)
+    assert [switch.late_s for switch in switches] == [0, 0, 0]
     told = [facts for event, facts in world.journal.entries if event == "switched"]
     assert [(facts["is_on"], facts["unix_s"]) for facts in told] == [
         (switch.is_on, switch.unix_s) for switch in switches
     ]
+
+
+async def test_a_switch_that_comes_late_says_by_how_much() -> None:
+    """Be it that no tick came in time, or that Toxiproxy took its time."""
+    world = World()
+    warden = world.warden()
+    lease = await take(warden, COMB)
+    apply = world.injector.apply
+
+    async def slowly(fault: Fault) -> None:
+        world.clock.advance(0.5)
+        await apply(fault)
+
+    world.injector.apply = slowly  # type: ignore[method-assign]
+    world.clock.advance(1.25)
+    await warden.tick()
+    world.clock.advance(4.0)
+    await warden.tick()
+    switches = (await warden.release(lease.lease_id)).switches
+    assert [switch.late_s for switch in switches] == [0.75, 2.75]
+
+
+async def test_a_lease_that_runs_out_in_the_middle_is_not_switched_further() -> None:
+    """Time is looked at between two switches, however many are due at once."""
+    world = World()
+    warden = world.warden()
+    other = replace(COMB, edge="checkout-catalog")
+    await take(warden, COMB, other)
+    apply = world.injector.apply
+
+    async def slowly(fault: Fault) -> None:
+        await apply(fault)
+        world.clock.advance(TTL_S)
+
+    world.injector.apply = slowly  # type: ignore[method-assign]
+    world.clock.advance(1.0)
+    await warden.tick()
+    assert await world.hurt() == [EDGE]
+    await warden.tick()
+    assert await world.hurt() == []
 
 
 async def test_the_next_lease_reports_only_its_own_switches() -> None:

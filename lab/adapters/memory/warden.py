@@ -121,7 +121,8 @@ class MemoryWarden:
                 await self._injector.remove(harm)
                 lease.on.remove(fault)
             if fault.schedule is not None:
-                lease.switches.append(Switch(harm, wanted, self._clock.unix()))
+                late_s = elapsed_s - fault.turned_s(elapsed_s, lease.seed)
+                lease.switches.append(Switch(harm, wanted, self._clock.unix(), late_s))
 
     async def _remove(self, lease: _Held) -> Removal:
         edges = await self._injector.edges()
