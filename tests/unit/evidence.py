@@ -100,7 +100,7 @@ def cold(trace_id: str) -> Trace:
 
 
 def slow_page(trace_id: str) -> Trace:
-    return page(trace_id, 251)
+    return page(trace_id, 151)
 
 
 def db_timeout() -> Run:
@@ -120,8 +120,8 @@ def slow_shelves() -> Run:
     return (
         Run(SLOW_SHELVES)
         .add(Sample.REFERENCE, 20, page, status=200, latency_ms=20)
-        .add(Sample.AFFECTED, 20, slow_page, status=200, latency_ms=516)
-        .add(Sample.AFFECTED, 100, status=200, latency_ms=516)
+        .add(Sample.AFFECTED, 20, slow_page, status=200, latency_ms=316)
+        .add(Sample.AFFECTED, 100, status=200, latency_ms=316)
         .add(Sample.RECOVERY, 20, page, status=200, latency_ms=20)
     )
 
