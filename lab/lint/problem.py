@@ -24,14 +24,14 @@ class Rule(StrEnum):
     CONTROL_WORD = "control-word", "no word of the lab's own machinery"
     SCENARIO_NAME = "scenario-name", "no scenario's id or title"
     EDGE_NAME = "edge-name", "no edge, whose name is that of its proxy"
-    LEASE_ID = "lease-id", "no lease"
-    CASE_ID = "case-id", "no case"
-    CULPRIT_SPAN = "culprit-span", "not the culprit's span before the last hint"
+    LEASE_ID = "lease-id", "no lease's id"
+    CASE_ID = "case-id", "no case's id"
+    CULPRIT_SPAN = "culprit-span", "no span of the culprit's before the last hint"
     CULPRIT_SERVICE = (
         "culprit-service",
-        "not the culprit's service before the last hint, or a reason in briefing_may_name",
+        "no service of the culprit's before the last hint without a reason in briefing_may_name",
     )
-    MECHANISM_WORD = "mechanism-word", "not the mechanism before the last hint"
+    MECHANISM_WORD = "mechanism-word", "no mechanism before the last hint"
     BRIEFING_LENGTH = "briefing-length", "at most 120 words"
     NEEDLESS_EXCEPTION = (
         "needless-exception",
