@@ -71,6 +71,18 @@ class Fault:
         spelled_out = {**dict.fromkeys(known, 0), **self.attributes}
         object.__setattr__(self, "attributes", spelled_out)
 
+    def __str__(self) -> str:
+        """For people who read a journal: of all that is as usual, only what Toxiproxy gets."""
+        words = [self.edge, str(self.toxic or "down")]
+        words += [f"{name}={value}" for name, value in self.attributes.items()]
+        if self.stream is Stream.UPSTREAM:
+            words.append(str(self.stream))
+        if self.toxicity != 1.0:
+            words.append(f"toxicity={self.toxicity:g}")
+        if self.schedule is not None:
+            words.append(str(self.schedule))
+        return " ".join(words)
+
     @property
     def is_down(self) -> bool:
         """Whether the edge is cut altogether."""

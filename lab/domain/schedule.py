@@ -16,7 +16,7 @@ class Schedule:
     """Seconds since the lease was held: on after ``start_s``, for ``on_s``, again ``every_s``.
 
     Without ``on_s`` it stays on until the lease ends, without ``every_s`` it comes
-    once. Each coming is late by up to ``jitter_s``, as the seed decides, and is
+    once. Each coming is put off by up to ``jitter_s``, as the seed decides, and is
     over before the next is due.
     """
 
@@ -25,32 +25,39 @@ class Schedule:
     every_s: float | None = None
     jitter_s: float = 0.0
 
-    def problems(self) -> tuple[str, ...]:
-        """Why nobody could keep to it."""
-        given = {
+    def __str__(self) -> str:
+        """As a scenario writes it."""
+        return "{" + ", ".join(f"{name}: {value:g}s" for name, value in self._given()) + "}"
+
+    def _given(self) -> list[tuple[str, float]]:
+        known = {
             "start": self.start_s,
             "on": self.on_s,
             "every": self.every_s,
             "jitter": self.jitter_s,
         }
+        return [(name, value) for name, value in known.items() if value is not None]
+
+    def problems(self) -> tuple[str, ...]:
+        """Why nobody could keep to it."""
         found = [
             f"expected {name} to be finite and >= 0s, found {value:g}s"
-            for name, value in given.items()
-            if value is not None and not 0 <= value < math.inf
+            for name, value in self._given()
+            if not 0 <= value < math.inf
         ]
         if found:
             return tuple(found)
-        if self.on_s is not None and self.on_s < SHORTEST_S:
+        if self.on_s is None:
+            never_off = "expected on where there is every: it stays on, so it cannot repeat"
+            return () if self.every_s is None else (never_off,)
+        least_s = self.on_s + self.jitter_s + SHORTEST_S
+        if self.on_s < SHORTEST_S:
             found.append(f"expected on to be >= {SHORTEST_S:g}s, found {self.on_s:g}s")
-        if self.every_s is not None:
-            least_s = None if self.on_s is None else self.on_s + self.jitter_s + SHORTEST_S
-            if least_s is None:
-                found.append("expected on where there is every: it stays on, so it cannot repeat")
-            elif self.every_s < least_s:
-                found.append(
-                    f"expected every to be >= {least_s:g}s (on, jitter and {SHORTEST_S:g}s of "
-                    f"peace), found {self.every_s:g}s"
-                )
+        if self.every_s is not None and self.every_s < least_s:
+            found.append(
+                f"expected every to be >= {least_s:g}s (on, jitter and {SHORTEST_S:g}s of peace), "
+                f"found {self.every_s:g}s"
+            )
         return tuple(found)
 
     def interval(self, number: int, seed: str) -> tuple[float, float]:

@@ -32,7 +32,7 @@ class ScheduleEntry(Entry):
         None, description="It comes again so long after it was due; default: never."
     )
     jitter: Seconds = Field(
-        0.0, description="Each time it is late by up to this, as the run's seed decides."
+        0.0, description="Each time it is put off by up to this, as the run's seed decides."
     )
 
     @model_validator(mode="after")

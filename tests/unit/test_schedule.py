@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.domain.fault import Fault, Toxic
+from lab.domain.fault import Fault, Stream, Toxic
 from lab.domain.schedule import SHORTEST_S, Schedule
 
 NUMBERS = range(6)
@@ -146,3 +146,26 @@ def test_a_schedule_is_no_part_of_what_toxiproxy_shows() -> None:
     assert scheduled != plain
     assert scheduled.unscheduled == plain
     assert plain.is_on(0, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (Fault("payments-bank", None), "payments-bank down"),
+        (
+            Fault("gateway-auth", Toxic.LATENCY, {"latency": 700}, Stream.UPSTREAM, 0.5),
+            "gateway-auth latency latency=700 jitter=0 upstream toxicity=0.5",
+        ),
+        (
+            Fault("payments-bank", None, schedule=Schedule(on_s=15, every_s=60, jitter_s=1.5)),
+            "payments-bank down {start: 0s, on: 15s, every: 60s, jitter: 1.5s}",
+        ),
+        (
+            Fault("payments-bank", None, schedule=Schedule(5)),
+            "payments-bank down {start: 5s, jitter: 0s}",
+        ),
+    ],
+)
+def test_a_journal_tells_a_fault_in_words(fault: Fault, told: str) -> None:
+    """Edge, harm, and what is out of the ordinary."""
+    assert str(fault) == told
