@@ -7,6 +7,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from lab.errors import RunInProgress
 
@@ -19,10 +20,8 @@ def run_lock(run_dir: Path, purpose: str) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            lock.seek(0)
-            holder = lock.read().strip() or "another process"
             raise RunInProgress(
-                f"expected no other run, found {holder}; nothing was changed. Wait for it to "
+                f"expected no other run, found {_told(lock)}; nothing was changed. Wait for it to "
                 "end, or stop it with Ctrl-C in its own terminal"
             ) from None
         lock.truncate(0)
@@ -32,3 +31,22 @@ def run_lock(run_dir: Path, purpose: str) -> Iterator[None]:
             yield
         finally:
             lock.truncate(0)
+
+
+def run_at_work(run_dir: Path) -> str | None:
+    """Who holds the lab just now; None where nobody does."""
+    try:
+        lock = (run_dir / "run.lock").open(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _told(lock)
+        return None
+
+
+def _told(lock: TextIO) -> str:
+    lock.seek(0)
+    return lock.read().strip() or "another process"

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from lab import bootstrap
+from lab.adapters.run_lock import run_at_work
 from lab.commands.common import (
     JsonOption,
     RevealOption,
@@ -19,7 +20,7 @@ from lab.commands.common import (
     print_json,
     run_async,
 )
-from lab.errors import LabError
+from lab.errors import LabError, RunInProgress
 from lab.settings import Settings
 
 UNKNOWN_LEASE: Final = "unknown"
@@ -48,9 +49,22 @@ def up() -> None:
     notes.print(f"{count} parts ready after {time.monotonic() - started:.1f} s")
 
 
-def down() -> None:
-    """Stop everything of this checkout; data and cases stay."""
+def down(
+    force: Annotated[
+        bool, typer.Option("--force", help="Also under a run at work, which then proves nothing.")
+    ] = False,
+) -> None:
+    """Stop everything of this checkout; data and cases stay.
+
+    Refuses while a run is at work.
+    """
     settings = Settings()
+    at_work = run_at_work(settings.run_dir)
+    if at_work and not force:
+        raise RunInProgress(
+            f"expected no run at work, found {at_work}; nothing was stopped. Wait for it to end, "
+            "stop it with Ctrl-C in its own terminal, or say `lab down --force`"
+        )
     started = time.monotonic()
     with notes.status("stopping"):
         run_async(bootstrap.local_stack(settings).down)

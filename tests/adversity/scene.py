@@ -15,9 +15,11 @@ import httpx
 import psutil
 
 from lab import bootstrap
+from lab.adapters import processes
+from lab.adapters.case_archive import FolderArchive
 from lab.adapters.stack_local import LocalStack
+from lab.adapters.supervisor import Supervisor
 from lab.adapters.warden_client import WardenClient
-from lab.domain.case import Case
 from lab.domain.journal import Ending, RunRecord
 from lab.domain.proof import Finding, ProofVerdict
 from lab.ports import LeaseStatus, PartStatus
@@ -85,17 +87,22 @@ class Scene:
         self.settings = settings
         self.stack = LocalStack(settings)
         self._runs: list[Run] = []
-        self._before: set[str] = set()
+        self._case_id = ""
         self._is_as_before = False
 
     # --- a run ---
 
+    @property
+    def archive(self) -> FolderArchive:
+        """The cases and leftovers of this lab."""
+        return bootstrap.archive(self.settings)
+
     def start(self, **options: Any) -> Run:
         """Start `lab run quick`."""
-        self._before = {case.case_id for case in bootstrap.archive(self.settings).cases()}
+        self._case_id = self.archive.next_case_id(QUICK)
+        self._is_as_before = False
         run = Run(self.lab.start("run", QUICK, **options), [])
         self._runs.append(run)
-        self._is_as_before = False
         return run
 
     def start_until(self, phase: str) -> Run:
@@ -104,28 +111,29 @@ class Scene:
         run.reach(phase)
         return run
 
-    def case(self) -> Case:
-        """The case that the latest run opened; of several tries, the first."""
-        archive = bootstrap.archive(self.settings)
-        opened = [case for case in archive.cases() if case.case_id not in self._before]
-        assert opened, f"expected a case, the run said:\n{''.join(self._runs[-1].said)}"
-        return archive.load(opened[-1].case_id)
-
     def record(self) -> RunRecord:
-        """What the newest run wrote down, whatever became of it."""
-        return bootstrap.archive(self.settings).run_record(None)
+        """What the latest run wrote down, whatever became of it; of several tries, the first."""
+        return self.archive.run_record(self._case_id)
+
+    def without_verdict(self, run: Run) -> Ending | None:
+        """How a run ended that must have come to no verdict."""
+        code = run.finish()
+        record = self.record()
+        if record.is_case:
+            proof = self.archive.load(self._case_id).proof
+            assert proof.verdict is ProofVerdict.INCOMPLETE, "\n".join(map(str, proof.findings))
+        assert code in (2, 130), run.said
+        return record.ending
 
     def incomplete(self, run: Run, check: str) -> Finding:
-        """The finding of that name of a run that ended, and must have ended, without a verdict."""
-        code = run.finish()
-        proof = self.case().proof
-        assert proof.verdict is ProofVerdict.INCOMPLETE, "\n".join(map(str, proof.findings))
-        assert code in (2, 130), run.said
+        """The finding of that name of a run that must have ended as an incomplete case."""
+        assert self.without_verdict(run) is Ending.COMPLETED, run.said
         return self.finding(check)
 
     def finding(self, check: str) -> Finding:
-        """The finding of that name in the case that the latest run opened."""
-        (found,) = (each for each in self.case().proof.findings if each.check == check)
+        """The finding of that name in the latest run's case."""
+        findings = self.archive.load(self._case_id).proof.findings
+        (found,) = (each for each in findings if each.check == check)
         return found
 
     def prove(self) -> None:
@@ -142,6 +150,12 @@ class Scene:
     def pids(self) -> dict[str, int | None]:
         """The process of every part."""
         return {part.name: part.pid for part in anyio.run(self.stack.status)}
+
+    def supervised(self) -> dict[int, str]:
+        """Pid → part of everything that runs, supervisord and the services included."""
+        settings = self.settings
+        port = settings.port("supervisor")
+        return processes.survivors(Supervisor(settings.run_dir, settings.log_dir, port).births())
 
     def pid(self, name: str) -> int:
         """The process of one part."""
@@ -177,16 +191,15 @@ class Scene:
 
     # --- afterwards ---
 
-    def assert_as_before(self, *endings: Ending) -> None:
-        """Nothing of the run is left but its journal, which says that it ended in one of these."""
+    def assert_as_before(self, ending: Ending) -> None:
+        """Nothing of the run is left but its journal, which says how it ended."""
         self.await_ready()
         within(15, self.is_clean, "no toxic, every edge open, and no lease")
         refused = within(15, self._all_answer, "every edge to answer")
         assert refused == "all answer"
         within(15, lambda: not self._left_behind(), "no process of the run to be left")
-        ending = self.record().ending
-        assert ending in endings
-        told = self.lab.run("journal", "--json")
+        assert self.record().ending is ending
+        told = self.lab.run("journal", self._case_id, "--json")
         assert told.returncode == 0, told.stderr
         assert f'"ending": "{ending.value}"' in told.stdout
         assert CULPRIT not in told.stdout

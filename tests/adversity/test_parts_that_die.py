@@ -99,11 +99,11 @@ def test_a_disk_that_is_full_is_told_of(scene: Scene, largest_file: int, missing
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
 
-    cases_before = bootstrap.archive(scene.settings).cases()
+    cases_before = scene.archive.cases()
     run = scene.start(preexec_fn=limit)
     assert run.finish() == 2, missing
     assert "free some space" in "".join(run.said), run.said
-    assert bootstrap.archive(scene.settings).cases() == cases_before
+    assert scene.archive.cases() == cases_before
     scene.assert_as_before(Ending.DEVIATED)
 
 
@@ -202,7 +202,7 @@ def test_a_clock_that_is_set_in_a_run_leaves_no_verdict(scene: Scene, ahead_s: f
     outcomes = {finding.check: finding.outcome for finding in case.proof.findings}
     assert outcomes["clocks agree"] is Outcome.FAILS
     assert outcomes["edges as leased"] is Outcome.HOLDS
-    assert bootstrap.archive(scene.settings).run_record(case.case_id).ending is Ending.COMPLETED
+    assert scene.archive.run_record(case.case_id).ending is Ending.COMPLETED
 
 
 def test_afterwards_a_run_is_proven(scene: Scene) -> None:

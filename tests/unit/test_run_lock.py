@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.adapters.run_lock import run_lock
+from lab.adapters.run_lock import run_at_work, run_lock
 from lab.errors import RunInProgress
 
 
@@ -22,3 +22,13 @@ def test_the_lock_ends_with_its_holder(tmp_path: Path) -> None:
         _ = 1 // 0
     with run_lock(tmp_path, "two"):
         assert "two" in (tmp_path / "run.lock").read_text()
+
+
+def test_whoever_asks_is_told_of_a_run_at_work(tmp_path: Path) -> None:
+    """The holder while there is one, nobody before and after; asking takes no lock."""
+    assert run_at_work(tmp_path / "never") is None
+    with run_lock(tmp_path, "`lab run db-timeout`"):
+        assert "`lab run db-timeout` (pid " in str(run_at_work(tmp_path))
+    assert run_at_work(tmp_path) is None
+    with run_lock(tmp_path, "`lab verify`"):
+        pass
