@@ -1,4 +1,4 @@
-"""A test that fails while the machine stood still is run again; it says nothing of the lab."""
+"""What all tests share: one stack of real parts, and another try where the machine stood still."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from lab.adapters.machine import ThisMachine
 from lab.ports import Strain
+from tests.lab_under_test import LabUnderTest, lab_up
 
 RERUNS: Final = 2
 STALL_S: Final = 0.25
@@ -29,9 +30,28 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let each test that fails be judged by what the machine did meanwhile."""
+    """Let each test that fails be judged by what the machine did meanwhile.
+
+    A test that fails while it stood still says nothing of the lab. And tests that need no
+    shared stack come before the first that brings it up: it stays up to the end, and those
+    of the stack itself start two more. Three at once would starve each other.
+    """
     for item in items:
         item.add_marker(pytest.mark.flaky(reruns=RERUNS, condition=_stood_still_during(item)))
+    items.sort(key=_shares_the_stack)
+
+
+def _shares_the_stack(item: pytest.Item) -> bool:
+    """By its fixture and not by its file, so that a new one falls into its place by itself."""
+    needs_lab = isinstance(item, pytest.Function) and "lab" in item.fixturenames
+    return needs_lab and item.get_closest_marker("e2e") is not None
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
+    """The whole local stack, up, for every test that needs real parts."""
+    with lab_up(tmp_path_factory.mktemp("lab") / ".lab") as up:
+        yield up
 
 
 def _stood_still_during(item: pytest.Item) -> Callable[[], bool]:

@@ -7,13 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.adversity.scene import Scene
-from tests.lab_under_test import LabUnderTest, lab_up
-
-
-@pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
-    with lab_up(tmp_path_factory.mktemp("lab") / ".lab") as up:
-        yield up
+from tests.lab_under_test import LabUnderTest
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from lab.errors import StackNotReady
 from lab.ports import PartStatus, Stack
 from lab.settings import Settings
 from lab.shop.topology import SERVICES
-from tests.e2e.conftest import free_offset
+from tests.lab_under_test import free_offset
 
 T = TypeVar("T")
 PARTS = {"postgres", "toxiproxy", "tempo", "otelcol", "warden", "shop", *SERVICES}

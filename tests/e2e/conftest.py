@@ -1,130 +1,19 @@
-"""One real stack for all end-to-end tests: own ports, own state folder, gone afterwards."""
+"""What end-to-end tests share: each case proven once, and a run that was held."""
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import anyio
-import psutil
 import pytest
 
 from lab import bootstrap
 from lab.domain.case import Case
-from lab.settings import Settings
-from lab.shop.topology import PORTS
-
-PROOF_WITHIN_S = 400
-"""A run takes some 45 s, and a machine that stands still may need three of them."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that need no shared stack before the first that brings it up.
-
-    The shared stack stays up to the end of the session, and the tests of the stack itself
-    start two more: three at once would starve each other. What decides is the fixture and
-    not a file's name, so that a new file falls into its place by itself.
-    """
-    here = Path(__file__).parent
-    places = [place for place, item in enumerate(items) if here in item.path.parents]
-    ours = sorted((items[place] for place in places), key=_shares_the_stack)
-    for place, item in zip(places, ours, strict=True):
-        items[place] = item
-
-
-def _shares_the_stack(item: pytest.Item) -> bool:
-    return isinstance(item, pytest.Function) and "lab" in item.fixturenames
-
-
-def free_offset() -> int:
-    """The lowest offset whose hundred ports nobody listens on."""
-    taken = {
-        connection.laddr.port
-        for process in psutil.process_iter()
-        for connection in _listening(process)
-    }
-    for offset in range(700, 20000, 100):
-        if not taken & {port + offset for port in PORTS.values()}:
-            return offset
-    raise AssertionError("no hundred free ports in a row")
-
-
-def _listening(process: psutil.Process) -> list[Any]:
-    try:
-        return [each for each in process.net_connections("tcp") if each.status == "LISTEN"]
-    except psutil.Error:
-        return []
-
-
-@dataclass(frozen=True)
-class LabUnderTest:
-    """The lab as a user calls it, in a state folder of its own."""
-
-    settings: Settings
-    environment: dict[str, str]
-
-    def command(self, *words: str) -> list[str]:
-        """The command line of ``lab WORDS``."""
-        return [sys.executable, "-m", "lab", *words]
-
-    def run(self, *words: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
-        """Run ``lab WORDS`` to its end."""
-        return subprocess.run(
-            self.command(*words),
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
-
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """Start ``lab WORDS`` and let it run."""
-        return subprocess.Popen(
-            self.command(*words),
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def json(self, *words: str) -> Any:
-        """What ``lab WORDS --json`` prints."""
-        return json.loads(self.run(*words, "--json").stdout)
-
-    def processes(self) -> set[int]:
-        """The stack's pids, as `lab status` tells them."""
-        return {part["pid"] for part in self.json("status")["parts"] if part["pid"]}
-
-
-@pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
-    """The whole local stack, up."""
-    state_dir: Path = tmp_path_factory.mktemp("lab") / ".lab"
-    offset = free_offset()
-    environment = {
-        **os.environ,
-        "LAB_STATE_DIR": str(state_dir),
-        "LAB_PORT_OFFSET": str(offset),
-        "COLUMNS": "120",
-        # Of the user's own, and for the outside world: nothing of the lab may go through it.
-        "HTTP_PROXY": "http://127.0.0.1:9",
-        "http_proxy": "http://127.0.0.1:9",
-    }
-    under_test = LabUnderTest(Settings(state_dir=state_dir, port_offset=offset), environment)
-    started = under_test.run("up")
-    try:
-        assert started.returncode == 0, started.stderr
-        yield under_test
-    finally:
-        under_test.run("down")
+from tests.lab_under_test import PROOF_WITHIN_S, LabUnderTest
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import shutil
 from collections.abc import Callable, Coroutine
@@ -25,7 +24,7 @@ from lab.investigation.retry import decided
 from lab.investigation.run_case import CaseRun
 from lab.investigation.twin import without_culprit
 from lab.settings import Settings
-from tests.e2e.conftest import PROOF_WITHIN_S, LabUnderTest
+from tests.lab_under_test import PROOF_WITHIN_S, LabUnderTest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(PROOF_WITHIN_S + 60)]
 
@@ -238,29 +237,3 @@ def test_no_personal_data_reaches_a_case(
         assert "****" in (folder / "logs.jsonl").read_text(), "nothing was there to mask"
     for path in exported:
         assert not PERSONAL.search(path.read_text()), path
-
-
-def test_telemetry_is_innocent(lab: LabUnderTest, proven: Callable[[str], Case]) -> None:
-    """Nothing a learner can query says what was done, nor names an edge, a lease or a case."""
-    for name in SCENARIOS:
-        proven(name)
-    places = ("--cases", str(lab.settings.cases_dir), "--logs", str(lab.settings.log_dir))
-    done = lab.run("lint", *places, "--json")
-    assert done.returncode == 0, done.stdout + done.stderr
-    read = json.loads(done.stdout)["read"]
-    assert read["telemetry_files"] >= 3 * len(SCENARIOS) + 2
-    assert read["telemetry_bytes"] > 1_000_000
-
-
-def test_a_database_that_dies_makes_the_run_incomplete(lab: LabUnderTest) -> None:
-    """Postgres killed inside the crime: no verdict, and the part is named."""
-    stack = bootstrap.local_stack(lab.settings)
-    watcher = _Watcher(lambda: stack.restart_part("postgres"))
-    try:
-        case = _run_twin(lab.settings, "slow-shelves", calm=False, watcher=watcher)
-    finally:
-        up_again = lab.run("up")
-    assert up_again.returncode == 0, up_again.stderr
-    assert case.proof.verdict is ProofVerdict.INCOMPLETE
-    (finding,) = (each for each in case.proof.findings if each.check == "parts restarted")
-    assert "postgres" in finding.measured

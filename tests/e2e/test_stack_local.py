@@ -30,7 +30,7 @@ from lab.ports import PartStatus
 from lab.settings import Settings
 from lab.shop.topology import HOST, SERVICES
 from tests.busy_machine import quickest
-from tests.e2e.conftest import free_offset
+from tests.lab_under_test import free_offset
 
 pytestmark = pytest.mark.e2e
 

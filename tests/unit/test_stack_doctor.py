@@ -15,7 +15,7 @@ from lab.adapters.doctor import Finding, examine
 from lab.errors import ToolMissing
 from lab.settings import Settings
 from lab.shop.topology import HOST
-from tests.e2e.conftest import free_offset
+from tests.lab_under_test import free_offset
 
 
 @pytest.fixture
