@@ -223,10 +223,12 @@ def stub_keeper(services: tuple[str, ...]) -> Iterator[StubKeeper]:
         yield keeper
 
 
-def wait_until(holds: Callable[[], bool], awaited: str, *, within_s: float = 15.0) -> float:
+def wait_until(
+    holds: Callable[[], bool], awaited: str, *, within_s: float = 15.0, every_s: float = 0.02
+) -> float:
     """Seconds until ``holds()``; fails, naming what was ``awaited``, when it does not come."""
     start_s = time.monotonic()
     while not holds():
         assert time.monotonic() < start_s + within_s, f"expected {awaited} within {within_s} s"
-        time.sleep(0.02)
+        time.sleep(every_s)
     return time.monotonic() - start_s

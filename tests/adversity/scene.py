@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
 import httpx
@@ -26,24 +24,17 @@ from lab.ports import LeaseStatus, PartStatus
 from lab.shop.topology import EDGES
 from lab.warden.probe import EdgeProbe
 from tests.lab_under_test import PROOF_WITHIN_S, LabUnderTest
+from tests.warden_parts import wait_until
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 QUICK = "quick"
 CULPRIT = "gateway-catalog"
 """The edge that the quick scenario hurts."""
 
+LOOK_EVERY_S = 0.2
+"""A look asks every part of the stack."""
+
 PHASES = ("preflight", "settle", "reference", "crime", "recovery", "evidence")
-
-T = TypeVar("T")
-
-
-def within(seconds: float, look: Callable[[], T], awaited: str) -> T:
-    """What ``look()`` finds, once that is true; fails, naming what was awaited and last seen."""
-    deadline_s = time.monotonic() + seconds
-    while not (seen := look()):
-        assert time.monotonic() < deadline_s, f"expected {awaited} within {seconds} s, saw {seen!r}"
-        time.sleep(0.2)
-    return seen
 
 
 @dataclass
@@ -66,15 +57,14 @@ class Run:
         """The processes it has started."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
-    def finish(self, *, within_s: float = 120) -> int:
+    def finish(self) -> int:
         """Its exit code; a run that would try again after its first verdict is ended there."""
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.said.append(line)
             if "trying again" in line:
                 self.process.send_signal(signal.SIGINT)
-        self.process.wait(within_s)
-        return self.process.returncode
+        return self.process.wait(10)
 
 
 class Scene:
@@ -170,7 +160,8 @@ class Scene:
             parts = anyio.run(self.stack.status)
             return all(part.is_ready for part in parts if not names or part.name in names)
 
-        within(40, ready, f"{', '.join(names) or 'every part'} to be ready")
+        awaited = f"{', '.join(names) or 'every part'} to be ready"
+        wait_until(ready, awaited, within_s=40, every_s=LOOK_EVERY_S)
 
     def up(self) -> None:
         """`lab up` makes the stack whole."""
@@ -194,10 +185,13 @@ class Scene:
     def assert_as_before(self, ending: Ending) -> None:
         """Nothing of the run is left but its journal, which says how it ended."""
         self.await_ready()
-        within(15, self.is_clean, "no toxic, every edge open, and no lease")
-        refused = within(15, self._all_answer, "every edge to answer")
-        assert refused == "all answer"
-        within(15, lambda: not self._left_behind(), "no process of the run to be left")
+        wait_until(self.is_clean, "no toxic, every edge open, and no lease", every_s=LOOK_EVERY_S)
+        wait_until(self._all_answer, "every edge to answer", every_s=LOOK_EVERY_S)
+        wait_until(
+            lambda: not self._left_behind(),
+            "no process of the run to be left",
+            every_s=LOOK_EVERY_S,
+        )
         assert self.record().ending is ending
         told = self.lab.run("journal", self._case_id, "--json")
         assert told.returncode == 0, told.stderr
@@ -214,13 +208,13 @@ class Scene:
         async with WardenClient(self.settings.url("warden")) as warden:
             return await warden.current()
 
-    def _all_answer(self) -> str | None:
+    def _all_answer(self) -> bool:
         probe = EdgeProbe({edge.name: self.settings.port(edge.name) for edge in EDGES})
 
         async def ask() -> bool:
-            return not [edge.name for edge in EDGES if await probe(edge.name) is not None]
+            return not [edge for edge in EDGES if await probe(edge.name) is not None]
 
-        return "all answer" if anyio.run(ask) else None
+        return anyio.run(ask)
 
     def _left_behind(self) -> list[psutil.Process]:
         """Runs and load generators of this state folder, whoever started them."""

@@ -11,7 +11,8 @@ import pytest
 from lab.domain.journal import Ending
 from lab.domain.proof import Outcome
 from lab.shop.topology import SERVICES
-from tests.adversity.scene import Scene, within
+from tests.adversity.scene import Scene
+from tests.warden_parts import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -50,7 +51,7 @@ def test_a_stack_whose_supervisor_is_killed_is_made_anew(scene: Scene) -> None:
     assert scene.incomplete(run, "parts restarted").outcome is not Outcome.HOLDS
     scene.up()
     assert not before & set(scene.pids().values())
-    within(10, lambda: not any(psutil.pid_exists(pid) for pid in before if pid), "no orphan")
+    wait_until(lambda: not any(psutil.pid_exists(pid) for pid in before if pid), "no orphan")
     scene.assert_as_before(Ending.COMPLETED)
 
 
