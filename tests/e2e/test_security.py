@@ -11,7 +11,7 @@ import stat
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,10 +76,12 @@ def listeners(process: psutil.Process) -> list[tuple[str, int]]:
     """Address and port of everything a process and its children listen on, TCP and UDP."""
     found = []
     for each in (process, *process.children(recursive=True)):
-        for connection in each.net_connections("inet"):
-            waits = connection.type == socket.SOCK_DGRAM and not connection.raddr
-            if waits or connection.status == psutil.CONN_LISTEN:
-                found.append((connection.laddr.ip, connection.laddr.port))
+        # A database's processes come and go.
+        with suppress(psutil.NoSuchProcess):
+            for connection in each.net_connections("inet"):
+                waits = connection.type == socket.SOCK_DGRAM and not connection.raddr
+                if waits or connection.status == psutil.CONN_LISTEN:
+                    found.append((connection.laddr.ip, connection.laddr.port))
     return found
 
 
