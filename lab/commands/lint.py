@@ -62,7 +62,7 @@ def lint(
     known, problems = _scenarios(Settings(), names or ())
     chosen = set(names or known)
     scenarios = {name: each for name, each in known.items() if each is not None}
-    for name in chosen & scenarios.keys():
+    for name in sorted(chosen & scenarios.keys()):
         problems += text_problems(scenarios[name])
     boards = sorted((dashboards or CHECKOUT / "deploy" / "grafana").rglob("*.json"))
     for board in boards:
@@ -71,11 +71,10 @@ def lint(
     size = sum(path.stat().st_size for path in files)
     titles = {name: each.title if each else name for name, each in known.items()}
     rules = TelemetryLint(titles, given_leases(logs) if logs else ())
-    problems += _telemetry_problems(rules, files, size)
-    told = merged(problems)
+    problems += merged(_telemetry_problems(rules, files, size))
     read = Read(len(chosen), len(boards), len(files), size, time.monotonic() - started_s)
-    _print(told, read, as_json)
-    raise typer.Exit(1 if told else 0)
+    _print(problems, read, as_json)
+    raise typer.Exit(1 if problems else 0)
 
 
 def _scenarios(

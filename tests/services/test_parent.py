@@ -104,7 +104,7 @@ def test_an_environment_that_cannot_work_is_answered_with_the_last_words(
 def test_control_says_what_it_expected(
     shop: RunningShop, method: str, path: str, body: object, headers: dict[str, str], status: int
 ) -> None:
-    """A wrong path, service, body, Host or Origin is refused with a reason, and nothing restarts."""
+    """A wrong path, service, body, Host or Origin is refused with a reason; nothing restarts."""
     before = pids(shop)
     url = shop.url("shop_control") + path
     answer = shop.http.request(method, url, json=body, headers=headers)

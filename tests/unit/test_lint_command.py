@@ -74,21 +74,23 @@ def test_everything_found_is_told_at_once_with_exit_code_1(
     scenarios: Path, cases: Path, logs: Path
 ) -> None:
     """Texts, telemetry and scenario files: no problem hides another."""
-    (scenarios / "slow-shelves" / "briefing.md").write_text("Chaos in\nthe catalog.\n")
+    (scenarios / "slow-shelves" / "briefing.md").write_text("Chaos in\nthe catalog:\nChaos.\n")
     broken = scenarios / "card-declined" / "scenario.yaml"
     broken.write_text(broken.read_text().replace("difficulty: 2", "difficulty: 9"))
-    append(cases / "db-timeout-1" / "traces.jsonl", {"name": "toxic"})
+    for _ in range(3):
+        append(cases / "db-timeout-1" / "traces.jsonl", {"name": "toxic"})
     append(logs / "signals-logs.jsonl", {"body": f"held as {LEASE}"})
     append(logs / "signals-metrics-2026.jsonl", {"name": "auth-users_db"})
     done = lint("--cases", cases, "--logs", logs)
     assert done.exit_code == 1
     said = done.stdout.splitlines()
-    assert len(said) == 6
+    assert len(said) == 7
     for line, (place, rule) in zip(
         said,
         [
             ("scenarios/card-declined/scenario.yaml:3 difficulty", "scenario-file"),
             ("scenarios/slow-shelves/briefing.md:1", "control-word"),
+            ("scenarios/slow-shelves/briefing.md:3", "control-word"),
             ("scenarios/slow-shelves/briefing.md:2", "culprit-service"),
             ("cases/db-timeout-1/traces.jsonl:24 .name", "control-word"),
             ("log/signals-logs.jsonl:2 .body", "lease-id"),
@@ -97,7 +99,8 @@ def test_everything_found_is_told_at_once_with_exit_code_1(
         strict=True,
     ):
         assert f"{place}: {rule}: expected " in line
-    assert "6 problems" in done.stderr
+    assert "found 'toxic' (3 times)" in done.stdout
+    assert "7 problems" in done.stderr
 
 
 def test_programs_read_json(scenarios: Path, cases: Path) -> None:
