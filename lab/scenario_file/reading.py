@@ -201,10 +201,16 @@ def _told(
         path = (*path, detail["loc"][-1])
     elif detail["type"] == "invalid_key":
         path = (*document.existing(detail["loc"][:-1]), detail["input"])
-    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{_key(part)}" for part in path)
     message = _message(document, path, detail, fields)
     said = abridged(message, LONGEST_MESSAGE)
     return document.line(path), f"{where.lstrip('.') or 'file'}: {said}"
+
+
+def _key(part: object) -> str:
+    """A key on one line, whatever it is made of."""
+    shown = str(part)
+    return abridged(shown if shown.isprintable() else repr(shown))
 
 
 def _message(

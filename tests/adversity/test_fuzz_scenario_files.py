@@ -274,6 +274,7 @@ WRONG: dict[str, tuple[str | bytes, str]] = {
         REAL + "? [a, b]\n: 1\n",
         "('a', 'b'): expected a field's name here",
     ),
+    "a key of two lines": (REAL + '"a\\nb": 1\n', " 'a\\nb': unknown field 'a\\nb'"),
     "an empty key": (REAL + "~: 1\n", "None: expected a field's name here"),
     "tabs": (REAL + "hints:\n\t- x\n", "found character '\\t' that cannot start any token"),
     "a NUL byte": (REAL.encode() + b"\x00", "unacceptable character"),
