@@ -253,7 +253,7 @@ WRONG: dict[str, tuple[str | bytes, str]] = {
         "expected at most 4000 characters in one value",
     ),
     "a variable of the machine's": (
-        with_field("conditions", "{payments.LD_PRELOAD: /tmp/x.so}"),
+        with_field("conditions", "{payments.LD_PRELOAD: x.so}"),
         "conditions.payments.LD_PRELOAD: unknown variable 'LD_PRELOAD'; expected one of",
     ),
     "a NUL in a setting": (
