@@ -47,7 +47,7 @@ def _folder(what: str) -> typer.models.OptionInfo:
 
 def lint(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[SCENARIO]…", help="All where empty.")
+        list[str] | None, typer.Argument(metavar="SCENARIO", help="All where empty.")
     ] = None,
     cases: Annotated[Path | None, _folder("Case folders, for the telemetry in them.")] = None,
     logs: Annotated[Path | None, _folder("The stack's logs, for all metrics and logs.")] = None,

@@ -19,7 +19,7 @@ _FRAME: Final = re.compile(r'File "[^"\n]*"')
 _LEASE_ID: Final = re.compile(r"[0-9a-f]{32}")
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_]\w*")
 
-Path = tuple["Path", str | int | None] | None
+Place = tuple["Place", str | int | None] | None
 """How a value is reached, from its end: a tuple is cheaper than a text, and few are shown.
 
 A part that is None leads into a text that is JSON itself.
@@ -69,25 +69,24 @@ class TelemetryLint:
         self._innocent |= new
         return True
 
-    def _value(self, value: Any, path: Path) -> Iterator[tuple[Path, Rule, str]]:
+    def _value(self, value: Any, path: Place) -> Iterator[tuple[Place, Rule, str]]:
         if isinstance(value, str):
             inner = _json_inside(value)
             if inner is not None:
                 yield from self._value(inner, (path, None))
             else:
-                for rule, found in self.text_tells(value):
+                for rule, found in self._tells_of(value):
                     yield path, rule, found
         elif isinstance(value, dict):
             for key, each in value.items():
-                for rule, found in self.text_tells(key):
+                for rule, found in self._tells_of(key):
                     yield (path, key), rule, found
                 yield from self._value(each, (path, key))
         elif isinstance(value, list):
             for index, each in enumerate(value):
                 yield from self._value(each, (path, index))
 
-    def text_tells(self, text: str) -> tuple[tuple[Rule, str], ...]:
-        """What one text says too much, percent-encoded or not; no matter where in it."""
+    def _tells_of(self, text: str) -> tuple[tuple[Rule, str], ...]:
         if text.isdigit():
             return ()
         readings = {text, unquote(text)} if "%" in text else {text}
@@ -116,7 +115,7 @@ def _json_inside(text: str) -> Any:
         return None
 
 
-def _jq(path: Path) -> str:
+def _jq(path: Place) -> str:
     if path is None:
         return ""
     before, part = path
