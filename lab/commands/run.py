@@ -215,6 +215,8 @@ def verify(
 
     settings = Settings()
     wanted = [scenario_named(settings, name) for name in names or bootstrap.scenarios(settings)]
+    if not wanted:
+        raise UsageError(f"expected scenarios in {settings.scenarios_dir}, found none to verify")
 
     async def main() -> list[tuple[Case, float]]:
         done: list[tuple[Case, float]] = []

@@ -77,7 +77,7 @@ class ToxicEntry(HarmEntry):
 
     toxic: ToxicWord
     stream: StreamWord = Stream.DOWNSTREAM
-    toxicity: float = Field(1.0, gt=0, le=1)
+    toxicity: float = Field(1.0, gt=0, le=1, strict=True)
 
     def fault(self) -> Fault:
         """As the domain has it."""

@@ -87,6 +87,13 @@ def test_no_cases_are_an_empty_list_for_programs(tmp_path: Path) -> None:
     assert json.loads(lab(tmp_path, "cases", "--json").stdout) == []
 
 
+def test_nothing_to_verify_is_no_proof(tmp_path: Path) -> None:
+    """A folder without scenarios is refused, before anything is started."""
+    done = lab(tmp_path, "verify", LAB_SCENARIOS_DIR=str(tmp_path))
+    assert done.returncode == 64
+    assert "found none" in done.stderr
+
+
 def test_a_broken_scenario_lists_all_its_problems(tmp_path: Path) -> None:
     """Every problem at once, each with file and line."""
     folder = tmp_path / "scenarios" / "broken"

@@ -207,6 +207,8 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
          "6 faults[0].jiter: unknown field 'jiter'; did you mean jitter?"),
         ({"faults": "[{edge: auth-users_db, toxic: timeout, timeout: 0ms, toxicity: 2}]"},
          "6 faults[0].toxicity: expected less than or equal to 1, got 2"),
+        ({"faults": "[{edge: auth-users_db, toxic: timeout, timeout: 0ms, toxicity: '1'}]"},
+         "6 faults[0].toxicity: expected a valid number, got '1'"),
         ({"faults": "[{edge: auth-users_db, toxic: timeout, timeout: 0ms, stream: up}]"},
          "6 faults[0].stream: unknown stream 'up'; expected one of downstream, upstream"),
         ({"faults": "[{edge: auth-users_db, down: 3}]"},
