@@ -130,6 +130,7 @@ class Scene:
         """One more run is proven, as if nothing had ever happened."""
         again = self.lab.run("run", QUICK, timeout_s=PROOF_WITHIN_S)
         assert again.returncode == 0, again.stdout + again.stderr
+        self._is_as_before = True
 
     # --- the stack ---
 

@@ -42,6 +42,7 @@ def test_a_shop_whose_parent_is_killed_comes_back_whole(scene: Scene) -> None:
     scene.assert_as_before(Ending.COMPLETED)
 
 
+@pytest.mark.adversity_full  # Without a run, tests/e2e/test_stack_local.py does the same.
 def test_a_stack_whose_supervisor_is_killed_is_made_anew(scene: Scene) -> None:
     """A run that lost it is no proof; `lab up` ends what it left and starts a whole stack."""
     run = scene.start_until("crime")

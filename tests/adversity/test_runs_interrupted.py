@@ -18,13 +18,15 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 CORE = {
     ("ctrl-c", "evidence"),
-    ("ctrl-c twice", "crime"),
     ("sigterm", "settle"),
     ("hangup", "crime"),
     ("kill -9", "preflight"),
     ("kill -9", "crime"),
 }
-"""Each way and each kind of phase once; the rest is the same code at another moment."""
+"""Each way once, and each kind of phase; the rest is the same code at another moment.
+
+Ctrl-C comes twice in `test_a_second_ctrl_c_does_not_wait_for_a_warden_that_hangs`.
+"""
 
 
 def ctrl_c(run: Run) -> int:
@@ -122,6 +124,7 @@ def test_a_second_ctrl_c_does_not_wait_for_a_warden_that_hangs(scene: Scene) -> 
     scene.assert_as_before(Ending.INTERRUPTED)
 
 
+@pytest.mark.adversity_full
 def test_a_run_without_a_terminal_survives_its_hangup(scene: Scene) -> None:
     """Under `nohup` a closed terminal ends nothing."""
     run = scene.start(preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))

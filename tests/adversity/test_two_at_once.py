@@ -22,7 +22,7 @@ def test_a_second_run_and_a_down_are_refused_and_change_nothing(scene: Scene) ->
     """Both are told who is at work; that one goes on as if nobody had asked."""
     first = scene.start_until("settle")
     stack = scene.pids()
-    for words in (("run", "quick"), ("verify", "quick"), ("down",), ("clean", "--yes")):
+    for words in (("run", "quick"), ("down",), ("clean", "--yes")):
         refused = scene.lab.run(*words)
         assert refused.returncode == 2, words
         assert "`lab run quick`" in refused.stderr, words
@@ -34,6 +34,7 @@ def test_a_second_run_and_a_down_are_refused_and_change_nothing(scene: Scene) ->
     scene.assert_as_before(Ending.INTERRUPTED)
 
 
+@pytest.mark.adversity_full
 def test_a_stack_forced_down_leaves_its_run_without_a_verdict(scene: Scene) -> None:
     """`lab down --force` takes stack and harm away; the run says that it proves nothing."""
     run = scene.start_until("crime")
