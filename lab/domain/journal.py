@@ -69,7 +69,7 @@ class RunRecord:
 
     @property
     def ending(self) -> Ending | None:
-        """How it ended, None while it goes on; whoever dies without a word was interrupted.
+        """How it ended, None while it goes on; whoever ends without a word was interrupted.
 
         A run that says it is complete and yet became no case died while it was being stored.
         """

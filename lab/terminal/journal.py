@@ -55,7 +55,7 @@ def ending_sentence(run: RunRecord) -> str:
     """How the run ended and how far it came, in a sentence."""
     words = f"{run.case_id} {ENDING_WORDS[run.ending]}"
     if run.ending is Ending.INTERRUPTED and run.told_ending is not Ending.INTERRUPTED:
-        words += ", for its process died"
+        words += " without a word of it: killed, or unable to write"
     if run.is_case:
         return words
     return f"{words}; the last step it wrote of: {run.reached or 'none'}"

@@ -105,7 +105,7 @@ class Scene:
         """What the latest run wrote down, whatever became of it; of several tries, the first."""
         return self.archive.run_record(self._case_id)
 
-    def without_verdict(self, run: Run) -> Ending | None:
+    def without_verdict(self, run: Run) -> Ending:
         """How a run ended that must have come to no verdict."""
         code = run.finish()
         record = self.record()
@@ -113,6 +113,7 @@ class Scene:
             proof = self.archive.load(self._case_id).proof
             assert proof.verdict is ProofVerdict.INCOMPLETE, "\n".join(map(str, proof.findings))
         assert code in (2, 130), run.said
+        assert record.ending is not None
         return record.ending
 
     def incomplete(self, run: Run, check: str) -> Finding:

@@ -133,12 +133,14 @@ def test_a_whole_stack_on_a_full_disk(small_disk: Path, phase: str) -> None:
         scene = Scene(lab)
         run = scene.start_until(phase)
         _fill(filler := small_disk / "filler")
-        assert run.finish() == 2, run.said
+        ending = scene.without_verdict(run)
+        assert ending is not Ending.COMPLETED
         assert "Traceback" not in "".join(run.said)
         filler.unlink()
         scene.up()
         assert scene.lab.run("heal").returncode == 0
-        scene.assert_as_before(Ending.DEVIATED)
+        # Where not even the journal could be written, it tells of a run that broke off.
+        scene.assert_as_before(ending)
         scene.prove()
 
 

@@ -28,7 +28,7 @@ def record(*endings: Ending, **more: bool) -> RunRecord:
 
 def printed(run: RunRecord, *, reveal: bool) -> str:
     out = io.StringIO()
-    Console(file=out, width=100).print(journal_table(run, reveal=reveal))
+    Console(file=out, width=160).print(journal_table(run, reveal=reveal))
     return out.getvalue()
 
 
@@ -53,11 +53,11 @@ def test_a_run_that_wrote_nothing_can_be_told_of() -> None:
         (record(Ending.COMPLETED, is_case=True), Ending.COMPLETED, "ran to completion"),
         (record(Ending.DEVIATED), Ending.DEVIATED, "deviated"),
         (record(Ending.INTERRUPTED), Ending.INTERRUPTED, "was interrupted; the last step"),
-        (record(), Ending.INTERRUPTED, "its process died; the last step it wrote of: crime"),
+        (record(), Ending.INTERRUPTED, "unable to write; the last step it wrote of: crime"),
         (record(is_at_work=True), None, "still at work"),
         # It was complete, and then storing it failed, or was cut short.
         (record(Ending.COMPLETED, Ending.DEVIATED), Ending.DEVIATED, "deviated"),
-        (record(Ending.COMPLETED), Ending.INTERRUPTED, "its process died"),
+        (record(Ending.COMPLETED), Ending.INTERRUPTED, "unable to write"),
     ],
 )
 def test_an_ending_is_told_in_a_sentence(run: RunRecord, ending: Ending | None, says: str) -> None:
