@@ -28,7 +28,7 @@ from lab.errors import CaseError, DiskRefused
 from lab.ports import Clock
 from lab.scenario_file import near_names
 
-WORKING: Final = ".run-"
+_WORKING: Final = ".run-"
 """What the name of a folder begins with while its run goes on; never listed as a case."""
 
 KEPT_LEFTOVERS: Final = 10
@@ -61,7 +61,7 @@ class FolderArchive:
         """The next free id, ``<scenario-id>-<n>``; that of a run that died is not free."""
         taken = [0]
         for folder in self._folders():
-            found = _CASE_ID.fullmatch(folder.name.removeprefix(WORKING))
+            found = _CASE_ID.fullmatch(_id_of(folder))
             if found and found["scenario"] == scenario_id:
                 taken.append(int(found["number"]))
         return f"{scenario_id}-{max(taken) + 1}"
@@ -80,13 +80,14 @@ class FolderArchive:
             (folder / _OWNER).write_text(json.dumps(owner), encoding="utf-8")
             if is_new:
                 for old in self.leftovers()[KEPT_LEFTOVERS:]:
-                    shutil.rmtree(old)
+                    shutil.rmtree(self._working(old))
         return folder
 
-    def leftovers(self) -> tuple[Path, ...]:
-        """Working folders whose run is dead, newest first; they hold its journal."""
-        dead = (folder for folder in self._working_folders() if not _is_owned(folder))
-        return tuple(sorted(dead, key=_last_sign_s, reverse=True))
+    def leftovers(self) -> tuple[str, ...]:
+        """The ids of dead runs that became no case, newest first."""
+        dead = [folder for folder in self._working_folders() if not _is_owned(folder)]
+        dead.sort(key=_last_sign_s, reverse=True)
+        return tuple(_id_of(folder) for folder in dead)
 
     def journal(self, case_id: str) -> JournalFile:
         """The diary of the run in that folder."""
@@ -161,10 +162,12 @@ class FolderArchive:
             ) from error
 
     def _working_folders(self) -> Iterator[Path]:
-        return (folder for folder in self._folders() if folder.name.startswith(WORKING))
+        for folder in self._folders():
+            if folder.name.startswith(_WORKING) and _CASE_ID.fullmatch(_id_of(folder)):
+                yield folder
 
     def _working(self, case_id: str) -> Path:
-        return self._cases_dir / (WORKING + _checked(case_id))
+        return self._cases_dir / (_WORKING + _checked(case_id))
 
     def _sealed(self, case_id: str | None) -> Path:
         known = [case.case_id for case in self.cases()]
@@ -223,9 +226,13 @@ def _accusations(folder: Path) -> Iterator[dict[str, object]]:
             yield entry
 
 
+def _id_of(folder: Path) -> str:
+    return folder.name.removeprefix(_WORKING)
+
+
 def _record(folder: Path) -> RunRecord:
     return RunRecord(
-        folder.name.removeprefix(WORKING),
+        _id_of(folder),
         read_journal(folder / case_folder.JOURNAL),
         is_case=False,
         is_at_work=_is_owned(folder),

@@ -43,7 +43,8 @@ def cases(as_json: JsonOption = False) -> None:
         console.print(f"no case yet: `{lab_command()} run db-timeout` makes one")
     if leftovers:
         notes.print(
-            f"{len(leftovers)} runs became no case; `{lab_command()} journal` tells of the newest"
+            f"runs that became no case: {len(leftovers)}; "
+            f"`{lab_command()} journal {leftovers[0]}` tells of the newest"
         )
 
 

@@ -371,8 +371,8 @@ def test_leftovers_are_those_whose_process_is_gone(archive: FolderArchive) -> No
         json.dumps({"pid": os.getpid(), "started_unix_s": started_s})
     )
     (empty / ".owner.json").unlink()
-    assert set(archive.leftovers()) == {dead, reused, empty}
-    for folder in archive.leftovers():
+    assert set(archive.leftovers()) == {"db-timeout-2", "db-timeout-3", "db-timeout-4"}
+    for folder in (dead, reused, empty):
         shutil.rmtree(folder)
     assert mine.exists()
     assert archive.leftovers() == ()
@@ -403,12 +403,12 @@ def test_the_newest_run_is_told_of_whatever_became_of_it(
     assert (interrupted.case_id, interrupted.ending) == ("db-timeout-2", Ending.INTERRUPTED)
     assert interrupted.reached is Step.CRIME
     assert archive.run_record("db-timeout-2") == interrupted
-    die(dead_again := archive.working_folder("db-timeout-4"), seconds_ago=200)
+    die(archive.working_folder("db-timeout-4"), seconds_ago=200)
     shutil.rmtree(dead)
     completed = archive.run_record(None)
     assert (completed.case_id, completed.ending) == ("db-timeout-1", Ending.COMPLETED)
     assert completed == archive.run_record("db-timeout-1")
-    assert archive.leftovers() == (dead_again,)
+    assert archive.leftovers() == ("db-timeout-4",)
 
 
 def test_a_run_that_never_was_has_no_record(archive: FolderArchive) -> None:
@@ -421,11 +421,11 @@ def test_a_run_that_never_was_has_no_record(archive: FolderArchive) -> None:
 
 def test_only_the_newest_leftovers_are_kept(archive: FolderArchive) -> None:
     """A run that begins deletes what died long ago; the journals of the newest ten stay."""
-    folders = [archive.working_folder(f"db-timeout-{n}") for n in range(1, 14)]
-    for number, folder in enumerate(folders):
+    ids = [f"db-timeout-{number}" for number in range(1, 14)]
+    for number, folder in enumerate([archive.working_folder(each) for each in ids]):
         die(folder, seconds_ago=1000 - number)
     mine = archive.working_folder("db-timeout-14")
-    assert archive.leftovers() == tuple(reversed(folders[3:]))
+    assert archive.leftovers() == tuple(reversed(ids[3:]))
     archive.working_folder("db-timeout-14")
     assert mine.exists()
 
