@@ -7,6 +7,7 @@ the path of a socket may have some 100 bytes, and a checkout lies where it lies.
 from __future__ import annotations
 
 import configparser
+import contextlib
 import os
 import re
 import secrets
@@ -105,7 +106,7 @@ class Supervisor:
         if self._log.exists():
             self._log.replace(self._log.with_suffix(".log.1"))
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._config)]
-        with (self._log_dir / "supervisord.out").open("wb") as output:
+        with self._log.with_suffix(".out").open("wb") as output:
             return subprocess.Popen(
                 command,
                 env=dict(environment),
@@ -178,12 +179,15 @@ class Supervisor:
         return self._log_dir / f"{name}.log"
 
     def last_lines(self, name: str, count: int = 12) -> str:
-        """The end of a program's log, indented for an error message."""
-        try:
-            text = self.log_of(name).read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return "    (its log is empty)"
-        lines = text.splitlines()[-count:] or ["(its log is empty)"]
+        """The end of a program's log, indented for an error message.
+
+        What keeps supervisord itself from starting is in its output and not in its log.
+        """
+        lines: list[str] = []
+        for path in (self.log_of(name), self.log_of(name).with_suffix(".out")):
+            with contextlib.suppress(OSError):
+                lines += path.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]
+        lines = lines or ["(its log is empty)"]
         return "\n".join(f"    {line[:300]}" for line in lines)
 
     def _session(self) -> list[str]:

@@ -113,3 +113,12 @@ def test_the_last_words_of_a_part_are_few_and_short(supervisor: Supervisor, tmp_
     assert lines[:2] == ["    line 48", "    line 49"]
     assert lines[2] == "    " + "x" * 300
     assert "empty" in supervisor.last_lines("never-started")
+
+
+def test_what_kept_supervisord_from_starting_is_told(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    """Its log says that it runs, and its output why it does not any more."""
+    (tmp_path / "supervisord.log").write_text("supervisord started\n")
+    (tmp_path / "supervisord.out").write_text("Error: Another program is already listening\n")
+    assert "already listening" in supervisor.last_lines("supervisord")
