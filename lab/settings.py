@@ -22,7 +22,12 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="LAB_", frozen=True, extra="ignore")
 
     stack: Literal["local"] = "local"
-    port_offset: int = Field(0, ge=0, le=40000, description="Added to every port of the lab.")
+    port_offset: int = Field(
+        0,
+        ge=0,
+        le=14500,
+        description="Added to every port of the lab; beyond this, Linux gives ports to clients.",
+    )
     state_dir: Path = Field(CHECKOUT / ".lab", description="Run, log, data and case folders.")
     cache_dir: Path = Field(
         Path(platformdirs.user_cache_dir("deadspan", appauthor=False)),

@@ -113,4 +113,5 @@ def lab_up(state_dir: Path, **variables: str) -> Iterator[LabUnderTest]:
         assert started.returncode == 0, started.stderr
         yield under_test
     finally:
-        under_test.run("down", "--force")
+        ended = under_test.run("down", "--force")
+    assert ended.returncode == 0, f"the stack is left running:\n{ended.stderr}"

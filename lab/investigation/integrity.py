@@ -26,6 +26,8 @@ MAX_CLOCK_JUMP_S: Final = 0.5
 """Clocks are kept right in smaller steps; between two readings of them a busy machine may pause."""
 
 STRAINED: Final = "machine kept pace"
+RESTARTED: Final = "parts restarted"
+RECEIVED: Final = "spans received"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +74,14 @@ def loss_findings(before: Snapshot, after: Snapshot, report: LoadReport) -> tupl
     balance = span_balance(before, after, report)
     if balance is None:
         measured = "a counter could not be read: a process of the stack did not answer"
-        return (_finding(Step.EVIDENCE, "spans received", "= spans ended", measured, None),)
+        return (_finding(Step.EVIDENCE, RECEIVED, "= spans ended", measured, None),)
     assert before.stack is not None
     assert after.stack is not None
     dropped = after.stack.collector_dropped - before.stack.collector_dropped
     return (
         _finding(
             Step.EVIDENCE,
-            "spans received",
+            RECEIVED,
             f"= {balance.ended} ended",
             f"{balance.received} ({balance.received - balance.ended:+d})",
             balance.is_even,
@@ -96,7 +98,7 @@ def loss_findings(before: Snapshot, after: Snapshot, report: LoadReport) -> tupl
 
 def restart_findings(before: Snapshot, after: Snapshot) -> tuple[Finding, ...]:
     """No part started anew without being asked."""
-    check, expected = "parts restarted", "none"
+    check, expected = RESTARTED, "none"
     if before.stack is None or after.stack is None:
         return (_finding(Step.EVIDENCE, check, expected, "unknown", None),)
     started, known = after.stack.restarts, before.stack.restarts
@@ -196,9 +198,10 @@ def excused(proof: Proof, strains: Mapping[Step, Strain]) -> Proof:
     """The proof, distrusted where the machine itself may be why a number is off.
 
     Whoever measures on a machine that stood still measures the machine. What was
-    proven all the same is proven, so its strain is not held against such a run.
+    proven all the same is proven, so its strain is not held against such a run; and
+    a run that lost a part or a span has a reason of its own, which no calm would mend.
     """
-    if proof.verdict is ProofVerdict.PROVEN:
+    if proof.verdict is ProofVerdict.PROVEN or _has_lost_something(proof):
         return proof
     return proof.with_findings(
         _finding(
@@ -209,6 +212,13 @@ def excused(proof: Proof, strains: Mapping[Step, Strain]) -> Proof:
             not is_strained(strain),
         )
         for step, strain in strains.items()
+    )
+
+
+def _has_lost_something(proof: Proof) -> bool:
+    return any(
+        finding.check in {RESTARTED, RECEIVED} and finding.outcome is not Outcome.HOLDS
+        for finding in proof.findings
     )
 
 

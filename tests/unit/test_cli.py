@@ -27,7 +27,7 @@ from lab.terminal.start_display import StartDisplay
 from lab.warden.application import MAX_TTL_S
 from tests.sample_case import sample_case
 
-FREE_OFFSET = "30000"
+FREE_OFFSET = "14400"
 """Where no stack of any test listens."""
 
 

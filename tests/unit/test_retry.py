@@ -46,6 +46,16 @@ def test_a_strained_machine_excuses_a_failure_and_spoils_no_proof(
     assert integrity.is_excused(judged) is (verdict is ProofVerdict.INCOMPLETE)
 
 
+@pytest.mark.parametrize("check", [integrity.RESTARTED, integrity.RECEIVED])
+@pytest.mark.parametrize("outcome", [Outcome.FAILS, Outcome.UNKNOWN])
+def test_a_run_that_lost_something_is_not_the_machines_fault(check: str, outcome: Outcome) -> None:
+    """A part or a span that is gone is told as that, and no calmer machine would bring it back."""
+    lost = Finding(Step.EVIDENCE, check, "none", "tempo", outcome, integrity=True)
+    judged = integrity.excused(Proof((lost,)), {Step.CRIME: STALLED})
+    assert judged.verdict is ProofVerdict.INCOMPLETE
+    assert not integrity.is_excused(judged)
+
+
 def test_what_strained_the_machine_is_told_with_its_numbers() -> None:
     """The finding names the window, the stall and the share in use."""
     finding = proof(Outcome.FAILS, STALLED).findings[-1]
