@@ -40,7 +40,7 @@ class Moment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WardenKill:
-    """One kill: when everything was gone, counted from the end of the lease's time to live."""
+    """One kill: when all harm was gone, counted from the end of the lease's time to live."""
 
     moment: Moment
     gone_after_s: float
@@ -80,9 +80,10 @@ def _kill(lab: WardenLab, moment: Moment, dice: random.Random) -> WardenKill:
         time.sleep(dice.uniform(0.0, 1.0))
         lab.kill_warden()
         lab.spawn_warden()
-    wait_until(lab.is_gone, "everything to be gone", within_s=_GIVE_UP_S)
+    wait_until(lab.is_unharmed, "all harm to be gone", within_s=_GIVE_UP_S)
     gone_after_s = time.monotonic() - ends_s
     wait_until(lab.is_ready, "the warden to be ready", within_s=_GIVE_UP_S)
+    lab.assert_clean()
     return WardenKill(moment, gone_after_s)
 
 

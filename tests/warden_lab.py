@@ -156,13 +156,13 @@ class WardenLab:
         text = (self.folder / "warden.jsonl").read_text()
         return [json.loads(line) for line in text.splitlines()]
 
-    def is_gone(self) -> bool:
-        """Whether no harm is left, and no lease that names any."""
-        harmed = any(self.keeper.overlays.values()) or self.lease_file.exists()
-        return not harmed and self.toxiproxy.is_clean()
+    def is_unharmed(self) -> bool:
+        """Whether no toxic, no cut and no setting is left."""
+        return not any(self.keeper.overlays.values()) and self.toxiproxy.is_clean()
 
     def assert_clean(self) -> None:
-        assert self.is_gone()
+        assert self.is_unharmed()
+        assert not self.lease_file.exists()
         assert self.journal()[-1]["event"] == "removed"
         assert self.journal()[-1]["proven_clean"]
 
