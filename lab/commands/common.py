@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import stat
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final, TextIO, TypeVar
@@ -16,6 +15,7 @@ import anyio
 import typer
 from rich.console import Console
 
+from lab.commands import hangup
 from lab.errors import UsageError
 
 T = TypeVar("T")
@@ -105,17 +105,7 @@ def run_async(main: Callable[[], Awaitable[T]]) -> T:
 
 def _make_way_for_a_second(number: signal.Signals, loop: asyncio.AbstractEventLoop) -> None:
     if number is signal.SIGHUP:
-        _let_go_of_terminal()
+        hangup.let_go()
     notes.print("interrupted: cleaning up (Ctrl-C again to stop at once)")
     loop.remove_signal_handler(signal.SIGINT)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def _let_go_of_terminal() -> None:
-    """Say what is left to say to nobody: writing to a terminal that is gone would fail."""
-    nobody = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        # `isatty` is no longer true of it; it still is a device, unlike a file or a pipe.
-        if stat.S_ISCHR(os.fstat(stream.fileno()).st_mode):
-            os.dup2(nobody, stream.fileno())
-    os.close(nobody)

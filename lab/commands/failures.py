@@ -16,6 +16,7 @@ import typer
 from pydantic import ValidationError
 from typer.rich_utils import rich_format_error
 
+from lab.commands import hangup
 from lab.errors import LabError
 from lab.settings import Settings
 
@@ -36,6 +37,9 @@ def report(error: Exception) -> int:
     if isinstance(error, ExceptionGroup):
         # Tasks that fail side by side: the first of them is where it began.
         return report(error.exceptions[0])
+    if hangup.is_behind(error):
+        hangup.let_go()
+        return hangup.EXIT
     if isinstance(error, LabError):
         _say(str(error))
         for note in getattr(error, "__notes__", ()) if "--reveal" in sys.argv else ():
