@@ -26,7 +26,6 @@ from tests.warden_parts import wait_until
 VICTIMS: Final = (
     "the run", "warden", "toxiproxy", "postgres", "tempo", "otelcol", "auth", "the load"
 )  # fmt: skip
-GONE_WITHIN_S: Final = 3.0
 LATEST_S: Final = 12.0
 """After the first load; the quick case's windows last as long together."""
 
@@ -45,11 +44,6 @@ class RunKill:
     gone_after_s: float
     falsely_proven: bool
     corrupt_cases: int
-
-    @property
-    def outlived(self) -> bool:
-        """Whether harm was left when it had no right to be there any more."""
-        return self.gone_after_s > GONE_WITHIN_S
 
 
 def kill_in_runs(count: int, seed: int) -> Iterator[RunKill]:
@@ -89,7 +83,7 @@ def _pid(scene: Scene, run: Run, victim: str) -> int:
     if victim == "the run":
         return run.process.pid
     if victim == "the load":
-        return next(each.pid for each in run.family() if "lab.load" in each.cmdline())
+        return run.shoppers().pid
     return scene.pid(victim)
 
 

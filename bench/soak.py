@@ -22,16 +22,15 @@ from warden_kills import Moment, WardenKill, kill_wardens
 WARDEN_KILLS: Final = 500
 RUN_KILLS: Final = 20
 
-LEFT: Final = Promise("kills with harm left 3 s after the lease's end", "kills", 0)
 GONE: Final = Promise("all harm gone after the lease's end", "s", 3, "max", max)
+LEFT: Final = Promise(f"kills with harm left {GONE.at_most:g} s after the lease's end", "kills", 0)
 FALSELY: Final = Promise("full runs with a kill in them and *proven*", "runs", 0)
 CORRUPT: Final = Promise("case folders that do not read", "folders", 0)
 
 
 def warden_rows(kills: Sequence[WardenKill]) -> list[Row]:
     """Over all kills, and when all was gone for each moment."""
-    late = sum(kill.outlived for kill in kills)
-    rows = [LEFT.of("warden").measured([late], f"of {len(kills)} kills")]
+    rows = [_left_row("warden", kills, f"of {len(kills)} kills")]
     for moment in Moment:
         gone_s = [kill.gone_after_s for kill in kills if kill.moment is moment]
         if gone_s:
@@ -42,13 +41,17 @@ def warden_rows(kills: Sequence[WardenKill]) -> list[Row]:
 def run_rows(kills: Sequence[RunKill]) -> list[Row]:
     """What kills inside full runs left, and what the runs made of it."""
     victims = ", ".join(sorted({kill.victim for kill in kills}))
-    late = sum(kill.outlived for kill in kills)
     return [
-        LEFT.of("full run").measured([late], f"of {len(kills)} kills: {victims}"),
+        _left_row("full run", kills, f"of {len(kills)} kills: {victims}"),
         GONE.of("full run").measured([kill.gone_after_s for kill in kills]),
         FALSELY.measured([sum(kill.falsely_proven for kill in kills)]),
         CORRUPT.measured([max(kill.corrupt_cases for kill in kills)]),
     ]
+
+
+def _left_row(what: str, kills: Sequence[WardenKill | RunKill], remark: str) -> Row:
+    left = sum(kill.gone_after_s > GONE.at_most for kill in kills)
+    return LEFT.of(what).measured([left], remark)
 
 
 def _one_or_more(text: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,7 +11,7 @@ from lab.adapters.memory.injector import MemoryInjector
 from lab.adapters.memory.services import MemoryServices
 from lab.domain.fault import Fault
 from lab.errors import InjectorError, LeaseError, StackNotReady
-from lab.ports import EdgeState
+from lab.ports import EdgeState, Injector
 from lab.shop.topology import EDGES, SERVICES
 from lab.warden.application import Applier
 from lab.warden.lease import Lease
@@ -135,12 +136,13 @@ class World:
         await MemoryInjector.reset(self.injector)
         self.diary.append("restart")
 
-    def warden(self) -> Leases:
-        """A new process, started."""
+    def warden(self, injector: Injector | None = None) -> Leases:
+        """A new process, started; before another Toxiproxy if one is given."""
+        injector = injector or self.injector
         leases = Leases(
-            applier=Applier(self.injector, self.services, self.clock, self.journal),
+            applier=Applier(injector, self.services, self.clock, self.journal),
             remover=Remover(
-                injector=self.injector,
+                injector=injector,
                 services=self.services,
                 probe=self.probe,
                 restart=self.restart,
@@ -153,6 +155,18 @@ class World:
         )
         leases.start()
         return leases
+
+    def hang_after_applying(self) -> asyncio.Event:
+        """Let no call that puts harm on ever answer; the event tells that one was carried out."""
+        reached = asyncio.Event()
+
+        async def hang(fault: Fault) -> None:
+            await MemoryInjector.apply(self.injector, fault)
+            reached.set()
+            await asyncio.Event().wait()
+
+        self.injector.apply = hang  # type: ignore[method-assign]
+        return reached
 
     async def hurt(self) -> list[str]:
         """Edges that are not clean, whatever mood the injector is in."""

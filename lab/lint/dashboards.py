@@ -43,38 +43,37 @@ def dashboard_problems(
         (Rule.CASE_ID, case_ids(titles)),
         (Rule.EDGE_NAME, EDGE_NAMES),
     )
-    for field, said in _texts(dashboard, ""):
+    for field, said in _texts(dashboard):
         for tell in tells(said, names):
             yield Problem(file, _line_of(text, tell.found), field, tell.rule, tell.found)
         for found in _filters_for_one_case(said, scenarios.values()):
             yield Problem(file, _line_of(text, said), field, Rule.ONE_CASE, found)
-    for field, panel in _panels(dashboard, ""):
+    for field, panel in _panels(dashboard):
         for found in _bounds_of_one_case(panel, scenarios.values()):
             title = str(panel.get("title", ""))
             yield Problem(file, _line_of(text, title), field, Rule.ONE_CASE, found)
 
 
-def _texts(value: Any, field: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str):
-        yield field, value
-    elif isinstance(value, dict):
-        for key, each in value.items():
-            yield from _texts(each, f"{field}.{key}")
-    elif isinstance(value, list):
-        for index, each in enumerate(value):
-            yield from _texts(each, f"{field}[{index}]")
-
-
-def _panels(value: Any, field: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every panel, those of a row included: what has targets is one."""
+def _nodes(value: Any, field: str) -> Iterator[tuple[str, Any]]:
+    """``value`` and everything in it, each with the path that leads there."""
+    yield field, value
     if isinstance(value, dict):
-        if "targets" in value:
-            yield field, value
         for key, each in value.items():
-            yield from _panels(each, f"{field}.{key}")
+            yield from _nodes(each, f"{field}.{key}")
     elif isinstance(value, list):
         for index, each in enumerate(value):
-            yield from _panels(each, f"{field}[{index}]")
+            yield from _nodes(each, f"{field}[{index}]")
+
+
+def _texts(value: Any) -> Iterator[tuple[str, str]]:
+    return ((field, node) for field, node in _nodes(value, "") if isinstance(node, str))
+
+
+def _panels(dashboard: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every panel, those of a row included: what has targets is one."""
+    for field, node in _nodes(dashboard, ""):
+        if isinstance(node, dict) and "targets" in node:
+            yield field, node
 
 
 def _filters_for_one_case(text: str, scenarios: Collection[Scenario]) -> Iterator[str]:
@@ -89,7 +88,7 @@ def _filters_for_one_case(text: str, scenarios: Collection[Scenario]) -> Iterato
 
 def _bounds_of_one_case(panel: Mapping[str, Any], scenarios: Collection[Scenario]) -> Iterator[str]:
     """A panel about the route that suffers, with the very bound the case is proven by."""
-    said = "\n".join(text for _, text in _texts(panel, ""))
+    said = "\n".join(text for _, text in _texts(panel))
     numbers = {*_thresholds(panel), *_comparisons(panel)}
     for scenario in scenarios:
         symptom = scenario.symptom
@@ -99,24 +98,14 @@ def _bounds_of_one_case(panel: Mapping[str, Any], scenarios: Collection[Scenario
 
 
 def _thresholds(panel: Any) -> Iterator[float]:
-    for field, value in _numbers(panel, ""):
-        if ".thresholds" in field:
-            yield value
-
-
-def _numbers(value: Any, field: str) -> Iterator[tuple[str, float]]:
-    if isinstance(value, dict):
-        for key, each in value.items():
-            yield from _numbers(each, f"{field}.{key}")
-    elif isinstance(value, list):
-        for each in value:
-            yield from _numbers(each, field)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield field, float(value)
+    for field, node in _nodes(panel, ""):
+        is_number = isinstance(node, int | float) and not isinstance(node, bool)
+        if is_number and ".thresholds" in field:
+            yield float(node)
 
 
 def _comparisons(panel: Mapping[str, Any]) -> Iterator[float]:
-    for _, text in _texts(panel.get("targets"), ""):
+    for _, text in _texts(panel.get("targets")):
         for number, unit in _COMPARED.findall(text):
             yield float(number) * _FACTORS[unit or None]
 

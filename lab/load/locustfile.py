@@ -27,7 +27,7 @@ from lab.load.storefront import LoginFailed, Storefront
 from lab.load.stretch import Floor, Stretch
 from lab.load.tracing import RootSpans, otlp_exporter
 from lab.load.users import HEADERS
-from lab.shop import topology
+from lab.shop import own_pages, topology
 
 PACE_S = 0.75
 PATIENCE_S = 10.0
@@ -117,8 +117,7 @@ def _let_no_other_page_in(web_ui: WebUI | None, **_: object) -> None:
         return
 
     def refuse_others() -> None:
-        is_ours = request.host.partition(":")[0] in {topology.HOST, "localhost"}
-        if not is_ours or request.origin not in {None, f"http://{request.host}"}:
+        if own_pages.is_foreign(request.host, request.origin):
             abort(HTTPStatus.FORBIDDEN)
 
     web_ui.app.before_request(refuse_others)

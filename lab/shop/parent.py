@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.util._importlib_metadata import entry_points
 
-from lab.shop import topology
+from lab.shop import own_pages, topology
 from lab.shop.children import Child, Children
 from lab.shop.environment import service_environment
 
@@ -241,9 +241,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _is_meant_for_us(self) -> bool:
         """Refuse a foreign Host or Origin: no page in a browser has business here."""
-        host = self.headers["Host"] or ""
-        is_ours = host.partition(":")[0] in {topology.HOST, "localhost"}
-        if is_ours and self.headers["Origin"] in {None, f"http://{host}"}:
+        if not own_pages.is_foreign(self.headers["Host"] or "", self.headers["Origin"]):
             return True
         self._answer(
             HTTPStatus.FORBIDDEN, {"error": f"expected Host {topology.HOST} and no other Origin"}

@@ -22,6 +22,7 @@ from lab.domain.fault import Fault, SettingValue, Stream, Toxic
 from lab.domain.schedule import Schedule
 from lab.errors import LabError, LeaseError, LeaseGone, LeaseHeld
 from lab.ports import EdgeState, LeasedEdges, LeaseStatus, Removal
+from lab.shop import own_pages
 from lab.warden.leases import Leases
 
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -121,7 +122,7 @@ def create_app(leases: Leases) -> FastAPI:
     )
     # The last one added is the outermost: first the host, then the origin.
     app.add_middleware(SameOriginOnly)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(own_pages.NAMES))
     app.add_exception_handler(LabError, _refuse)
     _add_routes(app, leases)
     return app

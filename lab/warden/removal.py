@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar, cast
 
 from lab.domain.fault import Fault
 from lab.errors import InjectorError, LabError, LeaseError, StackNotReady
@@ -21,6 +21,8 @@ RESTART_PATIENCE_S: Final = 5.0
 PROBE_TRIES: Final = 3
 SECOND_LOOK_S: Final = 0.5
 _PAUSE_S: Final = 0.2
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,15 @@ def _shown(faults: Sequence[Fault], edges: Mapping[str, EdgeState]) -> tuple[Fau
     return tuple(
         fault for fault in faults if fault.edge in edges and edges[fault.edge].shows(fault)
     )
+
+
+async def _all(*work: Awaitable[T]) -> list[T]:
+    """What each came to; where one fails the others still end, and then the first failure."""
+    outcomes = await asyncio.gather(*work, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return cast("list[T]", outcomes)
 
 
 class Remover:
@@ -124,11 +135,19 @@ class Remover:
         """Faults off, then settings back, then the proof; LabError while anything is left."""
         method = await self._clear(harm)
         if harm.in_doubt and harm.faults:
-            await self._clock.sleep(SECOND_LOOK_S)
-            method = max(method, await self._clear(harm), key=METHODS.index)
-        await self._restore(harm.services)
+            # What is in doubt seldom comes: settings need not wait for the second look.
+            done: list[str | None] = await _all(
+                self._clear_again(harm), self._restore(harm.services)
+            )
+            method = max((method, *filter(None, done)), key=METHODS.index)
+        else:
+            await self._restore(harm.services)
         proven = await self._prove(harm)
         return Removal(harm.found_faults, harm.found_conditions, method, proven)
+
+    async def _clear_again(self, harm: Harm) -> str:
+        await self._clock.sleep(SECOND_LOOK_S)
+        return await self._clear(harm)
 
     async def _clear(self, harm: Harm) -> str:
         if not harm.faults and not harm.sweep:
@@ -180,13 +199,7 @@ class Remover:
         """Back to the defaults, all at once; a service that has them is left alone."""
         if not services:
             return
-        outcomes = await asyncio.gather(
-            *(self._services.configure(name, {}) for name in await self._changed(services)),
-            return_exceptions=True,
-        )
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
+        await _all(*(self._services.configure(name, {}) for name in await self._changed(services)))
         changed = await self._changed(services)
         if changed:
             raise LeaseError(f"expected {changed} to run with default settings; `lab status`")

@@ -57,6 +57,11 @@ class Run:
         """The processes it has started."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
+    def shoppers(self) -> psutil.Process:
+        """Its load generator."""
+        (found,) = (each for each in self.family() if "lab.load" in each.cmdline())
+        return found
+
     def finish(self) -> int:
         """Its exit code; a run that would try again after its first verdict is ended there."""
         assert self.process.stderr is not None

@@ -20,9 +20,7 @@ from lab.adapters.toxiproxy import MOST_BYTES, ToxiproxyInjector
 from lab.domain.fault import Fault, Toxic
 from lab.errors import InjectorError, LabError
 from lab.shop.topology import HOST
-from lab.warden.application import Applier
 from lab.warden.leases import Leases
-from lab.warden.removal import Remover
 from tests.fuzz import fuzz
 from tests.warden_fakes import World
 from tests.warden_parts import EDGE_NAMES, served
@@ -325,23 +323,7 @@ def test_no_thread_goes_on_reading_an_answer_without_end(toxiproxy: Oddity) -> N
 
 def warden_on(toxiproxy: Oddity, world: World) -> Leases:
     """A warden whose probes all pass, so that only Toxiproxy's answers can raise a doubt."""
-    injector = ToxiproxyInjector(HOST, toxiproxy.port)
-    leases = Leases(
-        applier=Applier(injector, world.services, world.clock, world.journal),
-        remover=Remover(
-            injector=injector,
-            services=world.services,
-            probe=world.probe,
-            restart=world.restart,
-            clock=world.clock,
-            journal=world.journal,
-        ),
-        storage=world.storage,
-        clock=world.clock,
-        journal=world.journal,
-    )
-    leases.start()
-    return leases
+    return world.warden(ToxiproxyInjector(HOST, toxiproxy.port))
 
 
 def doubtful(edge: dict[str, Any]) -> bytes:

@@ -72,8 +72,7 @@ def test_spans_that_a_collector_took_with_it_are_counted(scene: Scene) -> None:
 def test_without_shoppers_there_is_no_run(scene: Scene) -> None:
     """The load generator dies: the run deviates at once, and says why."""
     run = scene.start_until("crime")
-    (shoppers,) = (each for each in run.family() if "lab.load" in each.cmdline())
-    shoppers.kill()
+    run.shoppers().kill()
     assert run.finish() == 2
     assert "load generator" in "".join(run.said)
     scene.assert_as_before(Ending.DEVIATED)

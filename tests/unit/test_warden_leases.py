@@ -336,14 +336,7 @@ async def test_a_take_that_is_cut_off_is_abandoned_and_undone() -> None:
     """A request cancelled in the middle leaves a lease that nobody applies any more."""
     world = World()
     warden = world.warden()
-    reached = asyncio.Event()
-
-    async def hang(fault: Fault) -> None:
-        await MemoryInjector.apply(world.injector, fault)
-        reached.set()
-        await asyncio.Event().wait()
-
-    world.injector.apply = hang  # type: ignore[method-assign]
+    reached = world.hang_after_applying()
     taking = asyncio.create_task(take(warden, TIMEOUT))
     await reached.wait()
     await warden.tick()
@@ -354,6 +347,40 @@ async def test_a_take_that_is_cut_off_is_abandoned_and_undone() -> None:
     await warden.tick()
     assert await world.hurt() == []
     assert await warden.current() is None
+
+
+async def test_settings_do_not_wait_for_the_second_look() -> None:
+    """Whether a late call brings more harm shows after a while; the shop is mended meanwhile."""
+    world = World()
+    await take(world.warden(), TIMEOUT, checkout__pool_size=2)
+    world.diary.clear()
+    sleep = world.clock.sleep
+
+    async def sleep_for_a_while(seconds: float) -> None:
+        for _ in range(10):
+            await sleep(seconds / 10)
+
+    world.clock.sleep = sleep_for_a_while  # type: ignore[method-assign]
+    await world.warden().tick()
+    kept = [line for line in world.diary if line.startswith(("remove", "configure"))]
+    assert kept == ["remove auth-users_db", "configure checkout {}", "remove auth-users_db"]
+
+
+async def test_a_setting_that_stays_does_not_spare_the_second_look() -> None:
+    """The service refuses at once; harm that comes late is found all the same."""
+    world = World()
+    await take(world.warden(), TIMEOUT, checkout__pool_size=2)
+    world.services.broken = {"checkout"}
+    sleep = world.clock.sleep
+
+    async def harm_comes_late(seconds: float) -> None:
+        await world.injector.apply(TIMEOUT)
+        await sleep(seconds)
+
+    world.clock.sleep = harm_comes_late  # type: ignore[method-assign]
+    await world.warden().tick()
+    assert await world.hurt() == []
+    assert world.storage.lease is not None, "the setting is left, and with it the lease"
 
 
 async def test_an_edge_that_lets_nothing_through_is_not_proven_clean() -> None:

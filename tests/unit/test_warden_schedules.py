@@ -249,14 +249,7 @@ async def test_a_switch_that_is_cut_off_is_removed_in_doubt() -> None:
     warden = world.warden()
     await take(warden, COMB)
     world.clock.advance(1.0)
-    reached = asyncio.Event()
-
-    async def hang(fault: Fault) -> None:
-        await MemoryInjector.apply(world.injector, fault)
-        reached.set()
-        await asyncio.Event().wait()
-
-    world.injector.apply = hang  # type: ignore[method-assign]
+    reached = world.hang_after_applying()
     ticking = asyncio.create_task(warden.tick())
     await reached.wait()
     ticking.cancel()
