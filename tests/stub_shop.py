@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-TENANTS = ("acme", "birch", "cedar", "dune", "elm", "fjord", "grove", "heath", "isle", "juniper")
+from lab.load.actors import TENANTS
 
 
 @dataclass

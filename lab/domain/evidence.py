@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
-from lab.domain.load import Request, Window
+from lab.domain.load import Request, RequestFilter, Window
 from lab.domain.reference import ReferenceStats
 from lab.domain.trace import Trace
 
@@ -52,12 +52,12 @@ class Evidence:
     samples: Mapping[Sample, tuple[str, ...]]
     traces: Mapping[str, Trace]
 
-    def requests_in(self, window: Window, route: str | None = None) -> tuple[Request, ...]:
-        """The requests of one window, of one route where it is given."""
+    def requests_in(self, window: Window, meant: RequestFilter) -> tuple[Request, ...]:
+        """The requests of one window that are meant."""
         return tuple(
             request
             for request in self.requests
-            if request.window is window and (route is None or request.route == route)
+            if request.window is window and meant.covers(request)
         )
 
     def whole_traces(self, sample: Sample) -> tuple[Trace, ...]:

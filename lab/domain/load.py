@@ -75,6 +75,30 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestFilter:
+    """Which requests are meant; a field that is None asks nothing."""
+
+    route: str | None = None
+    actor: str | None = None
+    tenant: str | None = None
+
+    def covers(self, request: Request) -> bool:
+        """Whether ``request`` is one of them."""
+        return (
+            self.route in {None, request.route}
+            and self.actor in {None, request.actor}
+            and self.tenant in {None, request.tenant}
+        )
+
+    def __str__(self) -> str:
+        """For people: ``POST /checkout by wholesaler of acme``."""
+        words = [self.route or "any route"]
+        words += [f"by {self.actor}"] if self.actor else []
+        words += [f"of {self.tenant}"] if self.tenant else []
+        return " ".join(words)
+
+
+@dataclass(frozen=True, slots=True)
 class LoadProgress:
     """The last second of load, for the live display and for settling."""
 

@@ -56,8 +56,10 @@ class Predicate:
 
     ``exception`` is the type of a recorded exception, whole or its last dotted part.
     ``duration`` and ``self_time`` may be relative to the median of the same operation
-    in the reference. ``parent``, ``ancestor`` and ``child`` want one such span there,
-    ``no_child`` none.
+    in the reference. ``wire_time`` is a CLIENT span's duration less its server half's,
+    ``ends_after_parent`` by how much a span outlives its parent, ``repeats`` how often
+    its operation runs under the same parent one after another. ``parent``, ``ancestor``
+    and ``child`` want one such span there, ``no_child`` none.
     """
 
     service: str | None = None
@@ -69,6 +71,9 @@ class Predicate:
     attributes: Mapping[str, AttributeValue | Bound] = field(default_factory=dict)
     duration: Bound | None = None
     self_time: Bound | None = None
+    wire_time: Bound | None = None
+    ends_after_parent: Bound | None = None
+    repeats: Bound | None = None
     parent: Predicate | None = None
     ancestor: Predicate | None = None
     child: Predicate | None = None
@@ -122,6 +127,7 @@ class Predicate:
         for key, expected in self.attributes.items():
             yield _attribute_clause(key, expected, span.attributes.get(key))
         yield from self._times(span, trace, reference)
+        yield from self._positions(span, trace)
         yield from self._relations(span, trace, reference)
 
     def _times(self, span: Span, trace: Trace, reference: ReferenceStats) -> Iterator[Clause]:
@@ -134,6 +140,15 @@ class Predicate:
         if self.self_time is not None:
             usual_ms = stats.self_p50_ms if stats else None
             yield _time_clause("self_time", self.self_time, trace.self_time_ms(span), usual_ms)
+
+    def _positions(self, span: Span, trace: Trace) -> Iterator[Clause]:
+        if self.wire_time is not None:
+            yield _number_clause("wire_time", self.wire_time, trace.wire_time_ms(span), "ms")
+        if self.ends_after_parent is not None:
+            after_ms = trace.ends_after_parent_ms(span)
+            yield _number_clause("ends_after_parent", self.ends_after_parent, after_ms, "ms")
+        if self.repeats is not None:
+            yield _number_clause("repeats", self.repeats, trace.repeats(span))
 
     def _relations(self, span: Span, trace: Trace, reference: ReferenceStats) -> Iterator[Clause]:
         for name in _RELATIONS:
@@ -152,7 +167,9 @@ class Predicate:
         words += [self.exception] if self.exception else []
         words += [f"{key}={value}" for key, value in self.attributes.items()]
         words += [f"{self.duration}"] if self.duration else []
-        words += [f"self {self.self_time}"] if self.self_time else []
+        for name in ("self_time", "wire_time", "ends_after_parent", "repeats"):
+            if (bound := getattr(self, name)) is not None:
+                words.append(f"{name.removesuffix('_time').replace('_', ' ')} {bound}")
         for relation in _RELATIONS:
             if (predicate := getattr(self, relation)) is not None:
                 words.append(f"{relation.replace('_', ' ')} ({predicate})")
@@ -179,6 +196,11 @@ def _attribute_clause(
         return Clause(key, str(expected), shown, expected.holds(number) is Outcome.HOLDS)
     same = type(found) is type(expected) and found == expected
     return Clause(key, str(expected), shown, same)
+
+
+def _number_clause(name: str, bound: Bound, found: float | None, unit: str = "") -> Clause:
+    shown = "none" if found is None else f"{found:.4g}{unit}"
+    return Clause(name, str(bound), shown, bound.holds(found) is Outcome.HOLDS)
 
 
 def _time_clause(name: str, bound: Bound, found_ms: float, usual_ms: float | None) -> Clause:

@@ -11,7 +11,7 @@ from lab.domain.bound import Bound, parse
 from lab.domain.evidence import Sample
 from lab.domain.fault import Conditions, Fault
 from lab.domain.journal import Step
-from lab.domain.load import LoadShape, Request, Window
+from lab.domain.load import LoadShape, Request, RequestFilter, Window
 from lab.domain.mechanism import Mechanism, Scope
 from lab.domain.predicate import Predicate
 from lab.domain.reference import ReferenceStats
@@ -40,7 +40,8 @@ class Symptom:
     """What users suffer, measured at the edge and without a look at any trace.
 
     ``crime`` and ``reference`` bound the share of affected requests among those of
-    ``route``; ``slower_than_ms`` is set for slowness alone.
+    ``route``, and of ``actor`` and ``tenant`` where these are given; ``slower_than_ms``
+    is set for slowness alone.
     """
 
     route: str
@@ -48,10 +49,17 @@ class Symptom:
     crime: Bound
     reference: Bound = HARDLY_ANY
     slower_than_ms: float | None = None
+    actor: str | None = None
+    tenant: str | None = None
+
+    @property
+    def of(self) -> RequestFilter:
+        """The requests whose share counts."""
+        return RequestFilter(self.route, self.actor, self.tenant)
 
     def is_affected(self, request: Request) -> bool:
         """Whether ``request`` suffered; those of other routes never count."""
-        if request.route != self.route:
+        if not self.of.covers(request):
             return False
         match self.harm:
             case Harm.ERROR:
@@ -186,10 +194,10 @@ class SpanDurationCheck:
 
 @dataclass(frozen=True, slots=True)
 class RequestCheck:
-    """A statistic of a window's requests (of one route, or None for all), at the edge."""
+    """A statistic of those of a window's requests that are meant, at the edge."""
 
     label: str
-    route: str | None
+    of: RequestFilter
     statistic: RequestStatistic
     bound: Bound
     window: Window = Window.CRIME

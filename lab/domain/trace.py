@@ -204,6 +204,31 @@ class Trace:
         servers = [child for child in self.children(span) if child.kind is Kind.SERVER]
         return span.duration_ms - servers[0].duration_ms if len(servers) == 1 else None
 
+    def ends_after_parent_ms(self, span: Span) -> float | None:
+        """By how much the span outlives its parent, in ms; negative where it ends before it."""
+        parent = self.parent(span)
+        return None if parent is None else (span.end_ns - parent.end_ns) / 1e6
+
+    def repeats(self, span: Span) -> int:
+        """How often the span's operation runs under its parent one after another.
+
+        Spans that overlap with those counted are left out, so that calls made at once
+        count as one.
+        """
+        return self._repeats.get(_operation(span, self._parent_ids), 1)
+
+    @cached_property
+    def _repeats(self) -> Mapping[tuple[object, ...], int]:
+        ends_ns: dict[tuple[object, ...], int] = {}
+        counts: dict[tuple[object, ...], int] = {}
+        # The one that ends first leaves the most room for others.
+        for span in sorted(self, key=lambda span: span.end_ns):
+            operation = _operation(span, self._parent_ids)
+            if span.start_ns >= ends_ns.get(operation, 0):
+                ends_ns[operation] = span.end_ns
+                counts[operation] = counts.get(operation, 0) + 1
+        return counts
+
     def deepest_errors(self) -> tuple[Span, ...]:
         """The error spans under which no other span is an error."""
         return tuple(
@@ -212,6 +237,10 @@ class Trace:
             if span.status is Status.ERROR
             and not any(child.status is Status.ERROR for child in self.children(span))
         )
+
+
+def _operation(span: Span, parent_ids: Mapping[str, str]) -> tuple[object, ...]:
+    return parent_ids.get(span.span_id), span.service, span.name, span.kind, span.peer
 
 
 def _without_cycles(links: Mapping[str, str]) -> Mapping[str, str]:

@@ -108,7 +108,7 @@ def _durations_ms(
 
 def _request_finding(check: RequestCheck, evidence: Evidence) -> Finding:
     def statistic(window: Window) -> float | None:
-        return _request_statistic(check.statistic, evidence.requests_in(window, check.route))
+        return _request_statistic(check.statistic, evidence.requests_in(window, check.of))
 
     value = statistic(check.window)
     usual = statistic(Window.REFERENCE) if check.bound.needs_reference else None

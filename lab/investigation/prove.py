@@ -50,7 +50,7 @@ def prove(scenario: Scenario, evidence: Evidence, integrity: tuple[Finding, ...]
 def _reference_findings(
     scenario: Scenario, evidence: Evidence, reference: ReferenceStats
 ) -> tuple[Finding, ...]:
-    requests = evidence.requests_in(Window.REFERENCE, scenario.symptom.route)
+    requests = evidence.requests_in(Window.REFERENCE, scenario.symptom.of)
     return (
         _symptom(scenario, requests, Step.REFERENCE, scenario.symptom.reference),
         _absence(scenario, evidence, reference, Sample.REFERENCE),
@@ -61,7 +61,7 @@ def _reference_findings(
 def _crime_findings(
     scenario: Scenario, evidence: Evidence, reference: ReferenceStats
 ) -> tuple[Finding, ...]:
-    requests = evidence.requests_in(Window.CRIME, scenario.symptom.route)
+    requests = evidence.requests_in(Window.CRIME, scenario.symptom.of)
     affected = evidence.whole_traces(Sample.AFFECTED)
     found = Share.count(
         affected, lambda trace: scenario.truth.matches(trace, reference), "affected traces"
@@ -98,7 +98,7 @@ def _late_recovery(scenario: Scenario, evidence: Evidence) -> tuple[Request, ...
     if window is None:
         return ()
     judged_from_s = window.end_s - JUDGED_RECOVERY_S
-    requests = evidence.requests_in(Window.RECOVERY, scenario.symptom.route)
+    requests = evidence.requests_in(Window.RECOVERY, scenario.symptom.of)
     return tuple(request for request in requests if request.start_s >= judged_from_s)
 
 
@@ -112,7 +112,7 @@ def _enough(scenario: Scenario, requests: Sequence[Request]) -> Finding:
     return Finding(
         Step.CRIME,
         "enough requests",
-        f">= {scenario.min_requests} of {scenario.symptom.route}",
+        f">= {scenario.min_requests} of {scenario.symptom.of}",
         str(len(requests)),
         outcome,
     )
@@ -205,18 +205,18 @@ def _is_culprit_too(
 def _controls(
     scenario: Scenario, evidence: Evidence, reference: ReferenceStats
 ) -> tuple[Finding, ...]:
-    """Requests of the same route that got through the crime unharmed do not show the truth.
+    """Requests of the same kind that got through the crime unharmed do not show the truth.
 
     Where every request was harmed there is no such control, and the reference is
     the only one.
     """
-    route, affected = scenario.symptom.route, scenario.symptom.is_affected
-    if all(affected(request) for request in evidence.requests_in(Window.CRIME, route)):
+    symptom = scenario.symptom
+    if all(map(symptom.is_affected, evidence.requests_in(Window.CRIME, symptom.of))):
         return ()
     traces = [
         trace
         for trace in evidence.whole_traces(Sample.UNAFFECTED)
-        if (request := evidence.request_of.get(trace.trace_id)) and request.route == route
+        if (request := evidence.request_of.get(trace.trace_id)) and symptom.of.covers(request)
     ]
     found = Share.count(
         traces, lambda trace: scenario.truth.matches(trace, reference), "unaffected traces"

@@ -25,12 +25,12 @@ def evenly(items: Sequence[str], count: int) -> tuple[str, ...]:
 def choose(requests: Iterable[Request], symptom: Symptom) -> Mapping[Sample, tuple[str, ...]]:
     """Trace ids for each sample; *affected* by the SLI, never by what the truth says.
 
-    Controls are of the symptom's route, so that like is compared with like. The
+    Controls are of the symptom's own requests, so that like is compared with like. The
     choice depends on the requests alone: the same log gives the same sample.
     """
     groups: dict[Sample, list[str]] = {sample: [] for sample in Sample}
-    on_route = (request for request in requests if request.route == symptom.route)
-    for request in sorted(on_route, key=lambda request: request.start_s):
+    meant = (request for request in requests if symptom.of.covers(request))
+    for request in sorted(meant, key=lambda request: request.start_s):
         if request.window is Window.REFERENCE:
             groups[Sample.REFERENCE].append(request.trace_id)
         elif request.window is Window.RECOVERY:

@@ -26,6 +26,11 @@ OPENS_PRODUCT_EVERY: Final = 9
 """Visits between two that also look around. Both are coprime to `ACCOUNTS`: otherwise always
 the same tenants would do it, and a learner would find a pattern that means nothing."""
 
+TENANTS: Final = (
+    "acme", "birch", "cedar", "dune", "elm", "fjord", "grove", "heath", "isle", "juniper"
+)  # fmt: skip
+"""Whom the customers of the seed data belong to: every tenth to acme, the large one."""
+
 ACCOUNTS: Final = 20
 """How many accounts a run logs in: two of each of the ten tenants."""
 

@@ -9,16 +9,18 @@ from pydantic import Field, model_validator
 from lab.domain.bound import Unit
 from lab.domain.evidence import Sample
 from lab.domain.journal import Step
-from lab.domain.load import Window
+from lab.domain.load import RequestFilter, Window
 from lab.domain.predicate import Predicate
 from lab.domain.scenario import RequestCheck, RequestStatistic, SpanCountCheck, SpanDurationCheck
 from lab.scenario_file.values import (
+    ActorName,
     AnyBound,
     AttributeTest,
     CountBound,
     DurationBound,
     Entry,
     KindWord,
+    OwnDurationBound,
     PeerName,
     Refused,
     RequestStatisticWord,
@@ -28,6 +30,7 @@ from lab.scenario_file.values import (
     SpanStatisticWord,
     StatusWord,
     StepWord,
+    TenantName,
     Text,
     WindowWord,
 )
@@ -51,6 +54,15 @@ class PredicateEntry(Entry):
     duration: DurationBound | None = None
     self_time: DurationBound | None = Field(
         None, description="The duration less that of its children."
+    )
+    wire_time: OwnDurationBound | None = Field(
+        None, description="A client span's duration less that of its server half."
+    )
+    ends_after_parent: OwnDurationBound | None = Field(
+        None, description="By how much it outlives its parent."
+    )
+    repeats: CountBound | None = Field(
+        None, description="How often its operation runs under its parent one after another."
     )
     parent: PredicateEntry | None = None
     ancestor: PredicateEntry | None = None
@@ -79,6 +91,9 @@ class PredicateEntry(Entry):
             attributes=self.attributes,
             duration=self.duration,
             self_time=self.self_time,
+            wire_time=self.wire_time,
+            ends_after_parent=self.ends_after_parent,
+            repeats=self.repeats,
             parent=self.parent.predicate() if self.parent else None,
             ancestor=self.ancestor.predicate() if self.ancestor else None,
             child=self.child.predicate() if self.child else None,
@@ -127,6 +142,8 @@ class RequestEntry(LabelledEntry):
 
     measure: Literal["requests"]
     route: RouteName | None = Field(None, description="Default: all routes together.")
+    actor: ActorName | None = Field(None, description="Default: all actors together.")
+    tenant: TenantName | None = Field(None, description="Default: all tenants together.")
     statistic: RequestStatisticWord
     bound: AnyBound
     window: WindowWord = Window.CRIME
@@ -142,7 +159,12 @@ class RequestEntry(LabelledEntry):
     def check(self) -> RequestCheck:
         """As the domain has it."""
         return RequestCheck(
-            self.label, self.route, self.statistic, self.bound, self.window, self.step
+            label=self.label,
+            of=RequestFilter(self.route, self.actor, self.tenant),
+            statistic=self.statistic,
+            bound=self.bound,
+            window=self.window,
+            step=self.step,
         )
 
 

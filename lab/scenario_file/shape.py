@@ -39,6 +39,7 @@ from lab.scenario_file.values import (
     Seconds,
     ServiceName,
     ShareBound,
+    TenantName,
     Text,
     condition_problem,
     refuse_each,
@@ -130,6 +131,8 @@ class SymptomEntry(Entry):
     """What users suffer on one route, by the shop's answers alone: exactly one of the rates."""
 
     route: RouteName
+    actor: ActorName | None = Field(None, description="Only this actor's requests count.")
+    tenant: TenantName | None = Field(None, description="Only this tenant's requests count.")
     error_rate: ShareBound | None = Field(None, description="Share answered 5xx, or not at all.")
     rejection_rate: ShareBound | None = Field(None, description="Share answered 4xx.")
     slow_rate: ShareBound | None = Field(None, description="Share slower than `slower_than`.")
@@ -155,7 +158,15 @@ class SymptomEntry(Entry):
     def symptom(self) -> Symptom:
         """As the domain has it."""
         [(harm, crime)] = self._rates()
-        return Symptom(self.route, harm, crime, self.reference, self.slower_than)
+        return Symptom(
+            route=self.route,
+            harm=harm,
+            crime=crime,
+            reference=self.reference,
+            slower_than_ms=self.slower_than,
+            actor=self.actor,
+            tenant=self.tenant,
+        )
 
 
 class ScenarioEntry(Entry):

@@ -27,7 +27,7 @@ from lab.domain.load import Window
 from lab.domain.mechanism import Mechanism, Scope
 from lab.domain.scenario import RequestStatistic, SpanStatistic
 from lab.domain.trace import Kind, Status
-from lab.load.actors import ACTORS
+from lab.load.actors import ACTORS, TENANTS
 from lab.scenario_file.names import unknown_name
 from lab.shop import topology
 from lab.shop.environment import OTEL_CONDITIONS
@@ -108,6 +108,7 @@ ServiceName = Annotated[str, *_name("service", SPAN_SERVICES)]
 PeerName = Annotated[str, *_name("peer", PEERS)]
 RouteName = Annotated[str, *_name("route", ROUTES)]
 ActorName = Annotated[str, *_name("actor", ACTORS)]
+TenantName = Annotated[str, *_name("tenant", TENANTS)]
 ToxicWord = Annotated[Toxic, *_word("toxic", Toxic)]
 StreamWord = Annotated[Stream, *_word("stream", Stream)]
 MechanismWord = Annotated[Mechanism, *_word("mechanism", Mechanism)]
@@ -218,6 +219,7 @@ def _bound(unit: Unit | None, *, in_one_window: bool = False) -> Any:
 ShareBound = Annotated[Bound, *_bound(Unit.SHARE, in_one_window=True)]
 CountBound = Annotated[Bound, *_bound(Unit.NUMBER, in_one_window=True)]
 DurationBound = Annotated[Bound, *_bound(Unit.DURATION)]
+OwnDurationBound = Annotated[Bound, *_bound(Unit.DURATION, in_one_window=True)]
 AnyBound = Annotated[Bound, *_bound(None)]
 
 

@@ -18,7 +18,7 @@ import pytest
 from lab import bootstrap
 from lab.domain.case import Case
 from lab.domain.journal import Step
-from lab.domain.load import LoadProgress, Window
+from lab.domain.load import LoadProgress, RequestFilter, Window
 from lab.domain.proof import Outcome, ProofVerdict
 from lab.investigation.integrity import is_excused
 from lab.investigation.run_case import CaseRun
@@ -143,7 +143,7 @@ def test_tempo_itself_shows_the_dead_query(
     case = proven("db-timeout")
     errors: dict[Window, set[str]] = {}
     for window in (Window.REFERENCE, Window.CRIME, Window.RECOVERY):
-        requests = case.evidence.requests_in(window, "POST /checkout")[:40]
+        requests = case.evidence.requests_in(window, RequestFilter("POST /checkout"))[:40]
         assert len(requests) >= 20
         errors[window] = set().union(
             *(_auth_database_errors(lab.settings, request.trace_id) for request in requests)

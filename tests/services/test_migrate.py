@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from lab.adapters.postgres import Server
+from lab.load.actors import TENANTS
 from lab.shop.migrate import migrate
 
 
@@ -25,6 +26,7 @@ async def value(server: Server, database: str, query: str) -> object:
     [
         ("users", "SELECT count(*) FROM users", 1200),
         ("users", "SELECT count(*) FROM users WHERE tenant_id = 'acme'", 120),
+        ("users", "SELECT string_agg(DISTINCT tenant_id, ' ') FROM users", " ".join(TENANTS)),
         ("users", "SELECT tenant_id FROM users WHERE email = 'user0011@example.com'", "birch"),
         ("catalog", "SELECT count(*) FROM products WHERE tenant_id = 'acme'", 1500),
         ("catalog", "SELECT count(*) FROM products WHERE tenant_id = 'juniper'", 20),

@@ -1,10 +1,22 @@
+from collections.abc import Sequence
+
 import pytest
 
 from lab.domain.bound import parse
 from lab.domain.predicate import Predicate
 from lab.domain.reference import ReferenceStats
-from lab.domain.trace import Kind, Status
-from tests.unit.traces import declined_checkout, healthy_checkout, page, silent_login_check
+from lab.domain.trace import Kind, Status, Trace
+from tests.unit.traces import (
+    Draft,
+    client,
+    declined_checkout,
+    healthy_checkout,
+    internal,
+    page,
+    server,
+    silent_login_check,
+    trace,
+)
 
 EMPTY = ReferenceStats()
 
@@ -37,6 +49,15 @@ def found(predicate: Predicate) -> int:
             Predicate(service="gateway", self_time=parse("<= 5ms")),
             Predicate(service="gateway", self_time=parse("> 5ms")),
         ),
+        (
+            Predicate(peer="bank", wire_time=parse("<= 1ms")),
+            Predicate(peer="bank", wire_time=parse("> 1ms")),
+        ),
+        (
+            Predicate(service="bank", ends_after_parent=parse("< 0ms")),
+            Predicate(service="bank", ends_after_parent=parse(">= 0ms")),
+        ),
+        (Predicate(repeats=parse("== 1")), Predicate(service="bank", repeats=parse(">= 2"))),
         (
             Predicate(service="bank", parent=Predicate(service="payments", kind=Kind.CLIENT)),
             Predicate(service="bank", parent=Predicate(service="gateway")),
@@ -102,6 +123,39 @@ def test_a_span_that_matches_is_no_near_miss() -> None:
     assert all(miss.span.service != "bank" for miss in misses)
 
 
+def test_what_has_no_other_half_has_no_time_on_the_wire_and_no_parent_to_outlive() -> None:
+    assert found(Predicate(peer="users_db", wire_time=parse(">= 0ms"))) == 0
+    assert found(Predicate(service="storefront", ends_after_parent=parse(">= 0ms"))) == 0
+
+
+def calls(*starts_ms: float, others: Sequence[Draft] = ()) -> Trace:
+    """A cart priced by calls of 10 ms each."""
+    prices = [client("checkout", "GET", start_ms, 10, "catalog") for start_ms in starts_ms]
+    return trace("a" * 32, internal("checkout", "price_cart", 0, 100, *prices, *others))
+
+
+def test_calls_one_after_another_repeat_and_calls_at_once_do_not() -> None:
+    """Three in a row are three, whatever overlaps with them; three at once are one."""
+    price = Predicate(kind=Kind.CLIENT, repeats=parse("== 3"))
+    assert len(price.matching(calls(0, 10, 20), EMPTY)) == 3
+    assert len(price.matching(calls(0, 5, 10, 15, 20), EMPTY)) == 5
+    once = Predicate(kind=Kind.CLIENT, repeats=parse("== 1"))
+    assert len(once.matching(calls(0, 1, 2), EMPTY)) == 3
+
+
+def test_another_operation_does_not_add_to_the_repeats() -> None:
+    others = [client("checkout", "POST", 20, 10, "catalog"), client("checkout", "GET", 30, 1, "x")]
+    thrice = Predicate(name="GET", repeats=parse(">= 3"))
+    assert thrice.matching(calls(0, 10, others=others), EMPTY) == ()
+
+
+def test_a_callee_that_outlives_its_caller_is_told_by_how_much() -> None:
+    late = server("checkout", "POST /checkout", 1, 900)
+    seen = trace("a" * 32, client("gateway", "POST", 0, 800, "checkout", late))
+    assert len(Predicate(ends_after_parent=parse("101ms ±0ms")).matching(seen, EMPTY)) == 1
+    assert Predicate(ends_after_parent=parse("> 101ms")).matching(seen, EMPTY) == ()
+
+
 def test_a_predicate_reads_like_a_sentence() -> None:
     predicate = Predicate(
         service="auth",
@@ -111,3 +165,10 @@ def test_a_predicate_reads_like_a_sentence() -> None:
         no_child=Predicate(kind=Kind.SERVER),
     )
     assert str(predicate) == "auth SELECT error 1s ±20% no child (server)"
+    positions = Predicate(
+        self_time=parse(">= 1ms"),
+        wire_time=parse(">= 2ms"),
+        ends_after_parent=parse(">= 3ms"),
+        repeats=parse(">= 4"),
+    )
+    assert str(positions) == "self >= 1ms wire >= 2ms ends after parent >= 3ms repeats >= 4"

@@ -5,7 +5,7 @@ import pytest
 from lab.domain.bound import parse
 from lab.domain.evidence import Sample
 from lab.domain.journal import Step
-from lab.domain.load import Window
+from lab.domain.load import RequestFilter, Window
 from lab.domain.mechanism import Mechanism
 from lab.domain.predicate import Predicate
 from lab.domain.proof import Finding, Outcome, Proof, ProofVerdict
@@ -228,18 +228,38 @@ CATALOG_QUERY = Predicate(service="catalog", name="SELECT")
             SpanDurationCheck("c", Predicate(name="x"), SpanStatistic.P50, parse("<= 1s")),
             Outcome.UNKNOWN,
         ),
-        (RequestCheck("c", None, RequestStatistic.ERROR_RATE, parse("== 0%")), Outcome.HOLDS),
-        (RequestCheck("c", None, RequestStatistic.REJECTION_RATE, parse("> 0%")), Outcome.FAILS),
-        (RequestCheck("c", None, RequestStatistic.SUCCESS_RATE, parse("== 100%")), Outcome.HOLDS),
-        (RequestCheck("c", None, RequestStatistic.P50, parse("300ms..400ms")), Outcome.HOLDS),
         (
-            RequestCheck("c", None, RequestStatistic.P95, parse("<= reference + 50ms")),
+            RequestCheck("c", RequestFilter(), RequestStatistic.ERROR_RATE, parse("== 0%")),
+            Outcome.HOLDS,
+        ),
+        (
+            RequestCheck("c", RequestFilter(), RequestStatistic.REJECTION_RATE, parse("> 0%")),
             Outcome.FAILS,
         ),
-        (RequestCheck("c", "POST /login", RequestStatistic.P50, parse("<= 1s")), Outcome.UNKNOWN),
+        (
+            RequestCheck("c", RequestFilter(), RequestStatistic.SUCCESS_RATE, parse("== 100%")),
+            Outcome.HOLDS,
+        ),
+        (
+            RequestCheck("c", RequestFilter(), RequestStatistic.P50, parse("300ms..400ms")),
+            Outcome.HOLDS,
+        ),
+        (
+            RequestCheck("c", RequestFilter(), RequestStatistic.P95, parse("<= reference + 50ms")),
+            Outcome.FAILS,
+        ),
+        (
+            RequestCheck("c", RequestFilter("POST /login"), RequestStatistic.P50, parse("<= 1s")),
+            Outcome.UNKNOWN,
+        ),
         (
             RequestCheck(
-                "c", None, RequestStatistic.P50, parse("unchanged"), Window.RECOVERY, Step.RECOVERY
+                "c",
+                RequestFilter(),
+                RequestStatistic.P50,
+                parse("unchanged"),
+                Window.RECOVERY,
+                Step.RECOVERY,
             ),
             Outcome.HOLDS,
         ),

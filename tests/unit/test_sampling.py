@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +33,24 @@ def test_samples_follow_window_route_and_outcome() -> None:
         Sample.REFERENCE: (f"{1:032x}",),
         Sample.RECOVERY: (f"{4:032x}",),
     }
+
+
+def test_a_symptom_of_one_actor_and_tenant_leaves_all_others_out() -> None:
+    """Neither affected nor controls: whom the briefing does not speak of is no yardstick."""
+    symptom = replace(SYMPTOM, actor="wholesaler", tenant="acme")
+    mine = replace(_request(1, Window.CRIME, 504), actor="wholesaler", tenant="acme")
+    healthy = replace(mine, window=Window.REFERENCE, status=201, trace_id=f"{2:032x}")
+    others = [
+        replace(mine, actor="shopper"),
+        replace(mine, tenant="birch"),
+        replace(healthy, tenant="elm"),
+    ]
+    chosen = choose([mine, healthy, *others], symptom)
+    assert {name: ids for name, ids in chosen.items() if ids} == {
+        Sample.AFFECTED: (f"{1:032x}",),
+        Sample.REFERENCE: (f"{2:032x}",),
+    }
+    assert [symptom.is_affected(each) for each in (mine, *others)] == [True, False, False, False]
 
 
 def test_the_onset_is_always_in_the_sample() -> None:

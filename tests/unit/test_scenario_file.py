@@ -11,7 +11,7 @@ from lab.domain.bound import parse as bound
 from lab.domain.evidence import Sample
 from lab.domain.fault import TOXIC_ATTRIBUTES, Fault, Stream, Toxic
 from lab.domain.journal import Step
-from lab.domain.load import LoadShape, Window
+from lab.domain.load import LoadShape, RequestFilter, Window
 from lab.domain.mechanism import Mechanism, Scope
 from lab.domain.predicate import Predicate
 from lab.domain.scenario import (
@@ -97,19 +97,22 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
             "{edge: gateway-catalog, toxic: slicer, average_size: 2000, delay: 50ms, "
             "toxicity: 0.3, schedule: {start: 5s, on: 15s, every: 60s}}]",
             symptom='{route: GET /products, slow_rate: ">= 95%", slower_than: 600ms, '
-            'reference: "<= 2%"}',
+            'reference: "<= 2%", actor: browser, tenant: birch}',
             truth='{mechanism: timeout, scope: some-tenants, share: ">= 90%", '
             "victims: [{service: auth}], "
             "accomplice: {mechanism: latency, any: [{service: bank}]}, "
             "culprit: {any: [{service: payments, name: POST, kind: client, status: error, "
             "peer: bank, exception: ReadTimeout, attributes: {a: 1, b: x, c: '> 2', d: true}, "
-            "duration: '>= 10x reference', self_time: 5ms..9ms, parent: {name: p}, "
-            "ancestor: {name: a}, child: {name: c}, no_child: {}, in_traces: '>= 1'}]}}",
+            "duration: '>= 10x reference', self_time: 5ms..9ms, "
+            "wire_time: '>= 3ms', ends_after_parent: '>= 100ms', repeats: '>= 20', "
+            "parent: {name: p}, ancestor: {name: a}, child: {name: c}, no_child: {}, "
+            "in_traces: '>= 1'}]}}",
             decoys="[{span: {service: auth}, why: It slept., share: '>= 60%'}]",
             checks="[{measure: span-count, of: {service: auth}, bound: '== 0', label: a}, "
             "{measure: span-duration, of: {service: auth}, statistic: p95, bound: unchanged, "
             "sample: recovery, step: recovery, label: b}, "
-            "{measure: requests, route: POST /login, statistic: error_rate, bound: '== 0%', "
+            "{measure: requests, route: POST /login, actor: shopper, tenant: acme, "
+            "statistic: error_rate, bound: '== 0%', "
             "window: reference, step: reference, label: c}]",
             min_requests="20",
         )
@@ -137,6 +140,7 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
         ),
     )
     assert scenario.symptom.slower_than_ms == 600
+    assert scenario.symptom.of == RequestFilter("GET /products", "browser", "birch")
     culprit = Predicate(
         service="payments",
         name="POST",
@@ -147,6 +151,9 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
         attributes={"a": 1, "b": "x", "c": bound("> 2"), "d": True},
         duration=bound(">= 10x reference"),
         self_time=bound("5ms..9ms"),
+        wire_time=bound(">= 3ms"),
+        ends_after_parent=bound(">= 100ms"),
+        repeats=bound(">= 20"),
         parent=Predicate(name="p"),
         ancestor=Predicate(name="a"),
         child=Predicate(name="c"),
@@ -170,7 +177,7 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
         ),
         RequestCheck(
             "c",
-            "POST /login",
+            RequestFilter("POST /login", "shopper", "acme"),
             RequestStatistic.ERROR_RATE,
             bound("== 0%"),
             Window.REFERENCE,
