@@ -193,6 +193,21 @@ class SpanDurationCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class SpanFitCheck:
+    """How far the matching spans' durations follow from one of their numbers, ``against``.
+
+    ``bound`` is on r², the share of their variance that a straight line explains.
+    """
+
+    label: str
+    predicate: Predicate
+    against: str
+    bound: Bound
+    sample: Sample = Sample.AFFECTED
+    step: Step = Step.CRIME
+
+
+@dataclass(frozen=True, slots=True)
 class RequestCheck:
     """A statistic of those of a window's requests that are meant, at the edge."""
 
@@ -204,7 +219,7 @@ class RequestCheck:
     step: Step = Step.CRIME
 
 
-Check = SpanCountCheck | SpanDurationCheck | RequestCheck
+Check = SpanCountCheck | SpanDurationCheck | SpanFitCheck | RequestCheck
 """A bound of a case beyond its symptom and truth; a closed list."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from statistics import correlation, linear_regression
 from typing import Final, TypeVar
 
 from lab.domain.bound import Bound, Unit, parse
@@ -19,12 +20,17 @@ from lab.domain.scenario import (
     RequestStatistic,
     SpanCountCheck,
     SpanDurationCheck,
+    SpanFitCheck,
     SpanStatistic,
 )
+from lab.domain.trace import Span
 
 Item = TypeVar("Item")
 
 _EVERY: Final = parse("== 100%")
+_FEWEST_SIZES: Final = 3
+"""Through two points there is always a line."""
+
 _QUANTILES: Final = {"p50": 0.50, "p95": 0.95}
 
 
@@ -67,6 +73,8 @@ def check_finding(check: Check, evidence: Evidence, reference: ReferenceStats) -
             return _count_finding(check, evidence, reference)
         case SpanDurationCheck():
             return _duration_finding(check, evidence, reference)
+        case SpanFitCheck():
+            return _fit_finding(check, evidence, reference)
         case RequestCheck():
             return _request_finding(check, evidence)
 
@@ -88,22 +96,44 @@ def _duration_finding(
     check: SpanDurationCheck, evidence: Evidence, reference: ReferenceStats
 ) -> Finding:
     def statistic(sample: Sample) -> float | None:
-        durations = _durations_ms(check.predicate, evidence, sample, reference)
-        return _quantile(durations, check.statistic)
+        spans = _matching(check.predicate, evidence, sample, reference)
+        return _quantile([span.duration_ms for span in spans], check.statistic)
 
     value = statistic(check.sample)
     usual = statistic(Sample.REFERENCE) if check.bound.needs_reference else None
     return _finding(check, Unit.DURATION, value, usual)
 
 
-def _durations_ms(
+def _matching(
     predicate: Predicate, evidence: Evidence, sample: Sample, reference: ReferenceStats
-) -> list[float]:
+) -> list[Span]:
     return [
-        span.duration_ms
+        span
         for trace in evidence.whole_traces(sample)
         for span in predicate.matching(trace, reference)
     ]
+
+
+def _fit_finding(check: SpanFitCheck, evidence: Evidence, reference: ReferenceStats) -> Finding:
+    numbers: list[float] = []
+    durations_ms: list[float] = []
+    for span in _matching(check.predicate, evidence, check.sample, reference):
+        number = span.attributes.get(check.against)
+        if isinstance(number, int | float) and not isinstance(number, bool):
+            numbers.append(number)
+            durations_ms.append(span.duration_ms)
+    expected = f"r² {check.bound} of duration against {check.against}"
+    sizes = len(set(numbers))
+    if sizes < _FEWEST_SIZES or len(set(durations_ms)) == 1:
+        measured = f"{sizes} different values in {len(numbers)} spans: no line to fit"
+        return Finding(check.step, check.label, expected, measured, Outcome.UNKNOWN)
+    line = linear_regression(numbers, durations_ms)
+    fit = correlation(numbers, durations_ms) ** 2
+    measured = (
+        f"{fit:.3f} over {sizes} different values in {len(numbers)} spans "
+        f"({line.intercept:.1f}ms + {line.slope * 1000:.3g}ms per 1,000)"
+    )
+    return Finding(check.step, check.label, expected, measured, check.bound.holds(fit))
 
 
 def _request_finding(check: RequestCheck, evidence: Evidence) -> Finding:

@@ -11,7 +11,13 @@ from lab.domain.evidence import Sample
 from lab.domain.journal import Step
 from lab.domain.load import RequestFilter, Window
 from lab.domain.predicate import Predicate
-from lab.domain.scenario import RequestCheck, RequestStatistic, SpanCountCheck, SpanDurationCheck
+from lab.domain.scenario import (
+    RequestCheck,
+    RequestStatistic,
+    SpanCountCheck,
+    SpanDurationCheck,
+    SpanFitCheck,
+)
 from lab.scenario_file.values import (
     ActorName,
     AnyBound,
@@ -137,6 +143,22 @@ class SpanDurationEntry(LabelledEntry):
         )
 
 
+class SpanFitEntry(LabelledEntry):
+    """How well a straight line over one of their attributes explains the spans' durations."""
+
+    measure: Literal["fit"]
+    of: PredicateEntry
+    against: Text = Field(description="The attribute: a number, such as bytes or rows.")
+    r2: CountBound = Field(description="The share of the variance that the line explains, 0 to 1.")
+    sample: SampleWord = Sample.AFFECTED
+
+    def check(self) -> SpanFitCheck:
+        """As the domain has it."""
+        return SpanFitCheck(
+            self.label, self.of.predicate(), self.against, self.r2, self.sample, self.step
+        )
+
+
 class RequestEntry(LabelledEntry):
     """A statistic of a window's requests, as their actors saw them."""
 
@@ -169,5 +191,5 @@ class RequestEntry(LabelledEntry):
 
 
 CheckEntry = Annotated[
-    SpanCountEntry | SpanDurationEntry | RequestEntry, Field(discriminator="measure")
+    SpanCountEntry | SpanDurationEntry | SpanFitEntry | RequestEntry, Field(discriminator="measure")
 ]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 from opentelemetry import trace
+from opentelemetry.trace import INVALID_SPAN, Span
 
 from lab.shop.problems import UpstreamFailed, UpstreamTimeout
 from lab.shop.settings import seconds
@@ -99,10 +100,11 @@ class Upstream:
         if resend_count:
             attributes["http.request.resend_count"] = resend_count
         try:
-            with _span(exchange), on_client_spans(attributes):
+            with _span(exchange) as whole, on_client_spans(attributes):
                 response = await self._client.request(
                     method, path, json=json, headers=headers, extensions={"trace": _observe}
                 )
+                whole.set_attribute("http.response.body.size", len(response.content))
         except httpx.TimeoutException as error:
             logger.error("%s failed: %s", self._name, type(error).__name__)  # noqa: TRY400
             raise UpstreamTimeout from error
@@ -116,8 +118,8 @@ class Upstream:
         return response
 
 
-def _span(name: str | None) -> AbstractContextManager[object]:
-    return nullcontext() if name is None else tracer.start_as_current_span(name)
+def _span(name: str | None) -> AbstractContextManager[Span]:
+    return nullcontext(INVALID_SPAN) if name is None else tracer.start_as_current_span(name)
 
 
 async def _observe(event: str, info: dict[str, Any]) -> None:

@@ -221,6 +221,7 @@ def test_browsing_names_the_page_and_the_cache(customer: Customer, sink: OtlpSin
     assert [item["product_id"] for item in page.response.json()["items"]] == [1, 2, 3]
     spans = whole_trace(sink, page)
     exchange = the(spans, "gateway", "fetch_page")
+    assert exchange.attributes["http.response.body.size"] == len(page.response.content)
     call = next(span for span in spans if span.parent_id == exchange.span_id)
     assert (call.kind, call.attributes["service.peer.name"]) == ("client", "catalog")
     rows = [span.attributes.get("db.response.returned_rows") for span in spans]

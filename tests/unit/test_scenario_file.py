@@ -24,6 +24,7 @@ from lab.domain.scenario import (
     Scenario,
     SpanCountCheck,
     SpanDurationCheck,
+    SpanFitCheck,
     SpanStatistic,
 )
 from lab.domain.schedule import Schedule
@@ -113,7 +114,8 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
             "sample: recovery, step: recovery, label: b}, "
             "{measure: requests, route: POST /login, actor: shopper, tenant: acme, "
             "statistic: error_rate, bound: '== 0%', "
-            "window: reference, step: reference, label: c}]",
+            "window: reference, step: reference, label: c}, "
+            "{measure: fit, of: {service: auth}, against: rows, r2: '>= 0.9', label: d}]",
             min_requests="20",
         )
     )
@@ -183,6 +185,7 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
             Window.REFERENCE,
             Step.REFERENCE,
         ),
+        SpanFitCheck("d", Predicate(service="auth"), "rows", bound(">= 0.9")),
     )
 
 
@@ -321,7 +324,8 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
         ({"hints": "[]"},
          "9 hints: List should have at least 1 item after validation, not 0, got a list"),
         ({"checks": "[{measure: span-cuont}]"},
-         "10 checks[0]: expected 'measure' to be one of 'span-count', 'span-duration', 'requests'"),
+         ("10 checks[0]: expected 'measure' to be one of 'span-count', 'span-duration', 'fit', "
+         "'requests'")),
         ({"checks": "[{measure: requests, statistic: p50, bound: '== 0%', label: l}]"},
          "10 checks[0]: expected a bound on a duration for p50, got '== 0%'"),
         ({"briefing_may_name": "{authh: the pager says so}"},
