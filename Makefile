@@ -54,6 +54,10 @@ load: $(INSTALLED) ## Play freely: Locust's web page, or [USERS=20] at once
 verify: $(INSTALLED) ## Prove that cases are fair: all, or [NAME=db-timeout] [SEED=1]
 	@$(LAB) verify $${SEED:+--seed "$$SEED"} -- $${NAME:+"$$NAME"}
 
+.PHONY: record
+record: $(INSTALLED) ## Prove a case and keep it beside its scenario: NAME=db-timeout [SEED=1]
+	@$(LAB) record $${SEED:+--seed "$$SEED"} -- $${NAME:+"$$NAME"}
+
 .PHONY: heal
 heal: $(INSTALLED) ## Take every fault out of the shop
 	@$(LAB) heal

@@ -15,7 +15,7 @@ from typing import Final
 import typer
 
 from lab import __version__
-from lab.commands import cases, failures, lint, run, stack
+from lab.commands import cases, failures, lint, record, run, stack
 
 EXAMPLES: Final = """
 Examples:
@@ -45,6 +45,7 @@ app = typer.Typer(
 stack.register(app)
 run.register(app)
 cases.register(app)
+record.register(app)
 lint.register(app)
 
 

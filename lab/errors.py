@@ -18,7 +18,8 @@ The number is the exit code; a message says expected, found, what to do next::
     │   ├── LoadError                  the load generator died or lagged
     │   └── TraceStoreError            Tempo did not answer as documented
     ├── CaseError                64   a case folder is missing, damaged or too new
-    │   └── DiskRefused           2   the disk would not take or give what it should
+    │   ├── DiskRefused           2   the disk would not take or give what it should
+    │   └── RecordingTooLarge     2   a case does not fit into the file it is to be kept in
     └── WaitTimeout               2   something awaited did not come in time
 
 A foreign error is caught where it enters and re-raised as the most specific of
@@ -106,6 +107,12 @@ class CaseError(LabError):
 
 class DiskRefused(CaseError):
     """The disk is full, or a folder may not be written or read."""
+
+    exit_code = 2
+
+
+class RecordingTooLarge(CaseError):
+    """A case does not fit into the file it is to be kept in."""
 
     exit_code = 2
 

@@ -145,6 +145,10 @@ class FolderArchive:
         """One case (None: the newest); CaseError says what is damaged, or which there are."""
         return case_folder.read_case(self._sealed(case_id))
 
+    def logs(self, case_id: str) -> tuple[str, ...]:
+        """The log lines of a case, one JSON object each."""
+        return tuple(line for _, line in whole_lines(self._sealed(case_id) / case_folder.LOGS))
+
     def record_verdict(self, case_id: str, entry: Mapping[str, object]) -> None:
         """Append one judged accusation, or a hint read, to the case's own record."""
         path = self._sealed(case_id) / case_folder.ACCUSATIONS

@@ -98,10 +98,15 @@ def write_case(folder: Path, case: Case, logs: Iterable[str]) -> None:
     _write(folder / LOGS, logs)
     _write(folder / JOURNAL, (write_entry(entry) for entry in case.journal))
     _write(folder / PROOF, [_PROOF.dump_json(case.proof, indent=2).decode()])
-    sums = (f"{_sha256(path)}  {path.relative_to(folder)}" for path in _sealed_files(folder))
-    _write(folder / CHECKSUMS, tuple(sums))
+    write_checksums(folder)
     for each in (folder / SCENARIO, folder):
         sync_folder(each)
+
+
+def write_checksums(folder: Path) -> None:
+    """Seal every file of the folder as it is now."""
+    sums = (f"{_sha256(path)}  {path.relative_to(folder)}" for path in _sealed_files(folder))
+    _write(folder / CHECKSUMS, tuple(sums))
 
 
 def sync_folder(folder: Path) -> None:

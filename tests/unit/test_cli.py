@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,6 +17,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from lab.adapters.case_archive import FolderArchive
 from lab.cli import app
 from lab.commands import failures, run
 from lab.commands.common import seconds
@@ -92,6 +94,23 @@ def test_nothing_to_verify_is_no_proof(tmp_path: Path) -> None:
     done = lab(tmp_path, "verify", LAB_SCENARIOS_DIR=str(tmp_path))
     assert done.returncode == 64
     assert "found none" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "says"),
+    [("db-timeout", 2, "nothing was written"), ("slow-shelves", 64, "as its files are now")],
+)
+def test_only_a_proven_case_of_the_scenario_is_recorded(
+    tmp_path: Path, name: str, code: int, says: str
+) -> None:
+    """An incomplete one exits as its verdict says, another scenario's is refused."""
+    scenarios = tmp_path / "scenarios"
+    shutil.copytree(CHECKOUT / "scenarios", scenarios, ignore=shutil.ignore_patterns("*.zip"))
+    FolderArchive(tmp_path / "cases").seal(sample_case())
+    done = lab(tmp_path, "record", name, "--case", "db-timeout-1", LAB_SCENARIOS_DIR=str(scenarios))
+    assert done.returncode == code, done.stderr
+    assert says in done.stdout + done.stderr
+    assert not list(scenarios.rglob("*.zip"))
 
 
 def test_a_broken_scenario_lists_all_its_problems(tmp_path: Path) -> None:

@@ -1,0 +1,67 @@
+"""A case made small enough to be kept beside its scenario, and that proves it all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import chain
+from typing import Final
+
+from lab.domain.case import Case
+from lab.domain.evidence import Sample
+from lab.domain.proof import ProofVerdict
+from lab.errors import RecordingTooLarge
+from lab.investigation.prove import prove
+from lab.investigation.sampling import ONSET, evenly
+
+MOST_BYTES: Final = 400 * 1024
+"""A recording is committed: thirty of them should weigh less than one picture book."""
+
+TRACES_KEPT: Final = (100, 70, 50, 35, 25)
+"""How many traces of each sample are kept, at most: the first that fits is taken."""
+
+
+def recorded(case: Case, pack: Callable[[Case], bytes], *, at_most: int = MOST_BYTES) -> bytes:
+    """``case`` as ``pack`` writes it, with as many traces as fit into ``at_most`` bytes.
+
+    Whole traces are left out, never parts of one, and what is left still proves the
+    case; RecordingTooLarge where nothing that fits does.
+    """
+    sizes: list[str] = []
+    for most in TRACES_KEPT:
+        thin = thinned(case, most)
+        packed = pack(thin)
+        proves = prove(thin.scenario, thin.evidence).verdict is ProofVerdict.PROVEN
+        if len(packed) <= at_most and proves:
+            return packed
+        doubt = "" if proves else ", not proven"
+        sizes.append(f"{most} traces a sample: {len(packed) / 1024:.0f} KiB{doubt}")
+    raise RecordingTooLarge(
+        f"expected a recording of {case.case_id} that proves its case in at most "
+        f"{at_most / 1024:.0f} KiB, found {'; '.join(sizes)}; let the scenario have fewer users "
+        "or shorter windows"
+    )
+
+
+def thinned(case: Case, most: int) -> Case:
+    """The case with at most ``most`` traces of each sample, and those traces alone.
+
+    The first affected ones stay, as `lab.investigation.sampling` has it, and so does the
+    support code's; every request stays, because shares and percentiles are made of them.
+    """
+    evidence = case.evidence
+    samples = {
+        sample: _thinned(ids, most, sample, case.support_code)
+        for sample, ids in evidence.samples.items()
+    }
+    kept = frozenset(chain.from_iterable(samples.values()))
+    traces = {key: trace for key, trace in evidence.traces.items() if key in kept}
+    return replace(case, evidence=replace(evidence, samples=samples, traces=traces))
+
+
+def _thinned(
+    ids: tuple[str, ...], most: int, sample: Sample, support_code: str | None
+) -> tuple[str, ...]:
+    onset = ids[: ONSET if sample is Sample.AFFECTED else 0]
+    chosen = {*onset[:most], *evenly(ids[len(onset) :], max(0, most - len(onset)))}
+    return tuple(each for each in ids if each in chosen or each == support_code)
