@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 # What a user gives reaches the recipes as environment variables, quoted there, and
 # word for word: neither make nor the shell expands anything inside it. Only the
 # command line counts, since some systems export a NAME of their own.
-GIVEN := NAME HOLD REVEAL SEED SETUP USERS
+GIVEN := NAME HOLD REVEAL SEED SETUP TIER TWINS USERS
 $(foreach given,$(GIVEN),$(eval override $(given) := $$(if $$(findstring command,$$(origin $(given))),$$(value $(given)))))
 export $(GIVEN)
 
@@ -51,8 +51,8 @@ load: $(INSTALLED) ## Play freely: Locust's web page, or [USERS=20] at once
 	@$(LAB) load $${USERS:+--users "$$USERS"}
 
 .PHONY: verify
-verify: $(INSTALLED) ## Prove that cases are fair: all, or [NAME=db-timeout] [SEED=1]
-	@$(LAB) verify $${SEED:+--seed "$$SEED"} -- $${NAME:+"$$NAME"}
+verify: $(INSTALLED) ## Prove that cases are fair: all, or [NAME=db-timeout] [TIER=core] [TWINS=1] [SEED=1]
+	@$(LAB) verify $${SEED:+--seed "$$SEED"} $${TIER:+--tier "$$TIER"} $${TWINS:+--twins} -- $${NAME:+"$$NAME"}
 
 .PHONY: record
 record: $(INSTALLED) ## Prove a case and keep it beside its scenario: NAME=db-timeout [SEED=1]

@@ -15,7 +15,7 @@ from typing import Final
 import typer
 
 from lab import __version__
-from lab.commands import cases, failures, lint, record, run, stack
+from lab.commands import cases, failures, lint, record, run, stack, verify
 
 EXAMPLES: Final = """
 Examples:
@@ -44,6 +44,7 @@ app = typer.Typer(
 )
 stack.register(app)
 run.register(app)
+verify.register(app)
 cases.register(app)
 record.register(app)
 lint.register(app)

@@ -1,11 +1,9 @@
-"""Commands that run cases: run, verify."""
+"""The command that runs a case: run."""
 
 from __future__ import annotations
 
 import contextlib
-import time
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import anyio
@@ -202,49 +200,6 @@ def run(
     raise typer.Exit(case.proof.verdict.exit_code)
 
 
-def verify(
-    names: Annotated[list[str] | None, typer.Argument(help="Scenarios; all where empty.")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed deals the same load.")] = 1,
-    explain: Annotated[bool, typer.Option(help="Print the truth's nearest misses.")] = False,
-    junit: Annotated[Path | None, typer.Option(help="JUnit XML; default .lab/junit.xml.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Prove that scenarios kill as they say: each finding with its numbers, and JUnit XML."""
-    from lab.terminal.junit import junit_xml
-    from lab.terminal.tables import misses_table, proof_table
-
-    settings = Settings()
-    wanted = [scenario_named(settings, name) for name in names or bootstrap.scenarios(settings)]
-    if not wanted:
-        raise UsageError(f"expected scenarios in {settings.scenarios_dir}, found none to verify")
-
-    async def main() -> list[tuple[Case, float]]:
-        done: list[tuple[Case, float]] = []
-        async with bootstrap.lab(settings) as lab:
-            for scenario in wanted:
-                started = time.monotonic()
-                case = await run_one(lab, scenario, seed)
-                done.append((case, time.monotonic() - started))
-                if not as_json:
-                    console.rule(f"{scenario.id}: {case.proof.verdict.value}")
-                    console.print(proof_table(case.proof))
-                    if explain:
-                        console.print(misses_table(case))
-        return done
-
-    with run_lock(settings.run_dir, "`lab verify`"):
-        up()
-        done = run_async(main)
-    target = junit or settings.state_dir / "junit.xml"
-    if as_json:
-        print_json([summary(case, reveal=True) for case, _ in done])
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(junit_xml(done), encoding="utf-8")
-    notes.print(f"JUnit XML: {target}")
-    raise typer.Exit(max(case.proof.verdict.exit_code for case, _ in done))
-
-
 def register(app: typer.Typer) -> None:
     """Add these commands to ``app``."""
     add_command(app, run, "lab run slow-shelves --hold 10m")
-    add_command(app, verify, "lab verify db-timeout --explain")

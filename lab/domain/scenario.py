@@ -16,6 +16,7 @@ from lab.domain.mechanism import Mechanism, Scope
 from lab.domain.predicate import Predicate
 from lab.domain.reference import ReferenceStats
 from lab.domain.trace import Span, Trace
+from lab.domain.twin import Tier, Twin
 
 MOST_AFFECTED: Final = parse(">= 80%")
 """The share of affected traces a truth must be found in, where a case does not say."""
@@ -251,6 +252,8 @@ class Scenario:
     checks: tuple[Check, ...] = ()
     briefing_may_name: Mapping[str, str] = field(default_factory=dict)
     min_requests: int = 100
+    tier: Tier = Tier.FULL
+    twins: tuple[Twin, ...] = ()
     source: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -135,6 +135,8 @@ def _scenario(entry: ScenarioEntry, texts: Mapping[str, str], folder_name: str) 
         checks=tuple(each.check() for each in entry.checks),
         briefing_may_name=dict(entry.briefing_may_name),
         min_requests=entry.min_requests,
+        tier=entry.tier,
+        twins=tuple(each.twin() for each in entry.twins),
         source={name: texts[name] for name in FILES},
     )
 

@@ -24,9 +24,11 @@ from lab.domain.bound import Bound
 from lab.domain.fault import SettingValue
 from lab.domain.load import LoadShape, Window
 from lab.domain.scenario import HARDLY_ANY, Harm, Symptom
+from lab.domain.twin import Part, Tier
 from lab.scenario_file.checks import CheckEntry
 from lab.scenario_file.faults import FaultEntry
 from lab.scenario_file.truth import DecoyEntry, TruthEntry
+from lab.scenario_file.twins import TwinEntry, drop_problem
 from lab.scenario_file.values import (
     MOST_LOAD,
     ActorName,
@@ -41,6 +43,7 @@ from lab.scenario_file.values import (
     ShareBound,
     TenantName,
     Text,
+    TierWord,
     condition_problem,
     refuse_each,
 )
@@ -194,6 +197,10 @@ class ScenarioEntry(Entry):
     min_requests: Count = Field(
         100, ge=20, description="Requests of the symptom's route the crime must see."
     )
+    tier: TierWord = Field(Tier.FULL, description="core: proven at every change of the lab.")
+    twins: list[TwinEntry] = Field(
+        [], description="The same run but for one thing; default: without its culprit, healed."
+    )
 
     @field_validator("conditions")
     @classmethod
@@ -232,6 +239,25 @@ class ScenarioEntry(Entry):
             if entry.schedule and entry.schedule.latest_s >= over_s
         }
         refuse_each(late)
+        return value
+
+    @field_validator("twins")
+    @classmethod
+    def _of_this_scenario(cls, value: list[TwinEntry], info: ValidationInfo) -> list[TwinEntry]:
+        has: dict[Part, int] = {Part.LOAD: int(isinstance(info.data.get("load"), PhasedLoadEntry))}
+        for part in (Part.FAULTS, Part.AMBIENT, Part.CONDITIONS):
+            has[part] = len(info.data.get(part.value) or ())
+        names = [entry.name for entry in value]
+        problems: dict[tuple[str | int, ...], str] = {
+            (number, "name"): "expected a name of its own, got that of another twin"
+            for number, name in enumerate(names)
+            if name in names[:number]
+        }
+        for number, entry in enumerate(value):
+            for place, drop in enumerate(entry.drop):
+                if why := drop_problem(drop, has):
+                    problems[(number, "drop", place)] = why
+        refuse_each(problems)
         return value
 
     @model_validator(mode="after")

@@ -27,6 +27,7 @@ from lab.domain.load import Window
 from lab.domain.mechanism import Mechanism, Scope
 from lab.domain.scenario import RequestStatistic, SpanStatistic
 from lab.domain.trace import Kind, Status
+from lab.domain.twin import Expectation, Tier
 from lab.load.actors import ACTORS, TENANTS
 from lab.scenario_file.names import unknown_name
 from lab.shop import topology
@@ -118,6 +119,8 @@ StatusWord = Annotated[Status, *_word("span status", Status)]
 SampleWord = Annotated[Sample, *_word("sample", Sample)]
 WindowWord = Annotated[Window, *_word("window", Window)]
 StepWord = Annotated[Step, *_word("step", Step)]
+TierWord = Annotated[Tier, *_word("tier", Tier)]
+ExpectationWord = Annotated[Expectation, *_word("expectation", Expectation)]
 SpanStatisticWord = Annotated[SpanStatistic, *_word("statistic", SpanStatistic)]
 RequestStatisticWord = Annotated[RequestStatistic, *_word("statistic", RequestStatistic)]
 

@@ -5,36 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterable
 from xml.etree import ElementTree as ET
 
-from lab.domain.case import Case
-from lab.domain.proof import Finding, Outcome
+from lab.domain.proof import Finding, Outcome, Proof
 
 
-def junit_xml(runs: Iterable[tuple[Case, float]]) -> str:
-    """One suite a case and one test a finding; ``runs`` pairs each case with its seconds.
+def junit_xml(runs: Iterable[tuple[str, Proof, float]]) -> str:
+    """One suite a run and one test a finding; ``runs`` holds names, findings and seconds.
 
     A finding that fails is a *failure*, one without an answer an *error*.
     """
     root = ET.Element("testsuites")
-    for case, took_s in runs:
-        proof = case.proof
+    for name, proof, took_s in runs:
         suite = ET.SubElement(
             root,
             "testsuite",
-            name=case.scenario.id,
+            name=name,
             tests=str(len(proof.findings)),
             failures=str(proof.count(Outcome.FAILS)),
             errors=str(proof.count(Outcome.UNKNOWN)),
             time=f"{took_s:.1f}",
         )
         for finding in proof.findings:
-            _add_test(suite, case.scenario.id, finding)
+            _add_test(suite, name, finding)
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True)
 
 
-def _add_test(suite: ET.Element, scenario_id: str, finding: Finding) -> None:
+def _add_test(suite: ET.Element, name: str, finding: Finding) -> None:
     test = ET.SubElement(
-        suite, "testcase", classname=f"{scenario_id}.{finding.step.value}", name=finding.check
+        suite, "testcase", classname=f"{name}.{finding.step.value}", name=finding.check
     )
     message = f"expected {finding.expected}, measured {finding.measured}"
     match finding.outcome:

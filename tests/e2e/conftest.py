@@ -13,7 +13,15 @@ import pytest
 
 from lab import bootstrap
 from lab.domain.case import Case
+from lab.domain.twin import Tier
+from lab.settings import Settings
 from tests.lab_under_test import PROOF_WITHIN_S, LabUnderTest
+
+
+def core_scenarios(settings: Settings) -> tuple[str, ...]:
+    """The scenarios that every change of the lab has to prove; `make verify` proves all."""
+    known = bootstrap.scenarios(settings)
+    return tuple(sorted(name for name, each in known.items() if each.tier is Tier.CORE))
 
 
 @dataclass(frozen=True)

@@ -9,20 +9,20 @@ from typing import Any
 import httpx
 import pytest
 
-from lab import bootstrap
 from lab.adapters.telemetry_files import given_leases
 from lab.domain.case import Case
 from lab.lint import TelemetryLint
+from tests.e2e.conftest import core_scenarios
 from tests.lab_under_test import PROOF_WITHIN_S, LabUnderTest
 
-# By itself, the first of them waits for a proof of every scenario.
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3 * PROOF_WITHIN_S + 60)]
+# By itself, the first of them waits for a proof of every core scenario.
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(6 * PROOF_WITHIN_S + 60)]
 
 
 @pytest.fixture
 def every_case(lab: LabUnderTest, proven: Callable[[str], Case]) -> list[Case]:
-    """A proven case of each scenario."""
-    return [proven(name) for name in bootstrap.scenarios(lab.settings)]
+    """A proven case of each core scenario."""
+    return [proven(name) for name in core_scenarios(lab.settings)]
 
 
 def test_the_telemetry_of_every_case_is_innocent(lab: LabUnderTest, every_case: list[Case]) -> None:

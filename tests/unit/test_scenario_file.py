@@ -29,6 +29,7 @@ from lab.domain.scenario import (
 )
 from lab.domain.schedule import Schedule
 from lab.domain.trace import Kind, Status
+from lab.domain.twin import Drop, Expectation, Part, Tier, Twin
 from lab.errors import ScenarioError
 from lab.scenario_file import faults, load, load_all, near_names, parse
 
@@ -117,7 +118,15 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
             "window: reference, step: reference, label: c}, "
             "{measure: fit, of: {service: auth}, against: rows, r2: '>= 0.9', label: d}]",
             min_requests="20",
+            tier="core",
+            twins="[{name: no bank, drop: ['faults[1]', ambient, load], "
+            "set: {checkout.pool_size: 9}, expect: unchanged}]",
         )
+    )
+    assert scenario.tier is Tier.CORE
+    dropped = (Drop(Part.FAULTS, 1), Drop(Part.AMBIENT), Drop(Part.LOAD))
+    assert scenario.twins == (
+        Twin("no bank", Expectation.UNCHANGED, dropped, {"checkout.pool_size": 9}),
     )
     assert scenario.load == {
         Window.SETTLE: LoadShape({"shopper": 1}, rate_per_s=15),
@@ -261,7 +270,7 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
           "start and jitter of 8s")),
         ({"faults": "[]"},
          "1 file: expected faults, conditions or a load that changes: nothing happens"),
-        ({"titel": "x"}, "10 titel: unknown field 'titel'; did you mean title?"),
+        ({"titel": "x"}, "10 titel: unknown field 'titel'; did you mean title or tier?"),
         ({"title": '""'}, "1 title: String should have at least 1 character, got ''"),
         ({"difficulty": "6"}, "2 difficulty: expected less than or equal to 5, got 6"),
         ({"load": "{actors: {shoper: 1}}"},
@@ -332,6 +341,27 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
          "10 briefing_may_name.authh: unknown service 'authh'; did you mean auth?"),
         ({"briefing_may_name": "{auth: ''}"},
          "10 briefing_may_name.auth: String should have at least 1 character, got ''"),
+        ({"tier": "cores"}, "10 tier: unknown tier 'cores'; did you mean core?"),
+        ({"twins": "[{name: x, expect: healed}]"},
+         "10 twins[0]: expected drop or set: this twin differs in nothing"),
+        ({"twins": "[{name: x, expect: healed, drop: [fault]}]"},
+         ("10 twins[0].drop[0]: expected what to leave out: faults, faults[0], ambient, "
+         "ambient[0], conditions or load, got 'fault'")),
+        ({"twins": "[{name: x, expect: healed, drop: ['faults[1]']}]"},
+         ("10 twins[0].drop[0]: expected something the scenario has, got faults[1]: "
+         "it has 1 of faults")),
+        ({"twins": "[{name: x, expect: healed, drop: [ambient]}]"},
+         ("10 twins[0].drop[0]: expected something the scenario has, got ambient: "
+         "it has no ambient")),
+        ({"twins": "[{name: x, expect: healed, drop: [load]}]"},
+         ("10 twins[0].drop[0]: expected something the scenario has, got load: "
+         "it has no load that changes")),
+        ({"twins": "[{name: x, expect: healed, set: {auth.pool: 1}}]"},
+         ("10 twins[0].set.auth.pool: unknown setting of auth 'pool'; "
+         "did you mean pool_min or pool_size?")),
+        ({"twins": "[{name: x, expect: healed, drop: [faults]}, "
+          "{name: x, expect: unchanged, drop: [faults]}]"},
+         "10 twins[1].name: expected a name of its own, got that of another twin"),
         ({"min_requests": "5"}, "10 min_requests: expected greater than or equal to 20, got 5"),
     ],
 )  # fmt: skip

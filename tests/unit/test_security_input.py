@@ -36,6 +36,9 @@ GUARDED = {
     ("scenario", "HOLD"): "run --hold {} --",
     ("scenario", "SEED"): "run --seed {} --",
     ("verify", "SEED"): "verify --seed {} --",
+    ("verify", "TIER"): "verify --tier {} --",
+    ("record", "NAME"): "record -- {}",
+    ("record", "SEED"): "record --seed {} --",
     ("load", "USERS"): "load --users {}",
 }
 """Each target of the Makefile with a variable of the user's, and what it makes of them."""
