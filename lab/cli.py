@@ -15,7 +15,7 @@ from typing import Final
 import typer
 
 from lab import __version__
-from lab.commands import cases, failures, lint, record, run, stack, verify
+from lab.commands import author, cases, failures, lint, record, run, stack, verify
 
 EXAMPLES: Final = """
 Examples:
@@ -48,6 +48,7 @@ verify.register(app)
 cases.register(app)
 record.register(app)
 lint.register(app)
+author.register(app)
 
 
 def _print_version(value: bool) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from lab import bootstrap
 from lab.adapters.run_lock import run_lock
+from lab.adapters.verify_log import VerifyTable
 from lab.commands.common import (
     JsonOption,
     add_command,
@@ -24,7 +25,7 @@ from lab.commands.stack import up
 from lab.domain.proof import ProofVerdict
 from lab.domain.twin import Tier
 from lab.errors import UsageError
-from lab.settings import Settings
+from lab.settings import CHECKOUT, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +43,15 @@ def verify(
     twins: Annotated[
         bool, typer.Option("--twins", help="Also run each without its culprit, or a decoy.")
     ] = False,
-    repeat: Annotated[int, typer.Option(min=1, max=100, help="Run all so many times.")] = 1,
+    repeat: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=100, help="Run all so many times, and keep each in bench/verify.md."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Leave out what has enough rows there.")
+    ] = False,
     shuffle: Annotated[int | None, typer.Option(help="A seed for another order.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed deals the same load.")] = 1,
     explain: Annotated[
@@ -53,32 +62,33 @@ def verify(
 ) -> None:
     """Prove that scenarios kill as they say: a line a run with its numbers, and JUnit XML."""
     from lab.investigation.verify import trials
-    from lab.terminal.verify_table import pass_rates
 
     settings = Settings()
-    wanted = _wanted(settings, names or (), tier)
-    todo = [each for _ in range(repeat) for each in trials(wanted, twins=twins, shuffle=shuffle)]
+    if resume and repeat is None:
+        raise UsageError("expected --repeat N beside --resume: so many proven rows for each")
+    todo = trials(_wanted(settings, names or (), tier), twins=twins, shuffle=shuffle)
+    table = None if repeat is None else VerifyTable(CHECKOUT, bootstrap.scenarios(settings))
+    if table is not None and repeat is not None:
+        todo = table.missing(todo, wanted=repeat) if resume else todo * repeat
     done: list[Result] = []
 
     async def main() -> None:
         async with bootstrap.lab(settings) as lab:
             for trial in todo:
                 done.append(await _run(lab, trial, seed))
+                if table is not None:
+                    table.add(done[-1])
                 if not as_json:
                     _print(done[-1], explain=explain)
 
     try:
-        with run_lock(settings.run_dir, "`lab verify`"):
-            up()
-            run_async(main)
+        if todo:
+            with run_lock(settings.run_dir, "`lab verify`"):
+                up()
+                run_async(main)
     finally:  # What was proven before a part died, or somebody had enough, is told all the same.
-        if done:
-            _write(done, settings, junit)
-    if as_json:
-        print_json([_row(result) for result in done])
-    elif repeat > 1:
-        console.print("\n".join(pass_rates(done)))
-    raise typer.Exit(max(result.verdict.exit_code for result in done))
+        _tell(done, settings, junit, as_json=as_json)
+    raise typer.Exit(max((result.verdict.exit_code for result in done), default=0))
 
 
 def _wanted(settings: Settings, names: Sequence[str], tier: Tier) -> list[Scenario]:
@@ -120,19 +130,26 @@ def _row(result: Result) -> dict[str, object]:
     }
 
 
-def _write(done: Sequence[Result], settings: Settings, junit: Path | None) -> None:
+def _tell(done: Sequence[Result], settings: Settings, junit: Path | None, *, as_json: bool) -> None:
+    """The pass rates, or JSON; and both files for a CI."""
     from lab.terminal.junit import junit_xml
-    from lab.terminal.verify_table import summary_markdown
+    from lab.terminal.verify_table import pass_rates, summary_markdown
 
-    target = junit or settings.state_dir / "junit.xml"
-    runs = ((each.trial.name, each.proof, each.took_s) for each in done)
-    for path, text in (
-        (target, junit_xml(runs)),
-        (settings.state_dir / "verify.md", summary_markdown(done)),
-    ):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        notes.print(f"{'JUnit XML' if path == target else 'summary'}: {path}", soft_wrap=True)
+    if as_json:
+        print_json([_row(result) for result in done])
+    elif not done:
+        notes.print("nothing to do: each has as many proven rows as were asked for")
+    elif len(done) > 1:
+        console.print("\n".join(pass_rates(done)))
+    runs = [(each.trial.name, each.proof, each.took_s) for each in done]
+    _write("JUnit XML", junit or settings.state_dir / "junit.xml", junit_xml(runs))
+    _write("summary", settings.state_dir / "verify.md", summary_markdown(done))
+
+
+def _write(what: str, path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    notes.print(f"{what}: {path}", soft_wrap=True)
 
 
 def register(app: typer.Typer) -> None:

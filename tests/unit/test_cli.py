@@ -59,6 +59,8 @@ def test_help_shows_examples_and_every_command(tmp_path: Path) -> None:
         (("run", "db-timeou"), "did you mean db-timeout?"),
         (("run", "db-timeout", "--hold", "10x"), "90s or 10m"),
         (("run", "db-timeout", "--hold", "7h"), "at most 6h"),
+        (("verify", "--resume"), "--repeat N"),
+        (("verify", "--tier", "cores"), "cores"),
         (("accuse",), "--mechanism WORD"),
         (("accuse", "--mechanism", "gremlins"), "gremlins"),
         (("traces", "--limit", "x"), "--limit"),

@@ -1,0 +1,49 @@
+"""Commands for who writes cases: new, schema."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import typer
+
+from lab.commands.common import add_command, console, lab_command
+from lab.errors import UsageError
+from lab.settings import CHECKOUT, Settings
+
+TEMPLATE: Final = CHECKOUT / "scenarios" / "_template"
+"""A case that lints and can be proven, to be changed piece by piece."""
+
+
+def new(
+    name: Annotated[str, typer.Argument(help="Lower-case words joined by hyphens.")],
+) -> None:
+    """Make a scenario's folder that lints and can be proven, to be made into your own."""
+    from lab import scenario_file
+
+    folder = Settings().scenarios_dir / name
+    texts = {file: (TEMPLATE / file).read_text(encoding="utf-8") for file in scenario_file.FILES}
+    scenario_file.parse(texts, name)  # The name becomes a path, so nothing else may get through.
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError as error:
+        raise UsageError(
+            f"expected no {folder} yet, found one; choose another name, or change what is there"
+        ) from error
+    for file, text in texts.items():
+        (folder / file).write_text(text, encoding="utf-8", newline="\n")
+    console.print(f"{folder} is ready to be changed. Next:", soft_wrap=True)
+    for words in (f"lint {name}", f"verify {name} --twins --explain", f"record {name}"):
+        console.print(f"  {lab_command()} {words}")
+
+
+def schema() -> None:
+    """Print the JSON Schema of `scenario.yaml`, from which editors complete."""
+    from lab.scenario_file import json_schema
+
+    typer.echo(json_schema(), nl=False)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to ``app``."""
+    add_command(app, new, "lab new my-case")
+    add_command(app, schema, "lab schema > scenarios/scenario.schema.json")
