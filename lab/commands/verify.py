@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,6 @@ import typer
 
 from lab import bootstrap
 from lab.adapters.run_lock import run_lock
-from lab.adapters.verify_log import VerifyTable
 from lab.commands.common import (
     JsonOption,
     add_command,
@@ -28,10 +28,10 @@ from lab.errors import UsageError
 from lab.settings import CHECKOUT, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from lab.adapters.verify_log import VerifyTable
     from lab.domain.scenario import Scenario
-    from lab.investigation.run_case import Lab
     from lab.investigation.verify import Result, Trial
 
 
@@ -61,33 +61,39 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Prove that scenarios kill as they say: a line a run with its numbers, and JUnit XML."""
+    from lab.adapters.verify_log import VerifyTable
     from lab.investigation.verify import trials
+    from lab.terminal.verify_table import pass_rates
 
     settings = Settings()
     if resume and repeat is None:
         raise UsageError("expected --repeat N beside --resume: so many proven rows for each")
-    todo = trials(_wanted(settings, names or (), tier), twins=twins, shuffle=shuffle)
+    wanted = _wanted(settings, names or (), tier)
     table = None if repeat is None else VerifyTable(CHECKOUT, bootstrap.scenarios(settings))
-    if table is not None and repeat is not None:
-        todo = table.missing(todo, wanted=repeat) if resume else todo * repeat
+    todo = _todo(trials(wanted, twins=twins, shuffle=shuffle), table if resume else None, repeat)
     done: list[Result] = []
 
-    async def main() -> None:
-        async with bootstrap.lab(settings) as lab:
-            for trial in todo:
-                done.append(await _run(lab, trial, seed))
-                if table is not None:
-                    table.add(done[-1])
-                if not as_json:
-                    _print(done[-1], explain=explain)
+    def tell(result: Result) -> None:
+        done.append(result)
+        if table is not None:
+            table.add(result)
+        if not as_json:
+            _print(result, explain=explain)
 
     try:
         if todo:
             with run_lock(settings.run_dir, "`lab verify`"):
                 up()
-                run_async(main)
+                run_async(partial(_run_all, settings, todo, seed, tell))
     finally:  # What was proven before a part died, or somebody had enough, is told all the same.
-        _tell(done, settings, junit, as_json=as_json)
+        if done:
+            _write(done, settings, junit)
+    if as_json:
+        print_json([_row(result) for result in done])
+    elif not done:
+        notes.print("nothing to do: each has as many proven rows as were asked for")
+    elif len(done) > 1:
+        console.print("\n".join(pass_rates(done)))
     raise typer.Exit(max((result.verdict.exit_code for result in done), default=0))
 
 
@@ -100,12 +106,25 @@ def _wanted(settings: Settings, names: Sequence[str], tier: Tier) -> list[Scenar
     return wanted
 
 
-async def _run(lab: Lab, trial: Trial, seed: int) -> Result:
+def _todo(
+    each: tuple[Trial, ...], table: VerifyTable | None, repeat: int | None
+) -> tuple[Trial, ...]:
+    """So many rounds of all trials; less what the table has, where one is gone on with."""
+    if table is not None and repeat is not None:
+        return table.missing(each, wanted=repeat)
+    return each * (repeat or 1)
+
+
+async def _run_all(
+    settings: Settings, todo: Sequence[Trial], seed: int, tell: Callable[[Result], None]
+) -> None:
     from lab.investigation.verify import Result
 
-    started = time.monotonic()
-    case = await run_one(lab, trial.to_run, seed)
-    return Result(trial, case, time.monotonic() - started)
+    async with bootstrap.lab(settings) as lab:
+        for trial in todo:
+            started = time.monotonic()
+            case = await run_one(lab, trial.to_run, seed)
+            tell(Result(trial, case, time.monotonic() - started))
 
 
 def _print(result: Result, *, explain: bool) -> None:
@@ -130,26 +149,19 @@ def _row(result: Result) -> dict[str, object]:
     }
 
 
-def _tell(done: Sequence[Result], settings: Settings, junit: Path | None, *, as_json: bool) -> None:
-    """The pass rates, or JSON; and both files for a CI."""
+def _write(done: Sequence[Result], settings: Settings, junit: Path | None) -> None:
+    """Both files that a CI shows."""
     from lab.terminal.junit import junit_xml
-    from lab.terminal.verify_table import pass_rates, summary_markdown
+    from lab.terminal.verify_table import summary_markdown
 
-    if as_json:
-        print_json([_row(result) for result in done])
-    elif not done:
-        notes.print("nothing to do: each has as many proven rows as were asked for")
-    elif len(done) > 1:
-        console.print("\n".join(pass_rates(done)))
     runs = [(each.trial.name, each.proof, each.took_s) for each in done]
-    _write("JUnit XML", junit or settings.state_dir / "junit.xml", junit_xml(runs))
-    _write("summary", settings.state_dir / "verify.md", summary_markdown(done))
-
-
-def _write(what: str, path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    notes.print(f"{what}: {path}", soft_wrap=True)
+    target = junit or settings.state_dir / "junit.xml"
+    texts = {"JUnit XML": (target, junit_xml(runs))}
+    texts["summary"] = (settings.state_dir / "verify.md", summary_markdown(done))
+    for what, (path, text) in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        notes.print(f"{what}: {path}", soft_wrap=True)
 
 
 def register(app: typer.Typer) -> None:

@@ -11,7 +11,7 @@ from typer.main import get_command
 from lab.cli import app
 from lab.settings import CHECKOUT, Settings
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "docs/writing-a-case.md")
 SPANS = re.compile(r"`([^`\n]+)`|^(?:\$ )?((?:lab|make) .+)$", re.MULTILINE)
 
 
