@@ -14,7 +14,7 @@ import sys
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -87,6 +87,7 @@ class LocustLoad:
                     "users": shape.users,
                     "rate_per_s": shape.rate_per_s,
                     "pace_s": shape.pace_s,
+                    "bursts": [asdict(burst) for burst in shape.bursts],
                 }
                 for window, shape in plan.shapes.items()
             },

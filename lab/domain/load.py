@@ -18,13 +18,28 @@ class Window(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Burst:
+    """So many arrivals more than an open loop has anyway.
+
+    The first is ``at_s`` into the window, the others follow evenly over ``over_s``, or at
+    the same moment where that is 0. With ``every_s`` it comes again and again.
+    """
+
+    size: int
+    at_s: float = 0.0
+    over_s: float = 0.0
+    every_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LoadShape:
     """How one window is loaded.
 
     Closed loop: ``users`` concurrent shoppers, each waiting for its answer. Open
-    loop: ``rate_per_s`` arrivals whether or not earlier ones were answered.
-    Exactly one of the two is set. ``mix`` maps actor → weight; actors are dealt by
-    quota, so that any stretch of n requests holds its share ±1.
+    loop: ``rate_per_s`` arrivals whether or not earlier ones were answered, and ``bursts``
+    on top of them; with bursts the rate may be 0. Exactly one of users and rate is set.
+    ``mix`` maps actor → weight; actors are dealt by quota, so that any stretch of n
+    requests holds its share ±1.
 
     ``pace_s`` is the closed loop's rhythm: seconds from the start of a user's visit to
     the start of its next, or at once where the visit took longer. Twelve users make 16
@@ -35,6 +50,7 @@ class LoadShape:
     users: int | None = None
     rate_per_s: float | None = None
     pace_s: float = 0.75
+    bursts: tuple[Burst, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,17 +62,15 @@ class _Shopper(_User):
 
 
 class _Dispatcher(_User):
-    """The open loop: an arrival every 1/rate seconds, answered or not."""
+    """The open loop: arrivals when the shape plans them, answered or not."""
 
     abstract = True
     on_failure: ClassVar[Callable[[gevent.Greenlet], None]]
 
     def take_part(self, stretch: Stretch) -> None:
-        rate = stretch.shape.rate_per_s
-        if rate is None:
+        if stretch.shape.rate_per_s is None:
             return
-        for arrival in count():
-            offset_s = arrival / rate
+        for offset_s in stretch.shape.arrivals():
             stretch.over.wait(max(offset_s - stretch.age_s, 0))
             if not stretch.is_on:
                 return

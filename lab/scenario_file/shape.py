@@ -7,14 +7,11 @@ Schema that editors complete from.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import (
-    Discriminator,
     Field,
     Strict,
-    Tag,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -27,12 +24,11 @@ from lab.domain.scenario import HARDLY_ANY, Harm, Symptom
 from lab.domain.twin import Part, Tier
 from lab.scenario_file.checks import CheckEntry
 from lab.scenario_file.faults import FaultEntry
+from lab.scenario_file.loads import Load, LoadEntry, PhasedLoadEntry
 from lab.scenario_file.truth import DecoyEntry, TruthEntry
 from lab.scenario_file.twins import TwinEntry, drop_problem
 from lab.scenario_file.values import (
-    MOST_LOAD,
     ActorName,
-    Arrivals,
     Count,
     Entry,
     Ms,
@@ -52,66 +48,6 @@ Reason = Annotated[Text, Field(min_length=1)]
 
 LONGEST_WINDOW_S: Final = 1800.0
 SHORTEST_RECOVERY_S: Final = 5.0
-
-
-class LoadEntry(Entry):
-    """Who visits the shop: a closed loop of users, or an open one with `rate`."""
-
-    actors: dict[ActorName, Annotated[float, Field(gt=0, le=MOST_LOAD)]] = Field(
-        min_length=1,
-        description="Actor: its weight; without `users` and `rate`, its number of users.",
-    )
-    users: Annotated[Count, Field(gt=0, le=MOST_LOAD)] | None = Field(
-        None, description="Closed loop: so many users, each waiting for its answer."
-    )
-    pace: Seconds | None = Field(
-        None, description="Closed loop: from the start of a user's visit to that of its next."
-    )
-    rate: Arrivals | None = Field(
-        None, description="Open loop: arrivals a second, whether or not earlier ones were answered."
-    )
-
-    @model_validator(mode="after")
-    def _one_kind_of_loop(self) -> LoadEntry:
-        if self.rate is not None and not (self.users is None and self.pace is None):
-            raise Refused("expected users and pace (closed loop) or rate (open loop), got both")
-        if (
-            self.users is None
-            and self.rate is None
-            and not sum(self.actors.values(), 0.0).is_integer()
-        ):
-            raise Refused("expected whole numbers of users, or weights with users or rate")
-        return self
-
-    def shape(self) -> LoadShape:
-        """As the load generator takes it."""
-        if self.rate is not None:
-            return LoadShape(dict(self.actors), rate_per_s=self.rate)
-        users = self.users if self.users is not None else int(sum(self.actors.values()))
-        shape = LoadShape(dict(self.actors), users=users)
-        return shape if self.pace is None else replace(shape, pace_s=self.pace)
-
-
-class PhasedLoadEntry(Entry):
-    """A load that changes; `warmup` runs before the crime's window and counts for nothing."""
-
-    reference: LoadEntry
-    crime: LoadEntry
-    warmup: LoadEntry | None = Field(None, description="Default: as in the crime.")
-    recovery: LoadEntry | None = Field(None, description="Default: as in the reference.")
-
-
-def _kind_of_load(value: Any) -> str:
-    phased = isinstance(value, Mapping) and not PhasedLoadEntry.model_fields.keys().isdisjoint(
-        value
-    )
-    return "<phased>" if phased else "<steady>"
-
-
-Load = Annotated[
-    Annotated[LoadEntry, Tag("<steady>")] | Annotated[PhasedLoadEntry, Tag("<phased>")],
-    Discriminator(_kind_of_load),
-]
 
 
 class WindowsEntry(Entry):
@@ -201,6 +137,21 @@ class ScenarioEntry(Entry):
     twins: list[TwinEntry] = Field(
         [], description="The same run but for one thing; default: without its culprit, healed."
     )
+
+    @field_validator("windows")
+    @classmethod
+    def _bursts_come(cls, value: WindowsEntry, info: ValidationInfo) -> WindowsEntry:
+        load: LoadEntry | PhasedLoadEntry | None = info.data.get("load")
+        if load is None:
+            return value
+        refuse_each(
+            {
+                (window,): f"expected it to outlast its load's bursts, {least_s:g}s, got {has_s:g}s"
+                for window, least_s in load.bursts_over_s().items()
+                if (has_s := getattr(value, window)) < least_s
+            }
+        )
+        return value
 
     @field_validator("conditions")
     @classmethod

@@ -19,7 +19,7 @@ import pytest
 
 from lab.adapters.case_folder import read_requests
 from lab.adapters.locust_load import FreePlay, LocustLoad, free_play_command
-from lab.domain.load import LoadPlan, LoadReport, LoadShape, Request, Window, percentile
+from lab.domain.load import Burst, LoadPlan, LoadReport, LoadShape, Request, Window, percentile
 from lab.errors import LoadError
 from lab.settings import Settings
 from tests.services.otlp_sink import GrpcSink, HttpSink
@@ -65,6 +65,18 @@ def play(
     report = asyncio.run(run())
     requests = read_requests(log)
     return tuple(each for each in requests if each.window is Window.CRIME), report
+
+
+def test_a_burst_comes_all_at_once_and_alone(shop: StubShop, tmp_path: Path) -> None:
+    """Ten at the first moment and nobody after; the shop is slow, so each has a connection."""
+    shop.delay_s = 0.5
+    shape = LoadShape({"browser": 1}, rate_per_s=0, bursts=(Burst(10),))
+
+    requests, _ = play(LocustLoad(shop.url, shop.url), tmp_path / "requests.jsonl", shape, 3)
+    pages = [each for each in requests if each.route == "GET /products"]
+
+    assert len(pages) == 10
+    assert len({each.planned_s for each in pages}) == 1
 
 
 def test_an_open_loop_stays_open_behind_a_slow_shop(shop: StubShop, tmp_path: Path) -> None:

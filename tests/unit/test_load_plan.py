@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -42,6 +43,41 @@ def test_an_open_loop_has_a_connection_for_every_unanswered_arrival() -> None:
     assert plan.connections == 300
 
 
+BURST = {"size": 2, "at_s": 0.0, "over_s": 0.0, "every_s": None}
+OPEN = {"users": None, "rate_per_s": 2}
+
+
+def arrivals(shape: dict[str, Any], number: int) -> list[float]:
+    return list(islice(Plan.from_json(line(shape)).shapes["crime"].arrivals(), number))
+
+
+def test_a_burst_comes_on_top_of_the_steady_arrivals() -> None:
+    """All at once, or evenly over a while; the others come as if nothing were."""
+    at_once = {**BURST, "at_s": 0.75}
+    spread = {**BURST, "at_s": 1.25, "over_s": 1}
+
+    assert arrivals({**OPEN, "bursts": [at_once, spread]}, 8) == [
+        0, 0.5, 0.75, 0.75, 1, 1.25, 1.5, 1.75
+    ]  # fmt: skip
+
+
+def test_a_burst_may_come_again_and_alone() -> None:
+    """Two visitors every three seconds, and nobody else; a single burst ends."""
+    again = {**BURST, "every_s": 3}
+
+    assert arrivals({**OPEN, "rate_per_s": 0, "bursts": [again]}, 5) == [0, 0, 3, 3, 6]
+    assert arrivals({**OPEN, "rate_per_s": 0, "bursts": [BURST]}, 5) == [0, 0]
+
+
+def test_a_burst_has_its_own_connections() -> None:
+    """Each arrival that may be unanswered at once needs one: 15/s and 30, or 2 every 3 s."""
+    storm = Plan.from_json(line({**OPEN, "rate_per_s": 15, "bursts": [{**BURST, "size": 30}]}))
+    again = Plan.from_json(line({**OPEN, "rate_per_s": 0, "bursts": [{**BURST, "every_s": 3}]}))
+
+    assert storm.connections == 2 * (15 * 10 + 30)
+    assert again.connections == 2 * (2 * 4)
+
+
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
@@ -54,6 +90,13 @@ def test_an_open_loop_has_a_connection_for_every_unanswered_arrival() -> None:
         ({"mix": {"shopper": 0}}, "expected weights"),
         ({"mix": {"shopper": 2, "browser": -1}}, "expected weights"),
         ({"speed": 3}, "speed"),
+        ({**OPEN, "rate_per_s": 0}, "above 0"),
+        ({"bursts": [BURST]}, "expected bursts with rate_per_s only"),
+        ({**OPEN, "bursts": [{**BURST, "size": 0}]}, "expected a size above 0"),
+        ({**OPEN, "bursts": [{**BURST, "at_s": -1}]}, "no negative time"),
+        ({**OPEN, "bursts": [{**BURST, "over_s": -1}]}, "no negative time"),
+        ({**OPEN, "bursts": [{**BURST, "every_s": 0}]}, "before it comes again"),
+        ({**OPEN, "bursts": [{**BURST, "over_s": 4, "every_s": 3}]}, "before it comes again"),
     ],
 )
 def test_an_impossible_shape_is_refused(shape: dict[str, Any], message: str) -> None:

@@ -11,7 +11,7 @@ from lab.domain.bound import parse as bound
 from lab.domain.evidence import Sample
 from lab.domain.fault import TOXIC_ATTRIBUTES, Fault, Stream, Toxic
 from lab.domain.journal import Step
-from lab.domain.load import LoadShape, RequestFilter, Window
+from lab.domain.load import Burst, LoadShape, RequestFilter, Window
 from lab.domain.mechanism import Mechanism, Scope
 from lab.domain.predicate import Predicate
 from lab.domain.scenario import (
@@ -198,6 +198,20 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
     )
 
 
+def test_a_load_may_have_bursts() -> None:
+    """On top of a rate, or instead of one."""
+    storm = read(changed(load="{rate: 10/s, bursts: [{at: 5s, size: 60, over: 2s}], "
+                              "actors: {browser: 1}}"))  # fmt: skip
+    pairs = read(changed(load="{bursts: [{size: 2, every: 3s}], actors: {browser: 1}}"))
+
+    assert storm.load[Window.CRIME] == LoadShape(
+        {"browser": 1}, rate_per_s=10, bursts=(Burst(60, at_s=5, over_s=2),)
+    )
+    assert pairs.load[Window.CRIME] == LoadShape(
+        {"browser": 1}, rate_per_s=0, bursts=(Burst(2, every_s=3),)
+    )
+
+
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
@@ -280,7 +294,13 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
         ({"load": "{actors: {shopper: 1.5}}"},
          "4 load: expected whole numbers of users, or weights with users or rate"),
         ({"load": "{actors: {shopper: 1}, users: 3, rate: 5/s}"},
-         "4 load: expected users and pace (closed loop) or rate (open loop), got both"),
+         "4 load: expected users and pace (closed loop) or rate and bursts (open loop), got both"),
+        ({"load": "{actors: {shopper: 1}, users: 3, bursts: [{size: 2}]}"},
+         "4 load: expected users and pace (closed loop) or rate and bursts (open loop), got both"),
+        ({"load": "{actors: {shopper: 1}, rate: 5/s, bursts: [{size: 2, over: 4s, every: 3s}]}"},
+         "4 load.bursts[0]: expected it to be over before it comes again, got 4s and every 3s"),
+        ({"load": "{actors: {shopper: 1}, rate: 5/s, bursts: [{size: 2, at: 7s, over: 2s}]}"},
+         "5 windows.reference: expected it to outlast its load's bursts, 9s, got 8s"),
         ({"load": "{actors: {shopper: 1}, rate: 5}"},
          "4 load.rate: expected arrivals a second such as 15/s, got 5"),
         ({"load": "{actors: {shopper: 1}, rate: 0/s}"}, "4 load.rate: must be > 0/s, got 0/s"),
