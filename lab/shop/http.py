@@ -55,6 +55,7 @@ class Upstream:
                 keepalive_expiry=settings.keepalive_expiry.total_seconds(),
             ),
         )
+        self._backoff_s = seconds(settings.backoff) or 0.0
 
     async def open(self) -> None:
         """Nothing is connected ahead of the first call."""
@@ -82,6 +83,7 @@ class Upstream:
                 return await self._attempt(method, path, resend_count, json, headers, exchange)
             except (UpstreamTimeout, UpstreamFailed):
                 logger.warning("%s failed, trying again", self._name)
+                await asyncio.sleep(self._backoff_s * 2**resend_count)
         return await self._attempt(method, path, self._retries, json, headers, exchange)
 
     async def _attempt(

@@ -64,12 +64,15 @@ class HttpClientSettings(ServiceSettings):
 
     ``keepalive_expiry`` stays below the callee's ``keep_alive``: whoever closes
     an idle connection should be the one who knows whether it is about to use it.
+    ``backoff`` is the pause before the first retry, and twice as long before each
+    that follows; ``off`` tries again at once.
     """
 
     http_connections: PositiveInt = 200
     keepalive: bool = True
     keepalive_expiry: Duration = timedelta(seconds=30)
     retries: NonNegativeInt = 0
+    backoff: Limit = timedelta(milliseconds=100)
 
 
 class DatabaseSettings(ServiceSettings):

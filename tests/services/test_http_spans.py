@@ -156,6 +156,30 @@ def test_retries_are_counted_on_their_spans(spans: InMemorySpanExporter) -> None
     assert attributes(spans, "http.request.resend_count") == [None, 1, 2]
 
 
+@pytest.mark.parametrize(("backoff", "pauses_s"), [("50ms", [0.05, 0.1]), ("off", [0, 0])])
+def test_each_retry_waits_twice_as_long(
+    spans: InMemorySpanExporter,
+    monkeypatch: pytest.MonkeyPatch,
+    backoff: str,
+    pauses_s: list[float],
+) -> None:
+    """The pause doubles from retry to retry; `off` tries again at once, none follows the last."""
+    paused_s: list[float] = []
+
+    async def pause(delay_s: float) -> None:
+        paused_s.append(delay_s)
+
+    monkeypatch.setattr(asyncio, "sleep", pause)
+
+    async def test(upstream: Upstream) -> None:
+        with pytest.raises(UpstreamFailed):
+            await upstream.call("GET", "/")
+
+    call(ERROR, test, retries=2, backoff=backoff)
+    assert paused_s == pauses_s
+    assert len(story(spans)) == 3
+
+
 @pytest.mark.parametrize(
     ("answer", "problem"), [(ERROR, UpstreamFailed), (TIMEOUT, UpstreamTimeout)]
 )
