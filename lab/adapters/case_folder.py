@@ -178,9 +178,10 @@ def read_case(folder: Path) -> Case:
     """The whole case; CaseError names the first file that is not as it was sealed."""
     manifest = read_manifest(folder)
     _check_sums(folder)
+    scenario = _read_scenario(folder, manifest.scenario_id)
     return Case(
         case_id=manifest.case_id,
-        scenario=_read_scenario(folder, manifest.scenario_id),
+        scenario=scenario,
         seed=manifest.seed,
         opened_unix_s=manifest.opened_unix_s,
         ending=manifest.ending,
@@ -190,6 +191,7 @@ def read_case(folder: Path) -> Case:
             requests=read_requests(folder / REQUESTS),
             samples=manifest.samples,
             traces=_read_traces(folder / TRACES),
+            joins=scenario.truth.joins,
         ),
         journal=read_journal(folder / JOURNAL),
         proof=_validated(_PROOF, _text(folder / PROOF), folder / PROOF),

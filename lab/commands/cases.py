@@ -56,6 +56,9 @@ def traces(
     route: Annotated[str | None, typer.Option(help="e.g. 'POST /checkout'.")] = None,
     window: Annotated[str | None, typer.Option(help="before, incident or after.")] = None,
     slowest: Annotated[bool, typer.Option(help="Slowest first.")] = False,
+    background: Annotated[
+        bool, typer.Option("--background", help="Only what no request began, in order of time.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, help="How many rows.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
@@ -63,6 +66,11 @@ def traces(
     from lab.terminal.requests import request_rows, request_table, select_requests
 
     case = bootstrap.archive(Settings()).load(case_id)
+    if background:
+        if slowest or outcome or route or window:
+            raise UsageError("expected no filter beside --background, which lists no requests")
+        _list_background(case, limit, as_json=as_json)
+        return
     chosen = select_requests(
         case.evidence, outcome=outcome, route=route, window=window, slowest=slowest, limit=limit
     )
@@ -70,6 +78,16 @@ def traces(
         print_json(request_rows(case.evidence, chosen))
     else:
         console.print(request_table(case, chosen))
+
+
+def _list_background(case: Case, limit: int, *, as_json: bool) -> None:
+    from lab.terminal.background import background_rows, background_table, background_traces
+
+    found = background_traces(case.evidence, limit)
+    if as_json:
+        print_json(background_rows(case.evidence, found))
+    else:
+        console.print(background_table(case.evidence, found, full=not console.is_terminal))
 
 
 def trace(

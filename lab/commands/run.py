@@ -44,6 +44,9 @@ AFFECTED: Final = {
     Harm.ERROR: "--outcome error",
     Harm.REJECTION: "--outcome rejected",
     Harm.SLOWNESS: "--slowest",
+    Harm.EMPTINESS: "--window incident",
+    Harm.SHOWING: "--window incident",
+    Harm.LACKING: "--window incident",
 }
 """How `lab traces` lists the requests that a symptom hit."""
 

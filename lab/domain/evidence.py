@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 
+from lab.domain.join import Join
 from lab.domain.load import Request, RequestFilter, Window
 from lab.domain.reference import ReferenceStats
 from lab.domain.trace import Trace
 
 
 class Sample(StrEnum):
-    """Why a request's trace was fetched; *affected* is decided by the SLI alone."""
+    """Why a trace was fetched; *affected* is decided by the SLI alone.
+
+    *Joined* are those that no request began, and that a scenario's joins look for.
+    """
 
     AFFECTED = "affected"
     UNAFFECTED = "unaffected"
     REFERENCE = "reference"
     RECOVERY = "recovery"
+    JOINED = "joined"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +49,15 @@ class Evidence:
 
     ``samples`` names, for each reason, the trace ids that were asked for; ``traces``
     holds those that came. A trace id that was asked for and is not in ``traces``,
-    or is not whole there, is evidence lost, and the proof counts it.
+    or is not whole there, is evidence lost, and the proof counts it. ``joins`` say which
+    of them belong to which request.
     """
 
     windows: Mapping[Window, Interval]
     requests: tuple[Request, ...]
     samples: Mapping[Sample, tuple[str, ...]]
     traces: Mapping[str, Trace]
+    joins: tuple[Join, ...] = ()
 
     def requests_in(self, window: Window, meant: RequestFilter) -> tuple[Request, ...]:
         """The requests of one window that are meant."""
@@ -61,9 +68,37 @@ class Evidence:
         )
 
     def whole_traces(self, sample: Sample) -> tuple[Trace, ...]:
-        """The traces of a sample that came whole."""
-        found = (self.traces.get(trace_id) for trace_id in self.samples.get(sample, ()))
+        """The traces of a sample that came whole, each with what is joined to it."""
+        found = (self.trace(trace_id) for trace_id in self.samples.get(sample, ()))
         return tuple(trace for trace in found if trace is not None and trace.is_whole)
+
+    def trace(self, trace_id: str) -> Trace | None:
+        """One trace with what is joined to it; None where none of it came."""
+        return self._with_joined.get(trace_id) or self.traces.get(trace_id)
+
+    @cached_property
+    def _with_joined(self) -> Mapping[str, Trace]:
+        """The traces to which others belong."""
+        joined = [
+            self.traces[each] for each in self.samples.get(Sample.JOINED, ()) if each in self.traces
+        ]
+        whole = [trace for trace in joined if trace.is_whole]
+        begun = [trace for key, trace in self.traces.items() if key in self.request_of]
+        partners: dict[str, tuple[Trace, ...]] = {}
+        for join in self.joins:
+            for owner, others in join.partners(begun, whole).items():
+                partners[owner] = (*partners.get(owner, ()), *others)
+        return {
+            owner: replace(self.traces[owner], joined=others) for owner, others in partners.items()
+        }
+
+    def joined_to(self, trace_id: str) -> tuple[Trace, ...]:
+        """The requests' traces that the one of that id belongs to; none of a request's own."""
+        return tuple(
+            trace
+            for trace in self._with_joined.values()
+            if any(each.trace_id == trace_id for each in trace.joined)
+        )
 
     @cached_property
     def reference_stats(self) -> ReferenceStats:

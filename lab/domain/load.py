@@ -66,7 +66,8 @@ class Request:
     """One request as its actor saw it; times are Unix seconds.
 
     ``status`` is the HTTP status, 0 where no answer came. ``planned_s`` differs
-    from ``start_s`` only in an open loop, by the dispatcher's lateness.
+    from ``start_s`` only in an open loop, by the dispatcher's lateness. ``answer_bytes``
+    is the length of the answer's body.
     """
 
     window: Window
@@ -78,6 +79,7 @@ class Request:
     tenant: str
     status: int
     trace_id: str
+    answer_bytes: int = 0
 
     @property
     def is_server_error(self) -> bool:

@@ -54,9 +54,10 @@ class NearMiss:
 class Predicate:
     """What a span must be; a field that is None (or empty) asks nothing.
 
-    ``exception`` is the type of a recorded exception, whole or its last dotted part.
-    ``duration`` and ``self_time`` may be relative to the median of the same operation
-    in the reference. ``wire_time`` is a CLIENT span's duration less its server half's,
+    ``root`` asks whether the span begins its trace. ``exception`` is the type of a
+    recorded exception, whole or its last dotted part. ``duration`` and
+    ``self_time`` may be relative to the median of the same operation in the reference.
+    ``wire_time`` is a CLIENT span's duration less its server half's,
     ``ends_after_parent`` by how much a span outlives its parent, ``repeats`` how often
     its operation runs under the same parent one after another. ``parent``, ``ancestor``
     and ``child`` want one such span there, ``no_child`` none.
@@ -74,6 +75,7 @@ class Predicate:
     wire_time: Bound | None = None
     ends_after_parent: Bound | None = None
     repeats: Bound | None = None
+    root: bool | None = None
     parent: Predicate | None = None
     ancestor: Predicate | None = None
     child: Predicate | None = None
@@ -87,18 +89,21 @@ class Predicate:
         )
 
     def matching(self, trace: Trace, reference: ReferenceStats) -> tuple[Span, ...]:
-        """The spans of ``trace`` that match, earliest first."""
-        return tuple(span for span in trace if self.matches(span, trace, reference))
+        """The spans of ``trace`` and of what is joined to it that match."""
+        return tuple(
+            span for each in trace.story for span in each if self.matches(span, each, reference)
+        )
 
     def nearest_misses(
         self, trace: Trace, reference: ReferenceStats, limit: int = 3
     ) -> tuple[NearMiss, ...]:
         """The spans that come closest without matching, nearest first."""
         misses = []
-        for span in trace:
-            clauses = self.clauses(span, trace, reference)
-            if failed := tuple(clause for clause in clauses if not clause.holds):
-                misses.append(NearMiss(span, failed))
+        for each in trace.story:
+            for span in each:
+                clauses = self.clauses(span, each, reference)
+                if failed := tuple(clause for clause in clauses if not clause.holds):
+                    misses.append(NearMiss(span, failed))
         return tuple(sorted(misses, key=lambda miss: miss.distance)[:limit])
 
     def clauses(self, span: Span, trace: Trace, reference: ReferenceStats) -> Iterator[Clause]:
@@ -149,6 +154,9 @@ class Predicate:
             yield _number_clause("ends_after_parent", self.ends_after_parent, after_ms, "ms")
         if self.repeats is not None:
             yield _number_clause("repeats", self.repeats, trace.repeats(span))
+        if self.root is not None:
+            begins = span.parent_id is None
+            yield Clause("root", str(self.root), str(begins), begins is self.root)
 
     def _relations(self, span: Span, trace: Trace, reference: ReferenceStats) -> Iterator[Clause]:
         for name in _RELATIONS:
@@ -170,6 +178,7 @@ class Predicate:
         for name in ("self_time", "wire_time", "ends_after_parent", "repeats"):
             if (bound := getattr(self, name)) is not None:
                 words.append(f"{name.removesuffix('_time').replace('_', ' ')} {bound}")
+        words += [] if self.root is None else ["root" if self.root else "no root"]
         for relation in _RELATIONS:
             if (predicate := getattr(self, relation)) is not None:
                 words.append(f"{relation.replace('_', ' ')} ({predicate})")

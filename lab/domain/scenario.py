@@ -10,6 +10,7 @@ from typing import Final
 from lab.domain.bound import Bound, parse
 from lab.domain.evidence import Sample
 from lab.domain.fault import Conditions, Fault
+from lab.domain.join import Join
 from lab.domain.journal import Step
 from lab.domain.load import LoadShape, Request, RequestFilter, Window
 from lab.domain.mechanism import Mechanism, Scope
@@ -29,20 +30,29 @@ HARDLY_ANY: Final = parse("<= 1%")
 
 
 class Harm(StrEnum):
-    """What makes a request of the symptom's route an affected one."""
+    """What makes a request of the symptom's route an affected one.
+
+    *Emptiness* is a good answer with next to nothing in it. The last two are seen in a
+    request's trace alone: nothing that its customer was answered tells of them.
+    """
 
     ERROR = "error"
     REJECTION = "rejection"
     SLOWNESS = "slowness"
+    EMPTINESS = "emptiness"
+    SHOWING = "showing"
+    LACKING = "lacking"
 
 
 @dataclass(frozen=True, slots=True)
 class Symptom:
-    """What users suffer, measured at the edge and without a look at any trace.
+    """What users suffer, measured at the edge, or what operators miss, measured in traces.
 
     ``crime`` and ``reference`` bound the share of affected requests among those of
     ``route``, and of ``actor`` and ``tenant`` where these are given; ``slower_than_ms``
-    is set for slowness alone.
+    is set for slowness alone, ``smaller_than_bytes`` for emptiness, ``sign`` for the harms
+    that only traces show. Such a sign is an SLI of its own, as a share of complete traces
+    is, and not the truth's predicate.
     """
 
     route: str
@@ -52,6 +62,8 @@ class Symptom:
     slower_than_ms: float | None = None
     actor: str | None = None
     tenant: str | None = None
+    sign: Predicate | None = None
+    smaller_than_bytes: int | None = None
 
     @property
     def of(self) -> RequestFilter:
@@ -59,7 +71,7 @@ class Symptom:
         return RequestFilter(self.route, self.actor, self.tenant)
 
     def is_affected(self, request: Request) -> bool:
-        """Whether ``request`` suffered; those of other routes never count."""
+        """Whether ``request`` suffered, or may have, where only its trace can tell."""
         if not self.of.covers(request):
             return False
         match self.harm:
@@ -69,6 +81,26 @@ class Symptom:
                 return request.is_rejected
             case Harm.SLOWNESS:
                 return self.slower_than_ms is not None and request.latency_ms > self.slower_than_ms
+            case Harm.EMPTINESS:
+                return (
+                    self.smaller_than_bytes is not None
+                    and 200 <= request.status < 300
+                    and request.answer_bytes < self.smaller_than_bytes
+                )
+            case Harm.SHOWING | Harm.LACKING:
+                return True
+
+    def is_seen_in(self, trace: Trace, reference: ReferenceStats) -> bool:
+        """Whether the trace of a request that `is_affected` bears the sign, if it must have one.
+
+        What is *lacking* is missed in the request's own trace, wherever else it is; what
+        is *showing* may show in a trace that is joined to it.
+        """
+        if self.sign is None:
+            return True
+        if self.harm is Harm.SHOWING:
+            return bool(self.sign.matching(trace, reference))
+        return not any(self.sign.matches(span, trace, reference) for span in trace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +125,8 @@ class Truth:
 
     Either ``culprit`` holds alternatives, any of which is the culprit, or ``nobody``
     holds the evidence that clears everyone, all of which a trace must show.
-    ``victims`` names spans on the path that are no ancestors of the culprit.
+    ``victims`` names spans on the path that are no ancestors of the culprit, ``joins``
+    the traces in which it may be found beside a request's own.
     """
 
     mechanism: Mechanism
@@ -103,6 +136,7 @@ class Truth:
     accomplice: Accomplice | None = None
     share: Bound = MOST_AFFECTED
     victims: tuple[Predicate, ...] = ()
+    joins: tuple[Join, ...] = ()
 
     @property
     def is_nobody(self) -> bool:
@@ -124,12 +158,12 @@ class Truth:
         return _is_one_of(self._accomplices, span, trace, reference)
 
     def culprits_in(self, trace: Trace, reference: ReferenceStats) -> tuple[Span, ...]:
-        """The spans of ``trace`` that did it, the accomplice's left out."""
-        return tuple(span for span in trace if self.is_culprit(span, trace, reference))
+        """The spans of ``trace``, and of what is joined to it, that did it; no accomplice's."""
+        return _all_of(self.culprit, trace, reference)
 
     def accomplices_in(self, trace: Trace, reference: ReferenceStats) -> tuple[Span, ...]:
-        """The accomplice's spans in ``trace``."""
-        return tuple(span for span in trace if self.is_accomplice(span, trace, reference))
+        """The accomplice's spans in ``trace`` and in what is joined to it."""
+        return _all_of(self._accomplices, trace, reference)
 
     @property
     def _accomplices(self) -> tuple[Alternative, ...]:
@@ -261,3 +295,14 @@ def _is_one_of(
     alternatives: tuple[Alternative, ...], span: Span, trace: Trace, reference: ReferenceStats
 ) -> bool:
     return any(each.predicate.matches(span, trace, reference) for each in alternatives)
+
+
+def _all_of(
+    alternatives: tuple[Alternative, ...], trace: Trace, reference: ReferenceStats
+) -> tuple[Span, ...]:
+    return tuple(
+        span
+        for each in trace.story
+        for span in each
+        if _is_one_of(alternatives, span, each, reference)
+    )

@@ -95,16 +95,24 @@ class Span:
 class Trace:
     """All spans received under one trace id, in order of their start.
 
+    ``joined`` holds the other traces that count as part of the same request's story.
+
     Hostile input is tolerated: duplicates of a span id keep the first, a cycle of
     parent links makes its spans parentless, children may start before parents.
     """
 
     trace_id: str
     spans: tuple[Span, ...] = field(repr=False)
+    joined: tuple[Trace, ...] = field(default=(), repr=False)
 
     def __iter__(self) -> Iterator[Span]:
         """Its spans, earliest first, each id once."""
         return iter(self.by_id.values())
+
+    @property
+    def story(self) -> tuple[Trace, ...]:
+        """Itself and what is joined to it."""
+        return (self, *self.joined)
 
     @cached_property
     def by_id(self) -> Mapping[str, Span]:

@@ -12,6 +12,7 @@ from lab.domain.reference import ReferenceStats
 from lab.domain.scenario import Scenario
 from lab.domain.trace import Span, Trace
 from lab.domain.verdict import Judgement, VerdictClass
+from lab.investigation.prove import is_affected
 
 Charge = tuple[Trace, Span]
 
@@ -42,7 +43,7 @@ def _charges(evidence: Evidence, accusation: Accusation) -> tuple[Charge, ...]:
     """The accused spans; none at all where one of them is not in the case file."""
     charges: list[Charge] = []
     for trace_id, span_id in accusation.spans:
-        trace = evidence.traces.get(trace_id)
+        trace = evidence.trace(trace_id)
         span = trace.span(span_id) if trace else None
         if trace is None or span is None:
             return ()
@@ -76,14 +77,19 @@ def _reason_is_right(scenario: Scenario, accusation: Accusation) -> bool:
 def _shows_harm(
     scenario: Scenario, evidence: Evidence, reference: ReferenceStats, trace: Trace
 ) -> bool:
-    """Whether the trace is of the crime and not a healthy one.
+    """Whether the trace, or one of those it is joined to, is of the crime and not a healthy one.
 
     Requests of other routes may die of the same cause and are evidence as good.
     """
     request = evidence.request_of.get(trace.trace_id)
-    if request is None or request.window is not Window.CRIME:
+    if request is None:
+        owners = evidence.joined_to(trace.trace_id)
+        return any(_shows_harm(scenario, evidence, reference, each) for each in owners)
+    if request.window is not Window.CRIME:
         return False
-    return scenario.symptom.is_affected(request) or scenario.truth.matches(trace, reference)
+    return is_affected(scenario, evidence, reference, trace) or scenario.truth.matches(
+        trace, reference
+    )
 
 
 def _is_guilty(scenario: Scenario, reference: ReferenceStats, trace: Trace, span: Span) -> bool:
@@ -115,8 +121,8 @@ def _acquit(
         *truth.accomplices_in(trace, reference),
         *(found for each in truth.nobody for found in each.matching(trace, reference)),
     )
-    on_the_path = any(span in trace.ancestors(found) for found in deepest)
-    if on_the_path or any(each.matches(span, trace, reference) for each in truth.victims):
+    victims = (found for each in truth.victims for found in each.matching(trace, reference))
+    if any(span == found or span in trace.ancestors(found) for found in (*deepest, *victims)):
         return VerdictClass.MESSENGER
     return VerdictClass.INNOCENT
 

@@ -31,6 +31,11 @@ JUDGED_RECOVERY_S: Final = 5.0
 """Recovery is judged on the last seconds of its window: a cure can be loud."""
 
 _NEAR_MISSES: Final = 10
+_JUDGED: Final = {
+    Window.REFERENCE: (Step.REFERENCE, Sample.REFERENCE),
+    Window.CRIME: (Step.CRIME, Sample.AFFECTED),
+    Window.RECOVERY: (Step.RECOVERY, Sample.RECOVERY),
+}
 _ORDER: Final = tuple(Step)
 
 
@@ -50,9 +55,8 @@ def prove(scenario: Scenario, evidence: Evidence, integrity: tuple[Finding, ...]
 def _reference_findings(
     scenario: Scenario, evidence: Evidence, reference: ReferenceStats
 ) -> tuple[Finding, ...]:
-    requests = evidence.requests_in(Window.REFERENCE, scenario.symptom.of)
     return (
-        _symptom(scenario, requests, Step.REFERENCE, scenario.symptom.reference),
+        _symptom(scenario, evidence, reference, Window.REFERENCE),
         _absence(scenario, evidence, reference, Sample.REFERENCE),
         *_checks(scenario, evidence, reference, Step.REFERENCE),
     )
@@ -61,14 +65,13 @@ def _reference_findings(
 def _crime_findings(
     scenario: Scenario, evidence: Evidence, reference: ReferenceStats
 ) -> tuple[Finding, ...]:
-    requests = evidence.requests_in(Window.CRIME, scenario.symptom.of)
-    affected = evidence.whole_traces(Sample.AFFECTED)
+    affected = affected_traces(scenario, evidence, reference)
     found = Share.count(
         affected, lambda trace: scenario.truth.matches(trace, reference), "affected traces"
     )
     return (
-        _enough(scenario, requests),
-        _symptom(scenario, requests, Step.CRIME, scenario.symptom.crime),
+        _enough(scenario, evidence.requests_in(Window.CRIME, scenario.symptom.of)),
+        _symptom(scenario, evidence, reference, Window.CRIME),
         *_checks(scenario, evidence, reference, Step.CRIME),
         found.finding(Step.CRIME, "truth found", scenario.truth.share),
         *_alternatives(scenario, affected, reference),
@@ -85,9 +88,7 @@ def _recovery_findings(
     scenario: Scenario, evidence: Evidence, reference: ReferenceStats
 ) -> tuple[Finding, ...]:
     return (
-        _symptom(
-            scenario, _late_recovery(scenario, evidence), Step.RECOVERY, scenario.symptom.reference
-        ),
+        _symptom(scenario, evidence, reference, Window.RECOVERY),
         _absence(scenario, evidence, reference, Sample.RECOVERY),
         *_checks(scenario, evidence, reference, Step.RECOVERY),
     )
@@ -102,9 +103,37 @@ def _late_recovery(scenario: Scenario, evidence: Evidence) -> tuple[Request, ...
     return tuple(request for request in requests if request.start_s >= judged_from_s)
 
 
-def _symptom(scenario: Scenario, requests: Sequence[Request], step: Step, bound: Bound) -> Finding:
-    affected = Share.count(requests, scenario.symptom.is_affected, f"{step} requests")
-    return affected.finding(step, f"{scenario.symptom.harm} at the edge", bound)
+def _symptom(
+    scenario: Scenario, evidence: Evidence, reference: ReferenceStats, window: Window
+) -> Finding:
+    """The share of affected requests, at the edge; where only traces tell, that of traces."""
+    symptom, (step, sample) = scenario.symptom, _JUDGED[window]
+    bound = symptom.crime if window is Window.CRIME else symptom.reference
+    if symptom.sign is not None:
+        seen = Share.count(
+            evidence.whole_traces(sample),
+            lambda trace: symptom.is_seen_in(trace, reference),
+            f"{step} traces",
+        )
+        return seen.finding(step, f"{symptom.harm} in traces", bound)
+    requests = (
+        _late_recovery(scenario, evidence)
+        if window is Window.RECOVERY
+        else evidence.requests_in(window, symptom.of)
+    )
+    affected = Share.count(requests, symptom.is_affected, f"{step} requests")
+    return affected.finding(step, f"{symptom.harm} at the edge", bound)
+
+
+def affected_traces(
+    scenario: Scenario, evidence: Evidence, reference: ReferenceStats
+) -> tuple[Trace, ...]:
+    """The whole traces of affected requests."""
+    return tuple(
+        trace
+        for trace in evidence.whole_traces(Sample.AFFECTED)
+        if scenario.symptom.is_seen_in(trace, reference)
+    )
 
 
 def _enough(scenario: Scenario, requests: Sequence[Request]) -> Finding:
@@ -129,16 +158,25 @@ def _absence(
     traces = evidence.whole_traces(sample)
     of = f"{sample} traces"
     if scenario.truth.is_nobody:
-        traces = tuple(trace for trace in traces if not _is_affected(scenario, evidence, trace))
+        traces = tuple(
+            trace for trace in traces if not is_affected(scenario, evidence, reference, trace)
+        )
         of = f"{sample} traces of served requests"
     found = Share.count(traces, lambda trace: scenario.truth.matches(trace, reference), of)
     step = {Sample.REFERENCE: Step.REFERENCE, Sample.RECOVERY: Step.RECOVERY}[sample]
     return found.finding(step, "truth absent", HARDLY_EVER)
 
 
-def _is_affected(scenario: Scenario, evidence: Evidence, trace: Trace) -> bool:
+def is_affected(
+    scenario: Scenario, evidence: Evidence, reference: ReferenceStats, trace: Trace
+) -> bool:
+    """Whether ``trace`` is that of a request which suffered."""
     request = evidence.request_of.get(trace.trace_id)
-    return request is not None and scenario.symptom.is_affected(request)
+    return (
+        request is not None
+        and scenario.symptom.is_affected(request)
+        and scenario.symptom.is_seen_in(trace, reference)
+    )
 
 
 def _checks(
@@ -211,13 +249,17 @@ def _controls(
     the only one.
     """
     symptom = scenario.symptom
-    if all(map(symptom.is_affected, evidence.requests_in(Window.CRIME, symptom.of))):
-        return ()
+    fetched = (*evidence.whole_traces(Sample.UNAFFECTED), *evidence.whole_traces(Sample.AFFECTED))
     traces = [
         trace
-        for trace in evidence.whole_traces(Sample.UNAFFECTED)
-        if (request := evidence.request_of.get(trace.trace_id)) and symptom.of.covers(request)
+        for trace in fetched
+        if not is_affected(scenario, evidence, reference, trace)
+        and (request := evidence.request_of.get(trace.trace_id))
+        and symptom.of.covers(request)
     ]
+    harmed = all(map(symptom.is_affected, evidence.requests_in(Window.CRIME, symptom.of)))
+    if harmed and not traces:
+        return ()
     found = Share.count(
         traces, lambda trace: scenario.truth.matches(trace, reference), "unaffected traces"
     )
@@ -244,7 +286,7 @@ def explain(scenario: Scenario, evidence: Evidence) -> tuple[NearMiss, ...]:
     truth = scenario.truth
     wanted = truth.nobody or tuple(each.predicate for each in truth.culprit)
     told: dict[tuple[Operation, tuple[str, ...]], NearMiss] = {}
-    for trace in evidence.whole_traces(Sample.AFFECTED):
+    for trace in affected_traces(scenario, evidence, reference):
         if truth.matches(trace, reference):
             continue
         for predicate in wanted:
@@ -271,5 +313,5 @@ def pick_support_code(scenario: Scenario, evidence: Evidence) -> str | None:
         start_s = request.start_s if request else float("inf")
         return 2 - shows - shows_first, start_s, trace.trace_id
 
-    best = min(evidence.whole_traces(Sample.AFFECTED), key=rank, default=None)
+    best = min(affected_traces(scenario, evidence, reference), key=rank, default=None)
     return best.trace_id if best else None

@@ -15,7 +15,7 @@ from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Request, Window
 from lab.domain.proof import Finding
 from lab.domain.scenario import Scenario
 from lab.errors import DirtyShop, LabError, StackNotReady, WaitTimeout
-from lab.investigation import integrity, sampling
+from lab.investigation import integrity, joining, sampling
 from lab.investigation.collect import Collected, collect
 from lab.investigation.counting import balanced, snapshot
 from lab.investigation.lease import HeldLease, harm
@@ -103,7 +103,10 @@ class CaseRun:
         report = await self._load_windows()
         self._observer.phase(Step.EVIDENCE, "collecting traces")
         requests = self._lab.archive.requests(self._case_id)
-        samples = sampling.choose(requests, self._scenario.symptom)
+        samples = {
+            **sampling.choose(requests, self._scenario.symptom),
+            Sample.JOINED: await self._joined(),
+        }
         self._journal.record(Step.EVIDENCE, "requests sampled", requests=len(requests))
         collected = await self._collect(samples)
         after = await balanced(before, report, self._lab.stack, self._lab.store, self._lab.clock)
@@ -213,8 +216,9 @@ class CaseRun:
             await clock.sleep(TICK_S)
             now, seen = clock.monotonic(), load.progress()
             looks += 1
-            calm = seen is not None and seen.requests > 0 and self._is_calm(seen)
-            calm_since = (calm_since or now) if calm else None
+            # A second without any request says nothing: there may be one every few seconds.
+            if seen is not None and seen.requests > 0:
+                calm_since = (calm_since or now) if self._is_calm(seen) else None
             self._observer.phase(Step.SETTLE, "waiting for calm", started + SETTLE_AT_MOST_S - now)
             self._show(seen)
             if calm_since is not None and now - calm_since >= SETTLED_FOR_S:
@@ -275,6 +279,19 @@ class CaseRun:
         except LabError:
             return None
 
+    async def _joined(self) -> tuple[str, ...]:
+        """The ids of the traces that the scenario's joins look for."""
+        joins = self._scenario.truth.joins
+        if not joins:
+            return ()
+        whole_run = Interval(
+            self._windows[Window.REFERENCE].start_s, self._windows[Window.RECOVERY].end_s
+        )
+        found = await joining.find(self._lab.store, self._lab.clock, joins, whole_run)
+        self._findings.append(found.finding)
+        self._journal.record(Step.EVIDENCE, "joined traces searched", found=len(found.trace_ids))
+        return found.trace_ids
+
     async def _collect(self, samples: Mapping[Sample, tuple[str, ...]]) -> Collected:
         collected = await collect(
             self._lab.store, self._lab.clock, samples, deadline_s=COLLECT_WITHIN_S
@@ -295,7 +312,9 @@ class CaseRun:
         collected: Collected,
     ) -> Case:
         self._observer.phase(Step.PROOF, "weighing the evidence")
-        evidence = Evidence(self._windows, requests, samples, collected.settled)
+        evidence = Evidence(
+            self._windows, requests, samples, collected.settled, self._scenario.truth.joins
+        )
         proof = integrity.excused(
             prove(self._scenario, evidence, tuple(self._findings)), self._strains
         )

@@ -7,7 +7,7 @@ So an actor knows nothing of sockets, spans or clocks.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from random import Random
@@ -20,6 +20,12 @@ EXPIRED_CARD: Final = "4000 0000 0000 0069"
 
 PRODUCTS: Final = 1680
 """Products of the seed data, numbered from 1."""
+
+ASSORTMENT_SIZES: Final = (700, 1000, 1500)
+"""Products on one page, in turn: three sizes, so that time can be told to follow from bytes.
+Their number is no divisor of `ACCOUNTS`, so each customer comes to read each size."""
+
+WHOLESALE_LINES: Final = 40
 
 LOOKS_AROUND_EVERY: Final = 7
 OPENS_PRODUCT_EVERY: Final = 9
@@ -118,13 +124,34 @@ def _browser(visit: Visit) -> Calls:
         yield Call("GET", "/products/{id}", f"/products/{product}")
 
 
+def _assortment_reader(visit: Visit) -> Calls:
+    """Reads all there is in one page, or the larger part: 200 kB for acme, 3 kB for the others."""
+    size = ASSORTMENT_SIZES[visit.number % len(ASSORTMENT_SIZES)]
+    yield Call("GET", "/products", f"/products?page=1&size={size}")
+
+
+def _home_visitor(_: Visit) -> Calls:
+    """Looks at the front page, and leaves."""
+    yield Call("GET", "/home", "/home")
+
+
+def _wholesaler(visit: Visit) -> Calls:
+    """Buys forty different things at once."""
+    first = visit.choices.randint(1, PRODUCTS - WHOLESALE_LINES)
+    yield _checkout(range(first, first + WHOLESALE_LINES), GOOD_CARD)
+
+
 def _buys(visit: Visit, card: str) -> Calls:
     shelf: list[int] = []
     if visit.number % LOOKS_AROUND_EVERY == 0:
         shelf = yield from _looks_around(visit)
     product = visit.choices.choice(shelf) if shelf else visit.choices.randint(1, PRODUCTS)
-    items = [{"product_id": product, "quantity": 1}]
-    yield Call("POST", "/checkout", "/checkout", {"items": items, "card": {"number": card}})
+    yield _checkout([product], card)
+
+
+def _checkout(products: Iterable[int], card: str) -> Call:
+    items = [{"product_id": product, "quantity": 1} for product in products]
+    return Call("POST", "/checkout", "/checkout", {"items": items, "card": {"number": card}})
 
 
 def _looks_around(visit: Visit) -> Generator[Call, Answer, list[int]]:
@@ -139,6 +166,9 @@ ACTORS: Final[Mapping[str, Callable[[Visit], Calls]]] = MappingProxyType(
         "shopper": _shopper,
         "browser": _browser,
         "expired-card-shopper": _expired_card_shopper,
+        "assortment-reader": _assortment_reader,
+        "home-visitor": _home_visitor,
+        "wholesaler": _wholesaler,
     }
 )
 """Every actor by the name a scenario's load gives it."""

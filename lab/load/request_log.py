@@ -17,7 +17,10 @@ LAST_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One request; times are Unix seconds, ``status`` 0 means no answer."""
+    """One request; times are Unix seconds, ``status`` 0 means no answer.
+
+    ``answer_bytes`` is the length of the answer's body.
+    """
 
     window: str
     planned_s: float
@@ -28,6 +31,7 @@ class Entry:
     tenant: str
     status: int
     trace_id: str
+    answer_bytes: int = 0
 
     @property
     def is_server_error(self) -> bool:

@@ -87,6 +87,7 @@ class Storefront:
                     tenant=account.tenant,
                     status=answer.status,
                     trace_id=f"{span.get_span_context().trace_id:032x}",
+                    answer_bytes=len(answer.body),
                 )
             )
         return answer

@@ -70,6 +70,7 @@ class PredicateEntry(Entry):
     repeats: CountBound | None = Field(
         None, description="How often its operation runs under its parent one after another."
     )
+    root: bool | None = Field(None, strict=True, description="Whether it begins its trace.")
     parent: PredicateEntry | None = None
     ancestor: PredicateEntry | None = None
     child: PredicateEntry | None = None
@@ -100,6 +101,7 @@ class PredicateEntry(Entry):
             wire_time=self.wire_time,
             ends_after_parent=self.ends_after_parent,
             repeats=self.repeats,
+            root=self.root,
             parent=self.parent.predicate() if self.parent else None,
             ancestor=self.ancestor.predicate() if self.ancestor else None,
             child=self.child.predicate() if self.child else None,

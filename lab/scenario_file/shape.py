@@ -22,7 +22,7 @@ from lab.domain.fault import SettingValue
 from lab.domain.load import LoadShape, Window
 from lab.domain.scenario import HARDLY_ANY, Harm, Symptom
 from lab.domain.twin import Part, Tier
-from lab.scenario_file.checks import CheckEntry
+from lab.scenario_file.checks import CheckEntry, PredicateEntry
 from lab.scenario_file.faults import FaultEntry
 from lab.scenario_file.loads import Load, LoadEntry, PhasedLoadEntry
 from lab.scenario_file.truth import DecoyEntry, TruthEntry
@@ -66,8 +66,27 @@ class WindowsEntry(Entry):
         return value
 
 
+_RATES: Final = {
+    Harm.ERROR: "error_rate",
+    Harm.REJECTION: "rejection_rate",
+    Harm.SLOWNESS: "slow_rate",
+    Harm.EMPTINESS: "empty_rate",
+    Harm.SHOWING: "showing_rate",
+    Harm.LACKING: "lacking_rate",
+}
+_NEEDED: Final = {
+    "slow_rate": "slower_than",
+    "empty_rate": "smaller_than",
+    "showing_rate": "shows",
+    "lacking_rate": "lacks",
+}
+
+
 class SymptomEntry(Entry):
-    """What users suffer on one route, by the shop's answers alone: exactly one of the rates."""
+    """What users suffer on one route: exactly one of the rates.
+
+    The last two rates are of traces, for a loss that no answer of the shop tells of.
+    """
 
     route: RouteName
     actor: ActorName | None = Field(None, description="Only this actor's requests count.")
@@ -76,27 +95,35 @@ class SymptomEntry(Entry):
     rejection_rate: ShareBound | None = Field(None, description="Share answered 4xx.")
     slow_rate: ShareBound | None = Field(None, description="Share slower than `slower_than`.")
     slower_than: Ms | None = None
+    empty_rate: ShareBound | None = Field(None, description="Share with next to no answer.")
+    smaller_than: Annotated[Count, Field(gt=0)] | None = Field(
+        None, description="Bytes of a 2xx answer's body."
+    )
+    showing_rate: ShareBound | None = Field(None, description="Share of traces with `shows`.")
+    shows: PredicateEntry | None = Field(
+        None, description="A span of a request's trace, or of one that is joined to it."
+    )
+    lacking_rate: ShareBound | None = Field(None, description="Share of traces without `lacks`.")
+    lacks: PredicateEntry | None = Field(None, description="A span of a request's own trace.")
     reference: ShareBound = Field(HARDLY_ANY, description="The same share on a healthy day.")
 
     @model_validator(mode="after")
     def _one_rate(self) -> SymptomEntry:
         if len(self._rates()) != 1:
-            raise Refused("expected exactly one of error_rate, rejection_rate and slow_rate")
-        if (self.slow_rate is None) is not (self.slower_than is None):
-            raise Refused("expected slow_rate and slower_than together, got one of them")
+            raise Refused(f"expected exactly one of {', '.join(_RATES.values())}")
+        for rate, needed in _NEEDED.items():
+            if (getattr(self, rate) is None) is not (getattr(self, needed) is None):
+                raise Refused(f"expected {rate} and {needed} together, got one of them")
         return self
 
     def _rates(self) -> list[tuple[Harm, Bound]]:
-        rates = {
-            Harm.ERROR: self.error_rate,
-            Harm.REJECTION: self.rejection_rate,
-            Harm.SLOWNESS: self.slow_rate,
-        }
-        return [(harm, bound) for harm, bound in rates.items() if bound is not None]
+        rates = ((harm, getattr(self, rate)) for harm, rate in _RATES.items())
+        return [(harm, bound) for harm, bound in rates if bound is not None]
 
     def symptom(self) -> Symptom:
         """As the domain has it."""
         [(harm, crime)] = self._rates()
+        sign = self.shows or self.lacks
         return Symptom(
             route=self.route,
             harm=harm,
@@ -105,6 +132,8 @@ class SymptomEntry(Entry):
             slower_than_ms=self.slower_than,
             actor=self.actor,
             tenant=self.tenant,
+            sign=sign.predicate() if sign else None,
+            smaller_than_bytes=self.smaller_than,
         )
 
 

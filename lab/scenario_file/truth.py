@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
+from lab.domain.join import Join
 from lab.domain.mechanism import Mechanism, Scope
 from lab.domain.scenario import (
     HALF_AFFECTED,
@@ -59,6 +60,19 @@ class AccompliceEntry(CulpritEntry):
     mechanism: MechanismWord
 
 
+class JoinEntry(Entry):
+    """Other traces that belong to a request, by an attribute they share or by a span link."""
+
+    search: Text = Field(min_length=1, description="TraceQL that finds them, over all windows.")
+    on: Text | None = Field(
+        None, description="The attribute whose value both have; default: one links to the other."
+    )
+
+    def join(self) -> Join:
+        """As the domain has it."""
+        return Join(self.search, self.on)
+
+
 class TruthEntry(Entry):
     """Which span did it and how: `culprit`, or `nobody` with a business rejection."""
 
@@ -72,6 +86,9 @@ class TruthEntry(Entry):
     )
     victims: list[PredicateEntry] = Field(
         [], description="Spans on the path that are no ancestors of the culprit."
+    )
+    joins: list[JoinEntry] = Field(
+        [], description="Traces beside a request's own in which the culprit may be found."
     )
 
     @model_validator(mode="after")
@@ -97,6 +114,7 @@ class TruthEntry(Entry):
             else None,
             share=self.share,
             victims=tuple(each.predicate() for each in self.victims),
+            joins=tuple(each.join() for each in self.joins),
         )
 
 

@@ -36,6 +36,7 @@ from lab.shop.settings import SETTINGS
 
 ROUTES: Final = (
     "POST /login",
+    "GET /home",
     "GET /products",
     "GET /products/{id}",
     "POST /checkout",
@@ -267,7 +268,9 @@ def condition_problem(name: str, value: object) -> str | None:
         return unknown_name(f"setting of {service}", setting, fields)
     info = fields[setting]
     try:
-        wanted: Any = Annotated[info.annotation, *info.metadata]
+        wanted: Any = info.annotation
+        if info.metadata:
+            wanted = Annotated[wanted, *info.metadata]
         TypeAdapter(wanted).validate_python(value)
     except ValidationError as error:
         return error.errors()[0]["msg"].removeprefix("Value error, ")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
+from opentelemetry import trace
 from pydantic import BaseModel
 
 from lab.shop.app import shop_app
@@ -33,8 +34,9 @@ DECLINED: Final = MappingProxyType(
 
 
 class Payment(BaseModel):
-    """What a shop wants to be paid."""
+    """What a shop wants to be paid, and for what: the shop's own number of the order."""
 
+    order_id: str
     card_number: str
     amount_cents: int
     currency: str
@@ -46,6 +48,7 @@ def create(_: BankSettings, counter: SpanCounter) -> FastAPI:
 
     @router.post("/authorizations", status_code=201)
     async def authorize(payment: Payment) -> JSONResponse:
+        trace.get_current_span().set_attribute("order_id", payment.order_id)
         digits = "".join(filter(str.isdigit, payment.card_number))
         reason = DECLINED.get(digits)
         if reason is not None:

@@ -28,6 +28,14 @@ FIND_PRODUCT = (
     "SELECT id AS product_id, name, price_cents, description, quantity AS stock"
     " FROM products JOIN stock ON stock.product_id = products.id WHERE id = $1"
 )
+FIND_RELATED = (
+    "SELECT id AS product_id, name, price_cents, description"
+    " FROM products JOIN related ON related.related_id = products.id WHERE related.product_id = $1"
+)
+FIND_FEATURED = (
+    "SELECT id AS product_id, name, price_cents, description FROM products"
+    " WHERE tenant_id = $1 ORDER BY price_cents DESC, id LIMIT 5"
+)
 FIND_PRICES = "SELECT id AS product_id, price_cents FROM products WHERE id = ANY($1::int[])"
 # Rows are locked in the order of their ids, or two carts could wait for each other.
 TAKE_FROM_STOCK = (
@@ -122,7 +130,26 @@ def create(settings: CatalogSettings, counter: SpanCounter) -> FastAPI:
             back = [Line(product_id=line.product_id, quantity=-line.quantity) for line in lines]
             await _take_from_stock(connection, back)
 
+    _add_suggestions(router, shelf)
     return shop_app(counter, router, [shelf])
+
+
+def _add_suggestions(router: APIRouter, shelf: Database) -> None:
+    """What a customer may want to see as well."""
+
+    @router.get("/related")
+    async def related(product_id: Annotated[int, Query(ge=1, le=MAX_ID)]) -> Product:
+        async with shelf.connection() as connection:
+            row = await connection.fetchrow(FIND_RELATED, product_id)
+        if row is None:
+            raise Rejected(404, "Nothing goes with it")
+        return Product(**row)
+
+    @router.get("/featured")
+    async def featured(owner: str) -> list[Product]:
+        async with shelf.connection() as connection:
+            rows = await connection.fetch(FIND_FEATURED, owner)
+        return [Product(**row) for row in rows]
 
 
 async def _take_from_stock(connection: asyncpg.Connection, lines: list[Line]) -> None:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 from lab.shop.app import shop_app
 from lab.shop.database import Database
 from lab.shop.http import Upstream
-from lab.shop.problems import CardDeclined, Rejected, UpstreamTimeout, rejection
+from lab.shop.problems import CardDeclined, Problem, Rejected, UpstreamTimeout, rejection
 from lab.shop.settings import CheckoutSettings, seconds
 from lab.shop.telemetry import on_client_spans, tracer
 
@@ -37,6 +37,10 @@ INSERT_ORDER = (
 INSERT_MESSAGE = "INSERT INTO outbox (order_id, email, headers) VALUES ($1, $2, $3)"
 FIND_ORDER = (
     "SELECT id, total_cents, currency, lines, created_at FROM orders WHERE id = $1 AND user_id = $2"
+)
+FIND_RECENT = (
+    "SELECT id AS order_id, total_cents, currency FROM orders WHERE user_id = $1"
+    " ORDER BY created_at DESC LIMIT 5"
 )
 
 
@@ -70,6 +74,12 @@ class PlacedOrder(BaseModel):
     currency: str = CURRENCY
 
 
+class Receipt(PlacedOrder):
+    """A placed order, and the product that goes with its first item, if there is one."""
+
+    related_id: int | None
+
+
 class StoredOrder(PlacedOrder):
     """An order as it is kept."""
 
@@ -89,7 +99,7 @@ class Checkout:
         self._batch_size = settings.price_batch_size
         self._deadline_s = seconds(settings.request_deadline)
 
-    async def buy(self, cart: Cart) -> PlacedOrder:
+    async def buy(self, cart: Cart) -> Receipt:
         """Price, reserve, charge, place. A declined card puts the stock back on the shelf.
 
         After a charge of unknown outcome the stock stays reserved: goods that
@@ -100,8 +110,9 @@ class Checkout:
         with on_client_spans({"order_id": str(order_id)}):
             return await self._buy(order_id, cart)
 
-    async def _buy(self, order_id: UUID, cart: Cart) -> PlacedOrder:
+    async def _buy(self, order_id: UUID, cart: Cart) -> Receipt:
         lines = await self._price(cart.items)
+        related_id = await self._related(cart.items[0])
         order = PlacedOrder(
             order_id=order_id, total_cents=sum(line.price_cents * line.quantity for line in lines)
         )
@@ -112,7 +123,16 @@ class Checkout:
             await self._move_stock("/releases", cart.items)
             raise
         await self._place(order, lines, cart, authorization)
-        return order
+        return Receipt(**order.model_dump(), related_id=related_id)
+
+    async def _related(self, item: Item) -> int | None:
+        """What to show beside the receipt; an order never fails for want of it."""
+        path = f"/related?product_id={item.product_id}"
+        try:
+            response = await self.catalog.call("GET", path, exchange="fetch_related")
+        except Problem:
+            return None
+        return None if response.is_error else int(response.json()["product_id"])
 
     async def _price(self, items: list[Item]) -> list[PricedItem]:
         with tracer.start_as_current_span("price_cart") as span:
@@ -190,6 +210,12 @@ class Checkout:
             created_at=row["created_at"].isoformat(),
         )
 
+    async def recent(self, user_id: int) -> list[PlacedOrder]:
+        """This user's last five orders, the newest first."""
+        async with self.orders.connection() as connection:
+            rows = await connection.fetch(FIND_RECENT, user_id)
+        return [PlacedOrder(**row) for row in rows]
+
 
 async def _send(connection: asyncpg.Connection, order_id: UUID, email: str) -> None:
     """Put a message into the outbox that carries the context of its PRODUCER span."""
@@ -211,8 +237,12 @@ def create(settings: CheckoutSettings, counter: SpanCounter) -> FastAPI:
     checkout = Checkout(settings)
 
     @router.post("/checkout", status_code=HTTPStatus.CREATED)
-    async def buy(cart: Cart) -> PlacedOrder:
+    async def buy(cart: Cart) -> Receipt:
         return await checkout.buy(cart)
+
+    @router.get("/recent")
+    async def recent(user_id: int) -> list[PlacedOrder]:
+        return await checkout.recent(user_id)
 
     @router.get("/orders/{order_id}")
     async def order(order_id: UUID, user_id: int) -> StoredOrder:

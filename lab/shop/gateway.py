@@ -1,5 +1,7 @@
 """The door of the shop: knows who is asking and whom to ask."""
 
+import asyncio
+import logging
 from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -12,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from lab.shop.app import shop_app
 from lab.shop.http import Upstream
-from lab.shop.problems import rejection
+from lab.shop.problems import Problem, rejection
 from lab.shop.settings import GatewaySettings
 from lab.shop.telemetry import SpanCounter
 
@@ -67,7 +69,14 @@ class Gateway:
 
     def __init__(self, settings: GatewaySettings) -> None:
         self.auth = Upstream("auth", settings.auth_url, settings.auth_timeout, settings)
-        self.catalog = Upstream("catalog", settings.catalog_url, settings.catalog_timeout, settings)
+        self.catalog = Upstream(
+            "catalog",
+            settings.catalog_url,
+            settings.catalog_timeout,
+            settings,
+            # Whoever has something to offer instead does not cry out loud.
+            log_level=logging.ERROR if settings.catalog_fallback == "off" else logging.DEBUG,
+        )
         self.checkout = Upstream(
             "checkout", settings.checkout_url, settings.checkout_timeout, settings
         )
@@ -107,8 +116,22 @@ def create(settings: GatewaySettings, counter: SpanCounter) -> FastAPI:
         if email is not None:
             # Links in newsletters carry the reader, and catalog counts them.
             query += f"&email={email}"
-        response = await behind.catalog.call("GET", f"/products?{query}", exchange="fetch_page")
+        try:
+            response = await behind.catalog.call("GET", f"/products?{query}", exchange="fetch_page")
+        except Problem:
+            if settings.catalog_fallback == "off":
+                raise
+            return {"items": [], "page": page}
         return _accepted(response)
+
+    @router.get("/home")
+    async def home(user: Annotated[User, caller]) -> dict[str, Any]:
+        owner = urlencode({"owner": user.tenant_id})
+        featured, recent = await asyncio.gather(
+            behind.catalog.call("GET", f"/featured?{owner}"),
+            behind.checkout.call("GET", f"/recent?user_id={user.user_id}"),
+        )
+        return {"featured": _accepted(featured), "recent": _accepted(recent)}
 
     @router.get("/products/{product_id}", dependencies=[caller])
     async def product(product_id: Annotated[int, Path(ge=1, le=MAX_ID)]) -> Any:

@@ -35,13 +35,20 @@ class Upstream:
     """One callee, by its ``name`` in the topology.
 
     ``limit`` bounds connecting, sending and every single read; as in httpx it is
-    no deadline for the whole answer.
+    no deadline for the whole answer. Failures are logged at ``log_level``.
     """
 
     def __init__(
-        self, name: str, url: str, limit: timedelta | None, settings: HttpClientSettings
+        self,
+        name: str,
+        url: str,
+        limit: timedelta | None,
+        settings: HttpClientSettings,
+        *,
+        log_level: int = logging.ERROR,
     ) -> None:
         self._name = name
+        self._log_level = log_level
         self._retries = settings.retries
         self._client = httpx.AsyncClient(
             base_url=url,
@@ -108,16 +115,19 @@ class Upstream:
                 )
                 whole.set_attribute("http.response.body.size", len(response.content))
         except httpx.TimeoutException as error:
-            logger.error("%s failed: %s", self._name, type(error).__name__)  # noqa: TRY400
+            self._log(error)
             raise UpstreamTimeout from error
         except httpx.HTTPError as error:
-            logger.error("%s failed: %s", self._name, type(error).__name__)  # noqa: TRY400
+            self._log(error)
             raise UpstreamFailed from error
         if response.status_code == HTTPStatus.GATEWAY_TIMEOUT:
             raise UpstreamTimeout
         if response.is_server_error:
             raise UpstreamFailed
         return response
+
+    def _log(self, error: httpx.HTTPError) -> None:
+        logger.log(self._log_level, "%s failed: %s", self._name, type(error).__name__)
 
 
 def _span(name: str | None) -> AbstractContextManager[Span]:

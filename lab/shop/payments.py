@@ -121,7 +121,9 @@ async def _authorize(bank: Upstream, charge: Charge) -> Receipt:
     response = await bank.call(
         "POST",
         "/authorizations",
-        json=charge.model_dump(include={"card_number", "amount_cents", "currency"}),
+        json=charge.model_dump(
+            mode="json", include={"order_id", "card_number", "amount_cents", "currency"}
+        ),
     )
     if response.status_code == HTTPStatus.PAYMENT_REQUIRED:
         reason = response.json()["reason"]

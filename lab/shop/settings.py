@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -107,7 +107,7 @@ class DatabaseSettings(ServiceSettings):
 
 
 class GatewaySettings(HttpClientSettings):
-    """The door of the shop."""
+    """The door of the shop. ``catalog_fallback`` is what it shows where catalog fails."""
 
     auth_url: str
     catalog_url: str
@@ -115,6 +115,7 @@ class GatewaySettings(HttpClientSettings):
     auth_timeout: Limit = timedelta(seconds=2.5)
     catalog_timeout: Limit = timedelta(seconds=2.5)
     checkout_timeout: Limit = timedelta(seconds=5.0)
+    catalog_fallback: Literal["off", "empty"] = "off"
 
 
 class AuthSettings(DatabaseSettings):

@@ -120,6 +120,6 @@ class Customer:
         response = self._http.request(method, path, headers=headers, **options)
         return Answer(response, trace_id)
 
-    def buy(self, card: str = GOOD_CARD, product_id: int = 7) -> Answer:
+    def buy(self, card: str = GOOD_CARD, product_id: int = 8) -> Answer:
         items = [{"product_id": product_id, "quantity": 1}]
         return self.ask("POST", "/checkout", json={"items": items, "card": {"number": card}})

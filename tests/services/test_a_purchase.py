@@ -165,7 +165,7 @@ def test_an_order_can_be_read_by_its_owner_alone(shop: RunningShop, customer: Cu
     order_id = customer.buy().response.json()["order_id"]
     mine = customer.ask("GET", f"/orders/{order_id}").response.json()
     assert mine["order_id"] == order_id
-    assert [line["product_id"] for line in mine["lines"]] == [7]
+    assert [line["product_id"] for line in mine["lines"]] == [8]
     other = Customer(shop.url("gateway"), "user0011@example.com")
     assert other.ask("GET", f"/orders/{order_id}").response.status_code == 404
 

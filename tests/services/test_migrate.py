@@ -31,6 +31,7 @@ async def value(server: Server, database: str, query: str) -> object:
         ("catalog", "SELECT count(*) FROM products WHERE tenant_id = 'acme'", 1500),
         ("catalog", "SELECT count(*) FROM products WHERE tenant_id = 'juniper'", 20),
         ("catalog", "SELECT count(*) FROM products WHERE tenant_id IS NULL", 0),
+        ("catalog", "SELECT count(*) FROM related", 840),
         ("catalog", "SELECT count(*) FROM stock WHERE quantity > 1000000", 1680),
         ("ledger", "SELECT name FROM accounts WHERE id = 1", "merchant"),
     ],

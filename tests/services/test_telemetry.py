@@ -22,6 +22,13 @@ CHECKOUT = Path(__file__).parents[2]
 ALONE = 100
 """Added to the offset of the whole shop, so that a service alone has ports of its own."""
 
+PAYMENT = {
+    "order_id": "1",
+    "card_number": "4242 4242 4242 4242",
+    "amount_cents": 1,
+    "currency": "EUR",
+}
+
 
 def introspected(start: str, environment: dict[str, str]) -> dict[str, Any]:
     """What `introspect` says, started by ``opentelemetry-instrument`` or forked."""
@@ -77,8 +84,7 @@ class Alone:
             return False
 
     def ask(self) -> None:
-        payment = {"card_number": "4242 4242 4242 4242", "amount_cents": 1, "currency": "EUR"}
-        answer = httpx.post(f"{self.url}/authorizations", json=payment, trust_env=False)
+        answer = httpx.post(f"{self.url}/authorizations", json=PAYMENT, trust_env=False)
         assert answer.status_code == 201
 
     def end(self) -> None:
@@ -122,8 +128,7 @@ def test_forked_services_export_by_grpc(offset: int, tmp_path: Path) -> None:
         shop = RunningShop(beside, tmp_path, OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
         try:
             eventually(lambda: shop.is_healthy("bank"), within_s=20)
-            payment = {"card_number": "4242424242424242", "amount_cents": 1, "currency": "EUR"}
-            shop.http.post(shop.url("bank") + "/authorizations", json=payment)
+            shop.http.post(shop.url("bank") + "/authorizations", json=PAYMENT)
             eventually(lambda: servers(sink) == ["POST /authorizations"])
         finally:
             shop.stop()

@@ -12,11 +12,13 @@ import pytest
 from lab.load.actors import (
     ACCOUNTS,
     ACTORS,
+    ASSORTMENT_SIZES,
     EXPIRED_CARD,
     GOOD_CARD,
     LOOKS_AROUND_EVERY,
     OPENS_PRODUCT_EVERY,
     PRODUCTS,
+    WHOLESALE_LINES,
     Account,
     Answer,
     Call,
@@ -51,6 +53,30 @@ def test_every_shopper_buys_once_a_visit(actor: str, card: str, number: int) -> 
     assert len(checkouts) == 1
     assert checkouts[0].body is not None
     assert checkouts[0].body["card"] == {"number": card}
+
+
+def test_a_home_visitor_sees_the_front_page_and_nothing_else() -> None:
+    assert calls_of("home-visitor", 3) == [Call("GET", "/home", "/home")]
+
+
+def test_a_wholesaler_buys_forty_different_things() -> None:
+    """All of them products that there are, from the first cart to the last."""
+    for number in range(200):
+        [buy] = calls_of("wholesaler", number)
+        assert buy.body is not None
+        products = [item["product_id"] for item in buy.body["items"]]
+        assert len(set(products)) == WHOLESALE_LINES
+        assert min(products) >= 1
+        assert max(products) <= PRODUCTS
+
+
+def test_every_customer_reads_assortments_of_every_size() -> None:
+    """In any sixty visits each of the twenty customers reads each of the three sizes once."""
+    read = {
+        (number % ACCOUNTS, calls_of("assortment-reader", number)[0].path) for number in range(60)
+    }
+    assert len(read) == ACCOUNTS * len(ASSORTMENT_SIZES)
+    assert gcd(ACCOUNTS, len(ASSORTMENT_SIZES)) == 1
 
 
 def test_a_shopper_sometimes_looks_around_first_and_buys_what_it_saw() -> None:

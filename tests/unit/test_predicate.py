@@ -57,6 +57,8 @@ def found(predicate: Predicate) -> int:
             Predicate(service="bank", ends_after_parent=parse("< 0ms")),
             Predicate(service="bank", ends_after_parent=parse(">= 0ms")),
         ),
+        (Predicate(service="storefront", root=True), Predicate(service="storefront", root=False)),
+        (Predicate(service="bank", root=False), Predicate(service="bank", root=True)),
         (Predicate(repeats=parse("== 1")), Predicate(service="bank", repeats=parse(">= 2"))),
         (
             Predicate(service="bank", parent=Predicate(service="payments", kind=Kind.CLIENT)),

@@ -193,6 +193,23 @@ def test_a_shop_that_never_calms_down_is_not_run(stage: Stage) -> None:
         stage.run()
 
 
+def test_a_quiet_shop_settles_between_its_few_requests(stage: Stage) -> None:
+    """A good answer every three seconds is calm enough; the seconds between say nothing."""
+    seldom = _requests(201, 20)[::30]
+    load = MemoryLoad(stage.clock, dict.fromkeys(Window, seldom))
+    stage.lab = replace(stage.lab, load=load)
+    stage.run()
+    settled = [entry.data for entry in stage.archive.journal("db-timeout-1").entries()]
+    assert [each["after_s"] for each in settled if "after_s" in each] == [pytest.approx(3, abs=1)]
+
+
+def test_a_shop_that_nobody_visits_never_settles(stage: Stage) -> None:
+    """Silence is no calm."""
+    stage.lab = replace(stage.lab, load=MemoryLoad(stage.clock, {window: [] for window in Window}))
+    with pytest.raises(WaitTimeout, match="inside the reference bounds"):
+        stage.run()
+
+
 @pytest.mark.parametrize("step", [Step.SETTLE, Step.REFERENCE, Step.CRIME, Step.RECOVERY])
 @pytest.mark.parametrize(
     ("failure", "ending", "because"),

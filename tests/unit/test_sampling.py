@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,6 +52,19 @@ def test_a_symptom_of_one_actor_and_tenant_leaves_all_others_out() -> None:
         Sample.REFERENCE: (f"{2:032x}",),
     }
     assert [symptom.is_affected(each) for each in (mine, *others)] == [True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("status", "answer_bytes", "is_affected"),
+    [(200, 24, True), (200, 200, False), (200, 3000, False), (502, 24, False), (0, 0, False)],
+)
+def test_a_good_answer_with_next_to_nothing_in_it_is_an_empty_one(
+    status: int, answer_bytes: int, is_affected: bool
+) -> None:
+    """An error page is small as well, and is no empty page."""
+    symptom = Symptom("GET /products", Harm.EMPTINESS, parse(">= 95%"), smaller_than_bytes=200)
+    answered = _request(1, Window.CRIME, status, route="GET /products")
+    assert symptom.is_affected(replace(answered, answer_bytes=answer_bytes)) is is_affected
 
 
 def test_the_onset_is_always_in_the_sample() -> None:

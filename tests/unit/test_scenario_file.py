@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lab.domain.bound import parse as bound
 from lab.domain.evidence import Sample
 from lab.domain.fault import TOXIC_ATTRIBUTES, Fault, Stream, Toxic
+from lab.domain.join import Join
 from lab.domain.journal import Step
 from lab.domain.load import Burst, LoadShape, RequestFilter, Window
 from lab.domain.mechanism import Mechanism, Scope
@@ -93,7 +94,8 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
             load="{reference: {rate: 15/s, actors: {shopper: 1}}, "
             "warmup: {users: 30, actors: {shopper: 1}}, "
             "crime: {users: 3, pace: 2s, actors: {shopper: 1, browser: 2.5}}}",
-            conditions="{checkout.pool_size: 2, payments.OTEL_PROPAGATORS: none}",
+            conditions="{checkout.pool_size: 2, gateway.keepalive: false, "
+            "payments.OTEL_PROPAGATORS: none}",
             ambient="[{edge: gateway-auth, toxic: latency, latency: 1.5s, stream: upstream}]",
             faults="[{edge: payments-bank, down: true, schedule: {start: 1.5s, jitter: 100ms}}, "
             "{edge: gateway-catalog, toxic: slicer, average_size: 2000, delay: 50ms, "
@@ -101,12 +103,13 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
             symptom='{route: GET /products, slow_rate: ">= 95%", slower_than: 600ms, '
             'reference: "<= 2%", actor: browser, tenant: birch}',
             truth='{mechanism: timeout, scope: some-tenants, share: ">= 90%", '
+            "joins: [{search: '{ }', on: order_id}, {search: '{ a }'}], "
             "victims: [{service: auth}], "
             "accomplice: {mechanism: latency, any: [{service: bank}]}, "
             "culprit: {any: [{service: payments, name: POST, kind: client, status: error, "
             "peer: bank, exception: ReadTimeout, attributes: {a: 1, b: x, c: '> 2', d: true}, "
             "duration: '>= 10x reference', self_time: 5ms..9ms, "
-            "wire_time: '>= 3ms', ends_after_parent: '>= 100ms', repeats: '>= 20', "
+            "root: true, wire_time: '>= 3ms', ends_after_parent: '>= 100ms', repeats: '>= 20', "
             "parent: {name: p}, ancestor: {name: a}, child: {name: c}, no_child: {}, "
             "in_traces: '>= 1'}]}}",
             decoys="[{span: {service: auth}, why: It slept., share: '>= 60%'}]",
@@ -135,7 +138,11 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
         Window.CRIME: LoadShape({"shopper": 1, "browser": 2.5}, users=3, pace_s=2),
         Window.RECOVERY: LoadShape({"shopper": 1}, rate_per_s=15),
     }
-    assert scenario.conditions == {"checkout.pool_size": 2, "payments.OTEL_PROPAGATORS": "none"}
+    assert scenario.conditions == {
+        "checkout.pool_size": 2,
+        "gateway.keepalive": False,
+        "payments.OTEL_PROPAGATORS": "none",
+    }
     assert scenario.ambient == (
         Fault("gateway-auth", Toxic.LATENCY, {"latency": 1500}, Stream.UPSTREAM),
     )
@@ -165,6 +172,7 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
         wire_time=bound(">= 3ms"),
         ends_after_parent=bound(">= 100ms"),
         repeats=bound(">= 20"),
+        root=True,
         parent=Predicate(name="p"),
         ancestor=Predicate(name="a"),
         child=Predicate(name="c"),
@@ -172,6 +180,7 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
     )
     assert scenario.truth.culprit == (Alternative(culprit, bound(">= 1")),)
     assert scenario.truth.scope is Scope.SOME_TENANTS
+    assert scenario.truth.joins == (Join("{ }", on="order_id"), Join("{ a }"))
     assert scenario.truth.victims == (Predicate(service="auth"),)
     accomplice = (Alternative(Predicate(service="bank")),)
     assert scenario.truth.accomplice == Accomplice(Mechanism.LATENCY, accomplice)
@@ -315,6 +324,8 @@ def test_a_load_may_have_bursts() -> None:
         ({"conditions": "{checkout.pool_sise: 2}"},
          ("10 conditions.checkout.pool_sise: unknown setting of checkout 'pool_sise'; "
          "did you mean pool_size or pool_min?")),
+        ({"conditions": "{gateway.keepalive: maybe}"},
+         "10 conditions.gateway.keepalive: expected a valid boolean, unable to interpret input"),
         ({"conditions": "{checkout.pool_size: two}"},
          ("10 conditions.checkout.pool_size: expected a valid integer, unable to parse string as "
          "an integer")),
@@ -324,7 +335,16 @@ def test_a_load_may_have_bursts() -> None:
         ({"symptom": '{route: POST /chekout, error_rate: ">= 95%"}'},
          "7 symptom.route: unknown route 'POST /chekout'; did you mean POST /checkout?"),
         ({"symptom": "{route: POST /checkout}"},
-         "7 symptom: expected exactly one of error_rate, rejection_rate and slow_rate"),
+         ("7 symptom: expected exactly one of error_rate, rejection_rate, slow_rate, "
+         "empty_rate, showing_rate, lacking_rate")),
+        ({"symptom": "{route: GET /products, empty_rate: '>= 95%'}"},
+         "7 symptom: expected empty_rate and smaller_than together, got one of them"),
+        ({"symptom": "{route: GET /home, empty_rate: '>= 95%', smaller_than: 0}"},
+         "7 symptom.smaller_than: expected greater than 0, got 0"),
+        ({"symptom": "{route: POST /checkout, lacking_rate: '>= 99%'}"},
+         "7 symptom: expected lacking_rate and lacks together, got one of them"),
+        ({"symptom": "{route: POST /checkout, showing_rate: '>= 99%', lacks: {service: auth}}"},
+         "7 symptom: expected showing_rate and shows together, got one of them"),
         ({"symptom": '{route: POST /checkout, slow_rate: ">= 95%"}'},
          "7 symptom: expected slow_rate and slower_than together, got one of them"),
         ({"symptom": '{route: POST /checkout, error_rate: ">= 95"}'},

@@ -1,6 +1,7 @@
 """The scenarios themselves: each reads, keeps its secret, and is no other one in disguise."""
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -9,13 +10,12 @@ import pytest
 
 from lab.adapters.recording_file import RECORDING, read_recording
 from lab.domain.case import Case
-from lab.domain.evidence import Sample
 from lab.domain.load import Window
 from lab.domain.mechanism import Mechanism
 from lab.domain.proof import Outcome, ProofVerdict
 from lab.domain.scenario import Scenario
 from lab.investigation.measure import Share
-from lab.investigation.prove import HARDLY_EVER, prove
+from lab.investigation.prove import HARDLY_EVER, affected_traces, prove
 from lab.lint import text_problems
 from lab.scenario_file import json_schema, load_all
 
@@ -37,9 +37,12 @@ def recording(name: str) -> Case:
 def found_in(scenario: Scenario, case: Case) -> Share:
     """In how many of the case's affected traces the truth of ``scenario`` is found."""
     reference = case.evidence.reference_stats
-    affected = case.evidence.whole_traces(Sample.AFFECTED)
+    affected = affected_traces(case.scenario, case.evidence, reference)
+    joined = replace(case.evidence, joins=scenario.truth.joins)
     return Share.count(
-        affected, lambda trace: scenario.truth.matches(trace, reference), "affected traces"
+        filter(None, (joined.trace(each.trace_id) for each in affected)),
+        lambda trace: scenario.truth.matches(trace, reference),
+        "affected traces",
     )
 
 
@@ -47,7 +50,7 @@ def found_in(scenario: Scenario, case: Case) -> Share:
 def test_a_recording_proves_its_scenario_as_it_is_now(scenario: Scenario) -> None:
     """Truth, forms, decoys, checks and symptom hold; where they do not, `lab record` it anew."""
     case = recording(scenario.id)
-    proof = prove(scenario, case.evidence)
+    proof = prove(scenario, replace(case.evidence, joins=scenario.truth.joins))
     assert case.proof.verdict is ProofVerdict.PROVEN
     assert proof.verdict is ProofVerdict.PROVEN, "\n".join(map(str, proof.findings))
 
