@@ -62,13 +62,13 @@ def traces(
     limit: Annotated[int, typer.Option(min=1, help="How many rows.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
-    """List requests of a case whose traces are in its folder."""
+    """List requests of a case whose traces are in its folder, or what no request began."""
     from lab.terminal.requests import request_rows, request_table, select_requests
 
+    if background and (slowest or outcome or route or window):
+        raise UsageError("expected no filter beside --background, which lists no requests")
     case = bootstrap.archive(Settings()).load(case_id)
     if background:
-        if slowest or outcome or route or window:
-            raise UsageError("expected no filter beside --background, which lists no requests")
         _list_background(case, limit, as_json=as_json)
         return
     chosen = select_requests(

@@ -64,6 +64,7 @@ def test_help_shows_examples_and_every_command(tmp_path: Path) -> None:
         (("accuse",), "--mechanism WORD"),
         (("accuse", "--mechanism", "gremlins"), "gremlins"),
         (("traces", "--limit", "x"), "--limit"),
+        (("traces", "--background", "--slowest"), "no filter beside --background"),
         (("cases", "--frob"), "--frob"),
     ],
 )
