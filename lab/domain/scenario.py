@@ -70,6 +70,11 @@ class Symptom:
         """The requests whose share counts."""
         return RequestFilter(self.route, self.actor, self.tenant)
 
+    @property
+    def measured(self) -> str:
+        """What is measured, and where: ``error at the edge``, ``lacking in traces``."""
+        return f"{self.harm} at the edge" if self.sign is None else f"{self.harm} in traces"
+
     def is_affected(self, request: Request) -> bool:
         """Whether ``request`` suffered, or may have, where only its trace can tell."""
         if not self.of.covers(request):

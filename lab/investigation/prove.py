@@ -106,23 +106,32 @@ def _late_recovery(scenario: Scenario, evidence: Evidence) -> tuple[Request, ...
 def _symptom(
     scenario: Scenario, evidence: Evidence, reference: ReferenceStats, window: Window
 ) -> Finding:
-    """The share of affected requests, at the edge; where only traces tell, that of traces."""
-    symptom, (step, sample) = scenario.symptom, _JUDGED[window]
+    symptom, (step, _) = scenario.symptom, _JUDGED[window]
     bound = symptom.crime if window is Window.CRIME else symptom.reference
+    share = affected_share(scenario, evidence, reference, window)
+    return share.finding(step, symptom.measured, bound)
+
+
+def affected_share(
+    scenario: Scenario, evidence: Evidence, reference: ReferenceStats, window: Window
+) -> Share:
+    """The share of affected requests; where only traces tell, that of traces.
+
+    Of the recovery the last seconds count.
+    """
+    symptom, (step, sample) = scenario.symptom, _JUDGED[window]
     if symptom.sign is not None:
-        seen = Share.count(
+        return Share.count(
             evidence.whole_traces(sample),
             lambda trace: symptom.is_seen_in(trace, reference),
             f"{step} traces",
         )
-        return seen.finding(step, f"{symptom.harm} in traces", bound)
     requests = (
         _late_recovery(scenario, evidence)
         if window is Window.RECOVERY
         else evidence.requests_in(window, symptom.of)
     )
-    affected = Share.count(requests, symptom.is_affected, f"{step} requests")
-    return affected.finding(step, f"{symptom.harm} at the edge", bound)
+    return Share.count(requests, symptom.is_affected, f"{step} requests")
 
 
 def affected_traces(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import chain
 from typing import Final
 
 from lab.domain.case import Case
-from lab.domain.evidence import Sample
+from lab.domain.evidence import Evidence, Sample
 from lab.domain.proof import ProofVerdict
 from lab.errors import RecordingTooLarge
 from lab.investigation.prove import prove
@@ -47,16 +47,26 @@ def thinned(case: Case, most: int) -> Case:
     """The case with at most ``most`` traces of each sample, and those traces alone.
 
     The first affected ones stay, as `lab.investigation.sampling` has it, and so does the
-    support code's; every request stays, because shares and percentiles are made of them.
+    support code's. What is joined to them stays, and every request, because shares and
+    percentiles are made of them.
     """
     evidence = case.evidence
-    samples = {
+    samples: dict[Sample, tuple[str, ...]] = {
         sample: _thinned(ids, most, sample, case.support_code)
         for sample, ids in evidence.samples.items()
+        if sample is not Sample.JOINED
     }
+    samples[Sample.JOINED] = _joined_to(evidence, chain.from_iterable(samples.values()))
     kept = frozenset(chain.from_iterable(samples.values()))
     traces = {key: trace for key, trace in evidence.traces.items() if key in kept}
     return replace(case, evidence=replace(evidence, samples=samples, traces=traces))
+
+
+def _joined_to(evidence: Evidence, trace_ids: Iterable[str]) -> tuple[str, ...]:
+    """The ids of what belongs to the traces that are kept."""
+    owners = filter(None, map(evidence.trace, trace_ids))
+    wanted = {each.trace_id for owner in owners for each in owner.joined}
+    return tuple(each for each in evidence.samples.get(Sample.JOINED, ()) if each in wanted)
 
 
 def _thinned(

@@ -12,7 +12,7 @@ from lab.domain.load import Window
 from lab.domain.proof import Finding
 from lab.domain.scenario import Scenario
 from lab.domain.twin import CULPRIT_TWIN, Drop, Expectation, Part, Twin
-from lab.investigation.measure import Share
+from lab.investigation.prove import affected_share
 
 Item = TypeVar("Item")
 
@@ -47,11 +47,10 @@ def without_culprit(scenario: Scenario) -> Scenario:
 def twin_finding(scenario: Scenario, twin: Twin, evidence: Evidence) -> Finding:
     """What became of the symptom in the crime's window; no request there is no answer."""
     symptom = scenario.symptom
-    requests = evidence.requests_in(Window.CRIME, symptom.of)
-    share = Share.count(requests, symptom.is_affected, f"{Step.CRIME} requests")
+    share = affected_share(scenario, evidence, evidence.reference_stats, Window.CRIME)
     healed = twin.expect is Expectation.HEALED
     bound = symptom.reference if healed else symptom.crime
-    return share.finding(Step.CRIME, f"{symptom.harm} at the edge, {twin.name}", bound)
+    return share.finding(Step.CRIME, f"{symptom.measured}, {twin.name}", bound)
 
 
 def _without(items: Sequence[Item], part: Part, dropped: frozenset[Drop]) -> tuple[Item, ...]:

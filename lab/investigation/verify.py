@@ -61,8 +61,8 @@ class Result:
 
     @property
     def symptom(self) -> str:
-        """The share of requests that suffered in the crime, in words."""
-        return self._measured("at the edge")
+        """The share of requests (or traces) that suffered in the crime, in words."""
+        return self._measured(self.trial.scenario.symptom.measured)
 
     @property
     def truth(self) -> str:

@@ -200,7 +200,7 @@ def test_without_its_culprit_a_case_is_refuted(lab: LabUnderTest, name: str) -> 
     case = _run(lab.settings, twin_scenario(scenario, twin), _Watcher())
     assert twin_finding(scenario, twin, case.evidence).outcome is Outcome.HOLDS
     missed = {each.check for each in case.proof.findings if each.outcome is Outcome.FAILS}
-    assert f"{scenario.symptom.harm} at the edge" in missed
+    assert scenario.symptom.measured in missed
     assert case.proof.verdict is ProofVerdict.REFUTED or is_excused(case.proof)
 
 

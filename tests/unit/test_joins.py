@@ -19,8 +19,10 @@ from lab.domain.verdict import VerdictClass
 from lab.investigation import joining
 from lab.investigation.judge import judge
 from lab.investigation.prove import prove
+from lab.investigation.recording import thinned
 from lab.scenario_file import load
 from lab.terminal.background import background_rows, background_traces
+from tests.sample_case import sample_case
 from tests.unit.evidence import SCENARIOS, Run
 from tests.unit.traces import client, server, trace
 
@@ -212,3 +214,14 @@ def test_a_store_that_fails_leaves_it_unknown() -> None:
     store = MemoryTraceStore()
     store.break_off()
     assert find(store, FakeClock()).finding.outcome is Outcome.UNKNOWN
+
+
+def test_a_recording_keeps_what_belongs_to_the_traces_it_keeps() -> None:
+    """Orphans of requests whose traces are left out are left out with them."""
+    evidence = cut_thread(broken=60)
+    case = replace(sample_case(), scenario=CUT_THREAD, evidence=evidence, support_code=None)
+    thin = thinned(case, 25).evidence
+    assert len(thin.samples[Sample.AFFECTED]) == 25
+    assert len(thin.samples[Sample.JOINED]) == 50
+    kept = thin.whole_traces(Sample.AFFECTED)
+    assert all(len(each.joined) == 2 for each in kept)
