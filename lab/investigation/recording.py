@@ -17,7 +17,7 @@ from lab.investigation.sampling import ONSET, evenly
 MOST_BYTES: Final = 400 * 1024
 """A recording is committed: thirty of them should weigh less than one picture book."""
 
-TRACES_KEPT: Final = (100, 70, 50, 35, 25)
+TRACES_KEPT: Final = (100, 70, 50, 35, 25, 15)
 """How many traces of each sample are kept, at most: the first that fits is taken."""
 
 
