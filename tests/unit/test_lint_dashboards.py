@@ -66,7 +66,7 @@ def test_each_rule_rejects_and_no_other_does(rule: Rule, panel: dict[str, Any]) 
         {},
         {"targets": query('{ .service.name = "$service" && name = "SELECT" }')},
         {"targets": query('{ .service.name = "auth" }')},
-        {"title": "GET /products", "fieldConfig": thresholds(2 * SLOW_MS)},
+        {"title": "GET /products", "fieldConfig": thresholds(7 * SLOW_MS)},
         {"title": "GET /products/{id}", "fieldConfig": thresholds(SLOW_MS)},
         {"title": "$route", "fieldConfig": thresholds(SLOW_MS)},
         {"targets": query('{ route="/products" && duration > 7s }')},
