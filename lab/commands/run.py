@@ -25,7 +25,7 @@ from lab.commands.common import (
 )
 from lab.commands.stack import up
 from lab.domain.proof import Outcome, ProofVerdict
-from lab.domain.scenario import Harm
+from lab.domain.symptom import Harm
 from lab.errors import LeaseGone, UsageError
 from lab.settings import Settings
 

@@ -12,10 +12,11 @@ from lab.domain.evidence import Sample
 from lab.domain.fault import Conditions, Fault
 from lab.domain.join import Join
 from lab.domain.journal import Step
-from lab.domain.load import LoadShape, Request, RequestFilter, Window
+from lab.domain.load import LoadShape, RequestFilter, Window
 from lab.domain.mechanism import Mechanism, Scope
 from lab.domain.predicate import Predicate
 from lab.domain.reference import ReferenceStats
+from lab.domain.symptom import Symptom
 from lab.domain.trace import Span, Trace
 from lab.domain.twin import Tier, Twin
 
@@ -24,88 +25,6 @@ MOST_AFFECTED: Final = parse(">= 80%")
 
 HALF_AFFECTED: Final = parse(">= 50%")
 """The share of affected traces a decoy must be found in, where a case does not say."""
-
-HARDLY_ANY: Final = parse("<= 1%")
-"""The share of affected requests a healthy shop may have, where a case does not say."""
-
-
-class Harm(StrEnum):
-    """What makes a request of the symptom's route an affected one.
-
-    *Emptiness* is a good answer with next to nothing in it. The last two are seen in a
-    request's trace alone: nothing that its customer was answered tells of them.
-    """
-
-    ERROR = "error"
-    REJECTION = "rejection"
-    SLOWNESS = "slowness"
-    EMPTINESS = "emptiness"
-    SHOWING = "showing"
-    LACKING = "lacking"
-
-
-@dataclass(frozen=True, slots=True)
-class Symptom:
-    """What users suffer, measured at the edge, or what operators miss, measured in traces.
-
-    ``crime`` and ``reference`` bound the share of affected requests among those of
-    ``route``, and of ``actor`` and ``tenant`` where these are given; ``slower_than_ms``
-    is set for slowness alone, ``smaller_than_bytes`` for emptiness, ``sign`` for the harms
-    that only traces show. Such a sign is an SLI of its own, as a share of complete traces
-    is, and not the truth's predicate.
-    """
-
-    route: str
-    harm: Harm
-    crime: Bound
-    reference: Bound = HARDLY_ANY
-    slower_than_ms: float | None = None
-    actor: str | None = None
-    tenant: str | None = None
-    sign: Predicate | None = None
-    smaller_than_bytes: int | None = None
-
-    @property
-    def of(self) -> RequestFilter:
-        """The requests whose share counts."""
-        return RequestFilter(self.route, self.actor, self.tenant)
-
-    @property
-    def measured(self) -> str:
-        """What is measured, and where: ``error at the edge``, ``lacking in traces``."""
-        return f"{self.harm} at the edge" if self.sign is None else f"{self.harm} in traces"
-
-    def is_affected(self, request: Request) -> bool:
-        """Whether ``request`` suffered, or may have, where only its trace can tell."""
-        if not self.of.covers(request):
-            return False
-        match self.harm:
-            case Harm.ERROR:
-                return request.is_server_error
-            case Harm.REJECTION:
-                return request.is_rejected
-            case Harm.SLOWNESS:
-                return self.slower_than_ms is not None and request.latency_ms > self.slower_than_ms
-            case Harm.EMPTINESS:
-                return (
-                    self.smaller_than_bytes is not None
-                    and 200 <= request.status < 300
-                    and request.answer_bytes < self.smaller_than_bytes
-                )
-            case Harm.SHOWING | Harm.LACKING:
-                return True
-
-    def is_seen_in(self, trace: Trace, reference: ReferenceStats) -> bool:
-        """Whether the trace of a request that `is_affected` bears the sign, if it must have one.
-
-        What is *lacking* is missed in the request's own trace, wherever else it is; what
-        is *showing* may show in a trace that is joined to it.
-        """
-        if self.sign is None:
-            return True
-        if self.harm is Harm.SHOWING:
-            return bool(self.sign.matching(trace, reference))
-        return not any(self.sign.matches(span, trace, reference) for span in trace)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from lab.domain.reference import ReferenceStats
 from lab.domain.scenario import Scenario
 from lab.domain.trace import Span, Trace
 from lab.domain.verdict import Judgement, VerdictClass
-from lab.investigation.prove import is_affected
+from lab.investigation.affected import is_affected
 
 Charge = tuple[Trace, Span]
 

@@ -17,6 +17,7 @@ from lab.domain.proof import Finding, Outcome, Proof
 from lab.domain.reference import Operation, ReferenceStats
 from lab.domain.scenario import Decoy, Scenario
 from lab.domain.trace import Trace
+from lab.investigation.affected import JUDGED, affected_share, affected_traces, is_affected
 from lab.investigation.measure import Share, check_finding
 
 HARDLY_EVER: Final = parse("<= 2%")
@@ -27,15 +28,7 @@ MOSTLY_WHOLE: Final = parse(">= 90%")
 
 NEVER: Final = parse("== 0%")
 
-JUDGED_RECOVERY_S: Final = 5.0
-"""Recovery is judged on the last seconds of its window: a cure can be loud."""
-
 _NEAR_MISSES: Final = 10
-_JUDGED: Final = {
-    Window.REFERENCE: (Step.REFERENCE, Sample.REFERENCE),
-    Window.CRIME: (Step.CRIME, Sample.AFFECTED),
-    Window.RECOVERY: (Step.RECOVERY, Sample.RECOVERY),
-}
 _ORDER: Final = tuple(Step)
 
 
@@ -94,55 +87,13 @@ def _recovery_findings(
     )
 
 
-def _late_recovery(scenario: Scenario, evidence: Evidence) -> tuple[Request, ...]:
-    window = evidence.windows.get(Window.RECOVERY)
-    if window is None:
-        return ()
-    judged_from_s = window.end_s - JUDGED_RECOVERY_S
-    requests = evidence.requests_in(Window.RECOVERY, scenario.symptom.of)
-    return tuple(request for request in requests if request.start_s >= judged_from_s)
-
-
 def _symptom(
     scenario: Scenario, evidence: Evidence, reference: ReferenceStats, window: Window
 ) -> Finding:
-    symptom, (step, _) = scenario.symptom, _JUDGED[window]
+    symptom, (step, _) = scenario.symptom, JUDGED[window]
     bound = symptom.crime if window is Window.CRIME else symptom.reference
     share = affected_share(scenario, evidence, reference, window)
     return share.finding(step, symptom.measured, bound)
-
-
-def affected_share(
-    scenario: Scenario, evidence: Evidence, reference: ReferenceStats, window: Window
-) -> Share:
-    """The share of affected requests; where only traces tell, that of traces.
-
-    Of the recovery the last seconds count.
-    """
-    symptom, (step, sample) = scenario.symptom, _JUDGED[window]
-    if symptom.sign is not None:
-        return Share.count(
-            evidence.whole_traces(sample),
-            lambda trace: symptom.is_seen_in(trace, reference),
-            f"{step} traces",
-        )
-    requests = (
-        _late_recovery(scenario, evidence)
-        if window is Window.RECOVERY
-        else evidence.requests_in(window, symptom.of)
-    )
-    return Share.count(requests, symptom.is_affected, f"{step} requests")
-
-
-def affected_traces(
-    scenario: Scenario, evidence: Evidence, reference: ReferenceStats
-) -> tuple[Trace, ...]:
-    """The whole traces of affected requests."""
-    return tuple(
-        trace
-        for trace in evidence.whole_traces(Sample.AFFECTED)
-        if scenario.symptom.is_seen_in(trace, reference)
-    )
 
 
 def _enough(scenario: Scenario, requests: Sequence[Request]) -> Finding:
@@ -174,18 +125,6 @@ def _absence(
     found = Share.count(traces, lambda trace: scenario.truth.matches(trace, reference), of)
     step = {Sample.REFERENCE: Step.REFERENCE, Sample.RECOVERY: Step.RECOVERY}[sample]
     return found.finding(step, "truth absent", HARDLY_EVER)
-
-
-def is_affected(
-    scenario: Scenario, evidence: Evidence, reference: ReferenceStats, trace: Trace
-) -> bool:
-    """Whether ``trace`` is that of a request which suffered."""
-    request = evidence.request_of.get(trace.trace_id)
-    return (
-        request is not None
-        and scenario.symptom.is_affected(request)
-        and scenario.symptom.is_seen_in(trace, reference)
-    )
 
 
 def _checks(

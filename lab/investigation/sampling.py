@@ -7,7 +7,7 @@ from typing import Final
 
 from lab.domain.evidence import Sample
 from lab.domain.load import Request, Window
-from lab.domain.scenario import Symptom
+from lab.domain.symptom import Symptom
 
 MAX_AFFECTED: Final = 100
 MAX_CONTROLS: Final = 50

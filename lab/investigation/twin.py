@@ -12,7 +12,7 @@ from lab.domain.load import Window
 from lab.domain.proof import Finding
 from lab.domain.scenario import Scenario
 from lab.domain.twin import CULPRIT_TWIN, Drop, Expectation, Part, Twin
-from lab.investigation.prove import affected_share
+from lab.investigation.affected import affected_share
 
 Item = TypeVar("Item")
 

@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from lab.domain.bound import Unit
-from lab.domain.scenario import Scenario, Symptom
+from lab.domain.scenario import Scenario
+from lab.domain.symptom import Symptom
 from lab.lint.problem import Problem, Rule
 from lab.lint.texts import culprit_predicates, service_pattern, span_name_pattern
 from lab.lint.vocabulary import (

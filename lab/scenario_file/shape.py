@@ -20,7 +20,7 @@ from pydantic import (
 from lab.domain.bound import Bound
 from lab.domain.fault import SettingValue
 from lab.domain.load import LoadShape, Window
-from lab.domain.scenario import HARDLY_ANY, Harm, Symptom
+from lab.domain.symptom import HARDLY_ANY, Harm, Symptom
 from lab.domain.twin import Part, Tier
 from lab.scenario_file.checks import CheckEntry, PredicateEntry
 from lab.scenario_file.faults import FaultEntry

@@ -21,7 +21,7 @@ from lab.adapters.case_archive import FolderArchive
 from lab.cli import app
 from lab.commands import failures, run
 from lab.commands.common import seconds
-from lab.domain.scenario import Harm
+from lab.domain.symptom import Harm
 from lab.errors import LabError, UsageError
 from lab.settings import CHECKOUT
 from lab.terminal.stack_tables import status_table

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from lab.domain.bound import parse
 from lab.domain.evidence import Sample
 from lab.domain.load import Request, Window
-from lab.domain.scenario import Harm, Symptom
+from lab.domain.symptom import Harm, Symptom
 from lab.investigation.sampling import MAX_AFFECTED, MAX_CONTROLS, ONSET, choose, evenly
 
 SYMPTOM = Symptom("POST /checkout", Harm.ERROR, parse(">= 95%"))

@@ -19,7 +19,6 @@ from lab.domain.scenario import (
     Accomplice,
     Alternative,
     Decoy,
-    Harm,
     RequestCheck,
     RequestStatistic,
     Scenario,
@@ -29,6 +28,7 @@ from lab.domain.scenario import (
     SpanStatistic,
 )
 from lab.domain.schedule import Schedule
+from lab.domain.symptom import Harm
 from lab.domain.trace import Kind, Status
 from lab.domain.twin import Drop, Expectation, Part, Tier, Twin
 from lab.errors import ScenarioError

@@ -14,8 +14,9 @@ from lab.domain.load import Window
 from lab.domain.mechanism import Mechanism
 from lab.domain.proof import Outcome, ProofVerdict
 from lab.domain.scenario import Scenario
+from lab.investigation.affected import affected_traces
 from lab.investigation.measure import Share
-from lab.investigation.prove import HARDLY_EVER, affected_traces, prove
+from lab.investigation.prove import HARDLY_EVER, prove
 from lab.lint import text_problems
 from lab.scenario_file import json_schema, load_all
 
