@@ -92,6 +92,27 @@ class Evidence:
             owner: replace(self.traces[owner], joined=others) for owner, others in partners.items()
         }
 
+    def without_strangers(self) -> Evidence:
+        """The same less what was found for a join and belongs to no request whose trace is here.
+
+        Whoever looked at such a trace could not tell it from the others, and nobody could
+        say of what request it is evidence. What never came whole stays, to be counted as lost.
+        """
+        owned = {each.trace_id for trace in self._with_joined.values() for each in trace.joined}
+        strangers = {
+            trace_id
+            for trace_id in self.samples.get(Sample.JOINED, ())
+            if trace_id not in owned
+            and (trace := self.traces.get(trace_id)) is not None
+            and trace.is_whole
+        }
+        samples = {
+            sample: tuple(each for each in ids if each not in strangers)
+            for sample, ids in self.samples.items()
+        }
+        traces = {key: trace for key, trace in self.traces.items() if key not in strangers}
+        return replace(self, samples=samples, traces=traces)
+
     def joined_to(self, trace_id: str) -> tuple[Trace, ...]:
         """The requests' traces that the one of that id belongs to; none of a request's own."""
         return tuple(

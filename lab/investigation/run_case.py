@@ -314,7 +314,7 @@ class CaseRun:
         self._observer.phase(Step.PROOF, "weighing the evidence")
         evidence = Evidence(
             self._windows, requests, samples, collected.settled, self._scenario.truth.joins
-        )
+        ).without_strangers()
         proof = integrity.excused(
             prove(self._scenario, evidence, tuple(self._findings)), self._strains
         )

@@ -158,6 +158,22 @@ def test_an_orphan_that_belongs_to_no_harmed_request_is_the_wrong_evidence() -> 
     assert accuse(more, stranger.spans[0]) is VerdictClass.WRONG_EVIDENCE
 
 
+def test_what_belongs_to_no_request_of_the_case_is_left_out() -> None:
+    """Orphans of the warm-up look like those of the incident; only the lost ones still count."""
+    evidence = cut_thread(broken=2)
+    stranger, lost = charged("f" * 32, "of the warm-up"), "e" * 32
+    joined = (*evidence.samples[Sample.JOINED], stranger.trace_id, lost)
+    more = replace(
+        evidence,
+        traces={**evidence.traces, stranger.trace_id: stranger},
+        samples={**evidence.samples, Sample.JOINED: joined},
+    )
+    kept = more.without_strangers()
+    assert kept.traces == evidence.traces
+    assert kept.samples[Sample.JOINED] == (*evidence.samples[Sample.JOINED], lost)
+    assert kept.without_strangers() == kept
+
+
 def test_what_no_request_began_is_listed_in_order_of_time() -> None:
     evidence = cut_thread(broken=2)
     rows = background_rows(evidence, background_traces(evidence, limit=3))
