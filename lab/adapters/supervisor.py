@@ -17,7 +17,7 @@ import sys
 import time
 import xmlrpc.client
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,6 +32,9 @@ from lab.shop.topology import HOST
 _USER: Final = "lab"
 _CALL_TIMEOUT_S: Final = 2.0
 _ALREADY_STARTED: Final = 60
+_ENDED_AT_ONCE: Final = 50
+"""`SPAWN_ERROR`, which it also says of a process that ended before it had looked again."""
+
 _NOT_RUNNING: Final = 70
 # A line of its log reads: 2026-11-22 16:31:05,118 INFO spawned: (name in quotes) with pid 4711
 _SPAWNED: Final = re.compile(r"^(\S+ \S+),(\d{3}) \w+ spawned: '(\S+)' with pid (\d+)")
@@ -146,12 +149,15 @@ class Supervisor:
         }
 
     async def start(self, process: ProcessState) -> None:
-        """Start one program without waiting for it; nothing happens if it runs."""
-        await self._tell("startProcess", process, harmless=_ALREADY_STARTED)
+        """Start one program without waiting for it; nothing happens if it runs.
+
+        Of one that ends at once, or cannot be run, `states` tells.
+        """
+        await self._tell("startProcess", process, harmless=(_ALREADY_STARTED, _ENDED_AT_ONCE))
 
     async def stop(self, process: ProcessState) -> None:
         """Stop one program for good without waiting; nothing happens if it does not run."""
-        await self._tell("stopProcess", process, harmless=_NOT_RUNNING)
+        await self._tell("stopProcess", process, harmless=(_NOT_RUNNING,))
 
     async def shutdown(self) -> bool:
         """Ask supervisord to stop everything and itself; False if none answers."""
@@ -238,11 +244,11 @@ class Supervisor:
             group["programs"] = ",".join(filter(None, (group["programs"], program.name)))
         return sections
 
-    async def _tell(self, method: str, process: ProcessState, *, harmless: int) -> None:
+    async def _tell(self, method: str, process: ProcessState, *, harmless: Sequence[int]) -> None:
         try:
             answer = await self._call(method, f"{process.group}:{process.name}", False)
         except xmlrpc.client.Fault as fault:
-            if fault.faultCode == harmless:
+            if fault.faultCode in harmless:
                 return
             raise PartFailed(
                 f"expected supervisord to do {method} for {process.name}, it said "

@@ -183,7 +183,7 @@ def _entry(text: str) -> tuple[ScenarioEntry | None, list[str]]:
     try:
         document = read(text)
     except YamlProblem as problem:
-        return None, [f"{problem.line}: {problem}"]
+        return None, [f"{problem.line}: {abridged(str(problem), LONGEST_MESSAGE)}"]
     if not isinstance(document.data, dict):
         return None, ["1: expected a mapping of fields such as 'title: …' at the top"]
     fields: dict[int, tuple[str, ...]] = {}

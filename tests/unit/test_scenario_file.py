@@ -540,3 +540,11 @@ def test_each_toxic_can_be_written_with_exactly_its_attributes() -> None:
         for toxic in get_args(entry.model_fields["toxic"].annotation)
     }
     assert written == {toxic: set(names) for toxic, names in TOXIC_ATTRIBUTES.items()}
+
+
+def test_a_long_value_given_twice_does_not_make_a_long_message() -> None:
+    """YAML's own refusal of a duplicate key quotes both values, whatever they hold."""
+    long = ", ".join(f"{{service: auth, name: span-{number}}}" for number in range(60))
+    [problem] = problems(changed(decoys=f"[{long}]") + f"decoys: [{long}]\n")
+    assert 'duplicate key "decoys"' in problem
+    assert len(problem) < 600

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import stat
 import time
+import xmlrpc.client
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from supervisor.options import ServerOptions
 
-from lab.adapters.supervisor import Program, Supervisor
+from lab.adapters.supervisor import ProcessState, Program, Supervisor
+from lab.errors import PartFailed
 
 LOG = """\
 2026-11-22 16:32:40,249 INFO supervisord started with pid 100
@@ -122,3 +125,18 @@ def test_what_kept_supervisord_from_starting_is_told(
     (tmp_path / "supervisord.log").write_text("supervisord started\n")
     (tmp_path / "supervisord.out").write_text("Error: Another program is already listening\n")
     assert "already listening" in supervisor.last_lines("supervisord")
+
+
+@pytest.mark.parametrize(("code", "is_told"), [(60, False), (50, False), (30, True)])
+def test_a_program_that_ends_at_once_is_no_failure_of_its_start(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, code: int, is_told: bool
+) -> None:
+    """What became of it is asked for afterwards; any other refusal is told."""
+
+    async def refuse(*_: object) -> object:
+        raise xmlrpc.client.Fault(code, "NO")
+
+    monkeypatch.setattr(supervisor, "_call", refuse)
+    process = ProcessState("tempo", "stop10", "STOPPED", None, "")
+    with pytest.raises(PartFailed, match="startProcess") if is_told else nullcontext():
+        asyncio.run(supervisor.start(process))
