@@ -5,9 +5,11 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Final
+from zipfile import ZipFile
 
 import pytest
 
+from lab.adapters.case_folder import LOGS, REQUESTS, TRACES
 from lab.adapters.recording_file import RECORDING, read_recording
 from lab.domain.case import Case
 from lab.domain.load import Window
@@ -17,7 +19,7 @@ from lab.domain.scenario import Scenario
 from lab.investigation.affected import affected_traces
 from lab.investigation.measure import Share
 from lab.investigation.prove import HARDLY_EVER, prove
-from lab.lint import text_problems
+from lab.lint import TelemetryLint, text_problems
 from lab.scenario_file import json_schema, load_all
 
 FOLDER = Path(__file__).parents[2] / "scenarios"
@@ -67,6 +69,18 @@ def test_a_truth_is_not_found_in_the_recordings_of_other_cases(name: str) -> Non
         if HARDLY_EVER.holds(found.value) is not Outcome.HOLDS
     }
     assert confused == {}
+
+
+@every_scenario
+def test_the_telemetry_of_a_recording_is_innocent(scenario: Scenario) -> None:
+    """What a learner can query of it says nothing of the lab, as in a case of today."""
+    rules = TelemetryLint({name: each.title for name, each in SCENARIOS.items()}, ())
+    with ZipFile(FOLDER / scenario.id / RECORDING) as archive:
+        for name in (TRACES, LOGS, REQUESTS):
+            lines = list(filter(None, archive.read(name).decode().split("\n")))
+            assert lines or name == LOGS, f"{name}: nothing to look at"
+            for number, line in enumerate(lines, start=1):
+                assert list(rules.line_problems(name, number, line)) == []
 
 
 @every_scenario
