@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import ClassVar
 
+import gevent
 from flask import abort, request
 from locust import FastHttpUser, constant_pacing, events, task
 from locust.env import Environment
@@ -108,6 +110,16 @@ def _let_visits_end(environment: Environment, **_: object) -> None:
     # Without it Locust kills its users in the middle of a request, and the trace of
     # that request would never get its root.
     environment.stop_timeout = environment.stop_timeout or PATIENCE_S
+
+
+@events.init.add_listener  # type: ignore[untyped-decorator]
+def _hear_every_ctrl_c(**_: object) -> None:
+    """Take Ctrl-C as Locust takes SIGTERM.
+
+    By itself it becomes a KeyboardInterrupt in whichever greenlet is at work, and one that
+    gevent has made of a thread, as of the spans' exporter, prints it and goes on.
+    """
+    gevent.signal_handler(signal.SIGINT, signal.raise_signal, signal.SIGTERM)
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from lab.adapters.locust_load import FreePlay, free_play_command
@@ -66,3 +69,26 @@ def test_settings_for_others_do_not_reach_it(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
 
     assert "OTEL_TRACES_SAMPLER" not in command().environment
+
+
+INTERRUPTED_IN_A_THREAD = """
+import signal, threading, time
+
+def interrupt():
+    time.sleep(0.5)
+    signal.raise_signal(signal.SIGINT)
+
+threading.Thread(target=interrupt).start()
+"""
+
+
+def test_ctrl_c_ends_it_wherever_it_strikes(tmp_path: Path) -> None:
+    """Also in a thread, such as the one that sends the spans, which would only print it."""
+    thread = tmp_path / "thread.py"
+    thread.write_text(INTERRUPTED_IN_A_THREAD)
+    play = command("--headless", "--users", "1")
+    play.argv[play.argv.index("-f") + 1] += f",{thread}"
+
+    done = subprocess.run(play.argv, env=play.environment, capture_output=True, timeout=60)
+
+    assert done.returncode == 0, done.stderr.decode()
