@@ -63,7 +63,8 @@ def traces(
     as_json: JsonOption = False,
 ) -> None:
     """List requests of a case whose traces are in its folder, or what no request began."""
-    from lab.terminal.requests import request_rows, request_table, select_requests
+    from lab.investigation.requests import select_requests
+    from lab.terminal.requests import request_rows, request_table
 
     if background and (slowest or outcome or route or window):
         raise UsageError("expected no filter beside --background, which lists no requests")
@@ -99,7 +100,7 @@ def trace(
 ) -> None:
     """Show one trace as a tree: status, duration, self time, wire time, what is missing."""
     from lab.adapters.otlp_json import trace_to_otlp
-    from lab.terminal.resolve import resolve_trace
+    from lab.investigation.resolve import resolve_trace
     from lab.terminal.trace_tree import trace_tree
 
     case = bootstrap.archive(Settings()).load(case_id)
@@ -166,7 +167,7 @@ def _accusation(
     case: Case, words: list[str], mechanism: Mechanism, scope: Scope | None, nobody: bool
 ) -> Accusation:
     from lab.domain.accusation import Accusation
-    from lab.terminal.resolve import resolve_span, resolve_trace
+    from lab.investigation.resolve import resolve_span, resolve_trace
 
     if nobody and words:
         raise UsageError(f"expected no span beside --nobody, got {' '.join(words)}")
@@ -219,7 +220,7 @@ def briefing(case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = 
     """Read the pager message again."""
     from rich.markdown import Markdown
 
-    from lab.terminal.briefing import briefing as text
+    from lab.investigation.briefing import briefing as text
 
     console.print(Markdown(text(bootstrap.archive(Settings()).load(case_id))))
 

@@ -98,7 +98,7 @@ def print_opened(case: Case, reveal: bool) -> None:
     """The briefing, the verdict with a count of findings, and where to look next."""
     from rich.markdown import Markdown
 
-    from lab.terminal.briefing import briefing
+    from lab.investigation.briefing import briefing
     from lab.terminal.tables import proof_table
 
     console.print(Panel(Markdown(briefing(case)), title=case.scenario.title, padding=(1, 2)))

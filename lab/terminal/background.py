@@ -10,8 +10,9 @@ from rich.text import Text
 
 from lab.domain.evidence import Evidence
 from lab.domain.trace import Span, Trace
-from lab.terminal.requests import WINDOW_WORDS
-from lab.terminal.text import clean, duration, short_ids
+from lab.domain.wording import duration, short_ids
+from lab.investigation.requests import WINDOW_WORDS
+from lab.terminal.text import clean
 
 _LEAST_DIGITS: Final = 8
 

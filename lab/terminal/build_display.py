@@ -11,8 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from lab.domain.wording import duration
 from lab.terminal.display import Display
-from lab.terminal.text import duration
 
 LINE_EVERY_S: Final = 15.0
 """Where nobody watches: at most one line a tool in so much time, and one a new phase."""

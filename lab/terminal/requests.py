@@ -1,8 +1,8 @@
-"""The requests of a case, chosen and shown."""
+"""The requests of a case, shown."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from rich import box
@@ -12,18 +12,10 @@ from rich.text import Text
 
 from lab.domain.case import Case
 from lab.domain.evidence import Evidence
-from lab.domain.load import Request, Window
-from lab.errors import UsageError
-from lab.terminal.text import clean, duration, short_ids
-
-WINDOW_WORDS: Final[Mapping[Window, str]] = {
-    Window.REFERENCE: "before",
-    Window.CRIME: "incident",
-    Window.RECOVERY: "after",
-}
-"""The windows a learner knows, in an on-call engineer's words."""
-
-OUTCOMES: Final = ("ok", "error", "rejected")
+from lab.domain.load import Request
+from lab.domain.wording import duration, short_ids
+from lab.investigation.requests import WINDOW_WORDS, into_window_s, outcome_of
+from lab.terminal.text import clean
 
 _MARKS: Final = {"ok": ("✔ ok", "green"), "error": ("✖ error", "bold red")} | {
     "rejected": ("▲ rejected", "yellow")
@@ -32,55 +24,13 @@ _LEAST_DIGITS: Final = 8
 _ROOMY: Final = 100
 
 
-def outcome_of(request: Request) -> str:
-    """``error`` (5xx or no answer), ``rejected`` (4xx) or ``ok``."""
-    if request.is_server_error:
-        return "error"
-    return "rejected" if request.is_rejected else "ok"
-
-
-def select_requests(
-    evidence: Evidence,
-    *,
-    outcome: str | None = None,
-    route: str | None = None,
-    window: str | None = None,
-    slowest: bool = False,
-    limit: int | None = None,
-) -> tuple[Request, ...]:
-    """The requests whose trace is in the case, that fit every filter given.
-
-    ``window`` is one of `WINDOW_WORDS`, ``route`` the whole route or its path. They
-    come in order of time, or slowest first. UsageError for a word nobody knows.
-    """
-    _known("outcome", outcome, OUTCOMES)
-    _known("window", window, tuple(WINDOW_WORDS.values()))
-    routes = sorted({request.route for request in evidence.requests})
-    if route is not None and not any(_is_route(route, each) for each in routes):
-        raise UsageError(f"expected --route to be one of {', '.join(routes)}, got {route!r}")
-    chosen = [
-        request
-        for request in evidence.requests
-        if request.trace_id in evidence.traces
-        and request.window in WINDOW_WORDS
-        and outcome in {None, outcome_of(request)}
-        and window in {None, WINDOW_WORDS[request.window]}
-        and (route is None or _is_route(route, request.route))
-    ]
-    if slowest:
-        chosen.sort(key=lambda request: -request.latency_ms)
-    else:
-        chosen.sort(key=lambda request: request.start_s)
-    return tuple(chosen[:limit])
-
-
 def request_rows(evidence: Evidence, requests: Sequence[Request]) -> list[dict[str, Any]]:
     """The requests as a program reads them; ``into_window_s`` counts from the window's start."""
     return [
         {
             "trace_id": request.trace_id,
             "window": WINDOW_WORDS[request.window],
-            "into_window_s": _into_window_s(evidence, request),
+            "into_window_s": into_window_s(evidence, request),
             "route": request.route,
             "status": request.status,
             "outcome": outcome_of(request),
@@ -137,7 +87,7 @@ class RequestTable:
             table.add_row(
                 Text(shown[request.trace_id], style="cyan"),
                 WINDOW_WORDS[request.window],
-                f"{_into_window_s(self._evidence, request):.1f}s",
+                f"{into_window_s(self._evidence, request):.1f}s",
                 Text(str(request.status or "none"), style=style),
                 duration(request.latency_ms),
                 Text(clean(request.route)),
@@ -152,17 +102,3 @@ def _footer(evidence: Evidence, shown: Sequence[Request]) -> str:
         f"{len(shown)} of {listed} requests with a trace in this case. "
         "`lab trace ID` opens one; the first digits of an id are enough."
     )
-
-
-def _into_window_s(evidence: Evidence, request: Request) -> float:
-    window = evidence.windows.get(request.window)
-    return round(request.start_s - window.start_s, 3) if window else 0.0
-
-
-def _is_route(wanted: str, route: str) -> bool:
-    return wanted.lower() in {route.lower(), route.lower().partition(" ")[2]}
-
-
-def _known(option: str, word: str | None, words: tuple[str, ...]) -> None:
-    if word is not None and word not in words:
-        raise UsageError(f"expected --{option} to be one of {', '.join(words)}, got {word!r}")

@@ -13,8 +13,8 @@ from rich.text import Text
 from lab.domain.journal import Step
 from lab.domain.load import LoadProgress
 from lab.domain.scenario import Scenario
+from lab.domain.wording import duration
 from lab.terminal.display import Display
-from lab.terminal.text import duration
 
 STEP_WORDS: Final = {
     Step.PREFLIGHT: "is the lab fit for a case?",

@@ -13,8 +13,9 @@ from rich.text import Text
 from lab.domain.evidence import Evidence, Sample
 from lab.domain.reference import ReferenceStats
 from lab.domain.trace import Kind, Span, Status, Trace
-from lab.terminal.requests import WINDOW_WORDS
-from lab.terminal.text import MARKS, clean, duration, short_ids
+from lab.domain.wording import duration, short_ids
+from lab.investigation.requests import WINDOW_WORDS
+from lab.terminal.text import MARKS, clean
 from lab.terminal.trace_rows import Gap, Missing, Row, extent_ns, rows
 
 KIND_MARKS: Final = {

@@ -7,11 +7,12 @@ import io
 import pytest
 from rich.console import Console, RenderableType
 
+from lab.domain.wording import duration, short_ids
 from lab.errors import UsageError
-from lab.terminal.briefing import briefing
-from lab.terminal.requests import request_rows, request_table, select_requests
-from lab.terminal.resolve import resolve_span, resolve_trace
-from lab.terminal.text import duration, short_ids
+from lab.investigation.briefing import briefing
+from lab.investigation.requests import select_requests
+from lab.investigation.resolve import resolve_span, resolve_trace
+from lab.terminal.requests import request_rows, request_table
 from tests.sample_case import sample_case
 
 CASE = sample_case()

@@ -1,0 +1,41 @@
+"""Numbers and ids as a person reads them."""
+
+from __future__ import annotations
+
+import math
+
+
+def duration(ms: float) -> str:
+    """Three digits and a unit: ``0.45ms``, ``12.3ms``, ``480ms``, ``1.02s``, ``2m05s``."""
+    if not math.isfinite(ms):
+        return "?"
+    if ms < 0:
+        return "-" + duration(-ms)
+    if ms < 0.9995:
+        return f"{ms:.2f}ms"
+    if ms < 99.95:
+        return f"{ms:.1f}ms"
+    if ms < 999.5:
+        return f"{ms:.0f}ms"
+    if ms < 99_500:
+        return f"{ms / 1000:.2f}s" if ms < 9_995 else f"{ms / 1000:.1f}s"
+    minutes, rest_s = divmod(round(ms / 1000), 60)
+    return f"{minutes}m{rest_s:02d}s"
+
+
+def short_ids(ids: list[str], least: int) -> dict[str, str]:
+    """Each id's shortest beginning, of at least ``least`` digits, that no other shares."""
+    ordered = sorted(set(ids))
+    short: dict[str, str] = {}
+    for n, each in enumerate(ordered):
+        neighbours = ordered[max(0, n - 1) : n] + ordered[n + 1 : n + 2]
+        shared = max((_shared(each, other) for other in neighbours), default=0)
+        short[each] = each[: max(least, shared + 1)]
+    return short
+
+
+def _shared(one: str, other: str) -> int:
+    return next(
+        (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
+        min(len(one), len(other)),
+    )
