@@ -96,6 +96,9 @@ def trace(
     case_id: CaseOption = None,
     attributes: Annotated[bool, typer.Option(help="Show every attribute.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Print whole span ids.")] = False,
+    wires: Annotated[
+        bool, typer.Option("--wires", help="Give time on the wire rows of its own.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show one trace as a tree: status, duration, self time, wire time, what is missing."""
@@ -108,7 +111,9 @@ def trace(
     if as_json:
         print_json(trace_to_otlp(found))
     else:
-        console.print(trace_tree(found, case.evidence, attributes=attributes, full=full))
+        console.print(
+            trace_tree(found, case.evidence, attributes=attributes, full=full, wires=wires)
+        )
 
 
 def mechanisms() -> None:

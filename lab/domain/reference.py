@@ -34,6 +34,10 @@ class OperationStats:
     self_p50_ms: float
     self_p95_ms: float
 
+    def times(self, duration_ms: float) -> float | None:
+        """How many times the usual a duration is; None where that is 0."""
+        return duration_ms / self.p50_ms if self.p50_ms > 0 else None
+
 
 @dataclass(frozen=True, slots=True)
 class ReferenceStats:

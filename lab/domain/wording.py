@@ -39,3 +39,8 @@ def _shared(one: str, other: str) -> int:
         (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
         min(len(one), len(other)),
     )
+
+
+def times_usual(times: float) -> str:
+    """How many times the usual: ``×1.4``, ``×14``; ``×9999`` at most."""
+    return f"×{times:.1f}" if times < 9.95 else f"×{min(times, 9999):.0f}"

@@ -135,9 +135,9 @@ def _numbers(trace: Trace, span: Span, reference: ReferenceStats) -> str:
     usual = reference.for_span(span)
     if usual is None:
         return f"{said}; the reference has none like it."
-    if not usual.p50_ms:
+    times = usual.times(span.duration_ms)
+    if times is None:
         return f"{said}; usually 0 ms."
-    times = span.duration_ms / usual.p50_ms
     return f"{said}; {times:.1f}× its usual {usual.p50_ms:.1f} ms."
 
 

@@ -12,11 +12,12 @@ from rich.text import Text
 
 from lab.domain.evidence import Evidence, Sample
 from lab.domain.reference import ReferenceStats
+from lab.domain.rows import Gap, Missing, Row, Wire, extent_ns, rows, wire_of
 from lab.domain.trace import Kind, Span, Status, Trace
-from lab.domain.wording import duration, short_ids
+from lab.domain.wording import duration, short_ids, times_usual
 from lab.investigation.requests import WINDOW_WORDS
+from lab.terminal.guides import with_guides
 from lab.terminal.text import MARKS, clean
-from lab.terminal.trace_rows import Gap, Missing, Row, extent_ns, rows
 
 KIND_MARKS: Final = {
     Kind.SERVER: "▣",
@@ -42,10 +43,18 @@ _LEAST_LABEL: Final = 24
 
 
 def trace_tree(
-    trace: Trace, evidence: Evidence, *, attributes: bool = False, full: bool = False
+    trace: Trace,
+    evidence: Evidence,
+    *,
+    attributes: bool = False,
+    full: bool = False,
+    wires: bool = False,
 ) -> TraceTree:
-    """The tree of ``trace``, compared with the reference traces of ``evidence``."""
-    return TraceTree(trace, evidence, attributes=attributes, full=full)
+    """The tree of ``trace``, compared with the reference traces of ``evidence``.
+
+    With ``wires`` the time of each call on the wire is a row of its own.
+    """
+    return TraceTree(trace, evidence, attributes=attributes, full=full, wires=wires)
 
 
 class TraceTree:
@@ -56,12 +65,13 @@ class TraceTree:
     """
 
     def __init__(
-        self, trace: Trace, evidence: Evidence, *, attributes: bool = False, full: bool = False
+        self, trace: Trace, evidence: Evidence, *, attributes: bool, full: bool, wires: bool
     ) -> None:
         self._trace = trace
         self._evidence = evidence
         self._attributes = attributes
         self._full = full
+        self._wires = wires
         self._reference = ReferenceStats.of(evidence.whole_traces(Sample.REFERENCE))
         self._extent_ns = extent_ns(trace)
 
@@ -104,20 +114,22 @@ class TraceTree:
         heading = ["id", "span", "took", "self", "wire"]
         heading += ["usual"] if self._reference.operations else []
         table.add_row(*(Text(word, style="dim") for word in heading), *([""] if wide else []))
-        for row in islice(rows(self._trace), MOST_ROWS):
-            cells = [self._label(console, row, label_width), *self._numbers(row)]
+        for row, guides, below in with_guides(
+            islice(rows(self._trace, wires=self._wires), MOST_ROWS)
+        ):
+            label = self._label(console, row, guides, below, label_width)
+            cells = [label, *self._numbers(row)]
             cells += [self._bar(row)] if wide else []
             table.add_row(_id_of(row, short), *cells)
         return table
 
-    def _label(self, console: Console, row: Row, width: int) -> Text:
+    def _label(self, console: Console, row: Row, guides: str, below: str, width: int) -> Text:
         lines = [_title(row), *self._details(row)]
         label = Text()
         for n, line in enumerate(lines):
-            guides = row.guides if n == 0 else row.below
-            room = max(8, width - max(len(row.guides), len(row.below)) - 2)
+            room = max(8, width - max(len(guides), len(below)) - 2)
             for m, part in enumerate(line.wrap(console, room, overflow="fold")):
-                start = guides if m == 0 else row.below
+                start = guides if m == 0 and n == 0 else below
                 indent = "" if m == 0 and n == 0 else "  "
                 part.rstrip()
                 label.append("\n" if label else "").append(start, style="dim")
@@ -143,14 +155,13 @@ class TraceTree:
         usual = [Text("")] if self._reference.operations else []
         if isinstance(item, Missing):
             return [Text("")] * 3 + usual
-        if isinstance(item, Gap):
+        if isinstance(item, Gap | Wire):
             return [Text(duration(item.length_ms), style="yellow"), Text(""), Text(""), *usual]
-        wire_ms = self._trace.wire_time_ms(item)
-        # An answer that took longer than its call was given up on; nothing can be said of the wire.
+        wire = wire_of(self._trace, item)
         return [
             Text(duration(item.duration_ms)),
             Text(duration(self._trace.self_time_ms(item)), style="dim"),
-            Text("" if wire_ms is None or wire_ms < 0 else duration(wire_ms), style="dim"),
+            Text("" if wire is None else duration(wire.length_ms), style="dim"),
             *([self._usual(item)] if usual else []),
         ]
 
@@ -158,25 +169,33 @@ class TraceTree:
         stats = self._reference.for_span(span)
         if stats is None:
             return Text("new", style="yellow")
-        if stats.p50_ms <= 0:
+        times = stats.times(span.duration_ms)
+        if times is None:
             return Text("")
-        times = span.duration_ms / stats.p50_ms
-        shown = f"×{times:.1f}" if times < 9.95 else f"×{min(times, 9999):.0f}"
-        return Text(shown, style="bold yellow" if times >= 2 else "dim")
+        return Text(times_usual(times), style="bold yellow" if times >= 2 else "dim")
 
     def _bar(self, row: Row) -> Text:
         item = row.item
         first_ns, last_ns = self._extent_ns
         if isinstance(item, Missing) or last_ns <= first_ns:
             return Text("")
-        cell_ns = (last_ns - first_ns) / _AXIS
-        start = min(_AXIS - 1, int((item.start_ns - first_ns) / cell_ns))
-        length = max(1, round((item.end_ns - item.start_ns) / cell_ns))
-        length = min(length, _AXIS - start)
+        if isinstance(item, Wire):
+            return Text(self._cells("░", *item.stretches_ns), style="yellow")
+        stretch = item.start_ns, item.end_ns
         if isinstance(item, Gap):
-            return Text(" " * start + "░" * length, style="yellow")
-        style = "red" if item.status is Status.ERROR else "blue"
-        return Text(" " * start + "━" * length, style=style)
+            return Text(self._cells("░", stretch), style="yellow")
+        return Text(self._cells("━", stretch), "red" if item.status is Status.ERROR else "blue")
+
+    def _cells(self, mark: str, *stretches_ns: tuple[int, int]) -> str:
+        """The time axis with ``mark`` wherever a stretch is, in one cell at least."""
+        first_ns, last_ns = self._extent_ns
+        cell_ns = (last_ns - first_ns) / _AXIS
+        cells = [" "] * _AXIS
+        for start_ns, end_ns in stretches_ns:
+            start = min(_AXIS - 1, int((start_ns - first_ns) / cell_ns))
+            length = max(1, round((end_ns - start_ns) / cell_ns))
+            cells[start : start + length] = [mark] * min(length, _AXIS - start)
+        return "".join(cells).rstrip()
 
     def _remarks(self) -> Iterator[Text]:
         trace = self._trace
@@ -204,6 +223,8 @@ def _title(row: Row) -> Text:
         return Text(f"? parent {item.span_id} never came", style="bold yellow")
     if isinstance(item, Gap):
         return Text("░ no span", style="yellow")
+    if isinstance(item, Wire):
+        return Text(f"⇄ on the wire to {clean(item.answer.service, 40)} and back", style="yellow")
     mark, style = MARKS[item.status]
     title = Text(f"{mark} " if mark else "", style=style)
     title.append(f"{KIND_MARKS[item.kind]} ", style="dim")

@@ -79,7 +79,7 @@ def test_a_wrong_command_line_exits_with_64_and_says_why(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["traces", "proof", "briefing", "debrief", "journal"])
+@pytest.mark.parametrize("command", ["traces", "map", "proof", "briefing", "debrief", "journal"])
 def test_without_a_case_the_way_to_one_is_shown(tmp_path: Path, command: str) -> None:
     """Reading commands need a case folder, and say how to get one."""
     done = lab(tmp_path, command)
@@ -310,7 +310,9 @@ def test_the_next_look_lists_those_who_were_hit(
 
 
 COMMANDS = [
-    each.callback.__name__ for each in app.registered_commands if each.callback and not each.hidden
+    each.name or each.callback.__name__
+    for each in app.registered_commands
+    if each.callback and not each.hidden
 ]
 
 

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from lab.adapters.otlp_json import assemble
 from lab.domain.evidence import Evidence
-from lab.domain.trace import Event, Kind, Status, Trace
-from lab.terminal.trace_rows import Gap, Missing, rows
+from lab.domain.rows import Gap, Missing, rows
+from lab.domain.trace import Event, Kind, Span, Status, Trace
 from lab.terminal.trace_tree import trace_tree
 from tests.sample_case import broken_trace, fatal_trace, healthy_trace, sample_case, span, span_id
 
@@ -89,6 +89,16 @@ def test_a_wire_time_below_zero_is_not_shown() -> None:
     """An answer that took longer than its call says nothing about the wire."""
     text = drawn(broken_trace(TRACE_ID))
     assert line_with(text, "gateway POST  ").split()[-2:] == ["200ms", "10.0ms"]
+
+
+def test_time_on_the_wire_has_rows_of_its_own_where_asked_for() -> None:
+    """One a call whose answer came; the column stays as it is."""
+    trace = healthy_trace(TRACE_ID)
+    assert "on the wire" not in drawn(trace)
+    text = drawn(trace, wires=True, width=120)
+    assert "⇄ on the wire to gateway and back" in text
+    assert "⇄ on the wire to auth and back" in text
+    assert "░" in line_with(text, "on the wire to auth")
 
 
 def test_gaps_below_a_tenth_of_the_root_are_not_drawn() -> None:
@@ -218,6 +228,6 @@ def test_any_trace_is_drawn(shape: list[tuple[int, int | None, int, int, Kind, s
         for each, (_, _, start, end, _, _) in zip(spans, shape, strict=True)
     ]
     trace = Trace(TRACE_ID, tuple(timed))
-    seen = [row.item.span_id for row in rows(trace) if not isinstance(row.item, Gap | Missing)]
+    seen = [row.item.span_id for row in rows(trace) if isinstance(row.item, Span)]
     assert sorted(seen) == sorted(trace.by_id)
     drawn(trace, width=120)

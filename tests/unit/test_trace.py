@@ -1,30 +1,9 @@
 from hypothesis import given
-from hypothesis import strategies as st
 
 from lab.domain.reference import ReferenceStats
 from lab.domain.trace import Kind, Span, Status, Trace
+from tests.unit.hostile import hostile_traces
 from tests.unit.traces import client, internal, server, trace
-
-ids = st.sampled_from([f"{number:016x}" for number in range(6)])
-
-
-@st.composite
-def hostile_spans(draw: st.DrawFn) -> Span:
-    """A span with any parent (itself too), any clock, and an id that others may have."""
-    return Span(
-        trace_id="t",
-        span_id=draw(ids),
-        parent_id=draw(st.none() | ids | st.just("f" * 16)),
-        name="SELECT",
-        kind=draw(st.sampled_from(Kind)),
-        service=draw(st.sampled_from(["auth", "gateway"])),
-        start_ns=draw(st.integers(0, 1000)),
-        end_ns=draw(st.integers(0, 1000)),
-        status=draw(st.sampled_from(Status)),
-    )
-
-
-hostile_traces = st.lists(hostile_spans(), max_size=12).map(lambda spans: Trace("t", tuple(spans)))
 
 
 @given(hostile_traces)

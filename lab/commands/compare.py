@@ -1,0 +1,68 @@
+"""Commands that lay an incident beside the healthy shop; they need case folders only."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lab import bootstrap
+from lab.commands.cases import CaseOption
+from lab.commands.common import JsonOption, add_command, console, print_json
+from lab.errors import CaseError
+from lab.settings import Settings
+
+
+def twin(
+    trace_id: Annotated[str, typer.Argument(metavar="TRACE", help="An id, or how it begins.")],
+    case_id: CaseOption = None,
+    in_tree_order: Annotated[
+        bool, typer.Option("--tree", help="In the order of the tree, not by change.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, help="How many rows.")] = 40,
+    as_json: JsonOption = False,
+) -> None:
+    """Lay a trace beside the healthy one nearest to it, the greatest change of self time first."""
+    from lab.investigation.healthy_twin import compare
+    from lab.investigation.resolve import resolve_trace
+    from lab.terminal.twin_table import twin_rows, twin_table
+
+    evidence = bootstrap.archive(Settings()).load(case_id).evidence
+    found = resolve_trace(evidence, trace_id)
+    comparison = compare(evidence, found)
+    if comparison is None:
+        raise CaseError(
+            f"expected a healthy trace of the same route as {found.trace_id[:8]}…, found none in "
+            "the reference; `lab trace` compares each span with its own operation"
+        )
+    if as_json:
+        print_json(
+            {
+                "trace_id": found.trace_id,
+                "healthy_trace_id": comparison.healthy.trace_id,
+                "rows": twin_rows(comparison, in_tree_order=in_tree_order),
+            }
+        )
+    else:
+        console.print(twin_table(comparison, in_tree_order=in_tree_order, limit=limit))
+
+
+def service_map(
+    case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show who calls whom, how often, how well and how fast, before beside the incident."""
+    from lab.investigation.service_map import service_map as map_of
+    from lab.terminal.map_table import map_document, map_table
+
+    found = map_of(bootstrap.archive(Settings()).load(case_id).evidence)
+    if as_json:
+        print_json(map_document(found))
+    else:
+        console.print(map_table(found))
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to ``app``."""
+    add_command(app, twin, "lab twin 4bf92f35 --tree")
+    add_command(app, service_map, "lab map --json", name="map")

@@ -1,0 +1,75 @@
+"""Which work the end of a request waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lab.domain.trace import Span, Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A stretch of time in which everybody waited for this span itself, not for a child of it."""
+
+    span_id: str
+    start_ns: int
+    end_ns: int
+
+    @property
+    def length_ms(self) -> float:
+        """How long it is, in ms."""
+        return (self.end_ns - self.start_ns) / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class _Stay:
+    """A span that is waited for from ``start_ns`` to ``end_ns``."""
+
+    span: Span
+    start_ns: int
+    end_ns: int
+
+
+def critical_path(trace: Trace) -> tuple[Stretch, ...]:
+    """The stretches that make up the root's duration, each once, latest first.
+
+    Walk back from the end of the root: the child that ended last was waited for until
+    then, and so was, before it began, the one that ended last before its beginning. What
+    lies between them is the span's own. A child that outlives its parent counts until
+    the parent's end; one that was still running when a later one began, and so was not
+    waited for, not at all. After "CRISP: Critical Path Analysis of Large-Scale
+    Microservice Architectures" (Zhang et al., USENIX ATC 2022).
+
+    Empty where there is not one root.
+    """
+    if len(trace.roots) != 1:
+        return ()
+    root = trace.roots[0]
+    found: list[Stretch] = []
+    waiting = [_Stay(root, root.start_ns, root.end_ns)]
+    while waiting:
+        stay = waiting.pop()
+        reached = stay.end_ns
+        for child in _waited_for(trace, stay):
+            if child.end_ns < reached:
+                found.append(Stretch(stay.span.span_id, child.end_ns, reached))
+            waiting.append(child)
+            reached = child.start_ns
+        if stay.start_ns < reached:
+            found.append(Stretch(stay.span.span_id, stay.start_ns, reached))
+    return tuple(sorted(found, key=lambda each: each.start_ns, reverse=True))
+
+
+def _waited_for(trace: Trace, stay: _Stay) -> Iterator[_Stay]:
+    clipped = (
+        _Stay(child, max(child.start_ns, stay.start_ns), min(child.end_ns, stay.end_ns))
+        for child in trace.children(stay.span)
+    )
+    lasting = [child for child in clipped if child.start_ns < child.end_ns]
+    # Of two that end together the longer one is waited for.
+    reached = stay.end_ns
+    for child in sorted(lasting, key=lambda each: (-each.end_ns, each.start_ns)):
+        if child.end_ns <= reached:
+            yield child
+            reached = child.start_ns

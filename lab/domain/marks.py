@@ -1,0 +1,62 @@
+"""What the shape of a trace says of a span and none of its attributes does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from lab.domain.trace import Kind, Span, Status, Trace
+
+DEADLINE_NS: Final = 5_000_000
+"""What is cancelled ends this close to the deadline that cancelled it."""
+
+
+def cut_by(trace: Trace) -> Mapping[str, Span]:
+    """Id of each span that a deadline cut short → the span above it whose time was up.
+
+    That is an ancestor in the same service that failed with a timeout, with which the span
+    ended although nothing says that it failed itself: a cancelled piece of work reports
+    no error.
+    """
+    timed_out: dict[str, Span | None] = {}
+    cut: dict[str, Span] = {}
+    level = [span for span in trace if trace.parent(span) is None]
+    timed_out.update({span.span_id: None for span in level})
+    while level:
+        span = level.pop()
+        for child in trace.children(span):
+            above = span if _is_timed_out(span) else timed_out[span.span_id]
+            above = above if above is not None and above.service == child.service else None
+            timed_out[child.span_id] = above
+            if above is not None and _ended_with(child, above):
+                cut[child.span_id] = above
+            level.append(child)
+    return cut
+
+
+def _ended_with(span: Span, above: Span) -> bool:
+    return span.status is not Status.ERROR and abs(span.end_ns - above.end_ns) <= DEADLINE_NS
+
+
+def _is_timed_out(span: Span) -> bool:
+    names = (each.rpartition(".")[2] for each in span.exceptions)
+    return span.status is Status.ERROR and any("Timeout" in name for name in names)
+
+
+def clocks_apart_ms(trace: Trace, span: Span) -> float:
+    """By how much the clocks of a span and its caller differ at least, in ms; mostly 0.
+
+    An effect that starts before its cause was timed by another clock. What one process
+    says of itself is timed by one.
+    """
+    parent = trace.parent(span)
+    if parent is None or parent.service == span.service:
+        return 0.0
+    return max(0, parent.start_ns - span.start_ns) / 1e6
+
+
+def is_wire_or_callee(trace: Trace, span: Span) -> bool:
+    """Whether it calls somebody of whom no span came: the time went on the wire or over there."""
+    return span.kind is Kind.CLIENT and not any(
+        child.kind is Kind.SERVER for child in trace.children(span)
+    )

@@ -1,0 +1,155 @@
+"""A trace beside the healthy one that is most like it, row by row. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from lab.domain.evidence import Evidence, Sample
+from lab.domain.reference import Operation
+from lab.domain.trace import Span, Trace
+
+
+@dataclass(frozen=True, slots=True)
+class PairedRow:
+    """A span and the healthy span that does the same; one of both is None where it has none."""
+
+    depth: int
+    here: Span | None
+    healthy: Span | None
+    self_ms: float | None
+    healthy_self_ms: float | None
+
+    @property
+    def either(self) -> Span:
+        """The span itself, or the healthy one that has no counterpart here."""
+        found = self.here or self.healthy
+        assert found is not None
+        return found
+
+    @property
+    def change_ms(self) -> float:
+        """By how much its self time is longer than the healthy one's; missing counts as 0."""
+        return (self.self_ms or 0.0) - (self.healthy_self_ms or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A trace and its healthy twin, ``rows`` in the order of the tree."""
+
+    here: Trace
+    healthy: Trace
+    rows: tuple[PairedRow, ...]
+
+    @property
+    def by_change(self) -> tuple[PairedRow, ...]:
+        """The same rows, the greatest change of self time first."""
+        return tuple(sorted(self.rows, key=lambda row: -abs(row.change_ms)))
+
+
+def compare(evidence: Evidence, trace: Trace) -> Comparison | None:
+    """``trace`` beside its healthy twin; None where the reference has none of its route."""
+    twin = healthy_twin(evidence, trace)
+    return None if twin is None else Comparison(trace, twin, tuple(pair_rows(trace, twin)))
+
+
+def healthy_twin(evidence: Evidence, trace: Trace) -> Trace | None:
+    """The whole reference trace of the same route that is nearest to ``trace``.
+
+    Nearest is, in this order: the fewest operations that one has and the other has not,
+    the same tenant, the latency nearest to the route's median, and the lower trace id.
+    """
+    route = _route(evidence, trace)
+    alike = [
+        each
+        for each in evidence.whole_traces(Sample.REFERENCE)
+        if _route(evidence, each) == route and each.trace_id != trace.trace_id
+    ]
+    if not alike:
+        return None
+    usual_ms = median(each.roots[0].duration_ms for each in alike)
+    wanted, tenant = _operations(trace), _tenant(evidence, trace)
+
+    def distance(each: Trace) -> tuple[int, bool, float, str]:
+        others = _operations(each)
+        apart = (wanted - others).total() + (others - wanted).total()
+        off_ms = abs(each.roots[0].duration_ms - usual_ms)
+        return apart, _tenant(evidence, each) != tenant, off_ms, each.trace_id
+
+    return min(alike, key=distance)
+
+
+def _route(evidence: Evidence, trace: Trace) -> object:
+    """The request's route; of a trace that no request began, what its root does."""
+    request = evidence.request_of.get(trace.trace_id)
+    if request is not None:
+        return request.route
+    return Operation.of(trace.roots[0]) if trace.roots else None
+
+
+def _tenant(evidence: Evidence, trace: Trace) -> str | None:
+    request = evidence.request_of.get(trace.trace_id)
+    return request.tenant if request else None
+
+
+def _operations(trace: Trace) -> Counter[Operation]:
+    return Counter(Operation.of(span) for span in trace)
+
+
+def pair_rows(here: Trace, healthy: Trace) -> Iterator[PairedRow]:
+    """Every span of both once, parents first.
+
+    The n-th run of an operation below a pair is paired with the n-th of the other side;
+    below a span without a counterpart nothing has one.
+    """
+    tops = _pairs(_tops(here), _tops(healthy))
+    waiting = [(0, *pair) for pair in reversed(tops)]
+    while waiting:
+        depth, one, other = waiting.pop()
+        yield PairedRow(
+            depth,
+            one,
+            other,
+            here.self_time_ms(one) if one else None,
+            healthy.self_time_ms(other) if other else None,
+        )
+        below = _pairs(here.children(one) if one else (), healthy.children(other) if other else ())
+        waiting += [(depth + 1, *pair) for pair in reversed(below)]
+
+
+def _tops(trace: Trace) -> Sequence[Span]:
+    return [span for span in trace if trace.parent(span) is None]
+
+
+def _pairs(ones: Sequence[Span], others: Sequence[Span]) -> list[tuple[Span | None, Span | None]]:
+    """In the order of ``ones``; what only the other side has follows what it follows there."""
+    left = _by_operation(others)
+    paired: dict[str, Span] = {}
+    pairs: list[tuple[Span | None, Span | None]] = []
+    for one in ones:
+        queue = left.get(Operation.of(one))
+        other = queue.popleft() if queue else None
+        if other is not None:
+            paired[other.span_id] = one
+        pairs.append((one, other))
+    place_of = {one.span_id: n for n, one in enumerate(ones)}
+    placed: list[tuple[tuple[float, int], tuple[Span | None, Span | None]]] = [
+        ((n, 0), pair) for n, pair in enumerate(pairs)
+    ]
+    after = -1.0
+    for n, other in enumerate(others):
+        if other.span_id in paired:
+            after = place_of[paired[other.span_id].span_id]
+        else:
+            placed.append(((after, n + 1), (None, other)))
+    placed.sort(key=lambda each: each[0])
+    return [pair for _, pair in placed]
+
+
+def _by_operation(spans: Sequence[Span]) -> Mapping[Operation, deque[Span]]:
+    found: defaultdict[Operation, deque[Span]] = defaultdict(deque)
+    for span in spans:
+        found[Operation.of(span)].append(span)
+    return found

@@ -1,0 +1,114 @@
+"""Everything that a waterfall shows of a trace, row by row, computed once. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lab.domain.critical_path import Stretch, critical_path
+from lab.domain.marks import clocks_apart_ms, cut_by, is_wire_or_callee
+from lab.domain.reference import OperationStats, ReferenceStats
+from lab.domain.rows import Row, extent_ns, rows
+from lab.domain.seal import Seal, seal_of, why
+from lab.domain.trace import Span, Status, Trace
+
+
+@dataclass(frozen=True, slots=True)
+class SpanMarks:
+    """What a span's row says beyond what the span says itself; times in ms.
+
+    ``usual`` is its operation in the reference, ``times`` how many times the median it
+    took. ``fails_itself`` tells an error of its own from one that a child handed up.
+    ``critical`` are the stretches in which everybody waited for it, earliest first.
+    """
+
+    self_ms: float
+    usual: OperationStats | None
+    times: float | None
+    fails_itself: bool
+    critical: tuple[Stretch, ...]
+    cut_by: Span | None
+    clocks_apart_ms: float
+    is_wire_or_callee: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Waterfall:
+    """A trace ready to be drawn.
+
+    ``descendants`` counts, for each row, the rows below it; they follow it directly.
+    ``services`` are in the order in which they first appear: a colour by place is the same
+    for every reader and never shared by two neighbours, which one by name is not.
+    """
+
+    trace: Trace
+    rows: tuple[Row, ...]
+    marks: Mapping[str, SpanMarks]
+    descendants: tuple[int, ...]
+    services: tuple[str, ...]
+    start_ns: int
+    end_ns: int
+    seal: Seal
+    seal_reason: str
+
+    def below(self, own: Mapping[str, int]) -> tuple[int, ...]:
+        """For each row the sum, over it and all rows below it, of its span's number in ``own``."""
+        sums = [
+            own.get(row.item.span_id, 0) if isinstance(row.item, Span) else 0 for row in self.rows
+        ]
+        for n in reversed(range(len(sums))):
+            parent = self.rows[n].parent
+            if parent is not None:
+                sums[parent] += sums[n]
+        return tuple(sums)
+
+
+def waterfall(trace: Trace, reference: ReferenceStats) -> Waterfall:
+    """The rows of ``trace`` with all their marks, compared with ``reference``."""
+    found = tuple(rows(trace, wires=True))
+    start_ns, end_ns = extent_ns(trace)
+    seal = seal_of(trace)
+    return Waterfall(
+        trace=trace,
+        rows=found,
+        marks=_marks(trace, reference),
+        descendants=_descendants(found),
+        services=tuple(
+            dict.fromkeys(row.item.service for row in found if isinstance(row.item, Span))
+        ),
+        start_ns=start_ns,
+        end_ns=end_ns,
+        seal=seal,
+        seal_reason=why(trace, seal),
+    )
+
+
+def _marks(trace: Trace, reference: ReferenceStats) -> Mapping[str, SpanMarks]:
+    own_errors = {span.span_id for span in trace.deepest_errors()}
+    cut = cut_by(trace)
+    critical: dict[str, list[Stretch]] = {}
+    for stretch in reversed(critical_path(trace)):
+        critical.setdefault(stretch.span_id, []).append(stretch)
+    marks: dict[str, SpanMarks] = {}
+    for span in trace:
+        usual = reference.for_span(span)
+        marks[span.span_id] = SpanMarks(
+            self_ms=trace.self_time_ms(span),
+            usual=usual,
+            times=usual.times(span.duration_ms) if usual else None,
+            fails_itself=span.status is Status.ERROR and span.span_id in own_errors,
+            critical=tuple(critical.get(span.span_id, ())),
+            cut_by=cut.get(span.span_id),
+            clocks_apart_ms=clocks_apart_ms(trace, span),
+            is_wire_or_callee=is_wire_or_callee(trace, span),
+        )
+    return marks
+
+
+def _descendants(found: Sequence[Row]) -> tuple[int, ...]:
+    counts = [0] * len(found)
+    for n in reversed(range(len(found))):
+        parent = found[n].parent
+        if parent is not None:
+            counts[parent] += counts[n] + 1
+    return tuple(counts)

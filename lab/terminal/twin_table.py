@@ -1,0 +1,88 @@
+"""A trace beside its healthy twin, as a table."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from lab.domain.trace import Span
+from lab.domain.wording import duration
+from lab.investigation.healthy_twin import Comparison, PairedRow
+from lab.terminal.text import MARKS, clean
+
+NOTEWORTHY_MS: Final = 1.0
+"""A change of self time that is worth its colour; below it two healthy traces differ as well."""
+
+DEEPEST: Final = 24
+"""No terminal is wide enough for deeper indents."""
+
+
+def twin_rows(comparison: Comparison, *, in_tree_order: bool) -> list[dict[str, Any]]:
+    """The pairs as a program reads them; ids are None where a side has no such span."""
+    return [
+        {
+            "service": row.either.service,
+            "name": row.either.name,
+            "depth": row.depth,
+            "span_id": row.here.span_id if row.here else None,
+            "healthy_span_id": row.healthy.span_id if row.healthy else None,
+            "self_ms": row.self_ms,
+            "healthy_self_ms": row.healthy_self_ms,
+            "change_ms": round(row.change_ms, 6),
+        }
+        for row in (comparison.rows if in_tree_order else comparison.by_change)
+    ]
+
+
+def twin_table(comparison: Comparison, *, in_tree_order: bool, limit: int) -> RenderableType:
+    """The pairs, the greatest change of self time first, or as the tree has them."""
+    rows = comparison.rows if in_tree_order else comparison.by_change
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("span", overflow="fold")
+    for heading in ("self", "healthy", "change"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for row in rows[:limit]:
+        table.add_row(
+            _title(row, indent=min(row.depth, DEEPEST) if in_tree_order else 0),
+            "" if row.self_ms is None else duration(row.self_ms),
+            "" if row.healthy_self_ms is None else duration(row.healthy_self_ms),
+            _change(row),
+            _presence(row),
+        )
+    here, healthy = comparison.here, comparison.healthy
+    left = len(rows) - limit
+    return Group(
+        Text.assemble("trace   ", (here.trace_id, "cyan"), f"  {_took(here.roots)}"),
+        Text.assemble("healthy ", (healthy.trace_id, "cyan"), f"  {_took(healthy.roots)}"),
+        table,
+        Text("self: without its children" + (f"; {left} rows more" if left > 0 else ""), "dim"),
+    )
+
+
+def _took(roots: tuple[Span, ...]) -> str:
+    return duration(roots[0].duration_ms) if roots else ""
+
+
+def _title(row: PairedRow, indent: int) -> Text:
+    span = row.here or row.either
+    mark, style = MARKS[span.status]
+    text = Text("  " * indent).append(f"{mark} " if mark else "", style=style)
+    text.append(clean(span.service, 40), style="bold").append(f" {clean(span.name, 120)}")
+    return text.append(f" ({clean(span.peer, 40)})" if span.peer else "", style="dim")
+
+
+def _change(row: PairedRow) -> Text:
+    sign = "+" if row.change_ms > 0 else ""
+    noteworthy = abs(row.change_ms) >= NOTEWORTHY_MS
+    return Text(sign + duration(row.change_ms), style="bold yellow" if noteworthy else "dim")
+
+
+def _presence(row: PairedRow) -> Text:
+    if row.here is None:
+        return Text("only in the healthy one", style="yellow")
+    return Text("only here", style="yellow") if row.healthy is None else Text("")
