@@ -17,7 +17,9 @@ The number is the exit code; a message says expected, found, what to do next::
     │   │   └── LeaseGone              the lease was released, ran out, or never was
     │   ├── LoadError                  the load generator died or lagged
     │   └── TraceStoreError            Tempo did not answer as documented
-    ├── CaseError                64   a case folder is missing, damaged or too new
+    ├── CaseError                64   a case folder is missing or too new
+    │   ├── CaseDamaged          64   a file of it is not as it was sealed
+    │   ├── NothingToGrade       64   a stranger's telemetry, of which nobody knows the truth
     │   ├── DiskRefused           2   the disk would not take or give what it should
     │   └── RecordingTooLarge     2   a case does not fit into the file it is to be kept in
     └── WaitTimeout               2   something awaited did not come in time
@@ -103,6 +105,19 @@ class CaseError(LabError):
     """A case folder is missing, damaged, or written by a newer version."""
 
     exit_code = 64
+
+
+class CaseDamaged(CaseError):
+    """A file of a case is not as it was sealed; ``file`` and ``expected`` say which and how."""
+
+    def __init__(self, message: str, *, file: str, expected: str) -> None:
+        super().__init__(message)
+        self.file = file
+        self.expected = expected
+
+
+class NothingToGrade(CaseError):
+    """A case of a stranger's telemetry: it can be looked at, and has no truth to judge by."""
 
 
 class DiskRefused(CaseError):

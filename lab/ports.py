@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from lab.domain.case import Case, CaseSummary
+from lab.domain.case import Case, CaseFile, CaseSummary
 from lab.domain.fault import Conditions, Fault
 from lab.domain.journal import JournalEntry, Step
 from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Request, Window
@@ -372,7 +372,14 @@ class CaseArchive(Protocol):
         ...
 
     def load(self, case_id: str | None) -> Case:
-        """One case (None: the newest), without its answers applied; CaseError if damaged."""
+        """One case (None: the newest), without its answers applied; CaseError if damaged.
+
+        NothingToGrade where it is a stranger's telemetry, which `open` gives.
+        """
+        ...
+
+    def open(self, case_id: str | None) -> CaseFile:
+        """One case (None: the newest), whether or not anybody knows the truth of it."""
         ...
 
     def record_verdict(self, case_id: str, entry: Mapping[str, object]) -> None:

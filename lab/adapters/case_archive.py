@@ -6,9 +6,11 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -16,10 +18,11 @@ import psutil
 
 from lab.adapters import case_folder
 from lab.adapters.case_logs import cut_logs, log_files
+from lab.adapters.case_manifest import Manifest, read_manifest
 from lab.adapters.clock import SystemClock
 from lab.adapters.journal_file import JournalFile, read_journal
 from lab.adapters.json_lines import append_line, whole_lines
-from lab.domain.case import Case, CaseSummary
+from lab.domain.case import Case, CaseFile, CaseSummary
 from lab.domain.evidence import Interval
 from lab.domain.journal import RunRecord
 from lab.domain.load import Request
@@ -38,6 +41,11 @@ LOGS_LAG_S: Final = 5.0
 """How much later than its window a log line of it may be written."""
 
 _OWNER: Final = ".owner.json"
+_ARRIVING: Final = ".import-"
+_ARRIVED: Final = ".imported.json"
+"""When a case came from elsewhere: for a list, it was opened here then."""
+
+_ABANDONED_AFTER_S: Final = 3600.0
 _CASE_ID: Final = re.compile(r"(?P<scenario>[a-z0-9]+(?:-[a-z0-9]+)*)-(?P<number>[1-9][0-9]{0,8})")
 
 
@@ -143,7 +151,66 @@ class FolderArchive:
 
     def load(self, case_id: str | None) -> Case:
         """One case (None: the newest); CaseError says what is damaged, or which there are."""
-        return case_folder.read_case(self._sealed(case_id))
+        folder = self._sealed(case_id)
+        return replace(case_folder.read_case(folder), case_id=folder.name)
+
+    def open(self, case_id: str | None) -> CaseFile:
+        """The same, or a stranger's telemetry, which nobody can grade."""
+        folder = self._sealed(case_id)
+        return replace(case_folder.read_case_file(folder), case_id=folder.name)
+
+    def folder(self, case_id: str | None) -> Path:
+        """Where a case lies (None: the newest); for whoever copies its files."""
+        return self._sealed(case_id)
+
+    # --- what comes from elsewhere ---
+
+    @contextmanager
+    def arriving(self) -> Iterator[Path]:
+        """A private folder for what is being brought; gone afterwards unless `adopt` took it."""
+        with _telling(self._cases_dir):
+            self._cases_dir.mkdir(parents=True, exist_ok=True)
+            for old in self._cases_dir.glob(f"{_ARRIVING}*"):
+                if time.time() - old.stat().st_mtime > _ABANDONED_AFTER_S:
+                    shutil.rmtree(old, ignore_errors=True)
+            folder = Path(tempfile.mkdtemp(prefix=_ARRIVING, dir=self._cases_dir))
+        try:
+            with _telling(folder):
+                yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def adopt(self, folder: Path, name: str) -> str:
+        """Make a case of what arrived whole, in one step; its id, ``<name>-<n>``.
+
+        The files stay as they were sealed, so the manifest keeps the id that the case had
+        where it was made.
+        """
+        _checked(f"{name}-1")
+        arrived = folder / _ARRIVED
+        arrived.write_text(json.dumps({"unix_s": self._clock.unix()}), encoding="utf-8")
+        case_folder.sync_folder(folder)
+        for _ in range(10):
+            case_id = self.next_case_id(name)
+            try:
+                folder.rename(self._cases_dir / case_id)
+            except OSError:
+                # Somebody else took this number in the meantime.
+                if not (self._cases_dir / case_id).exists():
+                    raise
+                continue
+            case_folder.sync_folder(self._cases_dir)
+            return case_id
+        raise CaseError(f"expected a free id for {name}, found each taken; try again")
+
+    def twin_of(self, folder: Path) -> str | None:
+        """The newest case with the very same files as ``folder``, if there is one."""
+        sums = (folder / case_folder.CHECKSUMS).read_bytes()
+        for case in self.cases():
+            path = self._cases_dir / case.case_id / case_folder.CHECKSUMS
+            if path.is_file() and path.read_bytes() == sums:
+                return case.case_id
+        return None
 
     def logs(self, case_id: str) -> tuple[str, ...]:
         """The log lines of a case, one JSON object each."""
@@ -206,18 +273,27 @@ def _checked(case_id: str) -> str:
 
 
 def _summary(folder: Path) -> CaseSummary:
-    manifest = case_folder.read_manifest(folder)
+    manifest = read_manifest(folder)
     verdicts = [entry["verdict"] for entry in _accusations(folder) if "verdict" in entry]
+    of_a_case = manifest if isinstance(manifest, Manifest) else None
     return CaseSummary(
         case_id=folder.name,
-        scenario_id=manifest.scenario_id,
+        scenario_id=of_a_case.scenario_id if of_a_case else None,
         title=manifest.title,
-        difficulty=manifest.difficulty,
-        opened_unix_s=manifest.opened_unix_s,
-        verdict=manifest.verdict,
+        difficulty=of_a_case.difficulty if of_a_case else None,
+        opened_unix_s=_arrived_unix_s(folder) or manifest.opened_unix_s,
+        verdict=of_a_case.verdict if of_a_case else None,
         accusations=len(verdicts),
         solved=VerdictClass.SOLVED.value in verdicts,
     )
+
+
+def _arrived_unix_s(folder: Path) -> float | None:
+    """When it was brought here (Unix seconds); None of a case that was made here."""
+    try:
+        return float(json.loads((folder / _ARRIVED).read_text(encoding="utf-8"))["unix_s"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
 
 
 def _accusations(folder: Path) -> Iterator[dict[str, object]]:

@@ -1,6 +1,6 @@
 """One case folder: what lies in it, written in the lab's own words and read back strictly.
 
-::
+`docs/case-file.md` describes every member; an exported case is a zip of the same files::
 
     manifest.json      what was run, when, with which versions; names every sample
     scenario/          the scenario's files as they were that day
@@ -11,6 +11,8 @@
     proof.json         every finding
     accusations.jsonl  what learners said since; the only file that ever changes
     checksums          SHA-256 of all files but that one, as ``sha256sum`` writes them
+
+A stranger's telemetry has the manifest, the traces and the checksums.
 """
 
 from __future__ import annotations
@@ -18,31 +20,37 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Final
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from lab import scenario_file
-from lab.adapters.journal_file import YEAR_10000_UNIX_S, read_journal, write_entry
+from lab.adapters.case_manifest import (
+    FORMAT,
+    MANIFEST,
+    VERSION,
+    Manifest,
+    TelemetryManifest,
+    manifest_of,
+    manifest_text,
+    read_manifest,
+)
+from lab.adapters.case_reading import damaged, text_of, validated
+from lab.adapters.journal_file import read_journal, write_entry
 from lab.adapters.json_lines import whole_lines
 from lab.adapters.otlp_fields import MalformedOtlpError, parse
 from lab.adapters.otlp_json import read_traces, trace_to_otlp
-from lab.domain.case import Case
-from lab.domain.evidence import Evidence, Interval, Sample
-from lab.domain.journal import Ending
-from lab.domain.load import Request, Window
-from lab.domain.proof import Proof, ProofVerdict
+from lab.domain.case import Case, CaseFile, Telemetry
+from lab.domain.evidence import Evidence
+from lab.domain.load import Request
+from lab.domain.proof import Proof
 from lab.domain.scenario import Scenario
 from lab.domain.trace import Trace
-from lab.errors import CaseError, ScenarioError
+from lab.errors import CaseError, NothingToGrade, ScenarioError
 
-FORMAT: Final = 1
-"""The version of this layout; a reader refuses what is newer than itself."""
-
-MANIFEST: Final = "manifest.json"
 SCENARIO: Final = "scenario"
 REQUESTS: Final = "requests.jsonl"
 TRACES: Final = "traces.jsonl"
@@ -52,29 +60,18 @@ PROOF: Final = "proof.json"
 ACCUSATIONS: Final = "accusations.jsonl"
 CHECKSUMS: Final = "checksums"
 
-T = TypeVar("T")
+_OF_A_CASE: Final = frozenset({MANIFEST, REQUESTS, TRACES, LOGS, JOURNAL, PROOF})
+_OF_TELEMETRY: Final = frozenset({MANIFEST, TRACES})
 
+MOST_TRACES: Final = 20_000
+MOST_SPANS: Final = 500_000
+"""In one case; whoever reads one holds all of it in memory."""
 
-@dataclass(frozen=True)
-class Manifest:
-    """What a list of cases needs, and what no other file says."""
+_SEALED_NAME: Final = re.compile(
+    rf"(?:{SCENARIO}/)?[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9]+){{1,2}}"
+)
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
-    format: int
-    case_id: str
-    scenario_id: str
-    title: str
-    difficulty: Annotated[int, Field(ge=1, le=5)]
-    seed: int
-    opened_unix_s: Annotated[float, Field(ge=0, lt=YEAR_10000_UNIX_S)]
-    ending: Ending
-    verdict: ProofVerdict
-    support_code: str | None
-    versions: Mapping[str, str]
-    windows: Mapping[Window, Interval]
-    samples: Mapping[Sample, tuple[str, ...]]
-
-
-_MANIFEST: Final = TypeAdapter(Manifest)
 _REQUEST: Final = TypeAdapter(Request)
 _PROOF: Final = TypeAdapter(Proof)
 
@@ -84,9 +81,7 @@ _PROOF: Final = TypeAdapter(Proof)
 
 def write_case(folder: Path, case: Case, logs: Iterable[str]) -> None:
     """Write every file of ``case`` and bring it to disk; OSError where the disk refuses."""
-    _write(
-        folder / MANIFEST, [json.dumps(json.loads(_MANIFEST.dump_json(_manifest(case))), indent=2)]
-    )
+    _write(folder / MANIFEST, [manifest_text(manifest_of(case))])
     (folder / SCENARIO).mkdir(exist_ok=True)
     for name, text in case.scenario.source.items():
         _write(folder / SCENARIO / Path(name).name, [text], end="")
@@ -103,6 +98,39 @@ def write_case(folder: Path, case: Case, logs: Iterable[str]) -> None:
         sync_folder(each)
 
 
+def write_telemetry(
+    folder: Path, telemetry: Telemetry, traces: Iterable[Trace]
+) -> TelemetryManifest:
+    """Write a stranger's traces as they come, one at a time in memory, and seal them.
+
+    What ``telemetry`` itself holds as evidence is not looked at.
+    """
+    counted = [0, 0]
+
+    def lines() -> Iterator[str]:
+        for trace in traces:
+            counted[0] += 1
+            counted[1] += len(trace.spans)
+            yield json.dumps(trace_to_otlp(trace))
+
+    _write(folder / TRACES, lines())
+    manifest = TelemetryManifest(
+        format=FORMAT,
+        version=VERSION,
+        kind="telemetry",
+        case_id=telemetry.case_id,
+        title=telemetry.title,
+        source=telemetry.source,
+        opened_unix_s=telemetry.opened_unix_s,
+        traces=counted[0],
+        spans=counted[1],
+    )
+    _write(folder / MANIFEST, [manifest_text(manifest)])
+    write_checksums(folder)
+    sync_folder(folder)
+    return manifest
+
+
 def write_checksums(folder: Path) -> None:
     """Seal every file of the folder as it is now."""
     sums = (f"{_sha256(path)}  {path.relative_to(folder)}" for path in _sealed_files(folder))
@@ -116,24 +144,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _manifest(case: Case) -> Manifest:
-    return Manifest(
-        format=FORMAT,
-        case_id=case.case_id,
-        scenario_id=case.scenario.id,
-        title=case.scenario.title,
-        difficulty=case.scenario.difficulty,
-        seed=case.seed,
-        opened_unix_s=case.opened_unix_s,
-        ending=case.ending,
-        verdict=case.proof.verdict,
-        support_code=case.support_code,
-        versions=case.versions,
-        windows=case.evidence.windows,
-        samples=case.evidence.samples,
-    )
 
 
 def _write(path: Path, lines: Iterable[str], end: str = "\n") -> None:
@@ -158,26 +168,12 @@ def _sha256(path: Path) -> str:
 # --- reading -----------------------------------------------------------------------------
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """The manifest; CaseError where it is missing, damaged or of a newer format."""
-    path = folder / MANIFEST
-    text = _text(path)
-    try:
-        version = json.loads(text).get("format")
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise damaged(path, "a JSON object") from error
-    if isinstance(version, int) and version > FORMAT:
-        raise CaseError(
-            f"{path}: expected format {FORMAT} or older, found {version}: a newer lab wrote this "
-            "case; update this checkout to read it"
-        )
-    return _validated(_MANIFEST, text, path)
-
-
-def read_case(folder: Path) -> Case:
-    """The whole case; CaseError names the first file that is not as it was sealed."""
+def read_case_file(folder: Path) -> CaseFile:
+    """Whatever the folder holds; CaseError names the first file that is not as it was sealed."""
     manifest = read_manifest(folder)
-    _check_sums(folder)
+    _check_sums(folder, manifest)
+    if isinstance(manifest, TelemetryManifest):
+        return _read_telemetry(folder, manifest)
     scenario = _read_scenario(folder, manifest.scenario_id)
     return Case(
         case_id=manifest.case_id,
@@ -194,26 +190,43 @@ def read_case(folder: Path) -> Case:
             joins=scenario.truth.joins,
         ),
         journal=read_journal(folder / JOURNAL),
-        proof=_validated(_PROOF, _text(folder / PROOF), folder / PROOF),
+        proof=validated(_PROOF, text_of(folder / PROOF), folder / PROOF),
         support_code=manifest.support_code,
+        sampled_from=manifest.sampled_from,
+    )
+
+
+def read_case(folder: Path) -> Case:
+    """The whole case; NothingToGrade where the folder holds a stranger's telemetry."""
+    found = read_case_file(folder)
+    if isinstance(found, Telemetry):
+        raise NothingToGrade(
+            f"expected a case with a truth, found {folder.name}: telemetry that somebody brought "
+            f"({found.source}). Nobody knows who did it, so there is nothing to brief, prove or "
+            "grade; `lab traces` and `lab trace` show it"
+        )
+    return found
+
+
+def _read_telemetry(folder: Path, manifest: TelemetryManifest) -> Telemetry:
+    return Telemetry(
+        case_id=manifest.case_id,
+        title=manifest.title,
+        source=manifest.source,
+        opened_unix_s=manifest.opened_unix_s,
+        evidence=Evidence(
+            windows={}, requests=(), samples={}, traces=_read_traces(folder / TRACES)
+        ),
     )
 
 
 def read_requests(path: Path) -> tuple[Request, ...]:
     """Every request of a log whose last line may be torn; CaseError names a damaged line."""
-    return tuple(_validated(_REQUEST, line, path, number) for number, line in whole_lines(path))
-
-
-def damaged(path: Path, expected: str) -> CaseError:
-    """The error for a file that is not as it was sealed."""
-    return CaseError(
-        f"{path}: expected {expected}; the case is damaged: restore the file, or delete the "
-        f"folder {path.parent.name} and run the scenario again"
-    )
+    return tuple(validated(_REQUEST, line, path, number) for number, line in whole_lines(path))
 
 
 def _read_scenario(folder: Path, scenario_id: str) -> Scenario:
-    texts = {path.name: _text(path) for path in sorted((folder / SCENARIO).glob("*"))}
+    texts = {path.name: text_of(path) for path in sorted((folder / SCENARIO).glob("*"))}
     try:
         return scenario_file.parse(texts, scenario_id)
     except ScenarioError as error:
@@ -225,46 +238,44 @@ def _read_scenario(folder: Path, scenario_id: str) -> Scenario:
 
 def _read_traces(path: Path) -> dict[str, Trace]:
     traces: dict[str, Trace] = {}
+    spans = 0
     for number, line in whole_lines(path):
         try:
-            traces |= read_traces(parse(line))
+            found = read_traces(parse(line))
         except MalformedOtlpError as error:
             raise damaged(path, f"a trace as OTLP/JSON in line {number} ({error})") from error
+        traces |= found
+        spans += sum(len(trace.spans) for trace in found.values())
+        if len(traces) > MOST_TRACES or spans > MOST_SPANS:
+            raise damaged(path, f"at most {MOST_TRACES} traces and {MOST_SPANS} spans")
     return traces
 
 
-def _check_sums(folder: Path) -> None:
+def is_sealed_name(name: str) -> bool:
+    """Whether a file of a sealed case may be called so; such a name never leaves its folder."""
+    return _SEALED_NAME.fullmatch(name) is not None
+
+
+def sealed_files(folder: Path) -> Mapping[str, str]:
+    """Member → SHA-256, as the checksums say; CaseError where they do not say it as they should."""
     path = folder / CHECKSUMS
-    sums = [line.partition("  ") for line in _text(path).splitlines()]
-    unlisted = {MANIFEST, REQUESTS, TRACES, LOGS, JOURNAL, PROOF} - {name for *_, name in sums}
-    if unlisted:
-        raise damaged(path, f"a line for {min(unlisted)}")
-    for expected, _, name in sums:
+    sums: dict[str, str] = {}
+    for line in text_of(path).splitlines():
+        digest, _, name = line.partition("  ")
+        if not _SHA256.fullmatch(digest) or not is_sealed_name(name) or name in sums:
+            raise damaged(path, "lines of '<sha256>  <file>', each file once")
+        sums[name] = digest
+    return sums
+
+
+def _check_sums(folder: Path, manifest: Manifest | TelemetryManifest) -> None:
+    sums = sealed_files(folder)
+    needed = _OF_A_CASE if isinstance(manifest, Manifest) else _OF_TELEMETRY
+    if unlisted := needed - sums.keys():
+        raise damaged(folder / CHECKSUMS, f"a line for {min(unlisted)}")
+    for name, expected in sums.items():
         listed = folder / name
-        if not name or ".." in Path(name).parts or Path(name).is_absolute():
-            raise damaged(path, "lines of '<sha256>  <file>'")
         if not listed.is_file():
             raise damaged(listed, "this file, found none")
         if _sha256(listed) != expected:
             raise damaged(listed, f"SHA-256 {expected[:12]}…, found another")
-
-
-def _text(path: Path) -> str:
-    if path.exists() and not path.is_file():
-        raise damaged(path, "a file, found something else of this name")
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise damaged(path, f"a readable file, found: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise damaged(path, "UTF-8 text") from error
-
-
-def _validated(adapter: TypeAdapter[T], text: str, path: Path, line: int | None = None) -> T:
-    try:
-        return adapter.validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        where = f" in line {line}" if line else ""
-        raise damaged(path, f"{field or 'JSON'}{where} to be right ({first['msg']})") from error

@@ -1,45 +1,22 @@
-"""A recorded case: the files of a case folder in one zip, the same bytes for the same case."""
+"""A recorded case: a case file small enough to be committed, the same bytes for the same case."""
 
 from __future__ import annotations
 
 import io
 import json
-import sysconfig
 import tempfile
-import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 from lab.adapters import case_folder
+from lab.adapters.case_zip import pack_folder, unpack
+from lab.adapters.json_lines import whole_lines
 from lab.domain.case import Case
-from lab.errors import CaseError
-from lab.scenario_file import FILES
-from lab.settings import CHECKOUT
+from lab.errors import CaseDamaged, CaseError
 
 RECORDING: Final = "recorded.case.zip"
 """The name of a recording in its scenario's folder."""
-
-MEMBERS: Final = tuple(
-    sorted(
-        (
-            case_folder.MANIFEST,
-            case_folder.REQUESTS,
-            case_folder.TRACES,
-            case_folder.LOGS,
-            case_folder.JOURNAL,
-            case_folder.PROOF,
-            case_folder.CHECKSUMS,
-            *(f"{case_folder.SCENARIO}/{name}" for name in FILES),
-        )
-    )
-)
-"""All that is written and all that is read; what learners said is none of it."""
-
-LARGEST_CONTENT_BYTES: Final = 64 * 1024 * 1024
-"""What all members may come to; a small file can claim to hold a large one."""
-
-_LONG_AGO: Final = (1980, 1, 1, 0, 0, 0)
 
 
 def pack_case(case: Case, logs: Iterable[str]) -> bytes:
@@ -47,15 +24,8 @@ def pack_case(case: Case, logs: Iterable[str]) -> bytes:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         case_folder.write_case(folder, case, _logs_of(case, logs))
-        for name in (case_folder.TRACES, case_folder.LOGS):
-            _forget_the_machine(folder / name)
-        case_folder.write_checksums(folder)
         packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-            for name in MEMBERS:
-                member = zipfile.ZipInfo(name, _LONG_AGO)
-                member.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(member, (folder / name).read_bytes())
+        pack_folder(folder, packed)
     return packed.getvalue()
 
 
@@ -68,41 +38,25 @@ def write_recording(path: Path, packed: bytes) -> None:
 
 def read_recording(path: Path) -> Case:
     """The case in the zip at ``path``; CaseError where it is missing or not as it was written."""
+    return read_with_logs(path)[0]
+
+
+def read_with_logs(path: Path) -> tuple[Case, tuple[str, ...]]:
+    """The same with its log lines."""
+    if not path.exists():
+        raise CaseError(
+            f"{path}: expected a recording, found none; `lab record {path.parent.name}` makes one"
+        )
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        (folder / case_folder.SCENARIO).mkdir()
+        unpack(path, folder)
         try:
-            for name, content in _members(path):
-                (folder / name).write_bytes(content)
-            return case_folder.read_case(folder)
-        except (OSError, KeyError, zipfile.BadZipFile, CaseError) as error:
-            said = str(error).replace(f"{folder}/", "")
-            raise CaseError(
-                f"{path}: expected a recording as `lab record` writes it, found: {said}"
-            ) from error
-
-
-def _members(path: Path) -> Iterator[tuple[str, bytes]]:
-    """The known members by their known names; nothing else is looked at."""
-    left = LARGEST_CONTENT_BYTES
-    with zipfile.ZipFile(path) as archive:
-        for name in MEMBERS:
-            with archive.open(name) as member:
-                content = member.read(left + 1)
-            left -= len(content)
-            if left < 0:
-                raise CaseError(
-                    f"more than {LARGEST_CONTENT_BYTES // 2**20} MiB, which no recording holds"
-                )
-            yield name, content
-
-
-def _forget_the_machine(path: Path) -> None:
-    """Let stack traces name files from the checkout or Python's own folder on."""
-    text = path.read_text(encoding="utf-8")
-    for place, name in ((CHECKOUT, ""), (Path(sysconfig.get_path("stdlib")), "python/")):
-        text = text.replace(f"{place}/", name)
-    path.write_text(text, encoding="utf-8", newline="\n")
+            case = case_folder.read_case(folder)
+        except CaseDamaged as error:
+            raise CaseError(f"{path}: {error.file}: expected {error.expected}") from error
+        except CaseError as error:
+            raise CaseError(str(error).replace(f"{folder}/", f"{path}: ")) from error
+        return case, tuple(line for _, line in whole_lines(folder / case_folder.LOGS))
 
 
 def _logs_of(case: Case, logs: Iterable[str]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.adapters import case_folder
+from lab.adapters.case_manifest import MANIFEST, Manifest, read_manifest
 from lab.adapters.json_lines import whole_lines
 from lab.errors import CaseError
 
@@ -23,13 +24,14 @@ def case_files(cases_dir: Path, scenario_ids: Collection[str]) -> tuple[Path, ..
 
     CaseError where there is no case at all: an empty folder would pass any check.
     """
-    folders = sorted(path.parent for path in cases_dir.glob(f"[!.]*/{case_folder.MANIFEST}"))
+    folders = sorted(path.parent for path in cases_dir.glob(f"[!.]*/{MANIFEST}"))
     if not folders:
         raise CaseError(f"expected cases in {cases_dir}, found none; `lab verify` makes them")
     return tuple(
         folder / name
         for folder in folders
-        if case_folder.read_manifest(folder).scenario_id in scenario_ids
+        if isinstance(manifest := read_manifest(folder), Manifest)
+        and manifest.scenario_id in scenario_ids
         for name in _OF_A_CASE
     )
 

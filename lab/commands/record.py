@@ -27,23 +27,37 @@ def record(
     case_id: Annotated[
         str | None, typer.Option("--case", "-c", help="Take this case instead of a new run.")
     ] = None,
+    refresh: Annotated[
+        bool,
+        typer.Option(
+            "--refresh",
+            help="No run: keep the recorded evidence, and prove by it the scenario as it is now.",
+        ),
+    ] = False,
 ) -> None:
-    """Prove a case and keep it beside its scenario, for the tests; nothing unless proven."""
-    from lab.adapters.recording_file import RECORDING, pack_case, write_recording
-    from lab.investigation.recording import recorded
+    """Prove a case and keep it beside its scenario, to practise on; nothing unless proven."""
+    from lab.adapters.recording_file import RECORDING, pack_case, read_with_logs, write_recording
+    from lab.investigation.recording import of_todays, recorded
 
+    if refresh and case_id is not None:
+        raise UsageError("expected --refresh or --case, got both: each says what to record")
     settings = Settings()
     scenario = scenario_named(settings, name)
     archive = bootstrap.archive(settings)
-    case = _run(settings, scenario, seed) if case_id is None else archive.load(case_id)
+    target = settings.scenarios_dir / name / RECORDING
+    if refresh:
+        kept, logs = read_with_logs(target)
+        case = of_todays(scenario, kept)
+    else:
+        case = _run(settings, scenario, seed) if case_id is None else archive.load(case_id)
+        logs = archive.logs(case.case_id)
     if case.scenario.source != scenario.source:
         raise UsageError(
             f"expected a case of {name} as its files are now, got {case.case_id}; "
             "without --case it is run anew"
         )
     if case.proof.verdict is ProofVerdict.PROVEN:
-        packed = recorded(case, partial(pack_case, logs=archive.logs(case.case_id)))
-        target = settings.scenarios_dir / name / RECORDING
+        packed = recorded(case, partial(pack_case, logs=logs))
         write_recording(target, packed)
         console.print(f"{case.case_id}: {len(packed) / 1024:.0f} KiB in {target}", soft_wrap=True)
     else:
@@ -63,4 +77,4 @@ def _run(settings: Settings, scenario: Scenario, seed: int) -> Case:
 
 def register(app: typer.Typer) -> None:
     """Add this command to ``app``."""
-    add_command(app, record, "lab record db-timeout")
+    add_command(app, record, "lab record db-timeout --refresh")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lab.domain.evidence import Evidence
+from lab.domain.evidence import Evidence, Sample
 from lab.domain.journal import Ending, JournalEntry
 from lab.domain.proof import Proof, ProofVerdict
 from lab.domain.scenario import Scenario
@@ -16,7 +16,8 @@ class Case:
     """Enough to solve and grade with the stack down.
 
     ``support_code`` is the trace id the briefing ends with; None where no affected
-    trace came whole. ``versions`` maps part → version of what ran.
+    trace came whole. ``versions`` maps part → version of what ran. ``sampled_from`` says
+    how many traces of each sample the run had, where some were left out since.
     """
 
     case_id: str
@@ -29,17 +30,45 @@ class Case:
     journal: tuple[JournalEntry, ...]
     proof: Proof
     support_code: str | None
+    sampled_from: Mapping[Sample, int] | None = None
+
+    @property
+    def title(self) -> str:
+        """What a list calls it."""
+        return self.scenario.title
+
+
+@dataclass(frozen=True)
+class Telemetry:
+    """Traces that somebody brought: they can be looked at, and nobody knows the truth of them.
+
+    So there is no scenario to have a truth, no window, no request as its actor saw it, and
+    no proof. ``source`` says where they came from.
+    """
+
+    case_id: str
+    title: str
+    source: str
+    opened_unix_s: float
+    evidence: Evidence
+
+
+CaseFile = Case | Telemetry
+"""What a case folder may hold; `lab.ports.CaseArchive.load` gives only what can be graded."""
 
 
 @dataclass(frozen=True, slots=True)
 class CaseSummary:
-    """A case as a list shows it; names nothing a learner should find out."""
+    """A case as a list shows it; names nothing a learner should find out.
+
+    A stranger's telemetry has no scenario, no difficulty and no verdict.
+    """
 
     case_id: str
-    scenario_id: str
+    scenario_id: str | None
     title: str
-    difficulty: int
+    difficulty: int | None
     opened_unix_s: float
-    verdict: ProofVerdict
+    verdict: ProofVerdict | None
     accusations: int
     solved: bool

@@ -9,8 +9,9 @@ from typing import Final
 
 from lab.domain.case import Case
 from lab.domain.evidence import Evidence, Sample
-from lab.domain.proof import ProofVerdict
-from lab.errors import RecordingTooLarge
+from lab.domain.proof import Finding, ProofVerdict
+from lab.domain.scenario import Scenario
+from lab.errors import RecordingTooLarge, UsageError
 from lab.investigation.prove import prove
 from lab.investigation.sampling import ONSET, evenly
 
@@ -29,9 +30,9 @@ def recorded(case: Case, pack: Callable[[Case], bytes], *, at_most: int = MOST_B
     """
     sizes: list[str] = []
     for most in TRACES_KEPT:
-        thin = thinned(case, most)
+        thin = reproven(thinned(case, most))
         packed = pack(thin)
-        proves = prove(thin.scenario, thin.evidence).verdict is ProofVerdict.PROVEN
+        proves = thin.proof.verdict is ProofVerdict.PROVEN
         if len(packed) <= at_most and proves:
             return packed
         doubt = "" if proves else ", not proven"
@@ -40,6 +41,52 @@ def recorded(case: Case, pack: Callable[[Case], bytes], *, at_most: int = MOST_B
         f"expected a recording of {case.case_id} that proves its case in at most "
         f"{at_most / 1024:.0f} KiB, found {'; '.join(sizes)}; let the scenario have fewer users "
         "or shorter windows"
+    )
+
+
+def reproven(case: Case) -> Case:
+    """The case with its proof as its own evidence shows it now.
+
+    What only the run itself could see, such as lost spans or a part that started anew, is
+    kept as it was found: no trace tells of it.
+    """
+    return replace(case, proof=prove(case.scenario, case.evidence, of_the_run(case)))
+
+
+def of_todays(scenario: Scenario, case: Case) -> Case:
+    """An older case of ``scenario`` as one of its present files, proven again by its evidence.
+
+    UsageError where the scenario no longer makes such a run: other load, windows or harm
+    would leave other evidence.
+    """
+    then = case.scenario
+    changed = [
+        what
+        for what, now, before in (
+            ("load", scenario.load, then.load),
+            ("windows", scenario.durations_s, then.durations_s),
+            ("conditions", scenario.conditions, then.conditions),
+            ("ambient", scenario.ambient, then.ambient),
+            ("faults", scenario.faults, then.faults),
+            ("joins", scenario.truth.joins, then.truth.joins),
+        )
+        if now != before
+    ]
+    if changed:
+        raise UsageError(
+            f"expected the {scenario.id} that {case.case_id} was a run of, found other "
+            f"{', '.join(changed)}; `lab record {scenario.id}` runs it anew"
+        )
+    return reproven(replace(case, scenario=scenario))
+
+
+def of_the_run(case: Case) -> tuple[Finding, ...]:
+    """The findings on the run's integrity that cannot be made from traces."""
+    made = {(each.step, each.check) for each in prove(case.scenario, case.evidence).findings}
+    return tuple(
+        each
+        for each in case.proof.findings
+        if each.integrity and (each.step, each.check) not in made
     )
 
 
@@ -59,7 +106,13 @@ def thinned(case: Case, most: int) -> Case:
     samples[Sample.JOINED] = _joined_to(evidence, chain.from_iterable(samples.values()))
     kept = frozenset(chain.from_iterable(samples.values()))
     traces = {key: trace for key, trace in evidence.traces.items() if key in kept}
-    return replace(case, evidence=replace(evidence, samples=samples, traces=traces))
+    had = {sample: len(ids) for sample, ids in evidence.samples.items()}
+    left_out = any(len(samples[sample]) < count for sample, count in had.items())
+    return replace(
+        case,
+        evidence=replace(evidence, samples=samples, traces=traces),
+        sampled_from=case.sampled_from or (had if left_out else None),
+    )
 
 
 def _joined_to(evidence: Evidence, trace_ids: Iterable[str]) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ def case_rows(cases: Iterable[CaseSummary]) -> list[dict[str, Any]]:
             "title": case.title,
             "difficulty": case.difficulty,
             "opened": iso(case.opened_unix_s),
-            "verdict": case.verdict.value,
+            "verdict": case.verdict.value if case.verdict else None,
             "accusations": case.accusations,
             "solved": case.solved,
         }
@@ -74,12 +74,16 @@ def case_table(cases: Iterable[CaseSummary]) -> RenderableType:
             Text(case.case_id, style="cyan"),
             datetime.fromtimestamp(case.opened_unix_s).astimezone().strftime("%m-%d %H:%M"),
             Text(clean(case.title)),
-            "●" * case.difficulty + "○" * (5 - case.difficulty),
-            case.verdict.value,
+            _level(case.difficulty),
+            case.verdict.value if case.verdict else "no truth",
             f"{case.accusations}×",
             Text("✔ yes", style="green") if case.solved else "no",
         )
     return table
+
+
+def _level(difficulty: int | None) -> str:
+    return "none" if difficulty is None else "●" * difficulty + "○" * (5 - difficulty)
 
 
 # --- proofs ------------------------------------------------------------------------------

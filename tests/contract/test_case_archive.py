@@ -243,8 +243,8 @@ def edit(name: str, change: Callable[[Any], Any]) -> Callable[[Path], None]:
     ("change", "complaint"),
     [
         (
-            edit("manifest.json", lambda it: it | {"format": 2}),
-            "expected format 1 or older, found 2",
+            edit("manifest.json", lambda it: it | {"version": 2}),
+            "expected version 1 or older of a case file, found 2.*git pull",
         ),
         (edit("manifest.json", lambda it: it | {"format": "x"}), "format to be right"),
         (edit("manifest.json", lambda it: it | {"ending": "happy"}), "ending to be right"),

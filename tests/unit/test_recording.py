@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sysconfig
 import zipfile
@@ -11,23 +12,40 @@ from pathlib import Path
 
 import pytest
 
-from lab.adapters import recording_file
-from lab.adapters.recording_file import MEMBERS, pack_case, read_recording, write_recording
+from lab.adapters.recording_file import pack_case, read_recording, write_recording
 from lab.domain.case import Case
 from lab.domain.evidence import Sample
-from lab.errors import CaseError, RecordingTooLarge
-from lab.investigation.recording import TRACES_KEPT, recorded, thinned
+from lab.domain.journal import Step
+from lab.domain.proof import Finding, Outcome, Proof
+from lab.errors import CaseError, RecordingTooLarge, UsageError
+from lab.investigation.prove import prove
+from lab.investigation.recording import TRACES_KEPT, of_todays, recorded, reproven, thinned
 from lab.settings import CHECKOUT
 from tests.sample_case import sample_case
 from tests.unit.evidence import DB_TIMEOUT, db_timeout
 
+MEMBERS = (
+    "checksums",
+    "journal.jsonl",
+    "logs.jsonl",
+    "manifest.json",
+    "proof.json",
+    "requests.jsonl",
+    "scenario/briefing.md",
+    "scenario/debrief.md",
+    "scenario/scenario.yaml",
+    "traces.jsonl",
+)
+
 
 def proving_case(support_code: str | None = None) -> Case:
     """The sample case with the evidence of a run that proves it."""
+    evidence = db_timeout().evidence()
     return replace(
         sample_case(),
         scenario=DB_TIMEOUT,
-        evidence=db_timeout().evidence(),
+        evidence=evidence,
+        proof=prove(DB_TIMEOUT, evidence),
         support_code=support_code,
     )
 
@@ -111,7 +129,7 @@ def test_what_is_no_zip_is_refused(tmp_path: Path, content: bytes) -> None:
     """With the path and what was expected there."""
     path = tmp_path / "recorded.case.zip"
     path.write_bytes(content)
-    with pytest.raises(CaseError, match="expected a recording"):
+    with pytest.raises(CaseError, match="expected a case file as `lab export` writes it"):
         read_recording(path)
 
 
@@ -121,20 +139,51 @@ def test_a_missing_recording_says_what_writes_one(tmp_path: Path) -> None:
         read_recording(tmp_path / "recorded.case.zip")
 
 
-def test_other_members_are_never_touched(zipped: Path, tmp_path: Path) -> None:
-    """A path that leads out of the archive is as good as not there."""
-    rewritten(zipped, {"../../escaped": b"x"})
-    assert read_recording(zipped).case_id == "db-timeout-1"
-    assert not list(tmp_path.parent.glob("**/escaped"))
+def test_a_recording_of_a_lab_before_version_1_is_read(zipped: Path) -> None:
+    """Its manifest had a number as format, and neither version nor kind."""
+    with zipfile.ZipFile(zipped) as archive:
+        document = json.loads(archive.read("manifest.json"))
+        sums = archive.read("checksums").decode()
+    for name in ("version", "kind", "topology", "sampled_from"):
+        del document[name]
+    draft = json.dumps(document | {"format": 1}).encode()
+    lines = [line for line in sums.splitlines() if not line.endswith("manifest.json")]
+    lines.append(f"{hashlib.sha256(draft).hexdigest()}  manifest.json")
+    rewritten(zipped, {"manifest.json": draft, "checksums": ("\n".join(lines) + "\n").encode()})
+    case = sample_case()
+    assert read_recording(zipped).evidence.traces == case.evidence.traces
+    assert read_recording(zipped).proof == case.proof
 
 
-def test_a_recording_that_unpacks_to_too_much_is_refused(
-    zipped: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A zip may claim anything; reading stops at the limit."""
-    monkeypatch.setattr(recording_file, "LARGEST_CONTENT_BYTES", 1000)
-    with pytest.raises(CaseError, match="more than"):
-        read_recording(zipped)
+def test_a_recording_is_told_with_what_the_run_had() -> None:
+    """Whoever practises on a sample is told of how many; a whole case says nothing."""
+    case = proving_case()
+    assert thinned(case, 100).sampled_from is None
+    thin = thinned(case, 15)
+    assert thin.sampled_from is not None
+    assert thin.sampled_from[Sample.AFFECTED] == 20
+    assert thinned(thin, 10).sampled_from == thin.sampled_from
+
+
+def test_a_proof_is_made_again_from_evidence_and_what_only_the_run_saw() -> None:
+    """Numbers of traces change with the sample; lost spans stay as they were counted."""
+    of_the_run = Finding(
+        Step.EVIDENCE, "spans received", "= 9 ended", "9 (+0)", Outcome.HOLDS, integrity=True
+    )
+    stale = Finding(Step.CRIME, "a check of last year", "1", "1", Outcome.HOLDS)
+    case = proving_case()
+    again = reproven(replace(case, proof=Proof((stale, of_the_run))))
+    assert again.proof == prove(case.scenario, case.evidence, (of_the_run,))
+    assert reproven(again) == again
+
+
+def test_evidence_of_another_run_proves_no_scenario_of_today() -> None:
+    """Texts and bounds may change after a recording, the harm may not."""
+    case = proving_case()
+    reworded = replace(case.scenario, title="Another title")
+    assert of_todays(reworded, case).scenario is reworded
+    with pytest.raises(UsageError, match=r"found other faults.*runs it anew"):
+        of_todays(replace(case.scenario, faults=()), case)
 
 
 def test_the_most_traces_that_fit_are_kept() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from lab.domain.case import Case, CaseSummary
+from lab.domain.case import Case, CaseFile, CaseSummary
 from lab.domain.journal import JournalEntry, Step
 from lab.domain.load import Request
 from lab.domain.verdict import VerdictClass
@@ -89,6 +89,10 @@ class MemoryArchive:
         if case_id is None or case_id not in self._cases:
             raise CaseError(f"expected a case, got {case_id!r}; there are {len(known)}")
         return self._cases[case_id]
+
+    def open(self, case_id: str | None) -> CaseFile:
+        """The same: nobody brings telemetry here."""
+        return self.load(case_id)
 
     def record_verdict(self, case_id: str, entry: Mapping[str, object]) -> None:
         """Keep one judged accusation."""

@@ -1,0 +1,45 @@
+"""How a file of a case is read: strictly, and whatever is wrong with it becomes one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from lab.errors import CaseDamaged
+
+T = TypeVar("T")
+
+
+def damaged(path: Path, expected: str) -> CaseDamaged:
+    """The error for a file that is not as it was sealed."""
+    return CaseDamaged(
+        f"{path}: expected {expected}; the case is damaged: restore the file, or delete the "
+        f"folder {path.parent.name} and run the scenario again",
+        file=path.name,
+        expected=expected,
+    )
+
+
+def text_of(path: Path) -> str:
+    """What the file says; CaseDamaged where it is none, or no text."""
+    if path.exists() and not path.is_file():
+        raise damaged(path, "a file, found something else of this name")
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise damaged(path, f"a readable file, found: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise damaged(path, "UTF-8 text") from error
+
+
+def validated(adapter: TypeAdapter[T], text: str, path: Path, line: int | None = None) -> T:
+    """``text`` as the adapter's type; CaseDamaged names the first field that is not right."""
+    try:
+        return adapter.validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        where = f" in line {line}" if line else ""
+        raise damaged(path, f"{field or 'JSON'}{where} to be right ({first['msg']})") from error
