@@ -146,6 +146,10 @@ class Warden(Protocol):
         """Start the lease's time to live anew; LeaseError if it is gone."""
         ...
 
+    async def roll_again(self, lease_id: str, edge: str) -> LeaseStatus:
+        """Take the fractional fault of ``edge`` off and put it on, so that its dice fall anew."""
+        ...
+
     async def release(self, lease_id: str) -> Removal:
         """Take everything away and prove it gone."""
         ...

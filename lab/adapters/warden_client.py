@@ -87,6 +87,11 @@ class WardenClient:
         """Start the lease's time to live anew."""
         return await self._ask(_STATUS, "PUT", f"/leases/{lease_id}/heartbeat", READ_DEADLINE_S)
 
+    async def roll_again(self, lease_id: str, edge: str) -> LeaseStatus:
+        """Let the dice of that edge's fractional fault fall anew."""
+        path = f"/leases/{lease_id}/edges/{edge}/dice"
+        return await self._ask(_STATUS, "POST", path, CHANGE_DEADLINE_S)
+
     async def release(self, lease_id: str) -> Removal:
         """Take everything away and prove it gone."""
         return await self._ask(_REMOVAL, "DELETE", f"/leases/{lease_id}", CHANGE_DEADLINE_S)

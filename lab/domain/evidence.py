@@ -93,16 +93,27 @@ class Evidence:
         }
 
     def without_strangers(self) -> Evidence:
-        """The same less what was found for a join and belongs to no request whose trace is here.
+        """The same less what was found for a join and belongs to no request that was sampled.
 
         Whoever looked at such a trace could not tell it from the others, and nobody could
         say of what request it is evidence. What never came whole stays, to be counted as lost.
         """
-        owned = {each.trace_id for trace in self._with_joined.values() for each in trace.joined}
+        asked = {
+            trace_id
+            for sample, ids in self.samples.items()
+            if sample is not Sample.JOINED
+            for trace_id in ids
+        }
+        owned = {
+            each.trace_id
+            for owner, trace in self._with_joined.items()
+            if owner in asked
+            for each in trace.joined
+        }
         strangers = {
             trace_id
             for trace_id in self.samples.get(Sample.JOINED, ())
-            if trace_id not in owned
+            if trace_id not in owned | asked
             and (trace := self.traces.get(trace_id)) is not None
             and trace.is_whole
         }

@@ -112,6 +112,10 @@ class Fault:
     def _own(self, seed: int) -> str:
         return f"{seed} {self.edge} {self.toxic_name}"
 
+    def is_rolled_on(self, edge: str) -> bool:
+        """Whether it hurts some connections of ``edge`` and not others, as the dice fall."""
+        return self.edge == edge and self.toxicity < 1.0 and self.schedule is None
+
     def collides_with(self, other: Fault) -> bool:
         """Whether one would replace or silence the other, were both on at once.
 

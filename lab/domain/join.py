@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from lab.domain.trace import Trace
+from lab.domain.trace import Span, Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,27 +14,36 @@ class Join:
 
     ``search`` is TraceQL, asked over all windows of a run. What it finds belongs to the
     traces that have a span with the same value of the attribute ``on``; without ``on``,
-    to those that one of its spans links to.
+    to those that one of its spans links to. With ``overlap`` two such spans must have been
+    running at one instant, for a value that many share over time, such as a key.
     """
 
     search: str
     on: str | None = None
+    overlap: bool = False
 
     def partners(
         self, traces: Iterable[Trace], found: Iterable[Trace]
     ) -> Mapping[str, tuple[Trace, ...]]:
         """Of each trace id, those of ``found`` that belong to it, in their given order."""
-        owners: dict[object, list[str]] = {}
+        owners: dict[object, list[Trace]] = {}
         for trace in traces:
             for key in self._keys(trace):
-                owners.setdefault(key, []).append(trace.trace_id)
+                owners.setdefault(key, []).append(trace)
         partners: dict[str, dict[str, Trace]] = {}
         for other in found:
             for key in self._references(other):
                 for owner in owners.get(key, ()):
-                    if owner != other.trace_id:
-                        partners.setdefault(owner, {})[other.trace_id] = other
+                    if owner.trace_id != other.trace_id and self._meet(owner, other, key):
+                        partners.setdefault(owner.trace_id, {})[other.trace_id] = other
         return {owner: tuple(others.values()) for owner, others in partners.items()}
+
+    def _meet(self, one: Trace, other: Trace, value: object) -> bool:
+        """Whether they are joined at a time as well, where that is asked."""
+        if not self.overlap or self.on is None:
+            return True
+        theirs = _bearers(other, self.on, value)
+        return any(mine.overlaps(each) for mine in _bearers(one, self.on, value) for each in theirs)
 
     def _keys(self, trace: Trace) -> set[object]:
         return {trace.trace_id} if self.on is None else _values(trace, self.on)
@@ -43,6 +52,10 @@ class Join:
         if self.on is None:
             return {link.trace_id for span in other for link in span.links}
         return _values(other, self.on)
+
+
+def _bearers(trace: Trace, attribute: str, value: object) -> tuple[Span, ...]:
+    return tuple(span for span in trace if span.attributes.get(attribute) == value)
 
 
 def _values(trace: Trace, attribute: str) -> set[object]:

@@ -8,7 +8,7 @@ operation: what cannot be compared is not claimed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from lab.domain.bound import Bound
@@ -59,8 +59,10 @@ class Predicate:
     ``self_time`` may be relative to the median of the same operation in the reference.
     ``wire_time`` is a CLIENT span's duration less its server half's,
     ``ends_after_parent`` by how much a span outlives its parent, ``repeats`` how often
-    its operation runs under the same parent one after another. ``parent``, ``ancestor``
-    and ``child`` want one such span there, ``no_child`` none.
+    its operation runs under the same parent one after another. ``at_once`` is how many spans
+    like it, itself included, overlap with it, in its trace and in those joined to it; like
+    it are those that fit every other clause. ``parent``, ``ancestor`` and ``child`` want one
+    such span there, ``no_child`` none.
     """
 
     service: str | None = None
@@ -75,6 +77,7 @@ class Predicate:
     wire_time: Bound | None = None
     ends_after_parent: Bound | None = None
     repeats: Bound | None = None
+    at_once: Bound | None = None
     root: bool | None = None
     parent: Predicate | None = None
     ancestor: Predicate | None = None
@@ -134,6 +137,14 @@ class Predicate:
         yield from self._times(span, trace, reference)
         yield from self._positions(span, trace)
         yield from self._relations(span, trace, reference)
+        if self.at_once is not None:
+            beside = self._beside(span, trace, reference)
+            yield _number_clause("at_once", self.at_once, beside)
+
+    def _beside(self, span: Span, trace: Trace, reference: ReferenceStats) -> int:
+        """How many spans like ``span`` overlap with it, itself included."""
+        alike = replace(self, at_once=None).matching(trace, reference)
+        return sum(each is span or each.overlaps(span) for each in alike)
 
     def _times(self, span: Span, trace: Trace, reference: ReferenceStats) -> Iterator[Clause]:
         if self.duration is None and self.self_time is None:
@@ -175,7 +186,7 @@ class Predicate:
         words += [self.exception] if self.exception else []
         words += [f"{key}={value}" for key, value in self.attributes.items()]
         words += [f"{self.duration}"] if self.duration else []
-        for name in ("self_time", "wire_time", "ends_after_parent", "repeats"):
+        for name in ("self_time", "wire_time", "ends_after_parent", "repeats", "at_once"):
             if (bound := getattr(self, name)) is not None:
                 words.append(f"{name.removesuffix('_time').replace('_', ' ')} {bound}")
         words += [] if self.root is None else ["root" if self.root else "no root"]

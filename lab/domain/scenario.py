@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from lab.domain.bound import Bound, parse
+from lab.domain.dice import Dice
 from lab.domain.evidence import Sample
 from lab.domain.fault import Conditions, Fault
 from lab.domain.join import Join
@@ -25,6 +26,10 @@ MOST_AFFECTED: Final = parse(">= 80%")
 
 HALF_AFFECTED: Final = parse(">= 50%")
 """The share of affected traces a decoy must be found in, where a case does not say."""
+
+
+WARMUP_S: Final = 3.0
+"""Load after a restart of services and before the window: fills pools and caches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +183,54 @@ class RequestCheck:
     step: Step = Step.CRIME
 
 
-Check = SpanCountCheck | SpanDurationCheck | SpanFitCheck | RequestCheck
+@dataclass(frozen=True, slots=True)
+class SpanGroupsCheck:
+    """Whether what a span is like follows from one of its attributes, ``by``.
+
+    The spans of the crime that match ``predicate`` fall into groups with the same value of
+    ``by``; a group is *hit* where most of its spans fit ``hit`` as well. ``bound`` is on the
+    number of groups that are hit, ``purity`` on the share of spans that are as their
+    group is, of hit ones and of the others alike.
+    """
+
+    label: str
+    predicate: Predicate
+    by: str
+    hit: Predicate
+    bound: Bound
+    purity: Bound
+    step: Step = Step.CRIME
+
+
+@dataclass(frozen=True, slots=True)
+class OccupancyCheck:
+    """Whether as many requests suffer as the groups that are hit can make suffer.
+
+    Each of n hit members serves one request in ``held_s``, so of ``rate`` requests a second
+    a share of n ÷ (held × rate) suffers (Little's law). ``bound`` is on the share of ``of``
+    that took longer than ``slower_than_ms``, as a share of that. Groups as in
+    `SpanGroupsCheck`.
+    """
+
+    label: str
+    predicate: Predicate
+    by: str
+    hit: Predicate
+    of: RequestFilter
+    slower_than_ms: float
+    held_s: float
+    bound: Bound
+    step: Step = Step.CRIME
+
+
+Check = (
+    SpanCountCheck
+    | SpanDurationCheck
+    | SpanFitCheck
+    | SpanGroupsCheck
+    | OccupancyCheck
+    | RequestCheck
+)
 """A bound of a case beyond its symptom and truth; a closed list."""
 
 
@@ -186,10 +238,12 @@ Check = SpanCountCheck | SpanDurationCheck | SpanFitCheck | RequestCheck
 class Scenario:
     """Everything a run, its proof and its grading need; read from ``scenarios/<id>/``.
 
-    ``durations_s`` holds the reference, crime and recovery windows; ``load`` one shape
-    for each window. ``briefing_may_name`` maps a service of the culprit's to the reason for
-    which title and briefing name it. ``source`` keeps the raw text of every file by name, so that a
-    case folder can carry the scenario it was run with.
+    ``durations_s`` holds the reference, crime and recovery windows, and the transition where
+    its warm-up has a length of its own; ``load`` one shape for each window. ``dice`` says when
+    a fault that leaves something to chance was thrown fairly. ``briefing_may_name`` maps a
+    service of the culprit's to the reason for which title and briefing name it. ``source``
+    keeps the raw text of every file by name, so that a case folder can carry the scenario it
+    was run with.
     """
 
     id: str
@@ -210,9 +264,16 @@ class Scenario:
     checks: tuple[Check, ...] = ()
     briefing_may_name: Mapping[str, str] = field(default_factory=dict)
     min_requests: int = 100
+    dice: Dice | None = None
     tier: Tier = Tier.FULL
     twins: tuple[Twin, ...] = ()
     source: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def warmup_s(self) -> float:
+        """How long load runs before the crime's window; 0 where nothing is to be warmed up."""
+        usual_s = WARMUP_S if self.conditions or self.dice else 0.0
+        return self.durations_s.get(Window.TRANSITION, usual_s)
 
 
 def _is_one_of(

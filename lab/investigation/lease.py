@@ -59,6 +59,11 @@ class HeldLease:
             return LeasedEdges(await self._warden.edges(), on=())
         return await self._warden.leased_edges(self._lease_id)
 
+    async def roll_again(self, edge: str) -> None:
+        """Let the dice of that edge's fractional fault fall anew."""
+        if self._lease_id is not None:
+            await self._warden.roll_again(self._lease_id, edge)
+
     @contextlib.contextmanager
     def _noting_problems(self) -> Iterator[None]:
         """A warden that fails does not end a run: it makes it one that cannot be trusted."""

@@ -16,14 +16,17 @@ from lab.domain.proof import Finding, Outcome
 from lab.domain.reference import ReferenceStats
 from lab.domain.scenario import (
     Check,
+    OccupancyCheck,
     RequestCheck,
     RequestStatistic,
     SpanCountCheck,
     SpanDurationCheck,
     SpanFitCheck,
+    SpanGroupsCheck,
     SpanStatistic,
 )
 from lab.domain.trace import Span
+from lab.investigation.grouping import groups_finding, occupancy_finding
 
 Item = TypeVar("Item")
 
@@ -75,6 +78,10 @@ def check_finding(check: Check, evidence: Evidence, reference: ReferenceStats) -
             return _duration_finding(check, evidence, reference)
         case SpanFitCheck():
             return _fit_finding(check, evidence, reference)
+        case SpanGroupsCheck():
+            return groups_finding(check, evidence, reference)
+        case OccupancyCheck():
+            return occupancy_finding(check, evidence, reference)
         case RequestCheck():
             return _request_finding(check, evidence)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from lab.domain.case import Case
@@ -15,7 +16,7 @@ from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Request, Window
 from lab.domain.proof import Finding
 from lab.domain.scenario import Scenario
 from lab.errors import DirtyShop, LabError, StackNotReady, WaitTimeout
-from lab.investigation import integrity, joining, sampling
+from lab.investigation import fair_dice, integrity, joining, sampling
 from lab.investigation.collect import Collected, collect
 from lab.investigation.counting import balanced, snapshot
 from lab.investigation.lease import HeldLease, harm
@@ -43,9 +44,6 @@ SETTLED_FOR_S: Final = 2.0
 TICK_S: Final = 0.5
 COLLECT_WITHIN_S: Final = 40.0
 """Two to four seconds on a calm machine; a busy one gets the time, rather than no verdict."""
-
-WARMUP_S: Final = 3.0
-"""Load after a restart of services and before the window: fills pools and caches."""
 
 STEP_OF: Final[Mapping[Window, Step]] = {
     Window.REFERENCE: Step.REFERENCE,
@@ -160,8 +158,7 @@ class CaseRun:
                 await self._window(load, Window.REFERENCE)
             faults = (*scenario.ambient, *scenario.faults)
             async with self._harmed(Step.CRIME, faults, scenario.conditions) as lease:
-                if scenario.conditions:
-                    await self._warm_up(load)
+                await self._prepare(load, lease)
                 await self._window(load, Window.CRIME)
             self._findings += [
                 *integrity.watch_findings(lease.looks, lease.strays, lease.problem),
@@ -237,10 +234,29 @@ class CaseRun:
         fast = slower_than_ms is None or seen.p95_ms < slower_than_ms
         return fast and seen.error_rate <= 0.01
 
-    async def _warm_up(self, load: LoadRun) -> None:
-        await load.enter(Window.TRANSITION)
-        await self._wait(Step.CRIME, load, WARMUP_S)
+    async def _prepare(self, load: LoadRun, lease: HeldLease) -> None:
+        """Warm the shop up, where it needs that, until what is left to chance fell fairly."""
+        lab, dice, warm_up = self._lab, self._scenario.dice, partial(self._warm_up, load)
+        if dice is not None:
+            self._findings.append(
+                await fair_dice.throw(
+                    dice, lease, warm_up, store=lab.store, clock=lab.clock, journal=self._journal
+                )
+            )
+        elif self._scenario.warmup_s:
+            await warm_up()
+
+    async def _warm_up(self, load: LoadRun) -> tuple[str, ...]:
+        """Load that counts for nothing; returns the ids of its traces on the symptom's route."""
+        began_s = await load.enter(Window.TRANSITION)
+        await self._wait(Step.CRIME, load, self._scenario.warmup_s)
         await load.pause()
+        meant = self._scenario.symptom.of
+        return tuple(
+            request.trace_id
+            for request in self._lab.archive.requests(self._case_id)
+            if request.start_s >= began_s and meant.covers(request)
+        )
 
     async def _window(self, load: LoadRun, window: Window) -> None:
         step = STEP_OF[window]

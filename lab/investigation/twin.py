@@ -26,16 +26,19 @@ def twins_of(scenario: Scenario) -> tuple[Twin, ...]:
 def twin_scenario(scenario: Scenario, twin: Twin) -> Scenario:
     """The scenario as ``twin`` runs it."""
     dropped = frozenset(twin.drop)
+    faults = _without(scenario.faults, Part.FAULTS, dropped)
+    dice = scenario.dice
     conditions = {} if Drop(Part.CONDITIONS) in dropped else scenario.conditions
     load = scenario.load
     if Drop(Part.LOAD) in dropped:
         load = dict.fromkeys(load, load[Window.REFERENCE])
     return replace(
         scenario,
-        faults=_without(scenario.faults, Part.FAULTS, dropped),
+        faults=faults,
         ambient=_without(scenario.ambient, Part.AMBIENT, dropped),
         conditions={**conditions, **twin.settings},
         load=load,
+        dice=dice if dice and any(fault.is_rolled_on(dice.edge) for fault in faults) else None,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 from types import MappingProxyType
@@ -26,6 +26,13 @@ ASSORTMENT_SIZES: Final = (700, 1000, 1500)
 Their number is no divisor of `ACCOUNTS`, so each customer comes to read each size."""
 
 WHOLESALE_LINES: Final = 40
+
+SEARCHED: Final = ("lamp", "chair", "kettle")
+"""Words that some products of every tenant have in their name, searched for in turn.
+Their number is no divisor of `ACCOUNTS`, so each customer comes to search for each."""
+
+OFFER_OF_THE_DAY: Final = 7
+"""The product that everybody comes for."""
 
 LOOKS_AROUND_EVERY: Final = 7
 OPENS_PRODUCT_EVERY: Final = 9
@@ -78,8 +85,9 @@ class Account:
     """A customer who is logged in."""
 
     email: str
+    password: str = field(repr=False)
     tenant: str
-    token: str
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +143,27 @@ def _home_visitor(_: Visit) -> Calls:
     yield Call("GET", "/home", "/home")
 
 
+def _returning_customer(visit: Visit) -> Calls:
+    """Logs in once more, and leaves."""
+    yield login(visit.account.email, visit.account.password)
+
+
+def _searcher(visit: Visit) -> Calls:
+    """Looks for something by its name; every customer's shop has some of each word."""
+    word = SEARCHED[visit.number % len(SEARCHED)]
+    yield Call("GET", "/products", f"/products?page=1&q={word}")
+
+
+def _bargain_hunter(_: Visit) -> Calls:
+    """Opens the page of the offer of the day, as everybody does."""
+    yield Call("GET", "/products/{id}", f"/products/{OFFER_OF_THE_DAY}")
+
+
+def _window_shopper(visit: Visit) -> Calls:
+    """Opens the page of one product or another, and leaves."""
+    yield Call("GET", "/products/{id}", f"/products/{visit.choices.randint(1, PRODUCTS)}")
+
+
 def _wholesaler(visit: Visit) -> Calls:
     """Buys forty different things at once."""
     first = visit.choices.randint(1, PRODUCTS - WHOLESALE_LINES)
@@ -169,6 +198,10 @@ ACTORS: Final[Mapping[str, Callable[[Visit], Calls]]] = MappingProxyType(
         "assortment-reader": _assortment_reader,
         "home-visitor": _home_visitor,
         "wholesaler": _wholesaler,
+        "returning-customer": _returning_customer,
+        "searcher": _searcher,
+        "bargain-hunter": _bargain_hunter,
+        "window-shopper": _window_shopper,
     }
 )
 """Every actor by the name a scenario's load gives it."""

@@ -11,7 +11,7 @@ from lab.load.request_log import Entry, RequestLog
 from lab.load.stretch import Floor, Stretch
 from lab.load.tracing import RootSpans
 
-NOBODY = Account(email="", tenant="", token="")
+NOBODY = Account(email="", password="", tenant="", token="")
 
 
 class LoginFailed(Exception):
@@ -36,7 +36,7 @@ class Storefront:
                 f"expected POST {self._host}/login to give {email} a token, "
                 f"got status {answer.status}; is the shop up? `lab status`"
             )
-        return Account(email, tenant=fields["tenant_id"], token=fields["token"])
+        return Account(email, password, tenant=fields["tenant_id"], token=fields["token"])
 
     def perform(
         self, session: Any, stretch: Stretch, visit: Visit, planned_s: float | None = None

@@ -12,11 +12,13 @@ from lab.domain.journal import Step
 from lab.domain.load import RequestFilter, Window
 from lab.domain.predicate import Predicate
 from lab.domain.scenario import (
+    OccupancyCheck,
     RequestCheck,
     RequestStatistic,
     SpanCountCheck,
     SpanDurationCheck,
     SpanFitCheck,
+    SpanGroupsCheck,
 )
 from lab.scenario_file.values import (
     ActorName,
@@ -26,13 +28,16 @@ from lab.scenario_file.values import (
     DurationBound,
     Entry,
     KindWord,
+    Ms,
     OwnDurationBound,
     PeerName,
     Refused,
     RequestStatisticWord,
     RouteName,
     SampleWord,
+    Seconds,
     ServiceName,
+    ShareBound,
     SpanStatisticWord,
     StatusWord,
     StepWord,
@@ -70,6 +75,11 @@ class PredicateEntry(Entry):
     repeats: CountBound | None = Field(
         None, description="How often its operation runs under its parent one after another."
     )
+    at_once: CountBound | None = Field(
+        None,
+        description="How many spans like it, itself included, overlap with it, here and in joined "
+        "traces; like it are those that fit all the rest.",
+    )
     root: bool | None = Field(None, strict=True, description="Whether it begins its trace.")
     parent: PredicateEntry | None = None
     ancestor: PredicateEntry | None = None
@@ -101,6 +111,7 @@ class PredicateEntry(Entry):
             wire_time=self.wire_time,
             ends_after_parent=self.ends_after_parent,
             repeats=self.repeats,
+            at_once=self.at_once,
             root=self.root,
             parent=self.parent.predicate() if self.parent else None,
             ancestor=self.ancestor.predicate() if self.ancestor else None,
@@ -161,6 +172,60 @@ class SpanFitEntry(LabelledEntry):
         )
 
 
+class GroupedEntry(LabelledEntry):
+    """Spans of the crime in groups, by one of their attributes."""
+
+    of: PredicateEntry
+    by: Text = Field(min_length=1, description="The attribute whose value makes a group.")
+    hit: PredicateEntry = Field(description="A group is hit where most of its spans fit this too.")
+
+
+class SpanGroupsEntry(GroupedEntry):
+    """So many groups are hit, and a span is as its group is."""
+
+    measure: Literal["groups"]
+    bound: CountBound = Field(description="How many groups are hit.")
+    purity: ShareBound = Field(description="The share of spans that are as their group is.")
+
+    def check(self) -> SpanGroupsCheck:
+        """As the domain has it."""
+        return SpanGroupsCheck(
+            self.label,
+            self.of.predicate(),
+            self.by,
+            self.hit.predicate(),
+            self.bound,
+            self.purity,
+            self.step,
+        )
+
+
+class OccupancyEntry(GroupedEntry):
+    """As many requests suffer as the groups that are hit can make suffer: n ÷ (held × rate)."""
+
+    measure: Literal["occupancy"]
+    route: RouteName
+    slower_than: Ms = Field(description="A request that took longer suffered.")
+    held: Annotated[Seconds, Field(gt=0)] = Field(
+        description="How long a request keeps one that is hit."
+    )
+    bound: ShareBound = Field(description="The measured share, as a share of the expected one.")
+
+    def check(self) -> OccupancyCheck:
+        """As the domain has it."""
+        return OccupancyCheck(
+            label=self.label,
+            predicate=self.of.predicate(),
+            by=self.by,
+            hit=self.hit.predicate(),
+            of=RequestFilter(self.route),
+            slower_than_ms=self.slower_than,
+            held_s=self.held,
+            bound=self.bound,
+            step=self.step,
+        )
+
+
 class RequestEntry(LabelledEntry):
     """A statistic of a window's requests, as their actors saw them."""
 
@@ -193,5 +258,11 @@ class RequestEntry(LabelledEntry):
 
 
 CheckEntry = Annotated[
-    SpanCountEntry | SpanDurationEntry | SpanFitEntry | RequestEntry, Field(discriminator="measure")
+    SpanCountEntry
+    | SpanDurationEntry
+    | SpanFitEntry
+    | SpanGroupsEntry
+    | OccupancyEntry
+    | RequestEntry,
+    Field(discriminator="measure"),
 ]

@@ -115,6 +115,7 @@ class PhasedLoadEntry(Entry):
         """Window → the seconds it must last for every burst to come."""
         return {
             "reference": self.reference.last_burst_s,
+            "warmup": self.warmup.last_burst_s if self.warmup else 0.0,
             "crime": self.crime.last_burst_s,
             "recovery": (self.recovery or self.reference).last_burst_s,
         }

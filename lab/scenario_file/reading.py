@@ -11,7 +11,6 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from lab.domain.load import Window
 from lab.domain.scenario import Scenario
 from lab.errors import ScenarioError
 from lab.scenario_file.names import abridged, unknown_name
@@ -111,18 +110,13 @@ def json_schema() -> str:
 
 
 def _scenario(entry: ScenarioEntry, texts: Mapping[str, str], folder_name: str) -> Scenario:
-    windows = entry.windows
     return Scenario(
         id=folder_name,
         title=entry.title,
         difficulty=entry.difficulty,
         skill=entry.skill,
         load=entry.loads(),
-        durations_s={
-            Window.REFERENCE: windows.reference,
-            Window.CRIME: windows.crime,
-            Window.RECOVERY: windows.recovery,
-        },
+        durations_s=entry.windows.durations_s(),
         symptom=entry.symptom.symptom(),
         truth=entry.truth.truth(),
         briefing=texts[BRIEFING].strip(),
@@ -135,6 +129,7 @@ def _scenario(entry: ScenarioEntry, texts: Mapping[str, str], folder_name: str) 
         checks=tuple(each.check() for each in entry.checks),
         briefing_may_name=dict(entry.briefing_may_name),
         min_requests=entry.min_requests,
+        dice=entry.dice.dice() if entry.dice else None,
         tier=entry.tier,
         twins=tuple(each.twin() for each in entry.twins),
         source={name: texts[name] for name in FILES},

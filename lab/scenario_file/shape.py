@@ -20,9 +20,11 @@ from pydantic import (
 from lab.domain.bound import Bound
 from lab.domain.fault import SettingValue
 from lab.domain.load import LoadShape, Window
+from lab.domain.scenario import WARMUP_S
 from lab.domain.symptom import HARDLY_ANY, Harm, Symptom
 from lab.domain.twin import Part, Tier
 from lab.scenario_file.checks import CheckEntry, PredicateEntry
+from lab.scenario_file.dice import DiceEntry
 from lab.scenario_file.faults import FaultEntry
 from lab.scenario_file.loads import Load, LoadEntry, PhasedLoadEntry
 from lab.scenario_file.truth import DecoyEntry, TruthEntry
@@ -54,16 +56,30 @@ class WindowsEntry(Entry):
     """How long each window lasts; recovery is judged on its last 5 s."""
 
     reference: Seconds
+    warmup: Seconds | None = Field(
+        None, description="Load before the crime's window; default: 3s after settings changed."
+    )
     crime: Seconds
     recovery: Seconds
 
-    @field_validator("reference", "crime", "recovery")
+    @field_validator("reference", "warmup", "crime", "recovery")
     @classmethod
-    def _neither_empty_nor_endless(cls, value: float, info: ValidationInfo) -> float:
+    def _neither_empty_nor_endless(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is None:
+            return None
         least = SHORTEST_RECOVERY_S if info.field_name == "recovery" else 1.0
         if not least <= value <= LONGEST_WINDOW_S:
             raise Refused(f"expected {least:g}s to {LONGEST_WINDOW_S:g}s, got {value:g}s")
         return value
+
+    def durations_s(self) -> Mapping[Window, float]:
+        """As the domain has them."""
+        judged = {
+            Window.REFERENCE: self.reference,
+            Window.CRIME: self.crime,
+            Window.RECOVERY: self.recovery,
+        }
+        return judged if self.warmup is None else {**judged, Window.TRANSITION: self.warmup}
 
 
 _RATES: Final = {
@@ -159,6 +175,9 @@ class ScenarioEntry(Entry):
         description="A service of the culprit's that title and briefing name, and why they must.",
     )
     checks: list[CheckEntry] = Field([], description="What else is measured to prove the case.")
+    dice: DiceEntry | None = Field(
+        None, description="When a fault with a toxicity below 1 was thrown fairly."
+    )
     min_requests: Count = Field(
         100, ge=20, description="Requests of the symptom's route the crime must see."
     )
@@ -177,7 +196,7 @@ class ScenarioEntry(Entry):
             {
                 (window,): f"expected it to outlast its load's bursts, {least_s:g}s, got {has_s:g}s"
                 for window, least_s in load.bursts_over_s().items()
-                if (has_s := getattr(value, window)) < least_s
+                if (has_s := getattr(value, window) or WARMUP_S) < least_s
             }
         )
         return value
@@ -219,6 +238,22 @@ class ScenarioEntry(Entry):
             if entry.schedule and entry.schedule.latest_s >= over_s
         }
         refuse_each(late)
+        return value
+
+    @field_validator("dice")
+    @classmethod
+    def _thrown_once(cls, value: DiceEntry | None, info: ValidationInfo) -> DiceEntry | None:
+        faults = [entry.fault() for entry in info.data.get("faults", [])]
+        if value and "faults" in info.data:
+            rolled = sum(fault.is_rolled_on(value.edge) for fault in faults)
+            refuse_each(
+                {}
+                if rolled == 1
+                else {
+                    ("edge",): "expected one fault of it with a toxicity below 1 and no schedule, "
+                    f"found {rolled}"
+                }
+            )
         return value
 
     @field_validator("twins")

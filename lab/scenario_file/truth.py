@@ -67,10 +67,21 @@ class JoinEntry(Entry):
     on: Text | None = Field(
         None, description="The attribute whose value both have; default: one links to the other."
     )
+    overlap: bool = Field(
+        False,
+        strict=True,
+        description="Whether the spans that have it must have been running at one instant.",
+    )
+
+    @model_validator(mode="after")
+    def _overlap_of_what(self) -> JoinEntry:
+        if self.overlap and self.on is None:
+            raise Refused("expected on, the attribute whose spans overlap, beside overlap")
+        return self
 
     def join(self) -> Join:
         """As the domain has it."""
-        return Join(self.search, self.on)
+        return Join(self.search, self.on, self.overlap)
 
 
 class TruthEntry(Entry):

@@ -232,7 +232,9 @@ def _attribute(value: object) -> object:
         return parse(value, Unit.NUMBER)
     if not isinstance(value, str | bool | int | float):
         raise Refused(f"expected text, a number, true or false, got {value!r}")
-    return float(value) if isinstance(value, float) else value
+    # Plain, without what ruamel remembers of how it was written, for types are compared too.
+    plain = next(kind for kind in (bool, str, int, float) if isinstance(value, kind))
+    return plain(value)
 
 
 AttributeTest = Annotated[

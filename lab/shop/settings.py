@@ -127,7 +127,7 @@ class AuthSettings(DatabaseSettings):
 class CatalogSettings(DatabaseSettings):
     """What there is to buy. ``cache_ttl`` 0 s keeps nothing; only single products are cached."""
 
-    cache_ttl: Duration = timedelta(0)
+    cache_ttl: Duration = timedelta(seconds=4)
     single_flight: bool = True
 
 

@@ -124,7 +124,8 @@ def create_app(leases: Leases) -> FastAPI:
     app.add_middleware(SameOriginOnly)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(own_pages.NAMES))
     app.add_exception_handler(LabError, _refuse)
-    _add_routes(app, leases)
+    _add_leases(app, leases)
+    _add_edges(app, leases)
     return app
 
 
@@ -143,7 +144,7 @@ async def _refuse(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": type(error).__name__, "message": str(error)}, status)
 
 
-def _add_routes(app: FastAPI, leases: Leases) -> None:
+def _add_leases(app: FastAPI, leases: Leases) -> None:
     @app.post("/leases", status_code=201)
     async def take(body: LeaseBody) -> LeaseStatus:
         return await leases.take(
@@ -162,10 +163,6 @@ def _add_routes(app: FastAPI, leases: Leases) -> None:
     async def heartbeat(lease_id: str) -> LeaseStatus:
         return await leases.heartbeat(lease_id)
 
-    @app.get("/leases/{lease_id}/edges")
-    async def leased_edges(lease_id: str) -> LeasedEdges:
-        return await leases.leased_edges(lease_id)
-
     @app.delete("/leases/{lease_id}")
     async def release(lease_id: str) -> Removal:
         return await leases.release(lease_id)
@@ -173,6 +170,16 @@ def _add_routes(app: FastAPI, leases: Leases) -> None:
     @app.post("/heal")
     async def heal() -> Removal:
         return await leases.heal()
+
+
+def _add_edges(app: FastAPI, leases: Leases) -> None:
+    @app.get("/leases/{lease_id}/edges")
+    async def leased_edges(lease_id: str) -> LeasedEdges:
+        return await leases.leased_edges(lease_id)
+
+    @app.post("/leases/{lease_id}/edges/{edge}/dice")
+    async def roll_again(lease_id: str, edge: str) -> LeaseStatus:
+        return await leases.roll_again(lease_id, edge)
 
     @app.get("/edges")
     async def edges() -> dict[str, EdgeState]:

@@ -171,6 +171,27 @@ class Leases:
     def _is_over(self) -> bool:
         return self._clock.monotonic() >= self._deadline_s
 
+    async def roll_again(self, lease_id: str, edge: str) -> LeaseStatus:
+        """Roll the dice of that edge's fractional fault anew; a lease that fails in it ends.
+
+        LeaseError where the lease has no such fault, or more than one.
+        """
+        async with self._lock:
+            lease, board = self._held(lease_id), self._board
+            assert board is not None
+            numbers = [n for n, fault in enumerate(lease.faults) if fault.is_rolled_on(edge)]
+            if len(numbers) != 1:
+                raise LeaseError(
+                    f"expected one fault of {edge} with a toxicity below 1 and no schedule, "
+                    f"found {len(numbers)}"
+                )
+            try:
+                await board.roll_again(numbers[0])
+            except LabError as error:
+                self._begin_removal(f"could not be rolled again: {error}")
+                raise LeaseError(f"{error} (the lease is being taken back)") from error
+            return self._status(lease)
+
     async def release(self, lease_id: str) -> Removal:
         """Take the lease's harm away and prove it gone; LeaseGone for any other lease's id.
 

@@ -78,6 +78,18 @@ class Switchboard:
             self.switches += (switch,)
             self._journal.record("switched", lease=self._lease.lease_id, **asdict(switch))
 
+    async def roll_again(self, number: int) -> None:
+        """Take that fault off and put it on again, so that each connection's dice fall anew.
+
+        One change to whoever looks: the moment without it is nobody's to see.
+        """
+        fault = self._lease.faults[number].unscheduled
+        self.changes += 1
+        await self._injector.remove(fault)
+        await self._injector.apply(fault)
+        self.changes += 1
+        self._journal.record("rolled again", lease=self._lease.lease_id, **asdict(fault))
+
     async def look(self) -> LeasedEdges:
         """All edges between two switches; LeaseError where `LOOKS` found no such moment."""
         for _ in range(LOOKS):

@@ -272,6 +272,28 @@ def test_a_lease_that_cannot_be_applied_leaves_nothing(scene: Open) -> None:
     asyncio.run(story())
 
 
+def test_the_dice_of_a_fractional_fault_are_thrown_again_under_its_lease(scene: Open) -> None:
+    """The same fault is there afterwards, and so is the lease; other faults have no dice."""
+    sick = Fault("catalog-catalog_db", Toxic.LATENCY, {"latency": 600}, toxicity=0.3)
+
+    async def story() -> None:
+        async with scene() as it:
+            lease = await it.warden.take(
+                holder="a run", faults=[sick, TIMEOUT], conditions={}, ttl_s=60.0
+            )
+            again = await it.warden.roll_again(lease.lease_id, sick.edge)
+            assert (again.lease_id, again.state) == (lease.lease_id, "held")
+            assert (await it.warden.edges())[sick.edge].toxics == (sick,)
+            with pytest.raises(LeaseError):
+                await it.warden.roll_again(lease.lease_id, TIMEOUT.edge)
+            removal = await it.warden.release(lease.lease_id)
+            assert set(removal.faults) == {sick, TIMEOUT}
+            with pytest.raises(LeaseGone):
+                await it.warden.roll_again(lease.lease_id, sick.edge)
+
+    asyncio.run(story())
+
+
 def test_heal_ends_a_lease_and_takes_strangers_harm_too(scene: Open) -> None:
     """It counts what it removed; the second time that is nothing."""
     stranger = Fault("checkout-catalog", Toxic.BANDWIDTH, {"rate": 1})

@@ -24,7 +24,7 @@ from lab.scenario_file import load
 from lab.terminal.background import background_rows, background_traces
 from tests.sample_case import sample_case
 from tests.unit.evidence import SCENARIOS, Run
-from tests.unit.traces import client, server, trace
+from tests.unit.traces import client, internal, server, trace
 
 CUT_THREAD = load(SCENARIOS / "cut-thread")
 RUN = Interval(0.0, 60.0)
@@ -106,6 +106,33 @@ def test_another_value_joins_nothing_and_nothing_joins_itself() -> None:
     mine = checkout("a" * 32, "1", whole=True)
     strangers = [charged("b" * 32, "2"), trace("c" * 32, server("payments", "POST /charges", 2, 5))]
     assert Join("{ }", on="order_id").partners([mine], [*strangers, mine]) == {}
+
+
+def test_a_value_that_many_share_joins_only_those_of_one_moment() -> None:
+    """A key is everybody's, always; who asked for it at the same time is told by the overlap."""
+
+    def lookup(trace_id: str, at: float) -> Trace:
+        key = {"cache.key": "offer"}
+        return trace(
+            trace_id,
+            server("catalog", "GET", 0, 90, internal("catalog", "look", at, 10, attributes=key)),
+        )
+
+    mine, beside, later = (lookup(name * 32, at) for name, at in (("a", 0), ("b", 9), ("c", 10)))
+    join = Join("{ }", on="cache.key", overlap=True)
+    assert join.partners([mine], [mine, beside, later]) == {mine.trace_id: (beside,)}
+    assert replace(join, overlap=False).partners([mine], [beside, later]) == {
+        mine.trace_id: (beside, later)
+    }
+
+
+def test_a_request_that_was_sampled_is_nobodys_stranger() -> None:
+    """What a search finds may be another request's own trace, which stays evidence of its own."""
+    evidence = cut_thread(broken=2)
+    healthy = evidence.samples[Sample.REFERENCE][0]
+    joined = (*evidence.samples[Sample.JOINED], healthy)
+    more = replace(evidence, samples={**evidence.samples, Sample.JOINED: joined})
+    assert more.without_strangers() == more
 
 
 def test_a_truth_is_found_in_what_is_joined() -> None:

@@ -16,8 +16,10 @@ from lab.load.actors import (
     EXPIRED_CARD,
     GOOD_CARD,
     LOOKS_AROUND_EVERY,
+    OFFER_OF_THE_DAY,
     OPENS_PRODUCT_EVERY,
     PRODUCTS,
+    SEARCHED,
     WHOLESALE_LINES,
     Account,
     Answer,
@@ -26,13 +28,14 @@ from lab.load.actors import (
     credentials,
 )
 
+CUSTOMER = Account("user0001@example.com", "password-0001", "birch", "t")
 PAGE = Answer(200, json.dumps({"items": [{"product_id": 41}], "page": 1}).encode())
 FAILED = Answer(504, b'{"title": "Gateway Timeout"}')
 
 
 def calls_of(actor: str, number: int, answer: Answer = PAGE) -> list[Call]:
     """The calls of one visit in which every call is answered by ``answer``."""
-    visit = Visit(actor, Account("user0001@example.com", "birch", "t"), number, Random(number))
+    visit = Visit(actor, CUSTOMER, number, Random(number))
     calls = ACTORS[actor](visit)
     made = [next(calls)]
     while True:
@@ -57,6 +60,32 @@ def test_every_shopper_buys_once_a_visit(actor: str, card: str, number: int) -> 
 
 def test_a_home_visitor_sees_the_front_page_and_nothing_else() -> None:
     assert calls_of("home-visitor", 3) == [Call("GET", "/home", "/home")]
+
+
+def test_a_returning_customer_logs_in_and_nothing_else() -> None:
+    """With the address and password it has, and not with the token of its last visit."""
+    given = {"email": "user0001@example.com", "password": "password-0001"}
+    assert calls_of("returning-customer", 3) == [Call("POST", "/login", "/login", given)]
+
+
+def test_every_customer_comes_to_search_for_every_word() -> None:
+    """In any sixty visits each of the twenty customers searches for each of the three once."""
+    found = {(number % ACCOUNTS, calls_of("searcher", number)[0].path) for number in range(60)}
+    assert len(found) == ACCOUNTS * len(SEARCHED)
+    assert {calls_of("searcher", number)[0].route for number in range(3)} == {"GET /products"}
+
+
+def test_bargain_hunters_all_come_for_one_product() -> None:
+    seen = {call for number in range(40) for call in calls_of("bargain-hunter", number)}
+    assert seen == {Call("GET", "/products/{id}", f"/products/{OFFER_OF_THE_DAY}")}
+
+
+def test_window_shoppers_look_at_anything_there_is() -> None:
+    """One page a visit, hardly ever the one that somebody else has just seen."""
+    seen = [call.path for number in range(400) for call in calls_of("window-shopper", number)]
+    assert len(seen) == 400
+    assert len(set(seen)) > 300
+    assert {int(path.removeprefix("/products/")) for path in seen} <= set(range(1, PRODUCTS + 1))
 
 
 def test_a_wholesaler_buys_forty_different_things() -> None:

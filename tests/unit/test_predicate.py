@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -151,6 +152,23 @@ def test_another_operation_does_not_add_to_the_repeats() -> None:
     assert thrice.matching(calls(0, 10, others=others), EMPTY) == ()
 
 
+def test_what_runs_at_once_is_counted_across_joined_traces() -> None:
+    """Itself, and whoever is like it and overlaps with it; no other value and no other time."""
+
+    def lookup(trace_id: str, at: float, *, hit: bool = False) -> Trace:
+        found = {"cache.key": "k", "cache.hit": hit}
+        return trace(trace_id, internal("catalog", "cache.lookup", at, 10, attributes=found))
+
+    others = (lookup("b" * 32, 9), lookup("c" * 32, 10), lookup("d" * 32, 5, hit=True))
+    seen = replace(lookup("a" * 32, 0), joined=others)
+    miss = Predicate(name="cache.lookup", attributes={"cache.hit": False})
+    assert replace(miss, at_once=parse("== 2")).matches(seen.spans[0], seen, EMPTY)
+    assert not replace(miss, at_once=parse(">= 3")).matches(seen.spans[0], seen, EMPTY)
+    assert replace(miss, at_once=parse("== 1")).matches(others[0].spans[0], others[0], EMPTY)
+    [clause] = replace(miss, at_once=parse(">= 3")).nearest_misses(seen, EMPTY)[0].failed
+    assert str(clause) == "at_once: expected >= 3, found 2"
+
+
 def test_a_callee_that_outlives_its_caller_is_told_by_how_much() -> None:
     late = server("checkout", "POST /checkout", 1, 900)
     seen = trace("a" * 32, client("gateway", "POST", 0, 800, "checkout", late))
@@ -172,5 +190,8 @@ def test_a_predicate_reads_like_a_sentence() -> None:
         wire_time=parse(">= 2ms"),
         ends_after_parent=parse(">= 3ms"),
         repeats=parse(">= 4"),
+        at_once=parse(">= 5"),
     )
-    assert str(positions) == "self >= 1ms wire >= 2ms ends after parent >= 3ms repeats >= 4"
+    assert str(positions) == (
+        "self >= 1ms wire >= 2ms ends after parent >= 3ms repeats >= 4 at once >= 5"
+    )

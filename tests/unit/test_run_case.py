@@ -18,10 +18,13 @@ from lab.adapters.memory.machine import MemoryMachine
 from lab.adapters.memory.stack import MemoryStack
 from lab.adapters.memory.trace_store import MemoryTraceStore
 from lab.adapters.memory.warden import MemoryWarden
+from lab.domain.bound import parse
 from lab.domain.case import Case
+from lab.domain.dice import Dice
 from lab.domain.fault import Fault, Toxic
 from lab.domain.journal import Step
 from lab.domain.load import LoadProgress, Request, Window
+from lab.domain.predicate import Predicate
 from lab.domain.proof import Finding, Outcome, ProofVerdict
 from lab.domain.scenario import Scenario
 from lab.domain.schedule import Schedule
@@ -266,6 +269,21 @@ def test_scheduled_harm_is_journalled_switch_by_switch(stage: Stage) -> None:
     for entry, due_s in zip(told, (2, 5, 8, 11), strict=True):
         # The memory warden switches when it is looked at, which is once a second at least.
         assert 0 <= entry.data["switched_unix_s"] - taken.time_unix_s - due_s <= 1.5
+
+
+def test_dice_that_never_fall_fairly_make_a_run_incomplete(stage: Stage) -> None:
+    """Without a trace nobody is seen to be hit: three warm-ups, three throws, no verdict."""
+    sick = Fault("catalog-catalog_db", Toxic.LATENCY, {"latency": 600}, toxicity=0.3)
+    dice = Dice(sick.edge, Predicate(name="SELECT"), "db.connection.id", parse("2..5"))
+    stage.scenario = replace(stage.scenario, faults=(*stage.scenario.faults, sick), dice=dice)
+    case = stage.run()
+    thrown = [entry for entry in case.journal if entry.event == "dice thrown"]
+    assert [entry.data["throw"] for entry in thrown] == [1, 2, 3]
+    assert all(entry.spoiler for entry in thrown)
+    first, _, last = [entry.monotonic_s for entry in thrown]
+    assert last - first >= 2 * stage.scenario.warmup_s
+    assert stage.finding(case, "dice fell fairly").outcome is Outcome.UNKNOWN
+    assert stage.finding(case, "edges as leased").outcome is Outcome.HOLDS
 
 
 def test_a_crash_in_the_run_is_told(stage: Stage) -> None:

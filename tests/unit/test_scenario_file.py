@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lab.domain.bound import parse as bound
+from lab.domain.dice import Dice
 from lab.domain.evidence import Sample
 from lab.domain.fault import TOXIC_ATTRIBUTES, Fault, Stream, Toxic
 from lab.domain.join import Join
@@ -19,12 +20,14 @@ from lab.domain.scenario import (
     Accomplice,
     Alternative,
     Decoy,
+    OccupancyCheck,
     RequestCheck,
     RequestStatistic,
     Scenario,
     SpanCountCheck,
     SpanDurationCheck,
     SpanFitCheck,
+    SpanGroupsCheck,
     SpanStatistic,
 )
 from lab.domain.schedule import Schedule
@@ -103,13 +106,14 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
             symptom='{route: GET /products, slow_rate: ">= 95%", slower_than: 600ms, '
             'reference: "<= 2%", actor: browser, tenant: birch}',
             truth='{mechanism: timeout, scope: some-tenants, share: ">= 90%", '
-            "joins: [{search: '{ }', on: order_id}, {search: '{ a }'}], "
+            "joins: [{search: '{ }', on: order_id, overlap: true}, {search: '{ a }'}], "
             "victims: [{service: auth}], "
             "accomplice: {mechanism: latency, any: [{service: bank}]}, "
             "culprit: {any: [{service: payments, name: POST, kind: client, status: error, "
             "peer: bank, exception: ReadTimeout, attributes: {a: 1, b: x, c: '> 2', d: true}, "
             "duration: '>= 10x reference', self_time: 5ms..9ms, "
             "root: true, wire_time: '>= 3ms', ends_after_parent: '>= 100ms', repeats: '>= 20', "
+            "at_once: '>= 5', "
             "parent: {name: p}, ancestor: {name: a}, child: {name: c}, no_child: {}, "
             "in_traces: '>= 1'}]}}",
             decoys="[{span: {service: auth}, why: It slept., share: '>= 60%'}]",
@@ -172,6 +176,7 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
         wire_time=bound(">= 3ms"),
         ends_after_parent=bound(">= 100ms"),
         repeats=bound(">= 20"),
+        at_once=bound(">= 5"),
         root=True,
         parent=Predicate(name="p"),
         ancestor=Predicate(name="a"),
@@ -180,7 +185,7 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
     )
     assert scenario.truth.culprit == (Alternative(culprit, bound(">= 1")),)
     assert scenario.truth.scope is Scope.SOME_TENANTS
-    assert scenario.truth.joins == (Join("{ }", on="order_id"), Join("{ a }"))
+    assert scenario.truth.joins == (Join("{ }", "order_id", overlap=True), Join("{ a }"))
     assert scenario.truth.victims == (Predicate(service="auth"),)
     accomplice = (Alternative(Predicate(service="bank")),)
     assert scenario.truth.accomplice == Accomplice(Mechanism.LATENCY, accomplice)
@@ -207,6 +212,18 @@ def test_everything_the_language_can_say_becomes_the_domain_s() -> None:
     )
 
 
+def test_an_attributes_value_is_compared_as_it_is_and_not_as_it_was_written() -> None:
+    """YAML's nought remembers its width, and would equal no span's."""
+    wanted = (
+        "{mechanism: timeout, culprit: {any: [{attributes: {a: 0, b: 0.0, c: false, d: 'x'}}]}}"
+    )
+    [culprit] = read(changed(truth=wanted)).truth.culprit
+    values = culprit.predicate.attributes.values()
+    assert [(type(each), each) for each in values] == [
+        (int, 0), (float, 0.0), (bool, False), (str, "x")
+    ]  # fmt: skip
+
+
 def test_a_load_may_have_bursts() -> None:
     """On top of a rate, or instead of one."""
     storm = read(changed(load="{rate: 10/s, bursts: [{at: 5s, size: 60, over: 2s}], "
@@ -219,6 +236,40 @@ def test_a_load_may_have_bursts() -> None:
     assert pairs.load[Window.CRIME] == LoadShape(
         {"browser": 1}, rate_per_s=0, bursts=(Burst(2, every_s=3),)
     )
+
+
+SICK = "{edge: catalog-catalog_db, toxic: latency, latency: 600ms, toxicity: 0.3}"
+DICE = "edge: catalog-catalog_db, of: {name: SELECT}, by: db.connection.id, values: 2..5"
+GROUPS = "of: {name: SELECT}, by: db.connection.id, hit: {duration: '>= 550ms'}, label: l"
+
+
+def test_chance_is_told_when_it_is_fair_and_what_it_explains() -> None:
+    """A fault of some connections, how its dice are read, and the two checks over groups."""
+    scenario = read(
+        changed(
+            faults=f"[{SICK}]",
+            dice=f"{{{DICE}, throws: 2}}",
+            windows="{reference: 8s, warmup: 4s, crime: 12s, recovery: 8s}",
+            checks=f"[{{measure: groups, {GROUPS}, bound: 2..5, purity: '>= 98%'}}, "
+            f"{{measure: occupancy, {GROUPS}, route: GET /products, slower_than: 500ms, "
+            "held: 1.2s, bound: 70%..130%}]",
+        )
+    )
+    select, late = Predicate(name="SELECT"), Predicate(duration=bound(">= 550ms"))
+    by = "db.connection.id"
+    assert scenario.dice == Dice("catalog-catalog_db", select, by, bound("2..5"), throws=2)
+    assert scenario.warmup_s == 4
+    assert scenario.checks == (
+        SpanGroupsCheck("l", select, by, late, bound("2..5"), bound(">= 98%")),
+        OccupancyCheck(
+            "l", select, by, late, RequestFilter("GET /products"), 500, 1.2, bound("70%..130%")
+        ),
+    )
+
+
+def test_a_warm_up_is_usual_where_settings_change() -> None:
+    assert read(changed()).warmup_s == 0
+    assert read(changed(conditions="{checkout.pool_size: 2}")).warmup_s == 3
 
 
 @pytest.mark.parametrize(
@@ -297,7 +348,8 @@ def test_a_load_may_have_bursts() -> None:
         ({"title": '""'}, "1 title: String should have at least 1 character, got ''"),
         ({"difficulty": "6"}, "2 difficulty: expected less than or equal to 5, got 6"),
         ({"load": "{actors: {shoper: 1}}"},
-         "4 load.actors.shoper: unknown actor 'shoper'; did you mean shopper?"),
+         ("4 load.actors.shoper: unknown actor 'shoper'; did you mean shopper or "
+          "window-shopper?")),
         ({"load": "{actors: {shopper: 0}}"},
          "4 load.actors.shopper: expected greater than 0, got 0"),
         ({"load": "{actors: {shopper: 1.5}}"},
@@ -315,6 +367,27 @@ def test_a_load_may_have_bursts() -> None:
         ({"load": "{actors: {shopper: 1}, rate: 0/s}"}, "4 load.rate: must be > 0/s, got 0/s"),
         ({"load": "{reference: {actors: {shopper: 1}}}"},
          "4 load.crime: expected this field, found none"),
+        ({"windows": "{reference: 8s, warmup: 0s, crime: 12s, recovery: 8s}"},
+         "5 windows.warmup: expected 1s to 1800s, got 0s"),
+        ({"load": "{reference: {actors: {shopper: 1}}, crime: {actors: {shopper: 1}}, warmup: "
+                  "{rate: 5/s, bursts: [{size: 2, at: 3s, over: 2s}], actors: {shopper: 1}}}",
+          "windows": "{reference: 8s, warmup: 4s, crime: 12s, recovery: 8s}"},
+         "5 windows.warmup: expected it to outlast its load's bursts, 5s, got 4s"),
+        ({"dice": f"{{{DICE}}}"},
+         ("10 dice.edge: expected one fault of it with a toxicity below 1 and no schedule, "
+          "found 0")),
+        ({"dice": f"{{{DICE}, throws: 4}}", "faults": f"[{SICK}]"},
+         "10 dice.throws: expected less than or equal to 3, got 4"),
+        ({"dice": f"{{{DICE}, throw: 2}}", "faults": f"[{SICK}]"},
+         "10 dice.throw: unknown field 'throw'; did you mean throws?"),
+        ({"checks": f"[{{measure: groups, {GROUPS}, bound: 2..5, purity: '>= 98'}}]"},
+         "10 checks[0].purity: expected a bound on a share, got a number in '>= 98'"),
+        ({"checks": f"[{{measure: occupancy, {GROUPS}, route: GET /products, held: 0s, "
+                    "slower_than: 500ms, bound: 70%..130%}]"},
+         "10 checks[0].held: expected greater than 0, got '0s'"),
+        ({"truth": "{mechanism: timeout, culprit: {any: [{service: auth}]}, "
+                   "joins: [{search: '{ }', overlap: true}]}"},
+         ("8 truth.joins[0]: expected on, the attribute whose spans overlap, beside overlap")),
         ({"windows": "{reference: 8s, crime: 0s, recovery: 8s}"},
          "5 windows.crime: expected 1s to 1800s, got 0s"),
         ({"windows": "{reference: 8s, crime: 12s, recovery: 4s}"},
@@ -374,7 +447,7 @@ def test_a_load_may_have_bursts() -> None:
          "9 hints: List should have at least 1 item after validation, not 0, got a list"),
         ({"checks": "[{measure: span-cuont}]"},
          ("10 checks[0]: expected 'measure' to be one of 'span-count', 'span-duration', 'fit', "
-         "'requests'")),
+         "'groups', 'occupancy', 'requests'")),
         ({"checks": "[{measure: requests, statistic: p50, bound: '== 0%', label: l}]"},
          "10 checks[0]: expected a bound on a duration for p50, got '== 0%'"),
         ({"briefing_may_name": "{authh: the pager says so}"},

@@ -20,10 +20,11 @@ from tests.warden_fakes import World
 
 T = TypeVar("T")
 
+DICED = Fault("catalog-catalog_db", Toxic.LATENCY, {"latency": 80}, toxicity=0.3)
 FAULTS = (
     Fault("auth-users_db", Toxic.TIMEOUT),
     Fault("auth-users_db", Toxic.LATENCY, {"latency": 80}),
-    Fault("catalog-catalog_db", Toxic.LATENCY, {"latency": 80}),
+    DICED,
     Fault("gateway-auth", Toxic.LATENCY, {"latency": 700}, schedule=Schedule(0.5, 1, 2, 0.4)),
     Fault("checkout-catalog", Toxic.BANDWIDTH, {"rate": 1}, schedule=Schedule(0, 1.5)),
     Fault("payments-bank", None),
@@ -137,6 +138,20 @@ class Wardens(RuleBasedStateMachine):
             assert self.do(self.world.hurt()) == []
         self.lease_id = None
 
+    @precondition(lambda self: self.lease_id is not None)
+    @rule()
+    def throw_the_dice_again(self) -> None:
+        assert self.lease_id is not None
+        try:
+            self.do(self.warden.roll_again(self.lease_id, DICED.edge))
+        except LabError:
+            lease = self.do(self.warden.current())
+            if lease is None or lease.state != LeaseState.HELD:
+                self.lease_id = None
+        else:
+            assert DICED in self.faults
+            assert DICED.edge in self.do(self.world.hurt())
+
     @rule()
     def heal(self) -> None:
         try:
@@ -174,7 +189,7 @@ class Wardens(RuleBasedStateMachine):
     def kill_the_warden_at_work(
         self, steps: int, faults: list[Fault], conditions: dict[str, int]
     ) -> None:
-        """Take, follow schedules, release, and die after so many writes, calls or restarts."""
+        """Take, follow schedules, throw dice, release, and die after so many deeds."""
         self.world.diary[:] = []
         limited = _Mortal(self.world.diary, steps)
         self._lend_diary(limited)
@@ -183,6 +198,8 @@ class Wardens(RuleBasedStateMachine):
             for _ in range(4):
                 self.world.clock.advance(0.5)
                 self.do(self.warden.tick())
+            if DICED in faults:
+                self.do(self.warden.roll_again(status.lease_id, DICED.edge))
             self.do(self.warden.release(status.lease_id))
         except (LabError, Crash):
             pass

@@ -92,6 +92,68 @@ async def test_a_schedule_counts_from_the_moment_the_lease_is_held() -> None:
     assert await world.hurt() == [EDGE]
 
 
+SICK = Fault("catalog-catalog_db", Toxic.LATENCY, {"latency": 600}, toxicity=0.3)
+
+
+async def test_dice_are_thrown_again_under_the_same_lease() -> None:
+    """Off and on, read back, and as one change: no look falls between the two."""
+    world = World()
+    warden = world.warden()
+    lease = await take(warden, SICK, COMB)
+    board = warden._board
+    assert board is not None
+    changes = board.changes
+    await warden.roll_again(lease.lease_id, SICK.edge)
+    assert world.diary[-2:] == [f"remove {SICK.edge}", f"apply {SICK.edge}"]
+    assert (await warden.leased_edges(lease.lease_id)).on == (SICK,)
+    assert board.changes == changes + 2
+    removal = await warden.release(lease.lease_id)
+    assert (removal.faults, removal.switches) == ((SICK,), ())
+
+
+@pytest.mark.parametrize(
+    ("fault", "edge"),
+    [
+        (replace(SICK, toxicity=1.0), SICK.edge),
+        (replace(SICK, schedule=Schedule(1)), SICK.edge),
+        (SICK, EDGE),
+    ],
+    ids=["no dice", "scheduled", "another edge"],
+)
+async def test_what_leaves_nothing_to_chance_is_not_thrown(fault: Fault, edge: str) -> None:
+    world = World()
+    warden = world.warden()
+    lease = await take(warden, fault)
+    with pytest.raises(LeaseError, match="expected one fault of"):
+        await warden.roll_again(lease.lease_id, edge)
+    assert (await warden.heartbeat(lease.lease_id)).state == "held"
+
+
+@pytest.mark.parametrize("call", ["remove", "apply", "answers"])
+async def test_a_throw_that_fails_ends_the_lease_and_its_harm(call: str) -> None:
+    world = World()
+    warden = world.warden()
+    lease = await take(warden, SICK)
+    world.injector.stuck = {call}
+    with pytest.raises(LeaseError, match="being taken back"):
+        await warden.roll_again(lease.lease_id, SICK.edge)
+    with pytest.raises(LeaseGone):
+        await warden.heartbeat(lease.lease_id)
+    world.injector.stuck = set()
+    await pass_time(world, warden, 10.0)
+    assert await world.hurt() == []
+    assert world.storage.lease is None
+
+
+async def test_a_lease_that_is_gone_throws_nothing() -> None:
+    world = World()
+    warden = world.warden()
+    lease = await take(warden, SICK)
+    await warden.release(lease.lease_id)
+    with pytest.raises(LeaseGone):
+        await warden.roll_again(lease.lease_id, SICK.edge)
+
+
 async def test_the_seed_of_the_lease_decides_the_jitter() -> None:
     """What the warden does is what the schedule's own arithmetic says."""
     jittery = replace(COMB, schedule=Schedule(1, on_s=2, every_s=20, jitter_s=8))

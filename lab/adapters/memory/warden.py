@@ -76,6 +76,20 @@ class MemoryWarden:
         lease.deadline_s = self._clock.monotonic() + lease.ttl_s
         return self._status(lease)
 
+    async def roll_again(self, lease_id: str, edge: str) -> LeaseStatus:
+        """Take the fractional fault of that edge off and put it on."""
+        lease = await self._held(lease_id)
+        rolled = [fault for fault in lease.faults if fault.is_rolled_on(edge)]
+        if len(rolled) != 1:
+            raise LeaseError(f"expected one fractional fault of {edge}, found {len(rolled)}")
+        try:
+            await self._injector.remove(rolled[0])
+            await self._injector.apply(rolled[0])
+        except InjectorError as error:
+            await self._remove(lease)
+            raise LeaseError(str(error)) from error
+        return self._status(lease)
+
     async def release(self, lease_id: str) -> Removal:
         """Take everything away."""
         return await self._remove(await self._held(lease_id))
