@@ -16,6 +16,7 @@ from lab.settings import Settings
 
 if TYPE_CHECKING:
     from lab.adapters.case_archive import FolderArchive
+    from lab.adapters.clock import SystemClock
     from lab.adapters.stack_local import LocalStack
     from lab.domain.scenario import Scenario
     from lab.investigation.run_case import Lab
@@ -42,10 +43,16 @@ def archive(settings: Settings) -> FolderArchive:
     return FolderArchive(settings.cases_dir, log_dir=settings.log_dir)
 
 
+def clock() -> SystemClock:
+    """The machine's own clock."""
+    from lab.adapters.clock import SystemClock
+
+    return SystemClock()
+
+
 @contextlib.asynccontextmanager
 async def lab(settings: Settings) -> AsyncIterator[Lab]:
     """Everything a run needs, connected for as long as the context lasts."""
-    from lab.adapters.clock import SystemClock
     from lab.adapters.locust_load import LocustLoad
     from lab.adapters.machine import ThisMachine
     from lab.adapters.tempo import TempoStore
@@ -68,14 +75,13 @@ async def lab(settings: Settings) -> AsyncIterator[Lab]:
                 otlp_protocol=settings.otlp_protocol,
             ),
             archive=archive(settings),
-            clock=SystemClock(),
+            clock=clock(),
             machine=ThisMachine(),
         )
 
 
 def serve_warden(settings: Settings) -> None:
     """Be the warden's process until told to stop."""
-    from lab.adapters.clock import SystemClock
     from lab.adapters.shop_control import ShopControl
     from lab.adapters.toxiproxy import ToxiproxyInjector
     from lab.shop.topology import EDGES, HOST
@@ -91,7 +97,7 @@ def serve_warden(settings: Settings) -> None:
         services=ShopControl(settings.url("shop_control")),
         restart=restart_toxiproxy,
         edge_ports={edge.name: settings.port(edge.name) for edge in EDGES},
-        clock=SystemClock(),
+        clock=clock(),
         run_dir=settings.run_dir,
         log_dir=settings.log_dir,
     )

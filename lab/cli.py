@@ -15,7 +15,7 @@ from typing import Final
 import typer
 
 from lab import __version__
-from lab.commands import author, cases, compare, failures, lint, record, run, stack, verify
+from lab.commands import author, cases, compare, desk, failures, lint, record, run, stack, verify
 
 EXAMPLES: Final = """
 Examples:
@@ -47,6 +47,7 @@ run.register(app)
 verify.register(app)
 cases.register(app)
 compare.register(app)
+desk.register(app)
 record.register(app)
 lint.register(app)
 author.register(app)

@@ -9,6 +9,7 @@ The number is the exit code; a message says expected, found, what to do next::
     │   ├── StackNotReady              a part is down or not answering
     │   ├── DirtyShop                  a toxic or a lease is left; `lab heal`
     │   ├── RunInProgress              another run holds the lab
+    │   ├── TooSoon                    a wrong accusation delays the next
     │   └── ToolMissing                a binary cannot be had
     ├── PartFailed                2   a part died or refused while it was needed
     │   ├── InjectorError              Toxiproxy did not do as asked
@@ -20,6 +21,8 @@ The number is the exit code; a message says expected, found, what to do next::
     ├── CaseError                64   a case folder is missing or too new
     │   ├── CaseDamaged          64   a file of it is not as it was sealed
     │   ├── NothingToGrade       64   a stranger's telemetry, of which nobody knows the truth
+    │   ├── UnknownCase                nobody made a case of that id
+    │   ├── CaseAtWork                 its run is still writing it
     │   ├── DiskRefused           2   the disk would not take or give what it should
     │   └── RecordingTooLarge     2   a case does not fit into the file it is to be kept in
     └── WaitTimeout               2   something awaited did not come in time
@@ -29,6 +32,8 @@ these, ``from`` its cause; nothing else reaches the command line.
 """
 
 from __future__ import annotations
+
+import math
 
 
 class LabError(Exception):
@@ -67,6 +72,17 @@ class DirtyShop(PreconditionError):
 
 class RunInProgress(PreconditionError):
     """Another run holds the lab."""
+
+
+class TooSoon(PreconditionError):
+    """A wrong accusation delays the next one by ``wait_s`` seconds more."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(
+            f"expected some thought after a wrong accusation: "
+            f"the next one is heard in {math.ceil(wait_s)} s"
+        )
+        self.wait_s = wait_s
 
 
 class ToolMissing(PreconditionError):
@@ -118,6 +134,14 @@ class CaseDamaged(CaseError):
 
 class NothingToGrade(CaseError):
     """A case of a stranger's telemetry: it can be looked at, and has no truth to judge by."""
+
+
+class UnknownCase(CaseError):
+    """There is no case of that id."""
+
+
+class CaseAtWork(CaseError):
+    """The case is still being written by its run."""
 
 
 class DiskRefused(CaseError):

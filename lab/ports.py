@@ -386,6 +386,18 @@ class CaseArchive(Protocol):
         """One case (None: the newest), whether or not anybody knows the truth of it."""
         ...
 
+    def holding(self, trace_id: str) -> tuple[str, ...]:
+        """The ids of the cases with a trace whose id is, or begins with, that; newest first."""
+        ...
+
+    def logs(self, case_id: str) -> tuple[str, ...]:
+        """The log lines of a case, one JSON object each."""
+        ...
+
     def record_verdict(self, case_id: str, entry: Mapping[str, object]) -> None:
-        """Append one judged accusation to the case's own record."""
+        """Append one judged accusation, or another thing a learner did, to the case's ledger."""
+        ...
+
+    def records(self, case_id: str) -> tuple[Mapping[str, object], ...]:
+        """All that `record_verdict` wrote, in order; what nobody wrote so is left out."""
         ...

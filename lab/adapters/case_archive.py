@@ -8,9 +8,10 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -25,9 +26,9 @@ from lab.adapters.json_lines import append_line, whole_lines
 from lab.domain.case import Case, CaseFile, CaseSummary
 from lab.domain.evidence import Interval
 from lab.domain.journal import RunRecord
+from lab.domain.ledger import Ledger
 from lab.domain.load import Request
-from lab.domain.verdict import VerdictClass
-from lab.errors import CaseError, DiskRefused
+from lab.errors import CaseAtWork, CaseError, DiskRefused, UnknownCase
 from lab.ports import Clock
 from lab.scenario_file import near_names
 
@@ -216,8 +217,26 @@ class FolderArchive:
         """The log lines of a case, one JSON object each."""
         return tuple(line for _, line in whole_lines(self._sealed(case_id) / case_folder.LOGS))
 
+    def holding(self, trace_id: str) -> tuple[str, ...]:
+        """The ids of the cases with a trace whose id is, or begins with, that; newest first."""
+        return tuple(
+            case.case_id
+            for case in self.cases()
+            if any(each.startswith(trace_id) for each in self._trace_ids(case.case_id))
+        )
+
+    def _trace_ids(self, case_id: str) -> Iterable[str]:
+        manifest = read_manifest(self._cases_dir / case_id)
+        if isinstance(manifest, Manifest):
+            return chain.from_iterable(manifest.samples.values())
+        return self.open(case_id).evidence.traces
+
+    def records(self, case_id: str) -> tuple[Mapping[str, object], ...]:
+        """All that `record_verdict` wrote, in order; what nobody wrote so is left out."""
+        return tuple(_accusations(self._sealed(case_id)))
+
     def record_verdict(self, case_id: str, entry: Mapping[str, object]) -> None:
-        """Append one judged accusation, or a hint read, to the case's own record."""
+        """Append one judged accusation, or another thing a learner did, to the case's ledger."""
         path = self._sealed(case_id) / case_folder.ACCUSATIONS
         with _telling(path):
             append_line(path, json.dumps({"time_unix_s": time.time(), **entry}, default=str))
@@ -244,13 +263,18 @@ class FolderArchive:
         known = [case.case_id for case in self.cases()]
         if case_id is None:
             if not known:
-                raise CaseError("expected a case, found none; `lab run db-timeout` makes one")
+                raise UnknownCase("expected a case, found none; `lab run db-timeout` makes one")
             return self._cases_dir / known[0]
         folder = self._cases_dir / _checked(case_id)
         if not folder.is_dir():
+            if self._working(case_id).is_dir():
+                raise CaseAtWork(
+                    f"expected a case, found that {case_id} is still being written, or that its "
+                    "run ended early: `lab journal` tells how far it is"
+                )
             near = near_names(case_id, known) or tuple(known[:3])
             hint = f"did you mean {' or '.join(near)}?" if near else "there is none yet"
-            raise CaseError(f"expected a case of `lab cases`, got {case_id!r}: {hint}")
+            raise UnknownCase(f"expected a case of `lab cases`, got {case_id!r}: {hint}")
         return folder
 
     def _logs(self, case: Case) -> Iterator[str]:
@@ -268,13 +292,13 @@ class FolderArchive:
 def _checked(case_id: str) -> str:
     # A case id becomes a path, so nothing else may get through.
     if not _CASE_ID.fullmatch(case_id):
-        raise CaseError(f"expected a case id such as db-timeout-1, got {case_id!r}")
+        raise UnknownCase(f"expected a case id such as db-timeout-1, got {case_id!r}")
     return case_id
 
 
 def _summary(folder: Path) -> CaseSummary:
     manifest = read_manifest(folder)
-    verdicts = [entry["verdict"] for entry in _accusations(folder) if "verdict" in entry]
+    ledger = Ledger.of(_accusations(folder))
     of_a_case = manifest if isinstance(manifest, Manifest) else None
     return CaseSummary(
         case_id=folder.name,
@@ -283,8 +307,9 @@ def _summary(folder: Path) -> CaseSummary:
         difficulty=of_a_case.difficulty if of_a_case else None,
         opened_unix_s=_arrived_unix_s(folder) or manifest.opened_unix_s,
         verdict=of_a_case.verdict if of_a_case else None,
-        accusations=len(verdicts),
-        solved=VerdictClass.SOLVED.value in verdicts,
+        accusations=len(ledger.accusations),
+        solved=ledger.solved is not None,
+        points=ledger.points,
     )
 
 

@@ -51,6 +51,7 @@ def local_parts(
         _warden(settings, client),
         _shop(settings, client, first_start=first_start),
         *(_service(settings, client, name) for name in SERVICES),
+        _desk(settings, client),
     )
 
 
@@ -122,6 +123,15 @@ def _shop(settings: Settings, client: httpx.AsyncClient, *, first_start: bool) -
         program="shop",
         ports=("shop_control", *SERVICES),
         needs=("postgres",) if first_start else (),
+    )
+
+
+def _desk(settings: Settings, client: httpx.AsyncClient) -> Part:
+    return Part(
+        "desk",
+        answers(client, f"{settings.url('desk')}/healthz"),
+        program="desk",
+        ports=("desk",),
     )
 
 

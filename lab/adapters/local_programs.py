@@ -36,6 +36,7 @@ def programs(settings: Settings, binaries: Mapping[str, Path]) -> tuple[Program,
         f"-config.file={_deployed('tempo/tempo.yaml')}",
     )
     warden = (sys.executable, "-m", "lab.warden")
+    desk = (sys.executable, "-m", "lab.desk")
     own_server = () if settings.postgres_dsn else (_postgres(settings),)
     return (
         *own_server,
@@ -45,6 +46,7 @@ def programs(settings: Settings, binaries: Mapping[str, Path]) -> tuple[Program,
         Program("otelcol", collector, _CARRIERS, grace_s=2, environment=_memory("150MiB")),
         Program("warden", warden, _USERS, grace_s=3),
         Program("shop", shop, _USERS, grace_s=5),
+        Program("desk", desk, _USERS, grace_s=2),
     )
 
 

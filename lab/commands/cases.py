@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -136,7 +137,7 @@ def accuse(
     as_json: JsonOption = False,
 ) -> None:
     """Name the span that did it, and how; exit 0 solved, 1 not yet."""
-    from lab.investigation.judge import judge
+    from lab.investigation.solving import Solving
     from lab.terminal.tables import verdict_panel
 
     if mechanism is None:
@@ -146,17 +147,9 @@ def accuse(
     known = {each.case_id for each in archive.cases()}
     case = archive.load(words.pop(0) if words and words[0] in known else None)
     accusation = _accusation(case, words, mechanism, scope, nobody)
-    judgement = judge(case.scenario, case.evidence, accusation)
-    archive.record_verdict(
-        case.case_id,
-        {
-            "spans": accusation.spans,
-            "nobody": nobody,
-            "mechanism": mechanism.value,
-            "scope": scope.value if scope else None,
-            "verdict": judgement.verdict.value,
-        },
-    )
+    solving = Solving(archive, bootstrap.clock())
+    _let_pass(solving.wait_s(case.case_id))
+    judgement = solving.accuse(case, accusation)
     if as_json:
         print_json(
             {"case": case.case_id, "verdict": judgement.verdict.value, "text": judgement.text}
@@ -185,6 +178,13 @@ def _accusation(
         found = resolve_trace(case.evidence, trace_id)
         pairs.append((found.trace_id, resolve_span(found, span_id).span_id))
     return Accusation(tuple(pairs), mechanism, nobody, scope)
+
+
+def _let_pass(wait_s: float) -> None:
+    """Wait as long as a wrong accusation delays the next one, and say so."""
+    if wait_s > 0:
+        notes.print(f"a wrong accusation delays the next one: it is heard in {wait_s:.0f} s")
+        time.sleep(wait_s)
 
 
 def _is_solved(case_id: str) -> bool:
@@ -247,13 +247,12 @@ def hint(
     case_id: CaseOption = None,
 ) -> None:
     """Read one of the case's hints; they cost points only when you solve it."""
+    from lab.investigation.solving import Solving
+
     archive = bootstrap.archive(Settings())
     case = archive.load(case_id)
-    hints = case.scenario.hints
-    if number > len(hints):
-        raise UsageError(f"expected 1 to {len(hints)}, got {number}")
-    archive.record_verdict(case.case_id, {"hint": number})
-    console.print(f"{number} of {len(hints)}: {hints[number - 1]}")
+    text = Solving(archive, bootstrap.clock()).read_hint(case, number)
+    console.print(f"{number} of {len(case.scenario.hints)}: {text}")
 
 
 def journal(

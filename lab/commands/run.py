@@ -113,6 +113,7 @@ def print_opened(case: Case, reveal: bool) -> None:
     elif proof.verdict is not ProofVerdict.PROVEN:
         console.print(f"`{lab_command()} proof {case.case_id} --reveal` says which and why")
     console.print(f"\nCase {case.case_id} is open. The stack stays up for you. Look next:")
+    console.print(f"  {Settings().url('desk')}/cases/{case.case_id}", soft_wrap=True)
     for command, why in _next_commands(case):
         console.print(f"  {lab_command()} {command:<40}{why}".rstrip(), soft_wrap=True)
 

@@ -47,6 +47,7 @@ def up() -> None:
 
     count = run_async(start)
     notes.print(f"{count} parts ready after {time.monotonic() - started:.1f} s")
+    notes.print(f"the desk is at {settings.url('desk')}", soft_wrap=True)
 
 
 def down(

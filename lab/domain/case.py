@@ -62,6 +62,7 @@ class CaseSummary:
     """A case as a list shows it; names nothing a learner should find out.
 
     A stranger's telemetry has no scenario, no difficulty and no verdict.
+    ``points`` is None until the case is solved or given up.
     """
 
     case_id: str
@@ -72,3 +73,4 @@ class CaseSummary:
     verdict: ProofVerdict | None
     accusations: int
     solved: bool
+    points: int | None = None

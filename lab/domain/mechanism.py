@@ -7,28 +7,36 @@ concern evidence itself; the last needs all others to fail.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
 
-class Scope(StrEnum):
-    """Whom the mechanism hits; a second axis, never a mechanism."""
-
-    ALL = "all"
-    SOME_CONNECTIONS = "some-connections"
-    SOME_TIMES = "some-times"
-    SOME_TENANTS = "some-tenants"
-
-
-class Mechanism(StrEnum):
-    """How a span did it; ``definition`` says each in one sentence."""
+class _Defined(StrEnum):
+    """Words that carry their definition in one sentence."""
 
     definition: str
 
-    def __new__(cls, word: str, definition: str) -> Mechanism:
+    def __new__(cls, word: str, definition: str) -> Self:
         """Keep the word as the value and its definition beside it."""
         member = str.__new__(cls, word)
         member._value_ = word
         member.definition = definition
         return member
+
+
+class Scope(_Defined):
+    """Whom the mechanism hits; a second axis, never a mechanism."""
+
+    ALL = ("all", "Every request that takes this way.")
+    SOME_CONNECTIONS = (
+        "some-connections",
+        "Only what travels on certain connections; others on the same edge are well.",
+    )
+    SOME_TIMES = ("some-times", "Only in bad moments, which come and go.")
+    SOME_TENANTS = ("some-tenants", "Only the requests of certain tenants.")
+
+
+class Mechanism(_Defined):
+    """How a span did it; ``definition`` says each in one sentence."""
 
     BROKEN_PROPAGATION = (
         "broken-propagation",

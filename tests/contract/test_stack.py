@@ -19,7 +19,7 @@ from lab.shop.topology import SERVICES
 from tests.lab_under_test import free_offset
 
 T = TypeVar("T")
-PARTS = {"postgres", "toxiproxy", "tempo", "otelcol", "warden", "shop", *SERVICES}
+PARTS = {"postgres", "toxiproxy", "tempo", "otelcol", "warden", "shop", "desk", *SERVICES}
 REAL = pytest.param("local", marks=pytest.mark.e2e)
 
 

@@ -32,7 +32,7 @@ ELSEWHERE = "http://shop.example.com"
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 CLOSED = {
-    *("desk", "locust_web", "locust_master", "grafana", "prometheus", "loki"),
+    *("locust_web", "locust_master", "grafana", "prometheus", "loki"),
     "tempo_memberlist",
 }
 """Ports that `lab up` keeps free and opens nothing on; a Tempo alone gossips with nobody."""
@@ -40,7 +40,7 @@ CLOSED = {
 HTTP_PARTS = (
     *SERVICES,
     *("tempo_http", "otelcol_otlp_http", "otelcol_health", "otelcol_metrics"),
-    *("warden", "shop_control", "toxiproxy", "supervisor"),
+    *("warden", "shop_control", "toxiproxy", "supervisor", "desk"),
 )
 
 
@@ -133,7 +133,7 @@ def test_a_listener_that_is_open_to_others_is_found(
 
 
 @pytest.mark.parametrize(
-    ("part", "path"), [("warden", "/leases/current"), ("shop_control", "/services")]
+    ("part", "path"), [("warden", "/leases/current"), ("shop_control", "/services"), ("desk", "/")]
 )
 def test_what_controls_the_lab_answers_no_page_of_another_site(
     lab: LabUnderTest, part: str, path: str

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from lab.domain.case import Case, CaseFile, CaseSummary
 from lab.domain.journal import JournalEntry, Step
+from lab.domain.ledger import Ledger
 from lab.domain.load import Request
-from lab.domain.verdict import VerdictClass
-from lab.errors import CaseError
+from lab.errors import CaseError, UnknownCase
 from lab.ports import Clock
 
 
@@ -44,6 +44,7 @@ class MemoryArchive:
         self._journals: dict[str, MemoryJournal] = {}
         self._requests: dict[str, tuple[Request, ...]] = {}
         self._cases: dict[str, Case] = {}
+        self._logs: dict[str, tuple[str, ...]] = {}
         self._records: dict[str, list[Mapping[str, object]]] = {}
 
     def give(self, case_id: str, requests: tuple[Request, ...]) -> None:
@@ -87,20 +88,43 @@ class MemoryArchive:
         if case_id is None and known:
             case_id = known[0].case_id
         if case_id is None or case_id not in self._cases:
-            raise CaseError(f"expected a case, got {case_id!r}; there are {len(known)}")
+            raise UnknownCase(f"expected a case, got {case_id!r}; there are {len(known)}")
         return self._cases[case_id]
 
     def open(self, case_id: str | None) -> CaseFile:
         """The same: nobody brings telemetry here."""
         return self.load(case_id)
 
+    def holding(self, trace_id: str) -> tuple[str, ...]:
+        """The ids of the cases with a trace whose id is, or begins with, that; newest first."""
+        return tuple(
+            each.case_id
+            for each in self.cases()
+            if any(
+                trace.startswith(trace_id)
+                for ids in self.load(each.case_id).evidence.samples.values()
+                for trace in ids
+            )
+        )
+
+    def logs(self, case_id: str) -> tuple[str, ...]:
+        """What `give_logs` was given."""
+        return self._logs.get(self.load(case_id).case_id, ())
+
+    def give_logs(self, case_id: str, lines: tuple[str, ...]) -> None:
+        """Be the Collector's copy of the logs, cut out for that case."""
+        self._logs[case_id] = lines
+
+    def records(self, case_id: str) -> tuple[Mapping[str, object], ...]:
+        """All that `record_verdict` kept, in order."""
+        return tuple(self._records.get(self.load(case_id).case_id, ()))
+
     def record_verdict(self, case_id: str, entry: Mapping[str, object]) -> None:
         """Keep one judged accusation."""
         self._records.setdefault(self.load(case_id).case_id, []).append(entry)
 
     def _summary(self, case: Case) -> CaseSummary:
-        entries = self._records.get(case.case_id, ())
-        verdicts = [entry["verdict"] for entry in entries if "verdict" in entry]
+        ledger = Ledger.of(self._records.get(case.case_id, ()))
         return CaseSummary(
             case_id=case.case_id,
             scenario_id=case.scenario.id,
@@ -108,6 +132,7 @@ class MemoryArchive:
             difficulty=case.scenario.difficulty,
             opened_unix_s=case.opened_unix_s,
             verdict=case.proof.verdict,
-            accusations=len(verdicts),
-            solved=VerdictClass.SOLVED.value in verdicts,
+            accusations=len(ledger.accusations),
+            solved=ledger.solved is not None,
+            points=ledger.points,
         )

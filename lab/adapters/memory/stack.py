@@ -8,7 +8,7 @@ from lab.errors import StackNotReady
 from lab.ports import PartStatus, StackCounters
 from lab.shop.topology import PORTS, SERVICES
 
-_PROGRAMS = ("postgres", "toxiproxy", "tempo", "otelcol", "warden", "shop")
+_PROGRAMS = ("postgres", "toxiproxy", "tempo", "otelcol", "warden", "shop", "desk")
 _PORT_OF = {"tempo": "tempo_http", "otelcol": "otelcol_otlp_http", "shop": "shop_control"}
 
 

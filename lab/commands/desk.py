@@ -1,0 +1,80 @@
+"""Commands that lead to the desk: desk, open. They need case folders only, no stack."""
+
+from __future__ import annotations
+
+import threading
+import webbrowser
+from typing import Annotated
+
+import typer
+
+from lab import bootstrap
+from lab.commands.common import add_command, console, notes
+from lab.errors import StackNotReady
+from lab.settings import Settings
+
+BrowserOption = Annotated[
+    bool, typer.Option("--browser/--no-browser", help="Open it in a browser as well.")
+]
+
+
+def desk(browser: BrowserOption = False) -> None:
+    """Serve the desk at its port until Ctrl-C, or say where the stack's own serves it."""
+    _show(Settings(), "/", browser)
+
+
+def open_case(
+    case_id: Annotated[
+        str | None, typer.Argument(metavar="[CASE]", help="The newest where not given.")
+    ] = None,
+    browser: BrowserOption = True,
+) -> None:
+    """Open a case at the desk; serves the desk where none is running."""
+    settings = Settings()
+    case = bootstrap.archive(settings).load(case_id)
+    _show(settings, f"/cases/{case.case_id}", browser)
+
+
+def _show(settings: Settings, path: str, browser: bool) -> None:
+    address = settings.url("desk") + path
+    if _is_served(settings):
+        console.print(address, soft_wrap=True)
+        if browser:
+            webbrowser.open(address)
+        return
+    from lab.desk.server import serve
+
+    notes.print(f"the desk is at {address}; Ctrl-C ends it", soft_wrap=True)
+    if browser:
+        # The server takes this thread over and is ready in a moment.
+        threading.Timer(0.5, webbrowser.open, (address,)).start()
+    serve(settings)
+
+
+def _is_served(settings: Settings) -> bool:
+    """Whether a desk answers at the port; StackNotReady where something else holds it."""
+    import httpx
+
+    from lab.adapters.processes import describe, pid_listening_on
+    from lab.adapters.readiness import port_is_free
+    from lab.shop.topology import HOST
+
+    port = settings.port("desk")
+    if port_is_free(HOST, port):
+        return False
+    try:
+        answer = httpx.get(f"{settings.url('desk')}/healthz", timeout=1.0, trust_env=False)
+        if answer.json() == {"status": "ok"}:
+            return True
+    except (httpx.HTTPError, ValueError):
+        pass
+    raise StackNotReady(
+        f"expected port {port} to be free for the desk, found it held by "
+        f"{describe(pid_listening_on(port))}; end that process, or set LAB_PORT_OFFSET"
+    )
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to ``app``."""
+    add_command(app, desk, "lab desk --browser")
+    add_command(app, open_case, "lab open db-timeout-1", name="open")

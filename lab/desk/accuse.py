@@ -1,0 +1,152 @@
+"""Accusing: say whom, see what the desk understood, say how, and read the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from lab.desk.desk import Desk, OpenCase, TheDesk
+from lab.desk.grafana import explore_url
+from lab.desk.guard import check_token
+from lab.desk.pages import page
+from lab.domain.accusation import Accusation
+from lab.domain.case import Case
+from lab.domain.mechanism import Mechanism, Scope
+from lab.domain.trace import Span, Trace
+from lab.errors import LabError, UnknownCase, UsageError
+from lab.investigation.judge import judge
+from lab.investigation.pasted import SHAPES, read_paste, resolve_paste
+
+MOST_SUSPECTS: Final = 2
+"""A culprit and an accomplice; no case has more."""
+
+router = APIRouter(include_in_schema=False)
+
+Pastes = Annotated[list[str], Query(max_length=MOST_SUSPECTS, default_factory=list)]
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """One box of the form: what stood in it, and what the desk made of it."""
+
+    pasted: str
+    trace: Trace | None = None
+    span: Span | None = None
+    problem: str = ""
+
+    @property
+    def key(self) -> str:
+        """Trace and span as the form sends them on."""
+        return f"{self.span.trace_id} {self.span.span_id}" if self.span else ""
+
+
+@router.get("/accuse")
+def accuse_from_elsewhere(
+    request: Request, desk: TheDesk, trace_id: str = "", span_id: str = "", suspect: str = ""
+) -> Response:
+    """Pre-fill an accusation in the newest case that holds the trace; Grafana links here."""
+    pasted = suspect or f"{trace_id} {span_id}".strip()
+    context: dict[str, Any] = {"pasted": pasted, "problem": "", "shapes": SHAPES}
+    if not pasted:
+        return page(request, "accuse_anywhere.html", context)
+    try:
+        found = read_paste(pasted)
+        holding = desk.archive.holding(found.trace)
+        if not holding:
+            raise UnknownCase(
+                f"no case holds a trace {found.trace}: a case keeps a sample of the traces of its "
+                "own run, so it may be of no case at all, or of one whose run has not ended yet"
+            )
+    except LabError as error:
+        status = 404 if isinstance(error, UnknownCase) else 422
+        return page(
+            request, "accuse_anywhere.html", {**context, "problem": str(error)}, status=status
+        )
+    query = urlencode({"suspect": f"{found.trace} {found.span or ''}".strip()})
+    return RedirectResponse(f"/cases/{holding[0]}/accuse?{query}", 303)
+
+
+@router.get("/cases/{case_id}/accuse")
+def accuse_form(request: Request, case: OpenCase, desk: TheDesk, suspect: Pastes) -> HTMLResponse:
+    """Echo what each box was understood as, and ask for mechanism and scope."""
+    suspects = [_suspect(case, each) for each in suspect if each.strip()]
+    return _form(request, case, desk, suspects)
+
+
+@router.post("/cases/{case_id}/accuse", dependencies=[Depends(check_token)])
+def accuse(
+    case: OpenCase,
+    desk: TheDesk,
+    mechanism: Annotated[Mechanism, Form()],
+    suspect: Annotated[list[str], Form(max_length=MOST_SUSPECTS, default_factory=list)],
+    scope: Annotated[Scope, Form()] = Scope.ALL,
+    nobody: Annotated[bool, Form()] = False,
+) -> RedirectResponse:
+    """Judge, write it down, and show the verdict under an address of its own."""
+    spans = () if nobody else tuple(_named(case, each) for each in suspect if each.strip())
+    if not spans and not nobody:
+        raise UsageError("expected a span to accuse, or that nobody did it; got neither")
+    desk.solving.accuse(case, Accusation(spans, mechanism, nobody, scope))
+    number = len(desk.solving.ledger(case.case_id).accusations)
+    return RedirectResponse(f"/cases/{case.case_id}/verdicts/{number}", 303)
+
+
+@router.get("/cases/{case_id}/verdicts/{number}")
+def verdict(request: Request, case: OpenCase, desk: TheDesk, number: int) -> HTMLResponse:
+    """The verdict on the accusation of that number, judged again, which comes to the same."""
+    ledger = desk.solving.ledger(case.case_id)
+    entry = ledger.accusations[number - 1] if 0 < number <= len(ledger.accusations) else None
+    if entry is None or entry.accusation is None:
+        raise UnknownCase(f"expected 1 to {len(ledger.accusations)} accusations, got {number}")
+    accusation = entry.accusation
+    suspects = [_suspect(case, " ".join(pair)) for pair in accusation.spans]
+    context = {
+        "case": case,
+        "ledger": ledger,
+        "accusation": accusation,
+        "judgement": judge(case.scenario, case.evidence, accusation),
+        "suspects": suspects,
+        "explore": _explore(desk, suspects),
+        "wait_s": desk.solving.wait_s(case.case_id),
+    }
+    return page(request, "verdict.html", context)
+
+
+def _form(request: Request, case: Case, desk: Desk, suspects: list[Suspect]) -> HTMLResponse:
+    problems = any(each.problem for each in suspects)
+    context = {
+        "case": case,
+        "suspects": suspects,
+        "boxes": [*(each.pasted for each in suspects), *[""] * MOST_SUSPECTS][:MOST_SUSPECTS],
+        "explore": _explore(desk, suspects),
+        "mechanisms": list(Mechanism),
+        "scopes": list(Scope),
+        "shapes": SHAPES,
+        "ledger": desk.solving.ledger(case.case_id),
+        "wait_s": desk.solving.wait_s(case.case_id),
+    }
+    return page(request, "accuse.html", context, status=422 if problems else 200)
+
+
+def _suspect(case: Case, pasted: str) -> Suspect:
+    try:
+        trace, span = resolve_paste(case.evidence, pasted)
+    except UsageError as error:
+        return Suspect(pasted, problem=str(error))
+    return Suspect(pasted, trace, span)
+
+
+def _named(case: Case, pasted: str) -> tuple[str, str]:
+    trace, span = resolve_paste(case.evidence, pasted)
+    if span is None:
+        raise UsageError(f"expected a span of trace {trace.trace_id}, got the trace alone")
+    return trace.trace_id, span.span_id
+
+
+def _explore(desk: Desk, suspects: list[Suspect]) -> dict[str, str]:
+    base = desk.settings.url("grafana")
+    return {each.key: explore_url(base, each.span) for each in suspects if each.span}

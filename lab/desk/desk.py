@@ -1,0 +1,76 @@
+"""What every page works with: the cases, the ledger of each, and the clock."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+
+from lab.domain.case import Case, CaseFile
+from lab.errors import NothingToGrade
+from lab.investigation.solving import Solving
+from lab.ports import CaseArchive, Clock
+from lab.settings import Settings
+
+MOST_CASES_IN_MEMORY: Final = 2
+"""A case of a hundred traces takes some ten megabytes, and a learner reads one at a time."""
+
+
+class Desk:
+    """Cases by id, the newest read ones kept in memory.
+
+    A sealed case never changes, so what was read once, and found whole, stays right.
+    """
+
+    def __init__(self, archive: CaseArchive, clock: Clock, settings: Settings) -> None:
+        self.archive = archive
+        self.clock = clock
+        self.settings = settings
+        self.solving = Solving(archive, clock)
+        self._read: OrderedDict[str, CaseFile] = OrderedDict()
+        self._reading = threading.Lock()
+
+    def case_file(self, case_id: str) -> CaseFile:
+        """One case or a stranger's telemetry; CaseError where unknown, unfinished or damaged."""
+        with self._reading:
+            return self._kept(case_id)
+
+    def _kept(self, case_id: str) -> CaseFile:
+        found = self._read.get(case_id) or self.archive.open(case_id)
+        self._read[case_id] = found
+        self._read.move_to_end(case_id)
+        while len(self._read) > MOST_CASES_IN_MEMORY:
+            self._read.popitem(last=False)
+        return found
+
+
+def _desk(request: Request) -> Desk:
+    found: Desk = request.app.state.desk
+    return found
+
+
+TheDesk = Annotated[Desk, Depends(_desk)]
+"""A route's parameter: the desk it belongs to."""
+
+
+def _open_file(case_id: str, desk: TheDesk) -> CaseFile:
+    return desk.case_file(case_id)
+
+
+OpenFile = Annotated[CaseFile, Depends(_open_file)]
+"""A route's parameter: what ``{case_id}`` in its path names, also where nobody can grade it."""
+
+
+def _open_case(found: OpenFile) -> Case:
+    if isinstance(found, Case):
+        return found
+    raise NothingToGrade(
+        f"expected a case, found that {found.case_id} is telemetry somebody brought: its traces "
+        "can be read, and nobody knows the truth of them"
+    )
+
+
+OpenCase = Annotated[Case, Depends(_open_case)]
+"""A route's parameter: the case that ``{case_id}`` in its path names."""

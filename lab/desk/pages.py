@@ -1,0 +1,69 @@
+"""Pages: templates filled on the server, with words and looks that all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from lab.desk import guard
+from lab.domain.wording import duration
+from lab.shop.topology import DATABASES, SERVICES
+
+HERE: Final = Path(__file__).parent
+STATIC: Final = HERE / "static"
+
+HUES: Final = 13
+"""How many colours for services the style sheet has: classes ``hue-0`` … ``hue-12``."""
+
+_FIXED: Final = {
+    name: n % HUES for n, name in enumerate((*SERVICES, "storefront", *DATABASES, "auditor"))
+}
+
+
+def hue(service: str) -> int:
+    """The colour of a service by its fixed place in the topology; strangers share the last."""
+    return _FIXED.get(service, HUES - 1)
+
+
+def markdown(text: str) -> Markup:
+    """Markdown as HTML; HTML inside it is shown, not obeyed."""
+    from markdown_it import MarkdownIt
+
+    return Markup(MarkdownIt("commonmark", {"html": False}).enable("table").render(text))  # noqa: S704
+
+
+def moment(unix_s: float) -> str:
+    """A moment as this machine's clock on the wall shows it."""
+    return datetime.fromtimestamp(unix_s).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def page(
+    request: Request, template: str, context: Mapping[str, Any], *, status: int = 200
+) -> HTMLResponse:
+    """Fill ``template``; it extends ``base.html``, and its forms carry ``{{ token }}``."""
+    token = guard.token_of(request)
+    text = _environment().get_template(template).render({**context, "token": token})
+    response = HTMLResponse(text, status)
+    guard.keep_token(response, token)
+    return response
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(duration=duration, hue=hue, markdown=markdown, moment=moment)
+    return environment

@@ -1,0 +1,51 @@
+"""The desk over cases in memory, asked as a browser asks it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from lab.adapters.memory.case_archive import MemoryArchive
+from lab.adapters.memory.clock import FakeClock
+from lab.desk.app import create_app
+from lab.desk.desk import Desk
+from lab.domain.case import Case
+from lab.settings import Settings
+
+HERE = "http://127.0.0.1:18123"
+
+_TOKEN = re.compile(r'name="desk_token" value="([^"]+)"')
+
+
+class DeskUnderTest:
+    """A desk, its archive and clock, and one browser in front of it that keeps its cookies."""
+
+    def __init__(self, place: Path, *cases: Case) -> None:
+        self.clock = FakeClock()
+        self.archive = MemoryArchive(place, self.clock)
+        for case in cases:
+            self.archive.seal(case)
+        self.app = create_app(Desk(self.archive, self.clock, Settings(state_dir=place)))
+        self._browser = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=self.app, raise_app_exceptions=True),
+            base_url=HERE,
+            follow_redirects=True,
+        )
+
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        """One page, redirects followed."""
+        return asyncio.run(self._browser.get(path, **more))
+
+    def post(self, path: str, **more: Any) -> httpx.Response:
+        """What a form, or a program with ``json``, sends."""
+        return asyncio.run(self._browser.post(path, **more))
+
+    def send(self, form_page: str, action: str, **fields: Any) -> httpx.Response:
+        """Open a page, fill the form on it and send it, with the token it holds."""
+        found = _TOKEN.search(self.get(form_page).text)
+        assert found, f"{form_page} has no form"
+        return self.post(action, data={"desk_token": found[1], **fields})
