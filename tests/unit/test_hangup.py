@@ -35,8 +35,9 @@ def test_a_line_to_a_terminal_that_is_gone_ends_as_a_hangup() -> None:
         cwd=CHECKOUT,
     )
     os.close(its)
-    assert os.read(ours, 9) == b"here I am"
-    os.close(ours)
+    with os.fdopen(ours, "rb") as terminal:
+        # To the line's end: a terminal that goes in the middle of it fails that line already.
+        assert terminal.readline() == b"here I am\r\n"
     process.communicate(timeout=10)
     assert process.returncode == 129
 
