@@ -11,15 +11,19 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from lab.settings import Settings
+from lab.shop.topology import HOST
 
 if TYPE_CHECKING:
     from lab.adapters.case_archive import FolderArchive
     from lab.adapters.clock import SystemClock
     from lab.adapters.stack_local import LocalStack
+    from lab.adapters.tempo import TempoStore
     from lab.domain.scenario import Scenario
     from lab.investigation.run_case import Lab
+    from lab.ports import Services, Stack
 
 
 def scenarios(settings: Settings) -> dict[str, Scenario]:
@@ -27,6 +31,15 @@ def scenarios(settings: Settings) -> dict[str, Scenario]:
     from lab import scenario_file
 
     return scenario_file.load_all(settings.scenarios_dir)
+
+
+def stack(settings: Settings) -> Stack:
+    """The victims and what watches them, where ``STACK`` says."""
+    if settings.stack == "external":
+        from lab.adapters.stack_external import ExternalStack
+
+        return ExternalStack(settings)
+    return local_stack(settings)
 
 
 def local_stack(settings: Settings) -> LocalStack:
@@ -37,10 +50,26 @@ def local_stack(settings: Settings) -> LocalStack:
 
 
 def archive(settings: Settings) -> FolderArchive:
-    """The case folders of this checkout."""
+    """The case folders of this checkout; logs only of a stack that writes them here."""
     from lab.adapters.case_archive import FolderArchive
 
-    return FolderArchive(settings.cases_dir, log_dir=settings.log_dir)
+    log_dir = None if settings.stack == "external" else settings.log_dir
+    return FolderArchive(settings.cases_dir, log_dir=log_dir)
+
+
+def trace_store(settings: Settings) -> TempoStore:
+    """Tempo; of one that may be others' too, the Collector counts what it took from us."""
+    from lab.adapters import collector_metrics, loopback
+    from lab.adapters.tempo import TempoStore
+
+    if settings.stack != "external":
+        return TempoStore(settings.url("tempo_http"))
+
+    async def received() -> int:
+        async with loopback.client() as client:
+            return await collector_metrics.spans_stored(client, settings.url("otelcol_metrics"))
+
+    return TempoStore(settings.url("tempo_http"), received=received)
 
 
 def clock() -> SystemClock:
@@ -55,16 +84,15 @@ async def lab(settings: Settings) -> AsyncIterator[Lab]:
     """Everything a run needs, connected for as long as the context lasts."""
     from lab.adapters.locust_load import LocustLoad
     from lab.adapters.machine import ThisMachine
-    from lab.adapters.tempo import TempoStore
     from lab.adapters.warden_client import WardenClient
     from lab.investigation.run_case import Lab
 
     async with (
-        TempoStore(settings.url("tempo_http")) as store,
+        trace_store(settings) as store,
         WardenClient(settings.url("warden")) as warden,
     ):
         yield Lab(
-            stack=local_stack(settings),
+            stack=stack(settings),
             warden=warden,
             store=store,
             load=LocustLoad(
@@ -80,25 +108,48 @@ async def lab(settings: Settings) -> AsyncIterator[Lab]:
         )
 
 
+def shop_services(settings: Settings) -> Services:
+    """The shop's keeper, or one for each service, or only a look at their health."""
+    if settings.shop_health_url is not None:
+        from lab.adapters.shop_services import WatchedServices
+
+        return WatchedServices(settings.shop_health_url)
+    if settings.shop_control_url is not None:
+        from lab.adapters.shop_services import SeparateKeepers
+
+        return SeparateKeepers(settings.shop_control_url)
+    from lab.adapters.shop_control import ShopControl
+
+    return ShopControl(settings.url("shop_control"))
+
+
 def serve_warden(settings: Settings) -> None:
     """Be the warden's process until told to stop."""
-    from lab.adapters.shop_control import ShopControl
     from lab.adapters.toxiproxy import ToxiproxyInjector
-    from lab.shop.topology import EDGES, HOST
+    from lab.errors import InjectorError
+    from lab.shop.topology import EDGES
     from lab.warden.app import serve
     from lab.warden.assembly import assemble
 
     async def restart_toxiproxy() -> None:
+        if settings.toxiproxy_url is not None:
+            raise InjectorError(
+                "expected Toxiproxy's control API to answer, found it hung, and the warden of a "
+                "container cannot restart its neighbour: restart that container"
+            )
         # Rarely needed, and its imports would double the time in which the warden is up.
         await local_stack(settings).restart_part("toxiproxy")
 
+    toxiproxy = urlsplit(settings.url("toxiproxy"))
+    host, port = toxiproxy.hostname or HOST, toxiproxy.port or 80
     leases = assemble(
-        injector=ToxiproxyInjector(HOST, settings.port("toxiproxy")),
-        services=ShopControl(settings.url("shop_control")),
+        injector=ToxiproxyInjector(host, port),
+        services=shop_services(settings),
         restart=restart_toxiproxy,
         edge_ports={edge.name: settings.port(edge.name) for edge in EDGES},
+        edge_host=host,
         clock=clock(),
         run_dir=settings.run_dir,
         log_dir=settings.log_dir,
     )
-    serve(leases, HOST, settings.port("warden"))
+    serve(leases, settings.listen_host, settings.port("warden"), settings.own_names)

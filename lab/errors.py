@@ -10,6 +10,7 @@ The number is the exit code; a message says expected, found, what to do next::
     │   ├── DirtyShop                  a toxic or a lease is left; `lab heal`
     │   ├── RunInProgress              another run holds the lab
     │   ├── TooSoon                    a wrong accusation delays the next
+    │   ├── ConditionsRefused          the shop's settings cannot be changed there
     │   └── ToolMissing                a binary cannot be had
     ├── PartFailed                2   a part died or refused while it was needed
     │   ├── InjectorError              Toxiproxy did not do as asked
@@ -83,6 +84,10 @@ class TooSoon(PreconditionError):
             f"the next one is heard in {math.ceil(wait_s)} s"
         )
         self.wait_s = wait_s
+
+
+class ConditionsRefused(PreconditionError):
+    """A scenario changes settings of services that the lab cannot restart."""
 
 
 class ToolMissing(PreconditionError):

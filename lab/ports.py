@@ -170,6 +170,10 @@ class Warden(Protocol):
         """Return from any state to a clean shop; idempotent."""
         ...
 
+    async def shop(self) -> ShopState:
+        """Every service as whoever keeps it tells it."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceState:
@@ -187,8 +191,21 @@ class ServiceState:
     overlay: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class ShopState:
+    """Every service by name, and whether their settings can be changed from here at all."""
+
+    services: Mapping[str, ServiceState]
+    can_configure: bool
+
+
 class Services(Protocol):
     """The shop's processes, one by one: how deployment settings change."""
+
+    @property
+    def can_configure(self) -> bool:
+        """Whether `configure` can do anything; where not, a case with conditions cannot run."""
+        ...
 
     async def states(self) -> Mapping[str, ServiceState]:
         """Every service by name."""

@@ -2,26 +2,97 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Annotated, Final, Literal, Self
 
 import platformdirs
-from pydantic import AliasChoices, Field
+from pydantic import AfterValidator, AliasChoices, Field, HttpUrl, TypeAdapter, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from lab.shop import topology
+from lab.shop import own_pages, topology
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 """The folder that holds ``lab/``, ``scenarios/`` and ``deploy/``."""
 
 
+_URL: Final = TypeAdapter(HttpUrl)
+
+
+def _base_url(text: str) -> str:
+    """``text`` if it is one, without a slash at its end: paths are put behind it."""
+    _URL.validate_python(text.replace("{port}", "1"))
+    return text.rstrip("/")
+
+
+Url = Annotated[str, AfterValidator(_base_url)]
+
+_SET_BY: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "gateway": "gateway_url",
+        "warden": "warden_url",
+        "tempo_http": "tempo_url",
+        "otelcol_otlp_http": "collector_url",
+        "otelcol_otlp_grpc": "collector_url",
+        "otelcol_metrics": "collector_metrics_url",
+        "toxiproxy": "toxiproxy_url",
+        "shop_control": "shop_control_url",
+    }
+)
+"""Part in the topology → the setting that says it is elsewhere."""
+
+_EXTERNAL_NEEDS: Final = (
+    "gateway_url",
+    "warden_url",
+    "tempo_url",
+    "collector_url",
+    "collector_metrics_url",
+)
+
+
 class Settings(BaseSettings):
     """Read once, in `bootstrap`, and handed to whoever needs it."""
 
-    model_config = SettingsConfigDict(env_prefix="LAB_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="LAB_", frozen=True, extra="ignore", validate_by_name=True
+    )
 
-    stack: Literal["local"] = "local"
+    stack: Literal["local", "external"] = Field(
+        "local",
+        description="Where the parts run: as processes of this machine, or wherever the addresses "
+        "below say.",
+        validation_alias=AliasChoices("LAB_STACK", "STACK"),
+    )
+    gateway_url: Url | None = Field(None, description="STACK=external: the shop's front door.")
+    warden_url: Url | None = Field(None, description="STACK=external: the warden.")
+    tempo_url: Url | None = Field(None, description="STACK=external: Tempo's HTTP API.")
+    collector_url: Url | None = Field(
+        None, description="STACK=external: where the Collector takes OTLP, without a path."
+    )
+    collector_metrics_url: Url | None = Field(
+        None, description="STACK=external: where the Collector tells of itself, without a path."
+    )
+    listen_host: str = Field(
+        topology.HOST, description="In a container: what the warden and the desk listen on."
+    )
+    known_as: str = Field(
+        "", description="In a container: names the warden may be called by, with commas."
+    )
+    toxiproxy_url: Url | None = Field(
+        None, description="In a container: Toxiproxy's control API, on whose host the proxies are."
+    )
+    shop_control_url: Url | None = Field(
+        None,
+        description="In a container: where services are kept; {service} stands for a name.",
+    )
+    shop_health_url: Url | None = Field(
+        None,
+        description="In place of shop_control_url where nobody can restart a service with other "
+        "settings: where each tells its health; {port} stands for its port.",
+    )
     port_offset: int = Field(
         0,
         ge=0,
@@ -68,10 +139,31 @@ class Settings(BaseSettings):
         """One folder a case, enough to solve and grade it with the stack down."""
         return self.state_dir / "cases"
 
+    @model_validator(mode="after")
+    def _external_is_somewhere(self) -> Self:
+        """Refuse ``STACK=external`` without all of its addresses, and name those that lack."""
+        if self.stack == "external":
+            lacking = [f"LAB_{name.upper()}" for name in _EXTERNAL_NEEDS if not getattr(self, name)]
+            if lacking:
+                raise PydanticCustomError(
+                    "addresses_lacking",
+                    "{names} beside STACK=external, which starts nothing and has to be told where "
+                    "all is",
+                    {"names": ", ".join(lacking)},
+                )
+        return self
+
+    @cached_property
+    def own_names(self) -> tuple[str, ...]:
+        """What the lab's own pages may be called by."""
+        return (*own_pages.NAMES, *filter(None, self.known_as.split(",")))
+
     def port(self, name: str) -> int:
         """The port of a service, part or edge in this checkout."""
         return topology.port(name, self.port_offset)
 
     def url(self, name: str) -> str:
-        """``http://127.0.0.1:<port>`` of a service, part or edge in this checkout."""
-        return topology.url(name, self.port_offset)
+        """``http://127.0.0.1:<port>`` of a service, part or edge, unless a setting says other."""
+        return (_SET_BY.get(name) and getattr(self, _SET_BY[name])) or topology.url(
+            name, self.port_offset
+        )

@@ -7,6 +7,7 @@ https://opentelemetry.io/docs/collector/internal-telemetry/.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 import httpx
@@ -23,8 +24,24 @@ _LOST: Final = re.compile(
 )
 
 
+# To whom the traces of a case go: `deploy/otelcol/collector.yaml` names it.
+_STORED: Final = re.compile(
+    r"^otelcol_exporter_sent_spans(?:_total)?\{[^}\n]*exporter=\"otlp_grpc/tempo\"[^}\n]*\} (\S+)$",
+    re.MULTILINE,
+)
+
+
 async def spans_dropped(client: httpx.AsyncClient, url: str) -> int:
     """Spans that were refused, dropped or not delivered since the Collector's start."""
+    return await _counted(client, url, dropped_in)
+
+
+async def spans_stored(client: httpx.AsyncClient, url: str) -> int:
+    """Spans that Tempo has said it took from this Collector, since its start."""
+    return await _counted(client, url, stored_in)
+
+
+async def _counted(client: httpx.AsyncClient, url: str, count: Callable[[str], int]) -> int:
     try:
         response = await client.get(f"{url}/metrics", timeout=_TIMEOUT_S)
         response.raise_for_status()
@@ -37,7 +54,7 @@ async def spans_dropped(client: httpx.AsyncClient, url: str) -> int:
     try:
         # A page of somebody else's must not count as *nothing was lost*.
         if "otelcol_" in page:
-            return dropped_in(page)
+            return count(page)
     except (ValueError, OverflowError):
         pass
     raise StackNotReady(
@@ -49,3 +66,8 @@ async def spans_dropped(client: httpx.AsyncClient, url: str) -> int:
 def dropped_in(exposition: str) -> int:
     """Sum of all loss counters in a metrics page; ValueError where one is no number."""
     return sum(round(float(value)) for value in _LOST.findall(exposition))
+
+
+def stored_in(exposition: str) -> int:
+    """What one metrics page says of spans that Tempo took; ValueError where it is no number."""
+    return sum(round(float(value)) for value in _STORED.findall(exposition))

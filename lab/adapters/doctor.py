@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal
 
 import psutil
@@ -17,6 +19,7 @@ import psutil
 from lab.adapters import go_toolchain, processes, tools
 from lab.adapters.postgres import MAJOR, LocalPostgres, can_start_servers
 from lab.adapters.readiness import port_is_free
+from lab.adapters.stack_external import ExternalStack
 from lab.adapters.supervisor import Supervisor
 from lab.errors import ToolMissing
 from lab.settings import Settings
@@ -44,19 +47,8 @@ class Finding:
 
 def examine(settings: Settings) -> tuple[Finding, ...]:
     """Look at everything; changes nothing and needs nothing to run."""
-    checks: tuple[Callable[[Settings], Finding], ...] = (
-        _platform,
-        _python,
-        _memory,
-        _cache_disk,
-        _state_disk,
-        _tools,
-        _go,
-        _postgres_user,
-        _postgres_data,
-        _leftovers,
-        _ports,
-    )
+    own: tuple[Callable[[Settings], Finding], ...] = (_platform, _python, _state_disk)
+    checks = (*own, *_CHECKS[settings.stack])
     return tuple(check(settings) for check in checks)
 
 
@@ -211,5 +203,31 @@ def _missing_tools(settings: Settings) -> list[tools.Tool]:
     return missing
 
 
+def _addresses(settings: Settings) -> Finding:
+    parts = asyncio.run(ExternalStack(settings).status())
+    silent = [part for part in parts if not part.is_ready]
+    if not silent:
+        return Finding("addresses", "ok", f"{len(parts)} parts answer")
+    return Finding(
+        "addresses",
+        "fail",
+        "; ".join(f"{part.name}: {part.detail or part.state}" for part in silent),
+        "start it where it runs, or correct the address: LAB_GATEWAY_URL, LAB_WARDEN_URL, "
+        "LAB_TEMPO_URL, LAB_COLLECTOR_URL, LAB_COLLECTOR_METRICS_URL",
+    )
+
+
 def _supervisor(settings: Settings) -> Supervisor:
     return Supervisor(settings.run_dir, settings.log_dir, settings.port("supervisor"))
+
+
+_CHECKS: Final[Mapping[str, tuple[Callable[[Settings], Finding], ...]]] = MappingProxyType(
+    {
+        "local": (
+            *(_memory, _cache_disk, _tools, _go),
+            *(_postgres_user, _postgres_data, _leftovers, _ports),
+        ),
+        "external": (_addresses,),
+    }
+)
+"""What to look at beside machine and state folder, by what `STACK` says."""

@@ -35,6 +35,8 @@ _SERVICES: Final = TypeAdapter(dict[str, _Service])
 class ShopControl:
     """`lab.ports.Services` over ``GET /services`` and ``PUT /services/{name}``."""
 
+    can_configure: Final = True
+
     def __init__(self, url: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._url = url
         self._transport = transport

@@ -7,10 +7,8 @@ import contextlib
 import fcntl
 import json
 import os
-import platform
 import signal
 from collections.abc import AsyncIterator, Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +21,7 @@ from lab.adapters import (
     tools,
 )
 from lab.adapters.local_parts import Part
+from lab.adapters.own_versions import own_versions
 from lab.adapters.postgres import LocalPostgres
 from lab.adapters.readiness import port_is_free, until_ready
 from lab.adapters.shop_control import ShopControl
@@ -38,8 +37,6 @@ _SUPERVISOR_DEADLINE_S: Final = 10.0
 _DOWN_DEADLINE_S: Final = 15.0
 _LOOK_DEADLINE_S: Final = 0.8
 _LEFTOVER_GRACE_S: Final = 1.0
-
-_TOLD_PACKAGES: Final = ("deadspan", "asyncpg", "fastapi", "httpx", "locust", "opentelemetry-sdk")
 
 
 class LocalStack:
@@ -130,8 +127,7 @@ class LocalStack:
     def versions(self) -> Mapping[str, str]:
         """What runs, for a case's manifest: the lab, its tools, and what makes the spans."""
         tool_versions = {tool.name: tool.version for tool in tools.TOOLS}
-        packages = {name: metadata.version(name) for name in _TOLD_PACKAGES}
-        return {"python": platform.python_version(), **tool_versions, **packages}
+        return {**own_versions(), **tool_versions}
 
     async def _gone(self) -> str | None:
         # Asking also wakes supervisord, which else looks up once a second.

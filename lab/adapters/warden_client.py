@@ -12,9 +12,12 @@ from pydantic import TypeAdapter
 
 from lab.domain.fault import Conditions, Fault
 from lab.errors import InjectorError, LabError, LeaseError, LeaseGone, LeaseHeld, StackNotReady
-from lab.ports import EdgeState, LeasedEdges, LeaseStatus, Removal
+from lab.ports import EdgeState, LeasedEdges, LeaseStatus, Removal, ShopState
 
 READ_DEADLINE_S: Final = 3.0
+SHOP_DEADLINE_S: Final = 6.0
+"""The shop's keeper, which the warden asks, may take 5 s where services hang."""
+
 CHANGE_DEADLINE_S: Final = 60.0
 """Taking a lease may restart services, undoing it may restart Toxiproxy."""
 
@@ -27,6 +30,7 @@ _REMOVAL: Final = TypeAdapter(Removal)
 _EDGES: Final = TypeAdapter(dict[str, EdgeState])
 _REFUSAL: Final = TypeAdapter(dict[str, str])
 _LEASED_EDGES: Final = TypeAdapter(LeasedEdges)
+_SHOP: Final = TypeAdapter(ShopState)
 
 _ERRORS: Final[Mapping[str, type[LabError]]] = MappingProxyType(
     {kind.__name__: kind for kind in (LeaseHeld, LeaseGone, InjectorError, StackNotReady)}
@@ -112,6 +116,10 @@ class WardenClient:
     async def heal(self) -> Removal:
         """Return from any state to a clean shop."""
         return await self._ask(_REMOVAL, "POST", "/heal", CHANGE_DEADLINE_S)
+
+    async def shop(self) -> ShopState:
+        """Every service as whoever keeps it tells it."""
+        return await self._ask(_SHOP, "GET", "/shop", SHOP_DEADLINE_S)
 
     async def _ask(
         self, shape: TypeAdapter[T], method: str, path: str, deadline_s: float, **body: Any

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import sys
 import traceback
 from pathlib import Path
 from typing import Final
 
 import typer
-from pydantic import ValidationError
+from pydantic import AliasChoices, ValidationError
 from typer.rich_utils import rich_format_error
 
 from lab.commands import hangup
@@ -69,17 +70,27 @@ def _say(text: str) -> None:
 
 
 def _wrong_settings(error: ValidationError) -> list[str]:
-    prefix = Settings.model_config["env_prefix"]
     lines = []
     for problem in error.errors(include_url=False):
-        name = str(problem["loc"][0]) if problem["loc"] else ""
-        variable = name if name.isupper() else f"{prefix}{name.upper()}"
         expected = problem["msg"].removeprefix("Input should be ")
+        if not problem["loc"]:  # It is about several, which its own words name.
+            lines.append(f"expected {expected}")
+            continue
         lines.append(
-            f"expected the variable {variable} to be {expected}, got {problem['input']!r}; "
-            "set it right, or unset it"
+            f"expected the variable {_variable(str(problem['loc'][0]))} to be {expected}, "
+            f"got {problem['input']!r}; set it right, or unset it"
         )
     return lines
+
+
+def _variable(setting: str) -> str:
+    """The variable that gave a setting; pydantic names the first of those that could."""
+    for field in Settings.model_fields.values():
+        alias = field.validation_alias
+        if isinstance(alias, AliasChoices) and setting in alias.choices:
+            names = [str(name) for name in alias.choices]
+            return next((name for name in names if name in os.environ), setting)
+    return f"{Settings.model_config['env_prefix']}{setting}".upper()
 
 
 def _disk_problem(error: OSError) -> str:

@@ -32,11 +32,12 @@ def up() -> None:
     from lab.terminal.start_display import StartDisplay
 
     settings = Settings()
-    build_tools(settings)
+    if settings.stack == "local":
+        build_tools(settings)
     started = time.monotonic()
 
     async def start() -> int:
-        stack = bootstrap.local_stack(settings)
+        stack = bootstrap.stack(settings)
         pending = [part.name for part in await stack.status() if not part.is_ready]
         count = 0
         with StartDisplay(notes, pending) as display:
@@ -60,6 +61,9 @@ def down(
     Refuses while a run is at work.
     """
     settings = Settings()
+    if settings.stack == "external":
+        notes.print("STACK=external: whoever started that stack stops it; nothing was stopped")
+        return
     at_work = run_at_work(settings.run_dir)
     if at_work and not force:
         raise RunInProgress(
@@ -68,7 +72,7 @@ def down(
         )
     started = time.monotonic()
     with notes.status("stopping"):
-        run_async(bootstrap.local_stack(settings).down)
+        run_async(bootstrap.stack(settings).down)
     notes.print(f"stopped after {time.monotonic() - started:.1f} s")
 
 

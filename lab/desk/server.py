@@ -8,7 +8,6 @@ from lab import bootstrap
 from lab.desk.app import create_app
 from lab.desk.desk import Desk
 from lab.settings import Settings
-from lab.shop.topology import HOST
 
 
 def serve(settings: Settings) -> None:
@@ -16,7 +15,7 @@ def serve(settings: Settings) -> None:
     desk = Desk(bootstrap.archive(settings), bootstrap.clock(), settings)
     config = uvicorn.Config(
         create_app(desk),
-        host=HOST,
+        host=settings.listen_host,
         port=settings.port("desk"),
         access_log=False,
         log_level="warning",

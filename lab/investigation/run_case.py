@@ -15,7 +15,7 @@ from lab.domain.journal import Ending, Step
 from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Request, Window
 from lab.domain.proof import Finding
 from lab.domain.scenario import Scenario
-from lab.errors import DirtyShop, LabError, StackNotReady, WaitTimeout
+from lab.errors import ConditionsRefused, DirtyShop, LabError, StackNotReady, WaitTimeout
 from lab.investigation import fair_dice, integrity, joining, sampling
 from lab.investigation.collect import Collected, collect
 from lab.investigation.counting import balanced, snapshot
@@ -131,7 +131,17 @@ class CaseRun:
                 f"expected clean edges, found {len(dirty)} hurt by nobody's lease; "
                 "`lab heal` cleans them (`lab heal --reveal` says which)"
             )
+        await self._settings_can_change()
         self._journal.record(Step.PREFLIGHT, "clean")
+
+    async def _settings_can_change(self) -> None:
+        if self._scenario.conditions and not (await self._lab.warden.shop()).can_configure:
+            raise ConditionsRefused(
+                f"expected to run {self._scenario.id}, which restarts services with other "
+                "settings; found a shop whose services another system keeps, and nobody here "
+                "may restart. Run it with STACK=local, or choose a case that only "
+                "hurts edges or load"
+            )
 
     async def _all_ready(self) -> None:
         """Look until every part answers: on a busy machine one look may be one too few."""

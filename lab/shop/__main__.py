@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from lab.shop import topology
 
@@ -17,25 +18,52 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     parent = commands.add_parser("parent", help="fork the seven services and control them")
     parent.add_argument("--port-offset", type=int, default=0)
-    parent.add_argument("--log-dir", type=Path, required=True)
+    where = parent.add_mutually_exclusive_group(required=True)
+    where.add_argument("--log-dir", type=Path)
+    where.add_argument(
+        "--only", choices=topology.SERVICES, help="this one, in a container, by host names"
+    )
     commands.add_parser(
         "migrate", help="create the databases and bring them up to date (PGHOST, PGPORT, PGUSER, …)"
     )
+    instrumented = commands.add_parser(
+        "instrumented", help="one service in a container, under opentelemetry-instrument"
+    )
+    instrumented.add_argument("service", choices=topology.SERVICES)
     for service in topology.SERVICES:
         commands.add_parser(service, help="this service alone, as its environment says")
     arguments = parser.parse_args()
     if arguments.command == "parent":
-        _run_parent(arguments.port_offset, arguments.log_dir)
+        _run_parent(arguments.port_offset, arguments.log_dir, arguments.only)
+    elif arguments.command == "instrumented":
+        _instrument(arguments.service)
     elif arguments.command == "migrate":
         _migrate()
     else:
         _serve(arguments.command)
 
 
-def _run_parent(offset: int, log_dir: Path) -> None:
+def _run_parent(offset: int, log_dir: Path | None, only: str | None) -> None:
     from lab.shop import parent
 
-    parent.run(offset=offset, log_dir=log_dir)
+    parent.run(offset=offset, log_dir=log_dir, only=only)
+
+
+def _instrument(service: str) -> NoReturn:
+    """Become ``opentelemetry-instrument python -m lab.shop SERVICE``.
+
+    Its environment is the topology's; whatever a deployment sets goes before it.
+    """
+    from lab.shop.environment import service_environment
+
+    known = service_environment(
+        service,
+        postgres_user=os.environ.get("PGUSER", "shop"),
+        postgres_password=os.environ.get("PGPASSWORD", ""),
+        by_name=True,
+    )
+    command = ("opentelemetry-instrument", sys.executable, "-m", "lab.shop", service)
+    os.execvpe(command[0], command, {**known, **os.environ})  # noqa: S606 -- it is to be this one
 
 
 def _serve(service: str) -> None:

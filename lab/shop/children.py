@@ -23,7 +23,7 @@ from lab.shop.service import serve
 from lab.shop.telemetry import SpanCounter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -56,26 +56,32 @@ class Children:
     """Starts, restarts, counts and ends the services.
 
     ``environment_of`` gives a service's environment before its overlay. What a
-    child writes to stdout and stderr goes to ``<log_dir>/<service>.log``. The
+    child writes to stdout and stderr goes to ``<log_dir>/<service>.log``, or
+    where this process's own does, if there is no such folder. The
     counts of ended spans live in memory shared with the children, so they can
     be read after a child has died and go on when it is started again.
     """
 
-    def __init__(self, environment_of: Callable[[str], Mapping[str, str]], log_dir: Path) -> None:
+    def __init__(
+        self,
+        environment_of: Callable[[str], Mapping[str, str]],
+        log_dir: Path | None,
+        services: Sequence[str] = topology.SERVICES,
+    ) -> None:
         self._environment_of = environment_of
         self._log_dir = log_dir
-        counts = memoryview(mmap.mmap(-1, _SLOT * len(topology.SERVICES)))
+        counts = memoryview(mmap.mmap(-1, _SLOT * len(services)))
         self.by_name = {
             name: Child(name, SpanCounter(counts[n * _SLOT : (n + 1) * _SLOT]))
-            for n, name in enumerate(topology.SERVICES)
+            for n, name in enumerate(services)
         }
         # Only this process holds the write end: when it dies, however it dies,
         # every child reads the end of the pipe and leaves too.
         self._lifeline, self._lifeline_held = os.pipe()
 
-    def log_file(self, name: str) -> Path:
-        """Where a service's output goes."""
-        return self._log_dir / f"{name}.log"
+    def log_file(self, name: str) -> Path | None:
+        """Where a service's output goes; None if to this process's own."""
+        return self._log_dir and self._log_dir / f"{name}.log"
 
     def start_all(self) -> None:
         """Fork every service."""
@@ -123,7 +129,8 @@ class Children:
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
-            _redirect_output(self.log_file(child.name))
+            if (log_file := self.log_file(child.name)) is not None:
+                _redirect_output(log_file)
             os.closerange(3, self._lifeline)
             os.closerange(self._lifeline + 1, _HIGHEST_FD)
             threading.Thread(target=_leave_with_parent, args=[self._lifeline], daemon=True).start()

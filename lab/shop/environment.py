@@ -37,6 +37,9 @@ OTEL: Final = MappingProxyType(
 )
 """What every service has in common; times in milliseconds."""
 
+ANYWHERE: Final = "0.0.0.0"  # noqa: S104 -- of a container, whose networks say who gets in
+"""What a service listens on where it has a network of its own."""
+
 OTEL_CONDITIONS: Final = frozenset({*OTEL, "OTEL_TRACES_SAMPLER_ARG"})
 """The ``OTEL_*`` variables that a deployment may change for one service."""
 
@@ -50,11 +53,13 @@ def service_environment(
     otlp_protocol: OtlpProtocol = "http/protobuf",
     postgres_user: str = "shop",
     postgres_password: str = "",
+    by_name: bool = False,
 ) -> dict[str, str]:
     """Everything ``service`` needs to know, to be added to a process's environment.
 
     Each callee, database or service, is addressed through the proxy of its
-    edge.
+    edge: by its port on loopback or, ``by_name``, where every part has a host
+    name (`topology.host_name`).
     """
     collector = "otelcol_otlp_grpc" if otlp_protocol == "grpc" else "otelcol_otlp_http"
     environment = {
@@ -62,20 +67,24 @@ def service_environment(
         "OTEL_SERVICE_NAME": service,
         "OTEL_RESOURCE_ATTRIBUTES": f"service.namespace=shop,service.version={SHOP_VERSION}",
         "OTEL_EXPORTER_OTLP_PROTOCOL": otlp_protocol,
-        "OTEL_EXPORTER_OTLP_ENDPOINT": topology.url(collector, offset),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": _url("otelcol", collector, offset, by_name),
         # A proxy of the user's own must not stand between the parts of the lab.
-        "NO_PROXY": "127.0.0.1,localhost",
-        "no_proxy": "127.0.0.1,localhost",
+        **dict.fromkeys(("NO_PROXY", "no_proxy"), "*" if by_name else "127.0.0.1,localhost"),
+        "SHOP_HOST": ANYWHERE if by_name else topology.HOST,
         "SHOP_PORT": str(topology.port(service, offset)),
     }
     for edge in topology.edges_of(service):
         if edge.is_database:
-            port = topology.port(edge.name, offset)
             environment["SHOP_DATABASE_DSN"] = _dsn(
-                edge.callee, port, postgres_user, postgres_password
+                edge.callee,
+                f"{_host(edge.callee, by_name)}:{topology.port(edge.name, offset)}",
+                postgres_user,
+                postgres_password,
             )
         else:
-            environment[f"SHOP_{edge.callee.upper()}_URL"] = topology.url(edge.name, offset)
+            environment[f"SHOP_{edge.callee.upper()}_URL"] = _url(
+                edge.callee, edge.name, offset, by_name
+            )
     return environment
 
 
@@ -101,7 +110,15 @@ def condition_environment(setting: str, value: object) -> tuple[str, str]:
     return name, str(value)
 
 
-def _dsn(callee: str, port: int, user: str, password: str) -> str:
+def _host(part: str, by_name: bool) -> str:
+    return topology.host_name(part) if by_name else topology.HOST
+
+
+def _url(part: str, port_of: str, offset: int, by_name: bool) -> str:
+    return f"http://{_host(part, by_name)}:{topology.port(port_of, offset)}"
+
+
+def _dsn(callee: str, address: str, user: str, password: str) -> str:
     secret = f":{quote(password, safe='')}" if password else ""
     database = topology.DATABASES[callee]
-    return f"postgresql://{quote(user, safe='')}{secret}@{topology.HOST}:{port}/{database}"
+    return f"postgresql://{quote(user, safe='')}{secret}@{address}/{database}"

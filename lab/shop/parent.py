@@ -25,7 +25,7 @@ from opentelemetry.util._importlib_metadata import entry_points
 
 from lab.shop import own_pages, topology
 from lab.shop.children import Child, Children
-from lab.shop.environment import service_environment
+from lab.shop.environment import ANYWHERE, service_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,12 +52,17 @@ _EXPORTER: Final = MappingProxyType(
 _SIGNALS: Final = ("trace_exporter", "metric_exporter", "_log_exporter")
 
 
-def run(*, offset: int, log_dir: Path) -> None:
-    """Run the shop until SIGTERM. The database's user and password are PGUSER and PGPASSWORD."""
+def run(*, offset: int, log_dir: Path | None, only: str | None = None) -> None:
+    """Run the shop until SIGTERM. The database's user and password are PGUSER and PGPASSWORD.
+
+    ``only`` one service, in a container of its own, where callees have host names;
+    its log then goes to standard error.
+    """
     protocol: OtlpProtocol = (
         "grpc" if os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") == "grpc" else "http/protobuf"
     )
-    log_dir.mkdir(parents=True, exist_ok=True)
+    if log_dir is not None:
+        log_dir.mkdir(parents=True, exist_ok=True)
 
     def environment_of(service: str) -> dict[str, str]:
         return service_environment(
@@ -66,10 +71,11 @@ def run(*, offset: int, log_dir: Path) -> None:
             otlp_protocol=protocol,
             postgres_user=os.environ.get("PGUSER", "shop"),
             postgres_password=os.environ.get("PGPASSWORD", ""),
+            by_name=only is not None,
         )
 
-    children = Children(environment_of, log_dir)
-    control = Control(children, offset)
+    children = Children(environment_of, log_dir, topology.SERVICES if only is None else (only,))
+    control = Control(children, offset, only and topology.own_host(only))
     import_ahead(protocol)
     children.start_all()
     control.serve()
@@ -101,13 +107,18 @@ def import_ahead(protocol: OtlpProtocol) -> None:
 
 
 class Control:
-    """The control port, and the loop that keeps the children alive."""
+    """The control port, and the loop that keeps the children alive.
 
-    def __init__(self, children: Children, offset: int) -> None:
+    ``own_name`` is its host in a network of containers; without one it is on loopback alone.
+    """
+
+    def __init__(self, children: Children, offset: int, own_name: str | None = None) -> None:
         self._children = children
         self._offset = offset
         self._stopping = False
-        self._server = _Server((topology.HOST, topology.port("shop_control", offset)), self)
+        self.names = (*own_pages.NAMES, own_name) if own_name else own_pages.NAMES
+        host = ANYWHERE if own_name else topology.HOST
+        self._server = _Server((host, topology.port("shop_control", offset)), self)
 
     def serve(self) -> None:
         """Answer and tend until SIGTERM or SIGINT."""
@@ -160,7 +171,9 @@ class Control:
     def last_words(self, child: Child) -> list[str]:
         """The end of a service's log."""
         log_file = self._children.log_file(child.name)
-        text = log_file.read_text(encoding="utf-8", errors="replace") if log_file.exists() else ""
+        if log_file is None or not log_file.exists():
+            return []
+        text = log_file.read_text(encoding="utf-8", errors="replace")
         return text.splitlines()[-_LOG_LINES:]
 
     def _is_healthy(self, name: str) -> bool:
@@ -241,7 +254,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _is_meant_for_us(self) -> bool:
         """Refuse a foreign Host or Origin: no page in a browser has business here."""
-        if not own_pages.is_foreign(self.headers["Host"] or "", self.headers["Origin"]):
+        if not own_pages.is_foreign(
+            self.headers["Host"] or "", self.headers["Origin"], self.server.control.names
+        ):
             return True
         self._answer(
             HTTPStatus.FORBIDDEN, {"error": f"expected Host {topology.HOST} and no other Origin"}

@@ -110,6 +110,19 @@ def edge_named(name: str) -> Edge:
     raise KeyError(name)
 
 
+def host_name(part: str) -> str:
+    """What ``part`` is called where parts have host names: no underscore, DNS has none.
+
+    For a callee that is the name of its proxies, so that no span of a caller's has another.
+    """
+    return part.replace("_", "-")
+
+
+def own_host(service: str) -> str:
+    """The host of ``service`` itself, past its proxies, where parts have host names."""
+    return f"shop-{service}"
+
+
 def port(name: str, offset: int = 0) -> int:
     """The port of a service, part or edge, moved by ``LAB_PORT_OFFSET``."""
     return PORTS[name] + offset

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated, Final
 
 import uvicorn
@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from lab.domain.fault import Fault, SettingValue, Stream, Toxic
 from lab.domain.schedule import Schedule
 from lab.errors import LabError, LeaseError, LeaseGone, LeaseHeld
-from lab.ports import EdgeState, LeasedEdges, LeaseStatus, Removal
+from lab.ports import EdgeState, LeasedEdges, LeaseStatus, Removal, ShopState
 from lab.shop import own_pages
 from lab.warden.leases import Leases
 
@@ -101,8 +101,11 @@ class SameOriginOnly:
         await self._app(scope, receive, send)
 
 
-def create_app(leases: Leases) -> FastAPI:
-    """The application; its lifespan starts ``leases`` and lets its time pass."""
+def create_app(leases: Leases, names: Sequence[str] = own_pages.NAMES) -> FastAPI:
+    """The application; its lifespan starts ``leases`` and lets its time pass.
+
+    ``names`` are the hosts it may be called by; any other is a rebound DNS name.
+    """
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -122,7 +125,7 @@ def create_app(leases: Leases) -> FastAPI:
     )
     # The last one added is the outermost: first the host, then the origin.
     app.add_middleware(SameOriginOnly)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(own_pages.NAMES))
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(names))
     app.add_exception_handler(LabError, _refuse)
     _add_leases(app, leases)
     _add_edges(app, leases)
@@ -185,6 +188,10 @@ def _add_edges(app: FastAPI, leases: Leases) -> None:
     async def edges() -> dict[str, EdgeState]:
         return dict(await leases.edges())
 
+    @app.get("/shop")
+    async def shop() -> ShopState:
+        return await leases.shop()
+
     @app.get("/healthz")
     async def healthz(response: Response) -> dict[str, str]:
         if leases.is_ready:
@@ -193,14 +200,14 @@ def _add_edges(app: FastAPI, leases: Leases) -> None:
         return {"status": "removing what an earlier warden left"}
 
 
-def serve(leases: Leases, host: str, port: int) -> None:
+def serve(leases: Leases, host: str, port: int, names: Sequence[str] = own_pages.NAMES) -> None:
     """Serve until SIGTERM or SIGINT; then leave a clean shop behind, if there is time.
 
     Exits with an error, before it looks at any lease, where the port is taken: a
     second warden would end the lease of the first.
     """
     config = uvicorn.Config(
-        create_app(leases),
+        create_app(leases, names),
         host=host,
         port=port,
         lifespan="on",

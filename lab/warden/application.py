@@ -9,7 +9,7 @@ from typing import Final
 
 from lab.domain.fault import Conditions, Fault
 from lab.errors import LeaseError
-from lab.ports import Clock, EdgeState, Injector, Services
+from lab.ports import Clock, EdgeState, Injector, Services, ShopState
 from lab.shop.topology import EDGES
 from lab.warden.conditions import overlays
 from lab.warden.journal import WardenJournal
@@ -56,6 +56,10 @@ class Applier:
     async def edges(self) -> Mapping[str, EdgeState]:
         """Every edge as Toxiproxy has it."""
         return await self._injector.edges()
+
+    async def shop(self) -> ShopState:
+        """Every service as its keeper has it."""
+        return ShopState(await self._services.states(), self._services.can_configure)
 
     async def check_edges(self, lease: Lease) -> None:
         """LeaseError where harm that ``lease`` asks for, or a cut, is on its edge already.

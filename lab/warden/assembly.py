@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from lab.ports import Clock, Injector, Services
+from lab.shop.topology import HOST
 from lab.warden.application import Applier
 from lab.warden.journal import JournalFile
 from lab.warden.leases import Leases
@@ -23,11 +24,12 @@ def assemble(
     clock: Clock,
     run_dir: Path,
     log_dir: Path,
+    edge_host: str = HOST,
 ) -> Leases:
     """The warden of one stack: lease in ``<run_dir>/lease.json``, diary in ``<log_dir>``.
 
     ``restart`` asks for a new Toxiproxy and need not wait for it; ``edge_ports``
-    says where each edge's proxy listens.
+    and ``edge_host`` say where each edge's proxy listens.
     """
     journal = JournalFile(log_dir / "warden.jsonl", clock)
     return Leases(
@@ -35,7 +37,7 @@ def assemble(
         remover=Remover(
             injector=injector,
             services=services,
-            probe=EdgeProbe(edge_ports),
+            probe=EdgeProbe(edge_ports, edge_host),
             restart=restart,
             clock=clock,
             journal=journal,

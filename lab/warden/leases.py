@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 
 from lab.domain.fault import Conditions, Fault
 from lab.errors import LabError, LeaseError, LeaseGone, LeaseHeld
-from lab.ports import Clock, EdgeState, LeasedEdges, LeaseStatus, Removal
+from lab.ports import Clock, EdgeState, LeasedEdges, LeaseStatus, Removal, ShopState
 from lab.warden.application import Applier, check_request
 from lab.warden.journal import WardenJournal
 from lab.warden.lease import Lease, LeaseState
@@ -223,6 +223,10 @@ class Leases:
     async def edges(self) -> Mapping[str, EdgeState]:
         """Every edge as Toxiproxy has it."""
         return await self._applier.edges()
+
+    async def shop(self) -> ShopState:
+        """Every service as its keeper has it."""
+        return await self._applier.shop()
 
     async def leased_edges(self, lease_id: str) -> LeasedEdges:
         """The edges and the faults that are due, of one moment; LeaseGone as for a heartbeat."""

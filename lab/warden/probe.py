@@ -34,8 +34,9 @@ class Probe(Protocol):
 class EdgeProbe:
     """The real probe: through the edge's proxy to the callee and back within a second."""
 
-    def __init__(self, ports: Mapping[str, int]) -> None:
+    def __init__(self, ports: Mapping[str, int], host: str = HOST) -> None:
         self._ports = ports
+        self._host = host
 
     async def __call__(self, edge: str) -> str | None:
         """Ask Postgres whether it speaks TLS, or a service for its health."""
@@ -48,7 +49,7 @@ class EdgeProbe:
             return f"{edge}: {error}"
 
     async def _exchange(self, edge: str) -> str | None:
-        reader, writer = await asyncio.open_connection(HOST, self._ports[edge])
+        reader, writer = await asyncio.open_connection(self._host, self._ports[edge])
         try:
             if edge_named(edge).is_database:
                 writer.write(_SSL_REQUEST)

@@ -11,12 +11,13 @@ import pytest
 
 from lab.adapters.memory.stack import MemoryStack
 from lab.adapters.postgres import can_start_servers
+from lab.adapters.stack_external import ExternalStack
 from lab.adapters.stack_local import LocalStack
 from lab.errors import StackNotReady
 from lab.ports import PartStatus, Stack
 from lab.settings import Settings
 from lab.shop.topology import SERVICES
-from tests.lab_under_test import free_offset
+from tests.lab_under_test import LabUnderTest, free_offset
 
 T = TypeVar("T")
 PARTS = {"postgres", "toxiproxy", "tempo", "otelcol", "warden", "shop", "desk", *SERVICES}
@@ -69,6 +70,35 @@ def test_the_life_of_a_stack(stack: Stack) -> None:
     do(stack.down())
     do(stack.down())
     assert not any(part.is_ready for part in do(stack.status()))
+
+
+@pytest.mark.e2e
+def test_a_stack_that_somebody_else_runs_is_seen_and_left_alone(
+    lab: LabUnderTest, tmp_path: Path
+) -> None:
+    """It does what every stack does, but start and stop."""
+    url = lab.settings.url
+    stack: Stack = ExternalStack(
+        Settings(
+            state_dir=tmp_path / ".lab",
+            stack="external",
+            gateway_url=url("gateway"),
+            warden_url=url("warden"),
+            tempo_url=url("tempo_http"),
+            collector_url=url("otelcol_otlp_http"),
+            collector_metrics_url=url("otelcol_metrics"),
+        )
+    )
+
+    first = do(up(stack))
+    assert {part.name for part in first} == PARTS - {"postgres", "shop"}
+    assert all(part.is_ready for part in first)
+    counters = do(stack.counters())
+    assert set(counters.spans_ended) == set(counters.restarts) == set(SERVICES)
+    assert counters.collector_dropped == 0
+    assert "deadspan" in stack.versions()
+    do(stack.down())
+    assert all(part.is_ready for part in do(stack.status()))
 
 
 def test_a_part_that_is_not_ready_ends_the_start_by_name() -> None:

@@ -114,6 +114,19 @@ def scene(
 Open = Callable[[], contextlib.AbstractAsyncContextManager[Scene]]
 
 
+def test_a_warden_tells_of_every_service(scene: Open) -> None:
+    """Name by name, as its keeper has it, and that their settings can be changed."""
+
+    async def story() -> None:
+        async with scene() as it:
+            shop = await it.warden.shop()
+            assert set(shop.services) == set(SERVICES)
+            assert shop.can_configure
+            assert all(state.healthy for state in shop.services.values())
+
+    asyncio.run(story())
+
+
 def test_a_lease_is_applied_and_released(scene: Open) -> None:
     """Faults are there once `take` returns, and proven gone once `release` does."""
 

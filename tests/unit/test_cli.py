@@ -189,6 +189,29 @@ def test_a_wrong_setting_is_named_as_it_was_set(tmp_path: Path, value: str) -> N
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("variable", ["STACK", "LAB_STACK"])
+def test_an_unknown_stack_is_refused_before_anything_starts(tmp_path: Path, variable: str) -> None:
+    """The message has the variable as it was set, and what there is."""
+    done = lab(tmp_path, "up", **{variable: "swarm"})
+    assert done.returncode == 64
+    assert f"variable {variable} to be 'local' or 'external'" in done.stderr
+    assert "'swarm'" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stack_elsewhere_needs_all_its_addresses(tmp_path: Path) -> None:
+    """Those that lack are named, all at once; nothing else is complained about."""
+    known = {"LAB_WARDEN_URL": "http://10.0.0.1:18122", "LAB_TEMPO_URL": "http://10.0.0.1:3200/"}
+    done = lab(tmp_path, "run", "db-timeout", STACK="external", **known)
+    assert done.returncode == 64
+    assert "LAB_GATEWAY_URL, LAB_COLLECTOR_URL, LAB_COLLECTOR_METRICS_URL" in done.stderr
+    assert "LAB_WARDEN_URL" not in done.stderr
+    wrong = lab(tmp_path, "cases", LAB_TEMPO_URL="somewhere")
+    assert wrong.returncode == 64
+    assert "LAB_TEMPO_URL" in wrong.stderr
+    assert "'somewhere'" in wrong.stderr
+
+
 def test_a_bug_is_one_sentence_and_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,6 +15,7 @@ from lab.adapters.memory.clock import FakeClock
 from lab.adapters.memory.injector import MemoryInjector
 from lab.adapters.memory.load import MemoryLoad
 from lab.adapters.memory.machine import MemoryMachine
+from lab.adapters.memory.services import MemoryServices
 from lab.adapters.memory.stack import MemoryStack
 from lab.adapters.memory.trace_store import MemoryTraceStore
 from lab.adapters.memory.warden import MemoryWarden
@@ -28,11 +29,11 @@ from lab.domain.predicate import Predicate
 from lab.domain.proof import Finding, Outcome, ProofVerdict
 from lab.domain.scenario import Scenario
 from lab.domain.schedule import Schedule
-from lab.errors import DirtyShop, LoadError, StackNotReady, WaitTimeout
+from lab.errors import ConditionsRefused, DirtyShop, LoadError, StackNotReady, WaitTimeout
 from lab.investigation.run_case import CaseRun, Lab
 from lab.ports import LeaseStatus
 from lab.settings import CHECKOUT
-from lab.shop.topology import EDGES
+from lab.shop.topology import EDGES, SERVICES
 
 STRANGER = Fault("payments-bank", Toxic.LATENCY, {"latency": 5})
 
@@ -127,6 +128,26 @@ def stage(tmp_path: Path) -> Stage:
     anyio.run(up)
     scenario = scenario_file.load(CHECKOUT / "scenarios" / "db-timeout")
     return Stage(story, clock, stack, archive, store, lab, scenario)
+
+
+def test_a_case_with_conditions_is_refused_where_services_cannot_be_configured(
+    stage: Stage,
+) -> None:
+    """Before any load, with the reason; a case that only hurts edges runs there."""
+    services = MemoryServices(SERVICES, can_configure=False)
+    warden = MemoryWarden(stage.story.injector, stage.clock, services)
+    stage.lab = replace(stage.lab, warden=warden)
+    plain, stage.scenario = (
+        stage.scenario,
+        replace(stage.scenario, conditions={"checkout.pool_size": 2}),
+    )
+
+    with pytest.raises(ConditionsRefused, match="another system keeps"):
+        stage.run()
+
+    assert stage.story.steps == [Step.PREFLIGHT]
+    stage.scenario = plain
+    assert stage.run().case_id == "db-timeout-1"
 
 
 def test_a_run_goes_through_all_steps_and_hurts_only_in_the_crime(stage: Stage) -> None:

@@ -115,6 +115,18 @@ def test_telemetry_goes_to_the_collectors_port_for_its_protocol(protocol: str, p
     assert environment["OTEL_EXPORTER_OTLP_ENDPOINT"] == topology.url(part, 300)
 
 
+def test_where_parts_have_host_names_each_callee_is_called_by_its_own() -> None:
+    """The proxies answer under the callee's name, so that no span has to say another."""
+    environment = service_environment("checkout", by_name=True)
+
+    catalog, orders = topology.port("checkout-catalog"), topology.port("checkout-orders_db")
+    assert environment["SHOP_HOST"] == "0.0.0.0"
+    assert environment["SHOP_CATALOG_URL"] == f"http://catalog:{catalog}"
+    assert environment["SHOP_DATABASE_DSN"].endswith(f"@orders-db:{orders}/orders")
+    assert environment["OTEL_EXPORTER_OTLP_ENDPOINT"].startswith("http://otelcol:")
+    assert not any("toxi" in value or "127.0.0.1" in value for value in environment.values())
+
+
 def test_a_condition_becomes_an_environment_variable() -> None:
     """Settings are prefixed, `OTEL_*` stays, and YAML's off is written out again."""
     assert condition_environment("pool_size", 2) == ("SHOP_POOL_SIZE", "2")

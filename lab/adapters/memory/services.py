@@ -12,7 +12,8 @@ from lab.ports import ServiceState
 class MemoryServices:
     """`lab.ports.Services` without processes; ``restarted`` lists who was restarted, in order."""
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[str], *, can_configure: bool = True) -> None:
+        self.can_configure = can_configure
         self._states = {
             name: ServiceState(name, pid, healthy=True, restarts=0, spans_ended=0, overlay={})
             for pid, name in enumerate(names, start=1000)

@@ -6,9 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
+from lab.adapters.memory.services import MemoryServices
 from lab.domain.fault import Conditions, Fault
 from lab.errors import InjectorError, LabError, LeaseError, LeaseGone, LeaseHeld
-from lab.ports import Clock, EdgeState, Injector, LeasedEdges, LeaseStatus, Removal, Switch
+from lab.ports import (
+    Clock,
+    EdgeState,
+    Injector,
+    LeasedEdges,
+    LeaseStatus,
+    Removal,
+    Services,
+    ShopState,
+    Switch,
+)
+from lab.shop.topology import SERVICES
 
 
 @dataclass
@@ -32,8 +44,9 @@ class MemoryWarden:
     that has run out is removed, by the next call.
     """
 
-    def __init__(self, injector: Injector, clock: Clock) -> None:
+    def __init__(self, injector: Injector, clock: Clock, services: Services | None = None) -> None:
         self._injector = injector
+        self._services = services or MemoryServices(SERVICES)
         self._clock = clock
         self._lease: _Held | None = None
         self._numbers = count(1)
@@ -119,6 +132,10 @@ class MemoryWarden:
         await self._injector.reset()
         self._lease = None
         return Removal(cut + toxics, conditions, method="api", proven_clean=True)
+
+    async def shop(self) -> ShopState:
+        """Every service as it is."""
+        return ShopState(await self._services.states(), self._services.can_configure)
 
     async def _switch(self, lease: _Held) -> None:
         """Bring each fault to be on or off as its schedule says."""
