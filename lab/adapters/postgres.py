@@ -7,6 +7,7 @@ folder on the way to ``/``.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -18,6 +19,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import asyncpg
 
+from lab.adapters import processes
 from lab.adapters.readiness import Probe
 from lab.errors import StackNotReady, ToolMissing
 from lab.settings import CHECKOUT, Settings
@@ -137,6 +139,17 @@ class LocalPostgres:
                 f"{self.data_version}; move the folder away (`make clean` removes it), then "
                 "start again"
             )
+        self._forget_the_dead()
+
+    def _forget_the_dead(self) -> None:
+        """Remove the lock of a server that was killed and that nobody has reaped yet.
+
+        To the next server such a zombie is alive, and it would not start.
+        """
+        lock = self._data / "postmaster.pid"
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            if not processes.is_alive(int(lock.read_text(encoding="ascii").splitlines()[0])):
+                lock.unlink()
 
     def _initialise(self) -> None:
         fresh = self._fresh

@@ -31,13 +31,18 @@ class Birth:
     def lives(self) -> bool:
         """Whether the process with this pid is still the one that was started."""
         try:
-            process = psutil.Process(self.pid)
-            return (
-                abs(process.create_time() - self.started_s) <= _CLOCK_SKEW_S
-                and process.status() != psutil.STATUS_ZOMBIE
-            )
+            started_s = psutil.Process(self.pid).create_time()
         except psutil.Error:
             return False
+        return abs(started_s - self.started_s) <= _CLOCK_SKEW_S and is_alive(self.pid)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process has this pid and has not ended; a zombie has."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def survivors(births: Collection[Birth]) -> dict[int, str]:
@@ -56,7 +61,7 @@ def survivors(births: Collection[Birth]) -> dict[int, str]:
             continue
         with contextlib.suppress(psutil.Error):
             born_later = process.create_time() >= birth.started_s - _CLOCK_SKEW_S
-            if born_later and process.status() != psutil.STATUS_ZOMBIE:
+            if born_later and is_alive(process.pid):
                 found[process.pid] = birth.name
     return found
 

@@ -22,6 +22,9 @@ MAX_STALL_S: Final = 0.1
 MAX_BUSY: Final = 0.9
 """On two cores a run needs a third of them; what needs nearly all leaves requests waiting."""
 
+LONGEST_NAP_S: Final = 3.0
+"""After a longer one a lease has run out, and a window without any is no better witnessed."""
+
 MAX_CLOCK_JUMP_S: Final = 0.5
 """Clocks are kept right in smaller steps; between two readings of them a busy machine may pause."""
 
@@ -194,14 +197,22 @@ def is_strained(strain: Strain) -> bool:
     return strain.longest_stall_s > MAX_STALL_S or strain.busy > MAX_BUSY
 
 
+def _slept(strain: Strain) -> bool:
+    """Whether the machine was away for so long that a window has a hole in it."""
+    return strain.longest_stall_s > LONGEST_NAP_S
+
+
 def excused(proof: Proof, strains: Mapping[Step, Strain]) -> Proof:
     """The proof, distrusted where the machine itself may be why a number is off.
 
     Whoever measures on a machine that stood still measures the machine. What was
-    proven all the same is proven, so its strain is not held against such a run; and
-    a run that lost a part or a span has a reason of its own, which no calm would mend.
+    proven all the same is proven, so its strain is not held against such a run, unless
+    a piece of a window is missing; and a run that lost a part or a span has a reason of
+    its own, which no calm would mend.
     """
-    if proof.verdict is ProofVerdict.PROVEN or _has_lost_something(proof):
+    if _has_lost_something(proof):
+        return proof
+    if proof.verdict is ProofVerdict.PROVEN and not any(map(_slept, strains.values())):
         return proof
     return proof.with_findings(
         _finding(

@@ -18,6 +18,7 @@ from tests.sample_case import sample_case
 
 AT_REST = Strain(longest_stall_s=0.02, busy=0.3)
 STALLED = Strain(longest_stall_s=0.4, busy=0.3)
+ASLEEP = Strain(longest_stall_s=30.0, busy=0.3)
 SATURATED = Strain(longest_stall_s=0.02, busy=0.97)
 
 
@@ -34,13 +35,17 @@ def proof(outcome: Outcome, strain: Strain) -> Proof:
         (Outcome.FAILS, SATURATED, ProofVerdict.INCOMPLETE),
         (Outcome.FAILS, AT_REST, ProofVerdict.REFUTED),
         (Outcome.HOLDS, STALLED, ProofVerdict.PROVEN),
+        (Outcome.HOLDS, ASLEEP, ProofVerdict.INCOMPLETE),
         (Outcome.HOLDS, AT_REST, ProofVerdict.PROVEN),
     ],
 )
 def test_a_strained_machine_excuses_a_failure_and_spoils_no_proof(
     outcome: Outcome, strain: Strain, verdict: ProofVerdict
 ) -> None:
-    """A number that is off says nothing where the machine stood still, and all where it did not."""
+    """A number that is off says nothing where the machine stood still, and all where it did not.
+
+    Only of a machine that slept through a part of the window no proof is believed either.
+    """
     judged = proof(outcome, strain)
     assert judged.verdict is verdict
     assert integrity.is_excused(judged) is (verdict is ProofVerdict.INCOMPLETE)

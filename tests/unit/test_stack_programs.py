@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,24 @@ def test_data_of_another_major_version_is_refused(settings: Settings) -> None:
         postgres.LocalPostgres(settings).prepare()
 
     assert [entry.name for entry in folder.iterdir()] == ["PG_VERSION"]
+
+
+def test_a_killed_server_that_nobody_reaped_does_not_keep_the_next_from_starting(
+    settings: Settings,
+) -> None:
+    """To PostgreSQL a zombie with the number in its lock is alive; one that lives keeps it."""
+    folder = settings.data_dir / "postgres"
+    folder.mkdir(parents=True)
+    (folder / "PG_VERSION").write_text(f"{postgres.MAJOR}\n")
+    lock = folder / "postmaster.pid"
+    with subprocess.Popen(["sleep", "60"]) as server:
+        lock.write_text(f"{server.pid}\n{folder}\n")
+        postgres.LocalPostgres(settings).prepare()
+        assert lock.exists()
+        server.kill()
+        os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
+        postgres.LocalPostgres(settings).prepare()
+        assert not lock.exists()
 
 
 def test_root_without_namespaces_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
