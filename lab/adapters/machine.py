@@ -34,7 +34,7 @@ class ThisMachine:
         try:
             yield strain
         finally:
-            sleeper.over.set()
+            sleeper.end()
             thread.join()
 
 
@@ -46,15 +46,27 @@ class _Sleeper:
     """
 
     def __init__(self) -> None:
-        self.over = threading.Event()
-        self.longest_stall_s = 0.0
+        self._over = threading.Event()
+        self._longest_s = 0.0
+        self._asleep_s = time.monotonic()
+
+    @property
+    def longest_stall_s(self) -> float:
+        """The longest until now, or until the end; who is due and not awake yet counts."""
+        if self._over.is_set():
+            return self._longest_s
+        return max(self._longest_s, time.monotonic() - self._asleep_s - TICK_S)
+
+    def end(self) -> None:
+        """Let the sleeper rest for good."""
+        self._longest_s = self.longest_stall_s
+        self._over.set()
 
     def sleep(self) -> None:
-        asleep_s = time.monotonic()
-        while not self.over.wait(TICK_S):
-            late_s = time.monotonic() - asleep_s - TICK_S
-            self.longest_stall_s = max(self.longest_stall_s, late_s)
-            asleep_s = time.monotonic()
+        """Sleep and wake until the end."""
+        while not self._over.wait(TICK_S):
+            self._longest_s = self.longest_stall_s
+            self._asleep_s = time.monotonic()
 
 
 def _spent() -> tuple[float, float]:
