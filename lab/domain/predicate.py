@@ -8,7 +8,7 @@ operation: what cannot be compared is not claimed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from lab.domain.bound import Bound
@@ -61,8 +61,8 @@ class Predicate:
     ``ends_after_parent`` by how much a span outlives its parent, ``repeats`` how often
     its operation runs under the same parent one after another. ``at_once`` is how many spans
     like it, itself included, overlap with it, in its trace and in those joined to it; like
-    it are those that fit every other clause. ``parent``, ``ancestor`` and ``child`` want one
-    such span there, ``no_child`` none.
+    it are those of the same names and attributes, whatever they took. ``parent``,
+    ``ancestor`` and ``child`` want one such span there, ``no_child`` none.
     """
 
     service: str | None = None
@@ -138,12 +138,12 @@ class Predicate:
         yield from self._positions(span, trace)
         yield from self._relations(span, trace, reference)
         if self.at_once is not None:
-            beside = self._beside(span, trace, reference)
-            yield _number_clause("at_once", self.at_once, beside)
+            yield _number_clause("at_once", self.at_once, self._beside(span, trace))
 
-    def _beside(self, span: Span, trace: Trace, reference: ReferenceStats) -> int:
+    def _beside(self, span: Span, trace: Trace) -> int:
         """How many spans like ``span`` overlap with it, itself included."""
-        alike = replace(self, at_once=None).matching(trace, reference)
+        like_it = Predicate(**{name: getattr(self, name) for name in (*_EQUALITIES, "attributes")})
+        alike = like_it.matching(trace, ReferenceStats())
         return sum(each is span or each.overlaps(span) for each in alike)
 
     def _times(self, span: Span, trace: Trace, reference: ReferenceStats) -> Iterator[Clause]:

@@ -239,7 +239,8 @@ class Scenario:
     """Everything a run, its proof and its grading need; read from ``scenarios/<id>/``.
 
     ``durations_s`` holds the reference, crime and recovery windows, and the transition where
-    its warm-up has a length of its own; ``load`` one shape for each window. ``dice`` says when
+    its warm-up has a length of its own; ``load`` one shape for each window. ``pauses`` says
+    whether the load does between warm-up and crime, until nothing is in flight. ``dice`` says when
     a fault that leaves something to chance was thrown fairly. ``briefing_may_name`` maps a
     service of the culprit's to the reason for which title and briefing name it. ``source``
     keeps the raw text of every file by name, so that a case folder can carry the scenario it
@@ -264,6 +265,7 @@ class Scenario:
     checks: tuple[Check, ...] = ()
     briefing_may_name: Mapping[str, str] = field(default_factory=dict)
     min_requests: int = 100
+    pauses: bool = True
     dice: Dice | None = None
     tier: Tier = Tier.FULL
     twins: tuple[Twin, ...] = ()

@@ -260,7 +260,8 @@ class CaseRun:
         """Load that counts for nothing; returns the ids of its traces on the symptom's route."""
         began_s = await load.enter(Window.TRANSITION)
         await self._wait(Step.CRIME, load, self._scenario.warmup_s)
-        await load.pause()
+        if self._scenario.pauses:
+            await load.pause()
         meant = self._scenario.symptom.of
         return tuple(
             request.trace_id

@@ -78,7 +78,7 @@ class PredicateEntry(Entry):
     at_once: CountBound | None = Field(
         None,
         description="How many spans like it, itself included, overlap with it, here and in joined "
-        "traces; like it are those that fit all the rest.",
+        "traces; like it are those of the same names and attributes, whatever they took.",
     )
     root: bool | None = Field(None, strict=True, description="Whether it begins its trace.")
     parent: PredicateEntry | None = None

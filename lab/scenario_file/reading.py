@@ -117,6 +117,7 @@ def _scenario(entry: ScenarioEntry, texts: Mapping[str, str], folder_name: str) 
         skill=entry.skill,
         load=entry.loads(),
         durations_s=entry.windows.durations_s(),
+        pauses=entry.windows.pause,
         symptom=entry.symptom.symptom(),
         truth=entry.truth.truth(),
         briefing=texts[BRIEFING].strip(),

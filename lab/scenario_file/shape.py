@@ -59,6 +59,11 @@ class WindowsEntry(Entry):
     warmup: Seconds | None = Field(
         None, description="Load before the crime's window; default: 3s after settings changed."
     )
+    pause: bool = Field(
+        True,
+        strict=True,
+        description="Whether load pauses after the warm-up; else the crime inherits its queues.",
+    )
     crime: Seconds
     recovery: Seconds
 
@@ -244,6 +249,9 @@ class ScenarioEntry(Entry):
     @classmethod
     def _thrown_once(cls, value: DiceEntry | None, info: ValidationInfo) -> DiceEntry | None:
         faults = [entry.fault() for entry in info.data.get("faults", [])]
+        windows: WindowsEntry | None = info.data.get("windows")
+        if value and windows and not windows.pause:
+            raise Refused("expected windows with a pause, in which the dice are read")
         if value and "faults" in info.data:
             rolled = sum(fault.is_rolled_on(value.edge) for fault in faults)
             refuse_each(

@@ -153,18 +153,23 @@ def test_another_operation_does_not_add_to_the_repeats() -> None:
 
 
 def test_what_runs_at_once_is_counted_across_joined_traces() -> None:
-    """Itself, and whoever is like it and overlaps with it; no other value and no other time."""
+    """Itself, and whoever is like it and overlaps with it; no other value and no other time.
 
-    def lookup(trace_id: str, at: float, *, hit: bool = False) -> Trace:
+    How long the others took is not asked.
+    """
+
+    def lookup(trace_id: str, at: float, took: float = 10, *, hit: bool = False) -> Trace:
         found = {"cache.key": "k", "cache.hit": hit}
-        return trace(trace_id, internal("catalog", "cache.lookup", at, 10, attributes=found))
+        return trace(trace_id, internal("catalog", "cache.lookup", at, took, attributes=found))
 
-    others = (lookup("b" * 32, 9), lookup("c" * 32, 10), lookup("d" * 32, 5, hit=True))
+    others = (lookup("b" * 32, 9, took=5), lookup("c" * 32, 10), lookup("d" * 32, 5, hit=True))
     seen = replace(lookup("a" * 32, 0), joined=others)
-    miss = Predicate(name="cache.lookup", attributes={"cache.hit": False})
+    miss = Predicate(
+        name="cache.lookup", attributes={"cache.hit": False}, duration=parse(">= 10ms")
+    )
     assert replace(miss, at_once=parse("== 2")).matches(seen.spans[0], seen, EMPTY)
     assert not replace(miss, at_once=parse(">= 3")).matches(seen.spans[0], seen, EMPTY)
-    assert replace(miss, at_once=parse("== 1")).matches(others[0].spans[0], others[0], EMPTY)
+    assert replace(miss, at_once=parse("== 1")).matches(others[1].spans[0], others[1], EMPTY)
     [clause] = replace(miss, at_once=parse(">= 3")).nearest_misses(seen, EMPTY)[0].failed
     assert str(clause) == "at_once: expected >= 3, found 2"
 

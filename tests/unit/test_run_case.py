@@ -13,7 +13,7 @@ from lab import scenario_file
 from lab.adapters.memory.case_archive import MemoryArchive
 from lab.adapters.memory.clock import FakeClock
 from lab.adapters.memory.injector import MemoryInjector
-from lab.adapters.memory.load import MemoryLoad
+from lab.adapters.memory.load import MemoryLoad, MemoryRun
 from lab.adapters.memory.machine import MemoryMachine
 from lab.adapters.memory.services import MemoryServices
 from lab.adapters.memory.stack import MemoryStack
@@ -290,6 +290,32 @@ def test_scheduled_harm_is_journalled_switch_by_switch(stage: Stage) -> None:
     for entry, due_s in zip(told, (2, 5, 8, 11), strict=True):
         # The memory warden switches when it is looked at, which is once a second at least.
         assert 0 <= entry.data["switched_unix_s"] - taken.time_unix_s - due_s <= 1.5
+
+
+@pytest.mark.parametrize("pauses", [True, False])
+def test_a_crime_inherits_its_warm_up_only_where_nothing_pauses(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, pauses: bool
+) -> None:
+    """Without a pause whoever stands in line when the window begins stays there."""
+    told: list[str] = []
+    enter, pause = MemoryRun.enter, MemoryRun.pause
+
+    async def entering(run: MemoryRun, window: Window) -> float:
+        told.append(window.value)
+        return await enter(run, window)
+
+    async def pausing(run: MemoryRun) -> float:
+        told.append("pause")
+        return await pause(run)
+
+    monkeypatch.setattr(MemoryRun, "enter", entering)
+    monkeypatch.setattr(MemoryRun, "pause", pausing)
+    stage.scenario = replace(stage.scenario, pauses=pauses, conditions={"checkout.pool_size": 2})
+    stage.run()
+    began = told.index("transition")
+    assert told[began : told.index("crime") + 1] == [
+        "transition", *(["pause"] if pauses else []), "crime"
+    ]  # fmt: skip
 
 
 def test_dice_that_never_fall_fairly_make_a_run_incomplete(stage: Stage) -> None:

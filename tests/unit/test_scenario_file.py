@@ -267,6 +267,12 @@ def test_chance_is_told_when_it_is_fair_and_what_it_explains() -> None:
     )
 
 
+def test_a_crime_may_follow_on_its_warm_up_without_a_pause() -> None:
+    assert read(changed()).pauses
+    windows = "{reference: 8s, warmup: 9s, pause: false, crime: 12s, recovery: 8s}"
+    assert not read(changed(windows=windows)).pauses
+
+
 def test_a_warm_up_is_usual_where_settings_change() -> None:
     assert read(changed()).warmup_s == 0
     assert read(changed(conditions="{checkout.pool_size: 2}")).warmup_s == 3
@@ -376,6 +382,9 @@ def test_a_warm_up_is_usual_where_settings_change() -> None:
         ({"dice": f"{{{DICE}}}"},
          ("10 dice.edge: expected one fault of it with a toxicity below 1 and no schedule, "
           "found 0")),
+        ({"dice": f"{{{DICE}}}", "faults": f"[{SICK}]",
+          "windows": "{reference: 8s, warmup: 4s, pause: false, crime: 12s, recovery: 8s}"},
+         "10 dice: expected windows with a pause, in which the dice are read"),
         ({"dice": f"{{{DICE}, throws: 4}}", "faults": f"[{SICK}]"},
          "10 dice.throws: expected less than or equal to 3, got 4"),
         ({"dice": f"{{{DICE}, throw: 2}}", "faults": f"[{SICK}]"},
