@@ -49,6 +49,7 @@ from lab.domain.load import Request
 from lab.domain.proof import Proof
 from lab.domain.scenario import Scenario
 from lab.domain.trace import Trace
+from lab.domain.variation import Plan
 from lab.errors import CaseError, NothingToGrade, ScenarioError
 
 SCENARIO: Final = "scenario"
@@ -174,7 +175,7 @@ def read_case_file(folder: Path) -> CaseFile:
     _check_sums(folder, manifest)
     if isinstance(manifest, TelemetryManifest):
         return _read_telemetry(folder, manifest)
-    scenario = _read_scenario(folder, manifest.scenario_id)
+    scenario = _read_scenario(folder, manifest.scenario_id, manifest.plan)
     return Case(
         case_id=manifest.case_id,
         scenario=scenario,
@@ -225,10 +226,10 @@ def read_requests(path: Path) -> tuple[Request, ...]:
     return tuple(validated(_REQUEST, line, path, number) for number, line in whole_lines(path))
 
 
-def _read_scenario(folder: Path, scenario_id: str) -> Scenario:
+def _read_scenario(folder: Path, scenario_id: str, plan: Plan) -> Scenario:
     texts = {path.name: text_of(path) for path in sorted((folder / SCENARIO).glob("*"))}
     try:
-        return scenario_file.parse(texts, scenario_id)
+        return scenario_file.parse(texts, scenario_id, plan)
     except ScenarioError as error:
         raise CaseError(
             f"{folder / SCENARIO}: expected a scenario this lab understands; "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -17,6 +18,7 @@ from lab.domain.evidence import Interval, Sample
 from lab.domain.journal import Ending
 from lab.domain.load import Window
 from lab.domain.proof import ProofVerdict
+from lab.domain.variation import Plan
 from lab.errors import CaseError
 from lab.shop import topology
 
@@ -60,6 +62,7 @@ class Manifest:
     versions: Mapping[str, str]
     windows: Mapping[Window, Interval]
     samples: Mapping[Sample, tuple[str, ...]]
+    plan: Plan = field(default_factory=dict)
     sampled_from: Mapping[Sample, int] | None = None
     topology: Topology | None = None
 
@@ -102,6 +105,7 @@ def manifest_of(case: Case) -> Manifest:
         versions=case.versions,
         windows=case.evidence.windows,
         samples=case.evidence.samples,
+        plan=case.scenario.plan,
         sampled_from=case.sampled_from,
         topology=Topology(
             services=topology.SERVICES,

@@ -56,14 +56,14 @@ def lint(
 ) -> None:
     """Look for what gives a case away: in texts, dashboards and real telemetry; exit 1 if found."""
     from lab.adapters.telemetry_files import case_files, given_leases, signal_files
-    from lab.lint import TelemetryLint, dashboard_problems, merged, text_problems
+    from lab.lint import TelemetryLint, dashboard_problems, merged
 
     started_s = time.monotonic()
     known, problems = _scenarios(Settings(), names or ())
     chosen = set(names or known)
     scenarios = {name: each for name, each in known.items() if each is not None}
     for name in sorted(chosen & scenarios.keys()):
-        problems += text_problems(scenarios[name])
+        problems += _variant_problems(scenarios[name])
     boards = sorted((dashboards or CHECKOUT / "deploy" / "grafana").rglob("*.json"))
     for board in boards:
         problems += dashboard_problems(_shown(board), board.read_text("utf-8"), scenarios)
@@ -98,6 +98,20 @@ def _scenarios(
         if name not in scenarios:
             raise UsageError(unknown_name("scenario", name, scenarios))
     return scenarios, problems
+
+
+def _variant_problems(scenario: Scenario) -> list[Problem]:
+    """What the texts of a scenario give away under any of its plans, each problem once."""
+    from lab.lint import file_problem, text_problems
+    from lab.scenario_file import variants
+
+    problems: dict[Problem, None] = {}
+    try:
+        for variant in variants(scenario):
+            problems |= dict.fromkeys(text_problems(variant))
+    except ScenarioError as error:
+        problems |= dict.fromkeys(map(file_problem, error.problems))
+    return list(problems)
 
 
 def _telemetry_problems(

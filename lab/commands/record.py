@@ -10,9 +10,10 @@ import typer
 from lab import bootstrap
 from lab.adapters.run_lock import run_lock
 from lab.commands.common import add_command, console, run_async
-from lab.commands.run import HEADLINES, run_one, scenario_named
+from lab.commands.run import HEADLINES, SeedOption, run_one, scenario_named
 from lab.commands.stack import up
 from lab.domain.proof import ProofVerdict
+from lab.domain.variation import AS_WRITTEN_SEED
 from lab.errors import UsageError
 from lab.settings import Settings
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 def record(
     name: Annotated[str, typer.Argument(help="The scenario, e.g. db-timeout.")],
-    seed: Annotated[int, typer.Option(help="The same seed deals the same load.")] = 1,
+    seed: SeedOption = AS_WRITTEN_SEED,
     case_id: Annotated[
         str | None, typer.Option("--case", "-c", help="Take this case instead of a new run.")
     ] = None,
@@ -42,7 +43,7 @@ def record(
     if refresh and case_id is not None:
         raise UsageError("expected --refresh or --case, got both: each says what to record")
     settings = Settings()
-    scenario = scenario_named(settings, name)
+    scenario = scenario_named(settings, name, seed)
     archive = bootstrap.archive(settings)
     target = settings.scenarios_dir / name / RECORDING
     if refresh:

@@ -26,6 +26,7 @@ from lab.commands.common import (
 from lab.commands.stack import up
 from lab.domain.proof import Outcome, ProofVerdict
 from lab.domain.symptom import Harm
+from lab.domain.variation import AS_WRITTEN_SEED
 from lab.errors import LeaseGone, UsageError
 from lab.settings import Settings
 
@@ -51,13 +52,22 @@ AFFECTED: Final = {
 """How `lab traces` lists the requests that a symptom hit."""
 
 
-def scenario_named(settings: Settings, name: str) -> Scenario:
-    """The scenario ``name``; UsageError suggests near names."""
-    from lab.scenario_file import near_names
+SeedOption = Annotated[
+    int,
+    typer.Option(
+        help="The same seed deals the same load, and varies the case in the same way; "
+        f"with {AS_WRITTEN_SEED} it is as written."
+    ),
+]
+
+
+def scenario_named(settings: Settings, name: str, seed: int = AS_WRITTEN_SEED) -> Scenario:
+    """The scenario ``name`` as ``seed`` varies it; UsageError suggests near names."""
+    from lab.scenario_file import near_names, varied
 
     known = bootstrap.scenarios(settings)
     if name in known:
-        return known[name]
+        return varied(known[name], seed)
     near = near_names(name, known)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(known))}"
     raise UsageError(f"expected a scenario of {settings.scenarios_dir.name}/, got {name!r}: {hint}")
@@ -172,7 +182,7 @@ async def _release(lab: Lab, lease_id: str) -> None:
 
 def run(
     name: Annotated[str, typer.Argument(help="The scenario, e.g. db-timeout.")],
-    seed: Annotated[int, typer.Option(help="The same seed deals the same load.")] = 1,
+    seed: SeedOption = AS_WRITTEN_SEED,
     hold_for: Annotated[
         str | None, typer.Option("--hold", metavar="TIME", help="Afterwards hurt it again: 10m.")
     ] = None,
@@ -184,7 +194,7 @@ def run(
 
     settings = Settings()
     hold_s = seconds(hold_for, at_most_s=MAX_TTL_S) if hold_for is not None else None
-    scenario = scenario_named(settings, name)
+    scenario = scenario_named(settings, name, seed)
 
     async def main() -> Case:
         async with bootstrap.lab(settings) as lab:

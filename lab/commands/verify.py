@@ -20,10 +20,11 @@ from lab.commands.common import (
     print_json,
     run_async,
 )
-from lab.commands.run import run_one, scenario_named, summary
+from lab.commands.run import SeedOption, run_one, scenario_named, summary
 from lab.commands.stack import up
 from lab.domain.proof import ProofVerdict
 from lab.domain.twin import Tier
+from lab.domain.variation import AS_WRITTEN_SEED
 from lab.errors import UsageError
 from lab.settings import CHECKOUT, Settings
 
@@ -53,7 +54,7 @@ def verify(
         bool, typer.Option("--resume", help="Leave out what has enough rows there.")
     ] = False,
     shuffle: Annotated[int | None, typer.Option(help="A seed for another order.")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed deals the same load.")] = 1,
+    seed: SeedOption = AS_WRITTEN_SEED,
     explain: Annotated[
         bool, typer.Option(help="Print every finding, and the truth's nearest misses.")
     ] = False,
@@ -68,7 +69,7 @@ def verify(
     settings = Settings()
     if resume and repeat is None:
         raise UsageError("expected --repeat N beside --resume: so many proven rows for each")
-    wanted = _wanted(settings, names or (), tier)
+    wanted = _wanted(settings, names or (), tier, seed)
     table = None if repeat is None else VerifyTable(CHECKOUT, bootstrap.scenarios(settings))
     todo = _todo(trials(wanted, twins=twins, shuffle=shuffle), table if resume else None, repeat)
     done: list[Result] = []
@@ -97,8 +98,9 @@ def verify(
     raise typer.Exit(max((result.verdict.exit_code for result in done), default=0))
 
 
-def _wanted(settings: Settings, names: Sequence[str], tier: Tier) -> list[Scenario]:
-    found = [scenario_named(settings, name) for name in names or bootstrap.scenarios(settings)]
+def _wanted(settings: Settings, names: Sequence[str], tier: Tier, seed: int) -> list[Scenario]:
+    every = names or bootstrap.scenarios(settings)
+    found = [scenario_named(settings, name, seed) for name in every]
     wanted = [each for each in found if tier is Tier.FULL or each.tier is tier]
     if not wanted:
         which = f"scenarios of tier {tier}" if found else "scenarios"

@@ -142,7 +142,7 @@ class Bound:
             return f"{level}..{_level_text(self.upper, self.unit)}"
         if self.form is Form.WITHIN:
             unit = Unit.SHARE if self.tolerance_is_relative else self.unit
-            return f"{level} ±{_quantity_text(self.tolerance, unit)}"
+            return f"{level} ±{quantity_text(self.tolerance, unit)}"
         return f"{self.form} {level}"
 
 
@@ -236,16 +236,17 @@ def _level(text: str) -> tuple[Level, Unit | None] | None:
 
 def _level_text(level: Level, unit: Unit | None) -> str:
     if not level.times_reference:
-        return _quantity_text(level.amount, unit)
+        return quantity_text(level.amount, unit)
     if level.times_reference != 1.0:
         return f"{_plain(Decimal(repr(level.times_reference)))}x reference"
     if unit is None:
         return "reference"
     sign = "-" if level.amount < 0 else "+"
-    return f"reference {sign} {_quantity_text(abs(level.amount), unit)}"
+    return f"reference {sign} {quantity_text(abs(level.amount), unit)}"
 
 
-def _quantity_text(amount: float, unit: Unit | None) -> str:
+def quantity_text(amount: float, unit: Unit | None) -> str:
+    """An amount with its unit, as `quantity` reads it."""
     exact = Decimal(repr(amount))
     if unit is Unit.SHARE:
         return f"{_plain(exact * 100)}%"

@@ -11,6 +11,7 @@ from lab.domain.bound import Bound, parse
 from lab.domain.dice import Dice
 from lab.domain.evidence import Sample
 from lab.domain.fault import Conditions, Fault
+from lab.domain.instrumentation import Instrumentation, Sight
 from lab.domain.join import Join
 from lab.domain.journal import Step
 from lab.domain.load import LoadShape, RequestFilter, Window
@@ -20,6 +21,7 @@ from lab.domain.reference import ReferenceStats
 from lab.domain.symptom import Symptom
 from lab.domain.trace import Span, Trace
 from lab.domain.twin import Tier, Twin
+from lab.domain.variation import Plan, Variation, changes
 
 MOST_AFFECTED: Final = parse(">= 80%")
 """The share of affected traces a truth must be found in, where a case does not say."""
@@ -242,9 +244,11 @@ class Scenario:
     its warm-up has a length of its own; ``load`` one shape for each window. ``pauses`` says
     whether the load does between warm-up and crime, until nothing is in flight. ``dice`` says when
     a fault that leaves something to chance was thrown fairly. ``briefing_may_name`` maps a
-    service of the culprit's to the reason for which title and briefing name it. ``source``
-    keeps the raw text of every file by name, so that a case folder can carry the scenario it
-    was run with.
+    service of the culprit's to the reason for which title and briefing name it.
+    ``variation`` holds what may differ from run to run, ``plan`` what holds in this one:
+    everything else here is as the plan says. ``instrumentation`` maps levels to what is to be
+    seen of the culprit. ``source`` keeps the raw text of every file by name, so that a case
+    folder can carry the scenario it was run with.
     """
 
     id: str
@@ -269,6 +273,9 @@ class Scenario:
     dice: Dice | None = None
     tier: Tier = Tier.FULL
     twins: tuple[Twin, ...] = ()
+    instrumentation: Mapping[Instrumentation, Sight] = field(default_factory=dict)
+    variation: Variation = field(default_factory=Variation)
+    plan: Plan = field(default_factory=dict)
     source: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -276,6 +283,11 @@ class Scenario:
         """How long load runs before the crime's window; 0 where nothing is to be warmed up."""
         usual_s = WARMUP_S if self.conditions or self.dice else 0.0
         return self.durations_s.get(Window.TRANSITION, usual_s)
+
+    @property
+    def variant(self) -> str:
+        """In what it differs from the scenario as written: ``delay=120ms``, or nothing."""
+        return changes(self.plan, self.variation.as_written)
 
 
 def _is_one_of(

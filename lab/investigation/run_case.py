@@ -85,6 +85,10 @@ class CaseRun:
     async def run(self) -> Case:
         """Go through all steps; the case is in the archive when this returns."""
         self._journal.record(Step.PREFLIGHT, "started", scenario=self._scenario.id, seed=self._seed)
+        if self._scenario.plan:
+            self._journal.record(
+                Step.PREFLIGHT, "plan drawn", spoiler=True, plan=dict(self._scenario.plan)
+            )
         try:
             return await self._run()
         except BaseException as error:

@@ -25,7 +25,8 @@ class Trial:
     @property
     def name(self) -> str:
         """For people, and to find what earlier runs of it came to."""
-        return self.scenario.id if self.twin is None else f"{self.scenario.id}, {self.twin.name}"
+        words = (self.scenario.id, self.scenario.variant, self.twin.name if self.twin else "")
+        return ", ".join(filter(None, words))
 
     @property
     def to_run(self) -> Scenario:

@@ -18,7 +18,7 @@ from lab.lint.vocabulary import (
     scenario_names,
     tells,
 )
-from lab.scenario_file import BRIEFING, SCENARIO
+from lab.scenario_file import BRIEFING, SCENARIO, filled_text
 from lab.scenario_file.positioned_yaml import read
 from lab.shop.topology import DATABASES, EDGES, Edge
 
@@ -81,13 +81,14 @@ def _passages(scenario: Scenario) -> tuple[Passage, ...]:
     """The title, the briefing, and every hint in its order."""
     folder = f"scenarios/{scenario.id}"
     lines = read(scenario.source[SCENARIO])
+    briefing = filled_text(scenario.source[BRIEFING], scenario.plan)
     hints = (
         Passage(f"{folder}/{SCENARIO}", lines.line(("hints", n)), f"hints[{n}]", hint)
         for n, hint in enumerate(scenario.hints)
     )
     return (
         Passage(f"{folder}/{SCENARIO}", lines.line(("title",)), "title", scenario.title),
-        Passage(f"{folder}/{BRIEFING}", 1, "", scenario.source[BRIEFING], is_spread=True),
+        Passage(f"{folder}/{BRIEFING}", 1, "", briefing, is_spread=True),
         *hints,
     )
 

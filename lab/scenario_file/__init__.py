@@ -5,6 +5,7 @@ field: ``scenarios/x/scenario.yaml:14 faults[0].latency: must be >= 0ms, got -5m
 """
 
 from lab.scenario_file.names import near_names
+from lab.scenario_file.placeholders import filled_text
 from lab.scenario_file.reading import (
     BRIEFING,
     FILES,
@@ -14,16 +15,21 @@ from lab.scenario_file.reading import (
     load,
     load_all,
     parse,
+    variants,
+    varied,
 )
 
 __all__ = [
     "BRIEFING",
     "FILES",
     "SCENARIO",
+    "filled_text",
     "folders",
     "json_schema",
     "load",
     "load_all",
     "near_names",
     "parse",
+    "variants",
+    "varied",
 ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from ruamel.yaml import YAML
@@ -50,13 +51,6 @@ class Document:
 
     data: Any
 
-    def value(self, path: Sequence[PathPart]) -> Any:
-        """The value at ``path``, which must exist."""
-        here = self.data
-        for part in path:
-            here = here[part]
-        return here
-
     def existing(self, path: Sequence[PathPart]) -> tuple[PathPart, ...]:
         """``path`` without the parts that lead nowhere, such as a validator's own names."""
         found: list[PathPart] = []
@@ -83,8 +77,12 @@ class Document:
         return line + 1
 
 
+@lru_cache(maxsize=64)
 def read(text: str) -> Document:
-    """The one document in ``text``; `YamlProblem` where it is not acceptable."""
+    """The one document in ``text``; `YamlProblem` where it is not acceptable.
+
+    Nobody may change what it holds: whoever reads the same text again gets the same document.
+    """
     try:
         _refuse_tricks(text)
         return Document(YAML(typ="rt").load(text))

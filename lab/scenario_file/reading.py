@@ -6,16 +6,21 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
-
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from typing import Final
 
 from lab.domain.scenario import Scenario
+from lab.domain.variation import Plan, Variation
 from lab.errors import ScenarioError
-from lab.scenario_file.names import abridged, unknown_name
-from lab.scenario_file.positioned_yaml import Document, YamlProblem, control_character, read
+from lab.scenario_file.placeholders import (
+    filled_text,
+    names_in,
+    placeholder_problems,
+    with_placeholders,
+)
+from lab.scenario_file.positioned_yaml import control_character
 from lab.scenario_file.shape import ScenarioEntry
+from lab.scenario_file.validating import validated
+from lab.scenario_file.variants import FIELD as VARY
 
 SCENARIO: Final = "scenario.yaml"
 BRIEFING: Final = "briefing.md"
@@ -26,12 +31,6 @@ FILES: Final = (SCENARIO, BRIEFING, DEBRIEF)
 LARGEST_FILE_BYTES: Final = 64 * 1024
 
 _TOO_LARGE: Final = f"expected at most {LARGEST_FILE_BYTES // 1024} KiB, found more"
-
-LONGEST_MESSAGE: Final = 500
-"""In characters; what was found may be long, and what was expected stands before it."""
-
-_PYDANTICS: Final = "Input should be"
-_OURS: Final = "expected"
 
 _ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -70,12 +69,36 @@ def load_all(directory: Path) -> dict[str, Scenario]:
     return scenarios
 
 
-def parse(texts: Mapping[str, str], folder_name: str) -> Scenario:
-    """The scenario that ``texts`` (file name → text) hold; its id is the folder's name."""
-    return _parse({name: texts.get(name, "") for name in FILES}, folder_name)
+def parse(texts: Mapping[str, str], folder_name: str, plan: Plan | None = None) -> Scenario:
+    """The scenario that ``texts`` (file name → text) hold; its id is the folder's name.
+
+    Without ``plan`` it is as written, and everything it may vary is looked at; with one
+    it is as that says, and refused where it may not vary so.
+    """
+    return _parse({name: texts.get(name, "") for name in FILES}, folder_name, plan=plan)
 
 
-def _parse(texts: Mapping[str, str], folder_name: str, unread: Sequence[str] = ()) -> Scenario:
+def varied(scenario: Scenario, seed: int) -> Scenario:
+    """The same scenario as ``seed`` varies it; unchanged where it has nothing to vary."""
+    return _as_planned(scenario, scenario.variation.drawn(seed, scenario.id))
+
+
+def variants(scenario: Scenario) -> Iterator[Scenario]:
+    """The scenario under every plan it has, as written first; `ScenarioError` if one is bad."""
+    for plan in scenario.variation.plans():
+        yield _as_planned(scenario, plan)
+
+
+def _as_planned(scenario: Scenario, plan: Plan) -> Scenario:
+    return scenario if plan == scenario.plan else parse(scenario.source, scenario.id, plan)
+
+
+def _parse(
+    texts: Mapping[str, str],
+    folder_name: str,
+    unread: Sequence[str] = (),
+    plan: Plan | None = None,
+) -> Scenario:
     """The same, where files that could not be read have left their problems behind."""
     problems = [
         *unread,
@@ -91,25 +114,35 @@ def _parse(texts: Mapping[str, str], folder_name: str, unread: Sequence[str] = (
             "joined by hyphens, such as db-timeout"
         )
     entry, text = None, texts.get(SCENARIO, "")
+    variation = Variation()
     if text.strip() and len(text) <= LARGEST_FILE_BYTES:
-        entry, found = _entry(text)
+        entry, variation, found = validated(text, plan, _names_in_prose(texts))
         problems += [f"{_shown(folder_name, SCENARIO)}:{problem}" for problem in found]
+    if plan is None:
+        plan = variation.as_written
+    problems += _prose_problems(texts, folder_name, plan)
     if problems or entry is None:
         raise ScenarioError(tuple(problems))
-    return _scenario(entry, texts, folder_name)
+    return _scenario(entry, texts, folder_name, variation, plan)
 
 
 def json_schema() -> str:
     """The JSON Schema of ``scenario.yaml``, as committed beside the scenarios."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **ScenarioEntry.model_json_schema(),
+        **with_placeholders(ScenarioEntry.model_json_schema(), but_for=VARY),
         "title": "Deadspan scenario",
     }
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def _scenario(entry: ScenarioEntry, texts: Mapping[str, str], folder_name: str) -> Scenario:
+def _scenario(
+    entry: ScenarioEntry,
+    texts: Mapping[str, str],
+    folder_name: str,
+    variation: Variation,
+    plan: Plan,
+) -> Scenario:
     return Scenario(
         id=folder_name,
         title=entry.title,
@@ -120,8 +153,8 @@ def _scenario(entry: ScenarioEntry, texts: Mapping[str, str], folder_name: str) 
         pauses=entry.windows.pause,
         symptom=entry.symptom.symptom(),
         truth=entry.truth.truth(),
-        briefing=texts[BRIEFING].strip(),
-        debrief=texts[DEBRIEF].strip(),
+        briefing=filled_text(texts[BRIEFING].strip(), plan),
+        debrief=filled_text(texts[DEBRIEF].strip(), plan),
         conditions=dict(entry.conditions),
         ambient=tuple(each.fault() for each in entry.ambient),
         faults=tuple(each.fault() for each in entry.faults),
@@ -133,6 +166,9 @@ def _scenario(entry: ScenarioEntry, texts: Mapping[str, str], folder_name: str) 
         dice=entry.dice.dice() if entry.dice else None,
         tier=entry.tier,
         twins=tuple(each.twin() for each in entry.twins),
+        instrumentation=dict(entry.instrumentation),
+        variation=variation,
+        plan=plan,
         source={name: texts[name] for name in FILES},
     )
 
@@ -147,6 +183,18 @@ def _text_problems(name: str, text: str) -> Iterator[str]:
         for number, line in enumerate(text.split("\n"), start=1):
             if found := control_character(line.removesuffix("\r")):
                 yield f":{number} expected plain text, found the control character {found!r}"
+
+
+def _names_in_prose(texts: Mapping[str, str]) -> frozenset[str]:
+    return names_in(texts.get(BRIEFING, "")) | names_in(texts.get(DEBRIEF, ""))
+
+
+def _prose_problems(texts: Mapping[str, str], folder_name: str, plan: Plan) -> Iterator[str]:
+    """Placeholders of the briefing and the debrief that lead nowhere."""
+    for name in (BRIEFING, DEBRIEF):
+        for number, line in enumerate(texts.get(name, "").split("\n"), start=1):
+            for problem in placeholder_problems(line, plan):
+                yield f"{_shown(folder_name, name)}:{number} {problem}"
 
 
 def _shown(folder_name: str, file_name: str) -> str:
@@ -172,73 +220,3 @@ def _file_problem(error: OSError | ValueError) -> str:
     if isinstance(error, OSError):
         return f"expected a readable file, found: {error.strerror}"
     return str(error)
-
-
-def _entry(text: str) -> tuple[ScenarioEntry | None, list[str]]:
-    """The validated file, or its problems, each as ``line field: message``."""
-    try:
-        document = read(text)
-    except YamlProblem as problem:
-        return None, [f"{problem.line}: {abridged(str(problem), LONGEST_MESSAGE)}"]
-    if not isinstance(document.data, dict):
-        return None, ["1: expected a mapping of fields such as 'title: …' at the top"]
-    fields: dict[int, tuple[str, ...]] = {}
-    try:
-        return ScenarioEntry.model_validate(document.data, context=fields), []
-    except ValidationError as error:
-        told = [_told(document, each, fields) for each in error.errors(include_url=False)]
-        return None, [f"{line} {problem}" for line, problem in sorted(told)]
-
-
-def _told(
-    document: Document, detail: ErrorDetails, fields: Mapping[int, tuple[str, ...]]
-) -> tuple[int, str]:
-    """One problem: its line, and its field with what is wrong there."""
-    path = document.existing(detail["loc"])
-    if detail["type"] == "missing":
-        path = (*path, detail["loc"][-1])
-    elif detail["type"] == "invalid_key":
-        path = (*document.existing(detail["loc"][:-1]), detail["input"])
-    where = "".join(f"[{part}]" if isinstance(part, int) else f".{_key(part)}" for part in path)
-    message = _message(document, path, detail, fields)
-    said = abridged(message, LONGEST_MESSAGE)
-    return document.line(path), f"{where.lstrip('.') or 'file'}: {said}"
-
-
-def _key(part: object) -> str:
-    """A key on one line, whatever it is made of."""
-    shown = str(part)
-    return abridged(shown if shown.isprintable() else repr(shown))
-
-
-def _message(
-    document: Document,
-    path: Sequence[str | int],
-    detail: ErrorDetails,
-    fields: Mapping[int, tuple[str, ...]],
-) -> str:
-    got = _abridged(detail["input"])
-    match detail["type"]:
-        case "extra_forbidden":
-            parent = document.value(path[:-1])
-            return unknown_name("field", str(path[-1]), fields.get(id(parent), ()))
-        case "missing":
-            return "expected this field, found none"
-        case "value_error" | "refused":
-            return detail["msg"].removeprefix("Value error, ").replace(_PYDANTICS, _OURS)
-        case "invalid_key":
-            return "expected a field's name here"
-        case "model_type" | "model_attributes_type" | "dict_type":
-            return f"expected a mapping, got {got}"
-        case "union_tag_invalid" | "union_tag_not_found":
-            return (
-                f"expected 'measure' to be one of {detail.get('ctx', {}).get('expected_tags', '')}"
-            )
-        case _:
-            return f"{detail['msg'].replace(_PYDANTICS, _OURS)}, got {got}"
-
-
-def _abridged(value: Any) -> str:
-    shown = repr(value) if isinstance(value, str | int | float | None) else type(value).__name__
-    shown = {"CommentedMap": "a mapping", "CommentedSeq": "a list"}.get(shown, shown)
-    return abridged(shown)

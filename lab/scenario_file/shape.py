@@ -33,18 +33,21 @@ from lab.scenario_file.values import (
     ActorName,
     Count,
     Entry,
+    InstrumentationWord,
     Ms,
     Refused,
     RouteName,
     Seconds,
     ServiceName,
     ShareBound,
+    SightWord,
     TenantName,
     Text,
     TierWord,
     condition_problem,
     refuse_each,
 )
+from lab.scenario_file.variants import Vary
 
 Reason = Annotated[Text, Field(min_length=1)]
 
@@ -189,6 +192,16 @@ class ScenarioEntry(Entry):
     tier: TierWord = Field(Tier.FULL, description="core: proven at every change of the lab.")
     twins: list[TwinEntry] = Field(
         [], description="The same run but for one thing; default: without its culprit, healed."
+    )
+    instrumentation: dict[InstrumentationWord, SightWord] = Field(
+        {},
+        description="Level: what most affected traces show of the culprit where the shop is "
+        "instrumented so much.",
+    )
+    vary: Vary = Field(
+        {},
+        description="Name: what may stand wherever `$(name)` or `$(0.9x name)` is written, as it "
+        "is without a seed first; a choice that is a mapping gives `$(name.field)`.",
     )
 
     @field_validator("windows")

@@ -22,6 +22,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from lab.domain.bound import GRAMMAR, Bound, Unit, parse, quantity
 from lab.domain.evidence import Sample
 from lab.domain.fault import Stream, Toxic
+from lab.domain.instrumentation import Instrumentation, Sight
 from lab.domain.journal import Step
 from lab.domain.load import Window
 from lab.domain.mechanism import Mechanism, Scope
@@ -122,6 +123,10 @@ WindowWord = Annotated[Window, *_word("window", Window)]
 StepWord = Annotated[Step, *_word("step", Step)]
 TierWord = Annotated[Tier, *_word("tier", Tier)]
 ExpectationWord = Annotated[Expectation, *_word("expectation", Expectation)]
+InstrumentationWord = Annotated[
+    Instrumentation, *_word("level of instrumentation", Instrumentation)
+]
+SightWord = Annotated[Sight, *_word("sight", Sight)]
 SpanStatisticWord = Annotated[SpanStatistic, *_word("statistic", SpanStatistic)]
 RequestStatisticWord = Annotated[RequestStatistic, *_word("statistic", RequestStatistic)]
 

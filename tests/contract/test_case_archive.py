@@ -26,6 +26,7 @@ from lab.domain.journal import Ending, Step
 from lab.domain.load import Request, Window
 from lab.errors import CaseError
 from lab.ports import CaseArchive
+from lab.scenario_file import varied
 from tests.sample_case import START_S, request, sample_case
 
 
@@ -78,6 +79,15 @@ def test_a_sealed_case_is_read_back_whole(given: Given) -> None:
     """Everything that proof, grading and hints need comes back equal."""
     case = sealed(given.archive)
     assert given.archive.load(case.case_id) == case
+
+
+def test_a_varied_case_is_read_back_as_it_was_varied(given: Given) -> None:
+    """Grading and proof go by the plan of its run, not by the scenario as it is written."""
+    case = sample_case()
+    varied_case = dataclasses.replace(case, scenario=varied(case.scenario, 3), seed=3)
+    assert varied_case.scenario != case.scenario
+    loaded = given.archive.load(sealed(given.archive, varied_case).case_id)
+    assert loaded.scenario == varied_case.scenario
 
 
 def test_the_newest_case_is_loaded_where_none_is_named(given: Given) -> None:

@@ -15,7 +15,7 @@ from lab.commands import author
 from lab.commands.author import TEMPLATE
 from lab.errors import LabError, ScenarioError
 from lab.lint import text_problems
-from lab.scenario_file import folders, json_schema, load
+from lab.scenario_file import folders, json_schema, load, variants
 from lab.settings import CHECKOUT
 
 
@@ -36,7 +36,9 @@ def test_a_new_case_reads_lints_and_has_all_a_case_needs(
     assert done.exit_code == 0, done.output
     assert "verify my-case" in out.getvalue()
     scenario = load(scenarios / "my-case")
-    assert text_problems(scenario) == ()
+    every = list(variants(scenario))
+    assert len(every) > 1
+    assert [problem for each in every for problem in text_problems(each)] == []
     assert scenario.decoys
     assert scenario.checks
     assert 4 <= len(scenario.hints) <= 6

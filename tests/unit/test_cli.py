@@ -23,7 +23,7 @@ from lab.commands import failures, run
 from lab.commands.common import seconds
 from lab.domain.symptom import Harm
 from lab.errors import LabError, UsageError
-from lab.settings import CHECKOUT
+from lab.settings import CHECKOUT, Settings
 from lab.terminal.stack_tables import status_table
 from lab.terminal.start_display import StartDisplay
 from lab.warden.application import MAX_TTL_S
@@ -50,6 +50,15 @@ def test_help_shows_examples_and_every_command(tmp_path: Path) -> None:
     shown = lab(tmp_path, "--help").stdout
     for word in ("Examples", "lab run db-timeout", "accuse", "doctor", "heal", "verify"):
         assert word in shown
+
+
+def test_a_seed_varies_a_case_and_the_usual_one_does_not() -> None:
+    """The same seed in the same way, so that two people can speak of the same case."""
+    plain = run.scenario_named(Settings(), "slow-shelves")
+    varied = run.scenario_named(Settings(), "slow-shelves", 4)
+    assert plain.variant == run.scenario_named(Settings(), "slow-shelves", 1).variant == ""
+    assert varied.faults != plain.faults
+    assert varied == run.scenario_named(Settings(), "slow-shelves", 4)
 
 
 @pytest.mark.parametrize(

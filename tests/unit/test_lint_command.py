@@ -182,3 +182,29 @@ def test_a_bar_is_drawn_only_where_reading_takes_long(monkeypatch: pytest.Monkey
     assert "reading telemetry" in drawn(shown_after_s=0, terminal=True)
     assert drawn(shown_after_s=60, terminal=True) == ""
     assert drawn(shown_after_s=0, terminal=False) == ""
+
+
+def test_a_text_that_tells_only_under_another_seed_is_found(scenarios: Path) -> None:
+    """Every plan of a case is read; as written it says nothing of the culprit."""
+    path = scenarios / "green-corpse" / "scenario.yaml"
+    text = path.read_text().replace(
+        "words: nine tenths of a second", "words: as long as `db.connect`"
+    )
+    path.write_text(text)
+    done = lint("green-corpse")
+    assert done.exit_code == 1
+    assert "green-corpse/briefing.md" in done.output
+    assert "found 'db.connect'" in done.output
+
+
+def test_a_plan_that_cannot_be_run_is_found(scenarios: Path) -> None:
+    """Each choice is right alone, and two of them together are not."""
+    path = scenarios / "every-other-minute" / "scenario.yaml"
+    text = path.read_text().replace("start: [4s, 6s, 8s]", "start: [4s, 20s]")
+    text = text.replace("vary:\n", "vary:\n  lasts: [48s, 19s]\n").replace(
+        "crime: 48s", "crime: $(lasts)"
+    )
+    path.write_text(text)
+    done = lint("every-other-minute")
+    assert done.exit_code == 1
+    assert "expected it to come before its window is over at 19s" in done.output

@@ -201,5 +201,6 @@ def test_a_tainted_copy_of_a_real_scenario_is_rejected(rule: Rule, before: str, 
 def test_where_nobody_did_it_the_verdict_is_the_secret() -> None:
     """No span is the culprit, and the mechanism still is."""
     assert text_problems(NOBODY) == ()
-    tainted = {**NOBODY.source, "briefing.md": "A business rejection by payments."}
+    briefing = "A business rejection by payments, $(share.few) and $(share.many)."
+    tainted = {**NOBODY.source, "briefing.md": briefing}
     assert [each.rule for each in text_problems(parse(tainted, NOBODY.id))] == [Rule.MECHANISM_WORD]

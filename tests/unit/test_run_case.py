@@ -32,6 +32,7 @@ from lab.domain.schedule import Schedule
 from lab.errors import ConditionsRefused, DirtyShop, LoadError, StackNotReady, WaitTimeout
 from lab.investigation.run_case import CaseRun, Lab
 from lab.ports import LeaseStatus
+from lab.scenario_file import varied
 from lab.settings import CHECKOUT
 from lab.shop.topology import EDGES, SERVICES
 
@@ -346,3 +347,13 @@ def test_a_crash_in_the_run_is_told(stage: Stage) -> None:
     finding = stage.finding(stage.run(), "parts restarted")
     assert finding.outcome is Outcome.FAILS
     assert "payments" in finding.measured
+
+
+def test_the_plan_that_was_drawn_is_in_the_journal_and_not_for_a_learner(stage: Stage) -> None:
+    """As a spoiler: they name what was varied; the case carries them, as its scenario has them."""
+    stage.scenario = varied(stage.scenario, 3)
+    case = stage.run()
+    [entry] = [each for each in case.journal if each.event == "plan drawn"]
+    assert entry.data == {"plan": dict(case.scenario.plan)}
+    assert entry.spoiler
+    assert case.scenario.variant

@@ -20,7 +20,7 @@ from lab.investigation.affected import affected_traces
 from lab.investigation.measure import Share
 from lab.investigation.prove import HARDLY_EVER, prove
 from lab.lint import TelemetryLint, text_problems
-from lab.scenario_file import json_schema, load_all
+from lab.scenario_file import json_schema, load_all, variants
 
 FOLDER = Path(__file__).parents[2] / "scenarios"
 SCENARIOS = load_all(FOLDER)
@@ -91,7 +91,19 @@ def test_each_decoy_says_why_it_is_innocent(scenario: Scenario) -> None:
 
 @every_scenario
 def test_title_briefing_and_hints_give_nothing_away(scenario: Scenario) -> None:
-    assert text_problems(scenario) == ()
+    """Under whatever plan a seed may give it."""
+    assert [problem for each in variants(scenario) for problem in text_problems(each)] == []
+
+
+@every_scenario
+def test_something_of_every_case_varies_and_its_solution_with_it(scenario: Scenario) -> None:
+    """No answer can be learned by heart, and the last hint and the debrief are right of each."""
+    every = list(variants(scenario))
+    assert len(every) > 1
+    for variant in every:
+        texts = (*variant.hints, variant.briefing, variant.debrief)
+        assert not any("$(" in text for text in texts)
+        assert variant.truth.mechanism is scenario.truth.mechanism
 
 
 @every_scenario
