@@ -90,6 +90,7 @@ check: $(INSTALLED) lint ## Check spoilers, style, formatting, types and imports
 	@$(PYTHON) -m ruff format --check
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports
+	@sh lock/node/check.sh
 
 .PHONY: bench
 bench: $(INSTALLED) ## Measure the lab's numbers into bench/results.md [SETUP=1]
@@ -108,3 +109,4 @@ lock: $(INSTALLED) ## Write the locks anew after a change of pyproject.toml
 	@$(COMPILE) --constraints lock/constraints.in pyproject.toml --output-file lock/run.txt
 	@$(COMPILE) --constraints lock/constraints.in --constraints lock/run.txt --group dev pyproject.toml --output-file lock/dev.txt
 	@$(COMPILE) lock/go.in --output-file lock/go.txt
+	@$(COMPILE) lock/node.in --output-file lock/node.txt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import Final
 from lab.adapters import postgres
 from lab.adapters.supervisor import Program
 from lab.settings import CHECKOUT, Settings
+from lab.shop.own_pages import NAMES
 from lab.shop.topology import DATABASES, EDGES, HOST
 
 # Who uses others stops before them. Spans are on their way for some tenths of a second, so the
@@ -138,6 +140,9 @@ def _collector_environment(settings: Settings) -> dict[str, str]:
     return {
         "OTELCOL_OTLP_GRPC": f"{HOST}:{settings.port('otelcol_otlp_grpc')}",
         "OTELCOL_OTLP_HTTP": f"{HOST}:{settings.port('otelcol_otlp_http')}",
+        "OTELCOL_STOREFRONT_ORIGINS": json.dumps(
+            [f"http://{name}:{settings.port('gateway')}" for name in NAMES]
+        ),
         "OTELCOL_HEALTH": f"{HOST}:{settings.port('otelcol_health')}",
         "OTELCOL_METRICS_HOST": HOST,
         "OTELCOL_METRICS_PORT": str(settings.port("otelcol_metrics")),

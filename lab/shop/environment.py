@@ -73,6 +73,9 @@ def service_environment(
         "SHOP_HOST": ANYWHERE if by_name else topology.HOST,
         "SHOP_PORT": str(topology.port(service, offset)),
     }
+    if service == "gateway":
+        # A browser speaks no gRPC, whatever the services speak.
+        environment["SHOP_STOREFRONT_OTLP_URL"] = topology.url("otelcol_otlp_http", offset)
     for edge in topology.edges_of(service):
         if edge.is_database:
             environment["SHOP_DATABASE_DSN"] = _dsn(

@@ -16,6 +16,7 @@ from lab.shop.app import shop_app
 from lab.shop.http import Upstream
 from lab.shop.problems import Problem, rejection
 from lab.shop.settings import GatewaySettings
+from lab.shop.storefront import storefront
 from lab.shop.telemetry import SpanCounter
 
 MAX_ID = 2**31 - 1
@@ -93,6 +94,7 @@ class Gateway:
 def create(settings: GatewaySettings, counter: SpanCounter) -> FastAPI:
     """Gateway, with auth, catalog and checkout."""
     router = APIRouter()
+    router.include_router(storefront(settings.storefront_otlp_url))
     behind = Gateway(settings)
     caller = Depends(behind.who_is_it)
 

@@ -107,11 +107,16 @@ class DatabaseSettings(ServiceSettings):
 
 
 class GatewaySettings(HttpClientSettings):
-    """The door of the shop. ``catalog_fallback`` is what it shows where catalog fails."""
+    """The door of the shop. ``catalog_fallback`` is what it shows where catalog fails.
+
+    ``storefront_otlp_url`` is where a customer's browser sends its spans, as the browser
+    reaches it; empty, and it sends none.
+    """
 
     auth_url: str
     catalog_url: str
     checkout_url: str
+    storefront_otlp_url: str = ""
     auth_timeout: Limit = timedelta(seconds=2.5)
     catalog_timeout: Limit = timedelta(seconds=2.5)
     checkout_timeout: Limit = timedelta(seconds=5.0)

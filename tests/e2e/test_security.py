@@ -180,13 +180,53 @@ def test_toxiproxy_answers_no_browser(lab: LabUnderTest) -> None:
 
 @pytest.mark.parametrize("part", HTTP_PARTS)
 def test_no_part_lets_a_page_of_another_site_read_it(lab: LabUnderTest, part: str) -> None:
-    """The gateway serves its own storefront, and nobody hands out a CORS header."""
+    """Nobody hands out a CORS header to anybody but the shop's own page, which is none of these."""
     port = lab.settings.port(part)
     asks = {"Origin": ELSEWHERE, "Access-Control-Request-Method": "POST"}
     for path in ("/", "/products", "/login", "/v1/traces", "/api/search"):
         for method in ("GET", "OPTIONS", "POST"):
             answer = ask(port, method, path, asks)
             assert "access-control-allow-origin" not in answer.headers, (method, path)
+
+
+ASKS_TO_SEND_SPANS = {
+    "Access-Control-Request-Method": "POST",
+    "Access-Control-Request-Headers": "content-type",
+}
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_the_shops_own_page_may_send_spans_to_the_collector(lab: LabUnderTest, name: str) -> None:
+    """Under both names of this machine; and it alone is told so, not everybody."""
+    port = lab.settings.port("otelcol_otlp_http")
+    page = f"http://{name}:{lab.settings.port('gateway')}"
+    asked = ask(port, "OPTIONS", "/v1/traces", {"Origin": page, **ASKS_TO_SEND_SPANS})
+    assert asked.headers["access-control-allow-origin"] == page
+    sent = ask(port, "POST", "/v1/traces", {"Origin": page, **JSON}, b'{"resourceSpans": []}')
+    assert (sent.status, sent.headers["access-control-allow-origin"]) == (200, page)
+    # It may send, and nothing more: no cookie goes along, and nothing is there to be read.
+    assert "access-control-allow-credentials" not in asked.headers
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://127.0.0.1:{desk}",
+        "http://127.0.0.1:{gateway}0",
+        "https://127.0.0.1:{gateway}",
+        "http://shop.example.com:{gateway}",
+        "http://127.0.0.1",
+        "null",
+    ],
+)
+def test_no_other_page_may_send_spans(lab: LabUnderTest, origin: str) -> None:
+    """Not one of another port, scheme or host, and none without an origin."""
+    ports = {name: lab.settings.port(name) for name in ("desk", "gateway")}
+    asks = {"Origin": origin.format(**ports), **ASKS_TO_SEND_SPANS}
+    port = lab.settings.port("otelcol_otlp_http")
+    for method in ("OPTIONS", "POST"):
+        answer = ask(port, method, "/v1/traces", asks | JSON, b"{}")
+        assert "access-control-allow-origin" not in answer.headers, method
 
 
 @contextmanager

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from lab.shop import topology
 from tests.services.otlp_sink import OtlpSink, ReceivedSpan
 from tests.services.running_shop import Customer, RunningShop, eventually
 from tests.services.wires import Wires
@@ -17,6 +20,31 @@ def spans_of(sink: OtlpSink, trace_id: str) -> list[ReceivedSpan]:
         )
     )
     return sink.trace(trace_id)
+
+
+def test_the_shop_has_a_page_of_its_own_that_may_tell_nobody_else(shop: RunningShop) -> None:
+    """Its browser may ask the shop, and send spans to the Collector: no third host, no script."""
+    home = shop.http.get(shop.url("gateway") + "/")
+    assert home.headers["content-type"].startswith("text/html")
+    collector = topology.url("otelcol_otlp_http", shop.offset)
+    assert f'<meta name="otlp" content="{collector}">' in home.text
+    policy = home.headers["content-security-policy"]
+    assert policy.startswith("default-src 'self'; ")
+    assert f"connect-src 'self' {collector};" in policy
+    for path, kind in re.findall(r'(?:src|href)="(/front/[^"]+\.(css|js))"', home.text):
+        answer = shop.http.get(shop.url("gateway") + path)
+        assert answer.status_code == 200
+        assert (
+            kind in answer.headers["content-type"] or "javascript" in answer.headers["content-type"]
+        )
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "index.html", "..%2Fgateway.py", "%2Fetc%2Fpasswd"])
+def test_no_other_file_is_served(shop: RunningShop, name: str) -> None:
+    """What is not of the page is not found, whatever it is called."""
+    answer = shop.http.get(shop.url("gateway") + f"/front/{name}")
+    assert answer.status_code == 404
+    assert answer.json()["support_code"]
 
 
 def test_the_front_page_asks_for_its_two_halves_at_once(customer: Customer, sink: OtlpSink) -> None:
