@@ -31,6 +31,8 @@ from lab.errors import LeaseGone, UsageError
 from lab.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lab.domain.case import Case
     from lab.domain.scenario import Scenario
     from lab.investigation.run_case import Lab
@@ -73,8 +75,13 @@ def scenario_named(settings: Settings, name: str, seed: int = AS_WRITTEN_SEED) -
     raise UsageError(f"expected a scenario of {settings.scenarios_dir.name}/, got {name!r}: {hint}")
 
 
-async def run_one(lab: Lab, scenario: Scenario, seed: int) -> Case:
-    """Run one case with a live display of its progress; again where the machine was too busy."""
+async def run_one(
+    lab: Lab, scenario: Scenario, seed: int, is_open: Callable[[Case], bool] | None = None
+) -> Case:
+    """Run one case with a live display of its progress; again where the machine was too busy.
+
+    ``is_open`` asks of a run whether it was; by default of its whole proof.
+    """
     from lab.investigation.retry import decided
     from lab.investigation.run_case import CaseRun
     from lab.terminal.run_display import RunDisplay
@@ -84,7 +91,13 @@ async def run_one(lab: Lab, scenario: Scenario, seed: int) -> Case:
             case_id = lab.archive.next_case_id(scenario.id)
             return await CaseRun(lab, scenario, case_id=case_id, seed=seed, observer=display).run()
 
-    return await decided(run_once, machine=lab.machine, clock=lab.clock, say=notes.print)
+    return await decided(
+        run_once,
+        machine=lab.machine,
+        clock=lab.clock,
+        say=notes.print,
+        is_open=is_open,
+    )
 
 
 def summary(case: Case, reveal: bool) -> dict[str, object]:

@@ -125,7 +125,7 @@ async def _run_all(
     async with bootstrap.lab(settings) as lab:
         for trial in todo:
             started = time.monotonic()
-            case = await run_one(lab, trial.to_run, seed)
+            case = await run_one(lab, trial.to_run, seed, trial.is_open)
             tell(Result(trial, case, time.monotonic() - started))
 
 

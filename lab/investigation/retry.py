@@ -20,14 +20,16 @@ async def decided(
     machine: Machine,
     clock: Clock,
     say: Callable[[str], None],
+    is_open: Callable[[Case], bool] | None = None,
 ) -> Case:
     """The first of at most `TRIES` runs whose verdict is not the machine's doing, or the last.
 
-    ``say`` is told, before each further run, why there is one.
+    ``is_open`` asks that of a run; by default of its whole proof. ``say`` is told, before
+    each further run, why there is one.
     """
     case = await run()
     for number in range(2, TRIES + 1):
-        if not is_excused(case.proof):
+        if not (is_excused(case.proof) if is_open is None else is_open(case)):
             break
         say(
             f"{case.case_id}: no verdict, for the machine was too busy or stood still; "

@@ -33,6 +33,11 @@ class Trial:
         """The scenario as it is run."""
         return self.scenario if self.twin is None else twin_scenario(self.scenario, self.twin)
 
+    def is_open(self, case: Case) -> bool:
+        """Whether the machine left undecided what is asked: of a twin, nothing but the symptom."""
+        decided = Result(self, case, 0.0).verdict is ProofVerdict.PROVEN
+        return is_excused(case.proof) and not decided
+
 
 @dataclass(frozen=True)
 class Result:

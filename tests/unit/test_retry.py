@@ -107,6 +107,23 @@ def test_a_refuted_case_stays_refuted() -> None:
     assert (runs.count, runs.said) == (1, [])
 
 
+def test_what_is_asked_decides_whether_a_run_is_tried_again() -> None:
+    """Whoever asks for less than the whole proof is content with the first run that has it."""
+    runs = Runs(proof(Outcome.FAILS, STALLED), proof(Outcome.HOLDS, AT_REST))
+
+    async def main() -> Case:
+        return await retry.decided(
+            runs._run,
+            machine=runs.machine,
+            clock=runs.clock,
+            say=runs.said.append,
+            is_open=lambda _: False,
+        )
+
+    assert anyio.run(main).proof.verdict is ProofVerdict.INCOMPLETE
+    assert (runs.count, runs.said) == (1, [])
+
+
 def test_no_verdict_is_an_answer_after_three_tries() -> None:
     """A machine that never rests gets no verdict out of the lab, and the lab gives up."""
     runs = Runs(*[proof(Outcome.FAILS, SATURATED)] * 4)

@@ -83,7 +83,10 @@ def test_a_machine_that_stood_still_excuses_a_twin_but_proves_none(
 ) -> None:
     """Harm may be the machine's doing, no harm is not."""
     strained = Finding(Step.CRIME, STRAINED, "x", "y", Outcome.FAILS, integrity=True)
-    assert twin(status, strained).verdict is verdict
+    result = twin(status, strained)
+    assert result.verdict is verdict
+    # Nothing is asked of a twin but the symptom, so where that is told no other run is needed.
+    assert result.trial.is_open(result.case) is (verdict is ProofVerdict.INCOMPLETE)
 
 
 def test_the_summary_is_a_table_with_a_pass_rate_for_each() -> None:
