@@ -24,6 +24,7 @@ The number is the exit code; a message says expected, found, what to do next::
     │   ├── NothingToGrade       64   a stranger's telemetry, of which nobody knows the truth
     │   ├── UnknownCase                nobody made a case of that id
     │   ├── CaseAtWork                 its run is still writing it
+    │   ├── NotEarned                  an answer of a case that is still open
     │   ├── DiskRefused           2   the disk would not take or give what it should
     │   └── RecordingTooLarge     2   a case does not fit into the file it is to be kept in
     └── WaitTimeout               2   something awaited did not come in time
@@ -147,6 +148,10 @@ class UnknownCase(CaseError):
 
 class CaseAtWork(CaseError):
     """The case is still being written by its run."""
+
+
+class NotEarned(CaseError):
+    """An answer was asked for, and the case is neither solved nor given up."""
 
 
 class DiskRefused(CaseError):

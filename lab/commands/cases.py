@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,7 +19,7 @@ from lab.commands.common import (
     print_json,
 )
 from lab.domain.mechanism import Mechanism, Scope
-from lab.errors import CaseError, UsageError
+from lab.errors import CaseError, NotEarned, UsageError
 from lab.settings import Settings
 
 if TYPE_CHECKING:
@@ -56,6 +57,13 @@ def traces(
     ] = None,
     route: Annotated[str | None, typer.Option(help="e.g. 'POST /checkout'.")] = None,
     window: Annotated[str | None, typer.Option(help="before, incident or after.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Whose request it was.")] = None,
+    service: Annotated[str | None, typer.Option(help="One that the trace reached.")] = None,
+    text: Annotated[
+        str | None, typer.Option(help="In the route, an id, a span's name or attribute.")
+    ] = None,
+    min_ms: Annotated[float | None, typer.Option(help="At least so long.")] = None,
+    max_ms: Annotated[float | None, typer.Option(help="At most so long.")] = None,
     slowest: Annotated[bool, typer.Option(help="Slowest first.")] = False,
     background: Annotated[
         bool, typer.Option("--background", help="Only what no request began, in order of time.")
@@ -64,18 +72,18 @@ def traces(
     as_json: JsonOption = False,
 ) -> None:
     """List requests of a case whose traces are in its folder, or what no request began."""
-    from lab.investigation.requests import select_requests
+    from lab.investigation.requests import RequestQuery, find_requests
     from lab.terminal.requests import request_rows, request_table
 
-    if background and (slowest or outcome or route or window):
+    query = RequestQuery(outcome, route, window, tenant, service, text, min_ms, max_ms)
+    if background and (slowest or query != RequestQuery()):
         raise UsageError("expected no filter beside --background, which lists no requests")
     case = bootstrap.archive(Settings()).load(case_id)
     if background:
         _list_background(case, limit, as_json=as_json)
         return
-    chosen = select_requests(
-        case.evidence, outcome=outcome, route=route, window=window, slowest=slowest, limit=limit
-    )
+    sort = "latency" if slowest else "time"
+    chosen = find_requests(case.evidence, query, sort=sort, descending=slowest)[:limit]
     if as_json:
         print_json(request_rows(case.evidence, chosen))
     else:
@@ -83,7 +91,8 @@ def traces(
 
 
 def _list_background(case: Case, limit: int, *, as_json: bool) -> None:
-    from lab.terminal.background import background_rows, background_table, background_traces
+    from lab.investigation.background import background_rows, background_traces
+    from lab.terminal.background import background_table
 
     found = background_traces(case.evidence, limit)
     if as_json:
@@ -232,27 +241,69 @@ def briefing(case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = 
 
 def debrief(
     case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = None,
+    give_up: Annotated[
+        bool, typer.Option("--give-up", help="Read it unsolved; the case then brings no points.")
+    ] = False,
     reveal: RevealOption = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print a post-mortem as Markdown, to be kept.")
+    ] = False,
 ) -> None:
-    """Read what happened and how the spans prove it, once the case is solved."""
+    """Read what happened and how the spans prove it, once the case is solved or given up."""
     from rich.markdown import Markdown
 
-    case = bootstrap.archive(Settings()).load(case_id)
-    _solved_or(reveal, case, "the debrief")
-    console.print(Markdown(case.scenario.debrief))
-
-
-def hint(
-    number: Annotated[int, typer.Argument(min=1, help="1 nudges, the last one solves.")] = 1,
-    case_id: CaseOption = None,
-) -> None:
-    """Read one of the case's hints; they cost points only when you solve it."""
+    from lab.investigation.case_logs import read_logs
+    from lab.investigation.debriefing import debriefing
+    from lab.investigation.post_mortem import post_mortem
     from lab.investigation.solving import Solving
 
     archive = bootstrap.archive(Settings())
     case = archive.load(case_id)
-    text = Solving(archive, bootstrap.clock()).read_hint(case, number)
-    console.print(f"{number} of {len(case.scenario.hints)}: {text}")
+    solving = Solving(archive, bootstrap.clock())
+    if give_up:
+        solving.give_up(case.case_id)
+    ledger = solving.ledger(case.case_id)
+    if not (reveal or ledger.may_see_answers):
+        raise NotEarned(
+            f"the debrief names the culprit, and {case.case_id} is not solved yet; accuse "
+            "somebody first, or say --give-up"
+        )
+    lines = read_logs(case.evidence, archive.logs(case.case_id))
+    text = post_mortem(case, ledger, debriefing(case, ledger, lines))
+    if as_markdown:
+        typer.echo(text)
+    else:
+        console.print(Markdown(text))
+
+
+def hint(
+    number: Annotated[
+        int | None, typer.Argument(min=1, help="1 nudges, the last one solves; none lists them.")
+    ] = None,
+    case_id: CaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the case's hints and their cost, or read one; they cost points only when you solve it.
+
+    A hint that was read stays readable and is charged once; after solving all are free.
+    """
+    from lab.investigation.hints import offered_hints
+    from lab.investigation.solving import Solving
+    from lab.terminal.tables import hint_table
+
+    archive = bootstrap.archive(Settings())
+    case = archive.load(case_id)
+    solving = Solving(archive, bootstrap.clock())
+    if number is not None:
+        solving.read_hint(case, number)
+    offered = offered_hints(case.scenario, solving.ledger(case.case_id))
+    shown = offered if number is None else (offered[number - 1],)
+    if as_json:
+        print_json([asdict(each) for each in shown])
+    elif number is None:
+        console.print(hint_table(offered))
+    else:
+        console.print(f"{number} of {len(offered)}: {offered[number - 1].text}")
 
 
 def journal(

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.staticfiles import StaticFiles
 
 from lab import __version__
-from lab.desk import accuse, board
+from lab.desk import accuse, board, debrief, hints, request_list, room
 from lab.desk.desk import Desk
 from lab.desk.guard import ForgedRequest, Guard
 from lab.desk.pages import STATIC, page
@@ -20,6 +20,7 @@ from lab.errors import (
     CaseAtWork,
     CaseError,
     LabError,
+    NotEarned,
     NothingToGrade,
     TooSoon,
     UnknownCase,
@@ -28,12 +29,20 @@ from lab.errors import (
 
 MAX_BODY_BYTES: Final = 64 * 1024
 
-ROUTERS: Final = (board.router, accuse.router)
+ROUTERS: Final = (
+    board.router,
+    room.router,
+    request_list.router,
+    accuse.router,
+    hints.router,
+    debrief.router,
+)
 """One module a page, each with its own router."""
 
 _STATUS: Final[Mapping[type[LabError], int]] = {
     UnknownCase: 404,
     NothingToGrade: 404,
+    NotEarned: 403,
     CaseAtWork: 503,
     CaseError: 409,
     UsageError: 422,
@@ -43,7 +52,7 @@ _STATUS: Final[Mapping[type[LabError], int]] = {
 """Error → HTTP status, the most specific first; a damaged case conflicts with what was sealed."""
 
 _HEADLINES: Final = {
-    403: "This form does not belong to a page of the desk",
+    403: "This is not for you, or not yet",
     404: "There is nothing under this address",
     405: "This address is not asked that way",
     409: "This case is damaged",

@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
@@ -45,6 +46,16 @@ def moment(unix_s: float) -> str:
     return datetime.fromtimestamp(unix_s).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def clock(unix_s: float) -> str:
+    """The time of day, to the millisecond."""
+    return datetime.fromtimestamp(unix_s).astimezone().strftime("%H:%M:%S.%f")[:-3]
+
+
+def query(fields: Mapping[str, object], **more: object) -> str:
+    """The query of an address; what is empty is left out."""
+    return urlencode({k: v for k, v in {**fields, **more}.items() if v not in (None, "")})
+
+
 def page(
     request: Request, template: str, context: Mapping[str, Any], *, status: int = 200
 ) -> HTMLResponse:
@@ -65,5 +76,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(duration=duration, hue=hue, markdown=markdown, moment=moment)
+    environment.filters.update(
+        clock=clock, duration=duration, hue=hue, markdown=markdown, moment=moment, query=query
+    )
     return environment

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from lab.domain.evidence import Evidence
 from lab.domain.load import Request, Window
+from lab.domain.trace import Span, Trace
 from lab.errors import UsageError
 
 WINDOW_WORDS: Final[Mapping[Window, str]] = {
@@ -18,6 +20,16 @@ WINDOW_WORDS: Final[Mapping[Window, str]] = {
 
 OUTCOMES: Final = ("ok", "error", "rejected")
 
+SORTS: Final[Mapping[str, Callable[[Request], tuple[object, ...]]]] = {
+    "time": lambda request: (request.start_s,),
+    "latency": lambda request: (request.latency_ms,),
+    "route": lambda request: (request.route, request.start_s),
+    "status": lambda request: (request.status, request.start_s),
+    "tenant": lambda request: (request.tenant, request.start_s),
+    "bytes": lambda request: (request.answer_bytes, request.start_s),
+}
+"""By what a list of requests may be sorted."""
+
 
 def outcome_of(request: Request) -> str:
     """``error`` (5xx or no answer), ``rejected`` (4xx) or ``ok``."""
@@ -26,45 +38,92 @@ def outcome_of(request: Request) -> str:
     return "rejected" if request.is_rejected else "ok"
 
 
-def select_requests(
-    evidence: Evidence,
-    *,
-    outcome: str | None = None,
-    route: str | None = None,
-    window: str | None = None,
-    slowest: bool = False,
-    limit: int | None = None,
-) -> tuple[Request, ...]:
-    """The requests whose trace is in the case, that fit every filter given.
+@dataclass(frozen=True, slots=True)
+class RequestQuery:
+    """Which requests of the three windows are meant; a field that is None asks nothing.
 
-    ``window`` is one of `WINDOW_WORDS`, ``route`` the whole route or its path. They
-    come in order of time, or slowest first. UsageError for a word nobody knows.
+    ``window`` is one of `WINDOW_WORDS`, ``route`` the whole route or its path. ``service`` is
+    one that the request's trace reached, ``text`` stands in its route, tenant or trace id, or
+    in its trace: in a span's name, status, exception or attribute. With ``with_trace`` only
+    requests count whose trace the case keeps; without a trace none answers to ``service``.
     """
-    _known("outcome", outcome, OUTCOMES)
-    _known("window", window, tuple(WINDOW_WORDS.values()))
-    routes = sorted({request.route for request in evidence.requests})
-    if route is not None and not any(_is_route(route, each) for each in routes):
-        raise UsageError(f"expected --route to be one of {', '.join(routes)}, got {route!r}")
-    chosen = [
-        request
-        for request in evidence.requests
-        if request.trace_id in evidence.traces
-        and request.window in WINDOW_WORDS
-        and outcome in {None, outcome_of(request)}
-        and window in {None, WINDOW_WORDS[request.window]}
-        and (route is None or _is_route(route, request.route))
-    ]
-    if slowest:
-        chosen.sort(key=lambda request: -request.latency_ms)
-    else:
-        chosen.sort(key=lambda request: request.start_s)
-    return tuple(chosen[:limit])
+
+    outcome: str | None = None
+    route: str | None = None
+    window: str | None = None
+    tenant: str | None = None
+    service: str | None = None
+    text: str | None = None
+    least_ms: float | None = None
+    most_ms: float | None = None
+    with_trace: bool = True
+
+    def check(self, evidence: Evidence) -> None:
+        """UsageError for a word that this case does not know."""
+        _known("outcome", self.outcome, OUTCOMES)
+        _known("window", self.window, tuple(WINDOW_WORDS.values()))
+        _known("tenant", self.tenant, tuple(sorted({each.tenant for each in evidence.requests})))
+        routes = sorted({request.route for request in evidence.requests})
+        if self.route is not None and not any(_is_route(self.route, each) for each in routes):
+            raise UsageError(
+                f"expected --route to be one of {', '.join(routes)}, got {self.route!r}"
+            )
+
+    def fits(self, request: Request, trace: Trace | None) -> bool:
+        """Whether ``request``, whose trace the case keeps or not, is one of them."""
+        return self._fits_edge(request) and self._fits_trace(request, trace)
+
+    def _fits_edge(self, request: Request) -> bool:
+        return (
+            request.window in WINDOW_WORDS
+            and self.outcome in {None, outcome_of(request)}
+            and self.window in {None, WINDOW_WORDS[request.window]}
+            and self.tenant in {None, request.tenant}
+            and (self.route is None or _is_route(self.route, request.route))
+            and (self.least_ms is None or request.latency_ms >= self.least_ms)
+            and (self.most_ms is None or request.latency_ms <= self.most_ms)
+        )
+
+    def _fits_trace(self, request: Request, trace: Trace | None) -> bool:
+        if trace is None and (self.with_trace or self.service is not None):
+            return False
+        if trace is not None and self.service is not None and not _reaches(trace, self.service):
+            return False
+        return self.text is None or _says(self.text.lower(), request, trace)
+
+
+def find_requests(
+    evidence: Evidence, query: RequestQuery, *, sort: str = "time", descending: bool = False
+) -> list[Request]:
+    """The requests that fit, sorted by one of `SORTS`; UsageError for a word nobody knows."""
+    query.check(evidence)
+    _known("sort", sort, tuple(SORTS))
+    traces = evidence.traces
+    found = [each for each in evidence.requests if query.fits(each, traces.get(each.trace_id))]
+    found.sort(key=SORTS[sort], reverse=descending)
+    return found
 
 
 def into_window_s(evidence: Evidence, request: Request) -> float:
     """Seconds from the start of its window to that of the request; 0 outside every window."""
     window = evidence.windows.get(request.window)
     return round(request.start_s - window.start_s, 3) if window else 0.0
+
+
+def _reaches(trace: Trace, service: str) -> bool:
+    return any(span.service == service for span in trace)
+
+
+def _says(wanted: str, request: Request, trace: Trace | None) -> bool:
+    edge = f"{request.route}\n{request.tenant}\n{request.trace_id}".lower()
+    return wanted in edge or (trace is not None and any(_says_span(wanted, each) for each in trace))
+
+
+def _says_span(wanted: str, span: Span) -> bool:
+    texts = (span.name, span.service, span.span_id, span.status_message, *span.exceptions)
+    return any(wanted in text.lower() for text in texts) or any(
+        wanted in f"{key}={value}".lower() for key, value in span.attributes.items()
+    )
 
 
 def _is_route(wanted: str, route: str) -> bool:

@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from lab.domain.evidence import Evidence
-from lab.domain.trace import Span, Trace
+from lab.domain.trace import Trace
 from lab.domain.wording import duration, short_ids
-from lab.investigation.requests import WINDOW_WORDS
+from lab.investigation.background import background_rows, first_span
 from lab.terminal.text import clean
 
 _LEAST_DIGITS: Final = 8
-
-
-def background_traces(evidence: Evidence, limit: int) -> tuple[Trace, ...]:
-    """The first ``limit`` of them, in order of time."""
-    found = [trace for key, trace in evidence.traces.items() if key not in evidence.request_of]
-    found.sort(key=lambda trace: _first(trace).start_ns)
-    return tuple(found[:limit])
-
-
-def background_rows(evidence: Evidence, traces: tuple[Trace, ...]) -> list[dict[str, Any]]:
-    """The traces as a program reads them; ``window`` is None between two windows."""
-    return [
-        {
-            "trace_id": trace.trace_id,
-            "window": _window(evidence, _first(trace)),
-            "start_unix_s": _first(trace).start_ns / 1e9,
-            "service": _first(trace).service,
-            "name": _first(trace).name,
-            "duration_ms": round(_first(trace).duration_ms, 3),
-            "spans": len(trace.by_id),
-        }
-        for trace in traces
-    ]
 
 
 def background_table(evidence: Evidence, traces: tuple[Trace, ...], *, full: bool) -> Table | Text:
@@ -51,7 +28,7 @@ def background_table(evidence: Evidence, traces: tuple[Trace, ...], *, full: boo
         table.add_column(heading, justify="left" if heading in {"trace", "when"} else "right")
     table.add_column("begins with", overflow="fold")
     for trace, row in zip(traces, background_rows(evidence, traces), strict=True):
-        first = _first(trace)
+        first = first_span(trace)
         table.add_row(
             Text(shown[trace.trace_id], style="cyan"),
             row["window"] or "between",
@@ -61,17 +38,3 @@ def background_table(evidence: Evidence, traces: tuple[Trace, ...], *, full: boo
             Text(f"{clean(first.service, 40)} {clean(first.name, 120)}"),
         )
     return table
-
-
-def _first(trace: Trace) -> Span:
-    return trace.spans[0]
-
-
-def _window(evidence: Evidence, span: Span) -> str | None:
-    at_s = span.start_ns / 1e9
-    inside = [
-        word
-        for window, word in WINDOW_WORDS.items()
-        if window in evidence.windows and at_s in evidence.windows[window]
-    ]
-    return inside[0] if inside else None

@@ -16,6 +16,7 @@ from lab.domain.case import Case, CaseSummary
 from lab.domain.mechanism import Mechanism
 from lab.domain.proof import Outcome, Proof
 from lab.domain.verdict import Judgement, VerdictClass
+from lab.investigation.hints import OfferedHint
 from lab.investigation.prove import explain
 from lab.terminal.text import clean
 
@@ -40,6 +41,22 @@ def plain_table(*headings: str, fold: Sequence[str] = (), right: Sequence[str] =
             no_wrap=heading not in fold,
             overflow="fold",
             justify="right" if heading in right else "left",
+        )
+    return table
+
+
+# --- hints --------------------------------------------------------------------------------
+
+
+def hint_table(hints: Iterable[OfferedHint]) -> RenderableType:
+    """What each hint is for and costs; the words of those that were read."""
+    table = plain_table("hint", "what it is", "costs", "words", fold=("words",), right=("hint",))
+    for hint in hints:
+        table.add_row(
+            str(hint.number),
+            hint.title,
+            f"{hint.cost} points, once solved" if hint.cost else "nothing",
+            Text(clean(hint.text or "not read yet"), style="" if hint.text else "dim"),
         )
     return table
 

@@ -17,11 +17,11 @@ from lab.domain.proof import Finding, Outcome
 from lab.domain.trace import Link, Span, Trace
 from lab.domain.verdict import VerdictClass
 from lab.investigation import joining
+from lab.investigation.background import background_rows, background_traces
 from lab.investigation.judge import judge
 from lab.investigation.prove import prove
 from lab.investigation.recording import thinned
 from lab.scenario_file import load
-from lab.terminal.background import background_rows, background_traces
 from tests.sample_case import sample_case
 from tests.unit.evidence import SCENARIOS, Run
 from tests.unit.traces import client, internal, server, trace

@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 from lab.domain.wording import duration, short_ids
 from lab.errors import UsageError
 from lab.investigation.briefing import briefing
-from lab.investigation.requests import select_requests
+from lab.investigation.requests import RequestQuery, find_requests
 from lab.investigation.resolve import resolve_span, resolve_trace
 from lab.terminal.requests import request_rows, request_table
 from tests.sample_case import sample_case
@@ -30,7 +30,7 @@ def printed(renderable: RenderableType, *, width: int = 80, terminal: bool = Tru
 
 def test_only_requests_whose_trace_is_in_the_case_are_listed() -> None:
     """What cannot be opened is not offered."""
-    chosen = select_requests(EVIDENCE)
+    chosen = find_requests(EVIDENCE, RequestQuery())
     assert len(chosen) == len(EVIDENCE.traces) == 23
     assert [each.start_s for each in chosen] == sorted(each.start_s for each in chosen)
 
@@ -53,12 +53,12 @@ def test_only_requests_whose_trace_is_in_the_case_are_listed() -> None:
 )
 def test_filters_narrow_the_list(filters: dict[str, str], count: int) -> None:
     """Each filter takes away what does not fit, and they add up."""
-    assert len(select_requests(EVIDENCE, **filters)) == count  # type: ignore[arg-type]
+    assert len(find_requests(EVIDENCE, RequestQuery(**filters))) == count  # type: ignore[arg-type]
 
 
 def test_slowest_come_first_on_request() -> None:
     """The slowest of all, then the limit."""
-    slowest = select_requests(EVIDENCE, slowest=True, limit=2)
+    slowest = find_requests(EVIDENCE, RequestQuery(), sort="latency", descending=True)[:2]
     assert [each.latency_ms for each in slowest] == [1019.0, 1018.0]
 
 
@@ -73,7 +73,7 @@ def test_slowest_come_first_on_request() -> None:
 def test_a_word_nobody_knows_is_refused(filters: dict[str, str], complaint: str) -> None:
     """An empty list would say that all is well."""
     with pytest.raises(UsageError, match=complaint):
-        select_requests(EVIDENCE, **filters)  # type: ignore[arg-type]
+        find_requests(EVIDENCE, RequestQuery(**filters))  # type: ignore[arg-type]
 
 
 # --- showing -----------------------------------------------------------------------------
@@ -81,7 +81,7 @@ def test_a_word_nobody_knows_is_refused(filters: dict[str, str], complaint: str)
 
 def test_the_table_shows_short_ids_that_can_be_typed() -> None:
     """Eight digits, the outcome by shape and word, and how to go on."""
-    text = printed(request_table(CASE, select_requests(EVIDENCE, outcome="error", limit=2)))
+    text = printed(request_table(CASE, find_requests(EVIDENCE, RequestQuery("error"))[:2]))
     assert "01bb01bb  incident" in text
     assert "✖ error" in text
     assert "2 of 23 requests" in text
@@ -90,7 +90,7 @@ def test_the_table_shows_short_ids_that_can_be_typed() -> None:
 
 def test_a_pipe_gets_whole_ids() -> None:
     """Whoever pipes the list wants to use the ids, at any width."""
-    chosen = select_requests(EVIDENCE)
+    chosen = find_requests(EVIDENCE, RequestQuery())
     for width in (80, 160):
         text = printed(request_table(CASE, chosen), terminal=False, width=width)
         assert all(each.trace_id in text for each in chosen)
@@ -104,7 +104,7 @@ def test_an_empty_list_says_what_to_do() -> None:
 
 def test_rows_for_programs_hold_the_numbers() -> None:
     """Whole ids, milliseconds, the learner's words for windows."""
-    (row,) = request_rows(EVIDENCE, select_requests(EVIDENCE, window="incident", limit=1))
+    (row,) = request_rows(EVIDENCE, find_requests(EVIDENCE, RequestQuery(window="incident"))[:1])
     assert row == {
         "trace_id": "01bb" * 8,
         "window": "incident",

@@ -1,0 +1,142 @@
+"""The case room: the pager message, the three signals, the logs, and whom it hit."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse
+
+from lab.desk.charts import three_signals
+from lab.desk.desk import OpenCase, OpenFile, TheDesk
+from lab.desk.pages import page
+from lab.domain.case import Case, Telemetry
+from lab.errors import UnknownCase
+from lab.investigation.background import background_traces
+from lab.investigation.briefing import briefing
+from lab.investigation.case_logs import LogLine, patterns, read_logs
+from lab.investigation.contrast import contrasts
+from lab.investigation.hurt import hurt_requests
+from lab.investigation.requests import into_window_s, outcome_of
+from lab.investigation.signals import signals
+
+VICTIMS_SHOWN: Final = 8
+PATTERNS_SHOWN: Final = 12
+LINES_A_PAGE: Final = 100
+
+CONTRAST: Final = "contrast"
+"""What the ledger calls the use of `contrast`."""
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/cases/{case_id}")
+def room(
+    request: Request, found: OpenFile, desk: TheDesk, route: Annotated[str, Query()] = ""
+) -> HTMLResponse:
+    """Everything an on-call engineer has in the first minutes, on one page."""
+    if isinstance(found, Telemetry):
+        return page(request, "telemetry.html", {"case": found, "traces": list_of_traces(found)})
+    routes = sorted({each.route for each in found.evidence.requests})
+    if route and route not in routes:
+        raise UnknownCase(f"expected a route of {', '.join(routes)}, got {route!r}")
+    hurt = hurt_requests(found.evidence)
+    kept = [each for each in hurt if each.trace_id in found.evidence.traces]
+    told = patterns(read_logs(found.evidence, desk.archive.logs(found.case_id)))
+    context = {
+        "case": found,
+        "briefing": briefing_text(found),
+        "ledger": desk.solving.ledger(found.case_id),
+        "routes": routes,
+        "route": route,
+        "charts": three_signals(signals(found.evidence, route=route or None)),
+        "patterns": told[:PATTERNS_SHOWN],
+        "more_patterns": max(0, len(told) - PATTERNS_SHOWN),
+        "counts": _counts(told),
+        "hurt": len(hurt),
+        "victims": [
+            {"request": each, "into_s": into_window_s(found.evidence, each)}
+            for each in kept[:VICTIMS_SHOWN]
+        ],
+        "outcome_of": outcome_of,
+        "background": len(background_traces(found.evidence)),
+    }
+    return page(request, "room.html", context)
+
+
+@router.get("/cases/{case_id}/contrast")
+def contrast(request: Request, case: OpenCase, desk: TheDesk) -> HTMLResponse:
+    """What sets the hurt requests apart; that it was looked at is noted for the debrief."""
+    desk.solving.note_assist(case.case_id, CONTRAST)
+    return page(request, "contrast.html", {"case": case, "contrasts": contrasts(case.evidence)})
+
+
+@router.get("/cases/{case_id}/logs")
+def logs(
+    request: Request,
+    case: OpenCase,
+    desk: TheDesk,
+    service: str = "",
+    severity: str = "",
+    window: str = "",
+    q: str = "",
+    number: Annotated[int, Query(alias="page", ge=1)] = 1,
+) -> HTMLResponse:
+    """Every log line the case keeps, filtered and paged."""
+    lines = read_logs(case.evidence, desk.archive.logs(case.case_id))
+
+    def fits(line: LogLine) -> bool:
+        return (
+            service in {"", line.service}
+            and severity in {"", line.severity}
+            and window in {"", line.window or "between"}
+            and (not q or q.lower() in line.body.lower() or q.lower() == (line.trace_id or ""))
+        )
+
+    found = [line for line in lines if fits(line)]
+    start = (number - 1) * LINES_A_PAGE
+    context = {
+        "case": case,
+        "lines": found[start : start + LINES_A_PAGE],
+        "total": len(found),
+        "number": number,
+        "pages": max(1, -(-len(found) // LINES_A_PAGE)),
+        "services": sorted({line.service for line in lines}),
+        "severities": sorted({line.severity for line in lines}),
+        "asked": {"service": service, "severity": severity, "window": window, "q": q},
+        "kept": case.evidence.traces,
+    }
+    return page(request, "logs.html", context)
+
+
+def briefing_text(case: Case) -> str:
+    """The pager message without its last line, which the page shows as a link."""
+    return briefing(case).partition("\n\nSupport code")[0]
+
+
+def list_of_traces(found: Telemetry) -> list[dict[str, Any]]:
+    """The traces somebody brought, in order of time."""
+    return [
+        {
+            "trace_id": trace.trace_id,
+            "first": trace.spans[0],
+            "spans": len(trace.by_id),
+            "whole": trace.is_whole,
+        }
+        for trace in sorted(
+            (each for each in found.evidence.traces.values() if each.spans),
+            key=lambda each: each.spans[0].start_ns,
+        )
+    ]
+
+
+def _counts(told: Any) -> list[dict[str, Any]]:
+    """Lines by service and window, the loudest service of the incident first."""
+    counted: dict[str, dict[str, Any]] = {}
+    for each in told:
+        row = counted.setdefault(
+            each.service, {"service": each.service, "before": 0, "incident": 0, "after": 0}
+        )
+        for word in ("before", "incident", "after"):
+            row[word] += getattr(each, word)
+    return sorted(counted.values(), key=lambda row: -row["incident"])
