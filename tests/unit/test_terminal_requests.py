@@ -47,7 +47,6 @@ def test_only_requests_whose_trace_is_in_the_case_are_listed() -> None:
         ({"route": "POST /checkout"}, 22),
         ({"route": "/CHECKOUT"}, 22),
         ({"route": "/products"}, 1),
-        ({"limit": 3}, 3),
         ({"outcome": "ok", "window": "incident"}, 0),
     ],
 )
