@@ -19,7 +19,7 @@ from lab.domain.mechanism import Mechanism, Scope
 from lab.domain.trace import Span, Trace
 from lab.errors import LabError, UnknownCase, UsageError
 from lab.investigation.judge import judge
-from lab.investigation.pasted import SHAPES, read_paste, resolve_paste
+from lab.investigation.pasted import SHAPES, read_paste, resolve_paste, resolve_suspect
 
 MOST_SUSPECTS: Final = 2
 """A culprit and an accomplice; no case has more."""
@@ -87,7 +87,11 @@ def accuse(
     nobody: Annotated[bool, Form()] = False,
 ) -> RedirectResponse:
     """Judge, write it down, and show the verdict under an address of its own."""
-    spans = () if nobody else tuple(_named(case, each) for each in suspect if each.strip())
+    spans = (
+        ()
+        if nobody
+        else tuple(resolve_suspect(case.evidence, each) for each in suspect if each.strip())
+    )
     if not spans and not nobody:
         raise UsageError("expected a span to accuse, or that nobody did it; got neither")
     desk.solving.accuse(case, Accusation(spans, mechanism, nobody, scope))
@@ -138,13 +142,6 @@ def _suspect(case: Case, pasted: str) -> Suspect:
     except UsageError as error:
         return Suspect(pasted, problem=str(error))
     return Suspect(pasted, trace, span)
-
-
-def _named(case: Case, pasted: str) -> tuple[str, str]:
-    trace, span = resolve_paste(case.evidence, pasted)
-    if span is None:
-        raise UsageError(f"expected a span of trace {trace.trace_id}, got the trace alone")
-    return trace.trace_id, span.span_id
 
 
 def _explore(desk: Desk, suspects: list[Suspect]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.staticfiles import StaticFiles
 
 from lab import __version__
-from lab.desk import accuse, board, debrief, hints, request_list, room
+from lab.desk import accuse, api, board, debrief, hints, request_list, room
 from lab.desk.desk import Desk
 from lab.desk.guard import ForgedRequest, Guard
 from lab.desk.pages import STATIC, page
@@ -36,6 +36,8 @@ ROUTERS: Final = (
     accuse.router,
     hints.router,
     debrief.router,
+    api.pages,
+    api.router,
 )
 """One module a page, each with its own router."""
 

@@ -76,6 +76,14 @@ def resolve_paste(evidence: Evidence, text: str) -> tuple[Trace, Span | None]:
     return trace, None if pasted.span is None else resolve_span(trace, pasted.span)
 
 
+def resolve_suspect(evidence: Evidence, text: str) -> tuple[str, str]:
+    """Trace and span id of an accused span; UsageError where only a trace is named."""
+    trace, span = resolve_paste(evidence, text)
+    if span is None:
+        raise UsageError(f"expected a span of trace {trace.trace_id}, got the trace alone")
+    return trace.trace_id, span.span_id
+
+
 def _from_address(address: str) -> Pasted | None:
     try:
         parts = urlsplit(address)
