@@ -72,6 +72,21 @@ def trace_store(settings: Settings) -> TempoStore:
     return TempoStore(settings.url("tempo_http"), received=received)
 
 
+def stack_answers(settings: Settings) -> bool:
+    """Whether a stack seems to be up: something listens where its warden would."""
+    from lab.adapters.readiness import port_is_free
+    from lab.shop.topology import HOST
+
+    return not port_is_free(HOST, settings.port("warden"))
+
+
+def run_at_work(settings: Settings) -> str | None:
+    """Who runs a case in this checkout just now; None where nobody does."""
+    from lab.adapters import run_lock
+
+    return run_lock.run_at_work(settings.run_dir)
+
+
 def clock() -> SystemClock:
     """The machine's own clock."""
     from lab.adapters.clock import SystemClock

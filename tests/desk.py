@@ -13,10 +13,14 @@ from lab.adapters.memory.case_archive import MemoryArchive
 from lab.adapters.memory.clock import FakeClock
 from lab.desk.app import create_app
 from lab.desk.desk import Desk
+from lab.desk.runs import Command, Runs, lab_run
 from lab.domain.case import Case
 from lab.settings import Settings
 
-HERE = "http://127.0.0.1:18123"
+FREE_OFFSET = 14400
+"""Where no stack of any test listens."""
+
+HERE = "http://127.0.0.1:32523"
 
 _TOKEN = re.compile(r'name="desk_token" value="([^"]+)"')
 
@@ -24,12 +28,14 @@ _TOKEN = re.compile(r'name="desk_token" value="([^"]+)"')
 class DeskUnderTest:
     """A desk, its archive and clock, and one browser in front of it that keeps its cookies."""
 
-    def __init__(self, place: Path, *cases: Case) -> None:
+    def __init__(self, place: Path, *cases: Case, command: Command = lab_run) -> None:
         self.clock = FakeClock()
         self.archive = MemoryArchive(place, self.clock)
         for case in cases:
             self.archive.seal(case)
-        self.app = create_app(Desk(self.archive, self.clock, Settings(state_dir=place)))
+        settings = Settings(state_dir=place, port_offset=FREE_OFFSET)
+        self.runs = Runs(settings, command)
+        self.app = create_app(Desk(self.archive, self.clock, settings, self.runs))
         self._browser = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=self.app, raise_app_exceptions=True),
             base_url=HERE,

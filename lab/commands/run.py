@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from lab.domain.case import Case
     from lab.domain.scenario import Scenario
     from lab.investigation.run_case import Lab
+    from lab.terminal.run_events import RunEvents
 
 HEADLINES: Final = {
     ProofVerdict.PROVEN: "PROVEN: the case is fair, every finding holds",
@@ -76,18 +78,23 @@ def scenario_named(settings: Settings, name: str, seed: int = AS_WRITTEN_SEED) -
 
 
 async def run_one(
-    lab: Lab, scenario: Scenario, seed: int, is_open: Callable[[Case], bool] | None = None
+    lab: Lab,
+    scenario: Scenario,
+    seed: int,
+    is_open: Callable[[Case], bool] | None = None,
+    events: RunEvents | None = None,
 ) -> Case:
     """Run one case with a live display of its progress; again where the machine was too busy.
 
-    ``is_open`` asks of a run whether it was; by default of its whole proof.
+    ``is_open`` asks of a run whether it was; by default of its whole proof. With ``events``
+    the progress goes there instead.
     """
     from lab.investigation.retry import decided
     from lab.investigation.run_case import CaseRun
     from lab.terminal.run_display import RunDisplay
 
     async def run_once() -> Case:
-        with RunDisplay(notes, scenario) as display:
+        with events or RunDisplay(notes, scenario) as display:
             case_id = lab.archive.next_case_id(scenario.id)
             return await CaseRun(lab, scenario, case_id=case_id, seed=seed, observer=display).run()
 
@@ -95,7 +102,7 @@ async def run_one(
         run_once,
         machine=lab.machine,
         clock=lab.clock,
-        say=notes.print,
+        say=events.note if events else notes.print,
         is_open=is_open,
     )
 
@@ -201,8 +208,12 @@ def run(
     ] = None,
     reveal: RevealOption = False,
     as_json: JsonOption = False,
+    as_events: Annotated[
+        bool, typer.Option("--events", help="Print the progress as JSON lines, for programs.")
+    ] = False,
 ) -> None:
     """Hurt the shop as a scenario says, gather evidence, prove it, and open the case."""
+    from lab.terminal.run_events import RunEvents
     from lab.warden.application import MAX_TTL_S
 
     settings = Settings()
@@ -211,8 +222,11 @@ def run(
 
     async def main() -> Case:
         async with bootstrap.lab(settings) as lab:
-            case = await run_one(lab, scenario, seed)
-            if as_json:
+            events = RunEvents(sys.stdout) if as_events else None
+            case = await run_one(lab, scenario, seed, events=events)
+            if events:
+                events.write("opened", **summary(case, reveal))
+            elif as_json:
                 print_json(summary(case, reveal))
             else:
                 print_opened(case, reveal)

@@ -22,6 +22,7 @@ from lab.errors import (
     LabError,
     NotEarned,
     NothingToGrade,
+    PreconditionError,
     TooSoon,
     UnknownCase,
     UsageError,
@@ -43,12 +44,13 @@ ROUTERS: Final = (
 
 _STATUS: Final[Mapping[type[LabError], int]] = {
     UnknownCase: 404,
+    TooSoon: 429,
+    PreconditionError: 409,
     NothingToGrade: 404,
     NotEarned: 403,
     CaseAtWork: 503,
     CaseError: 409,
     UsageError: 422,
-    TooSoon: 429,
     ForgedRequest: 403,
 }
 """Error → HTTP status, the most specific first; a damaged case conflicts with what was sealed."""
@@ -57,7 +59,7 @@ _HEADLINES: Final = {
     403: "This is not for you, or not yet",
     404: "There is nothing under this address",
     405: "This address is not asked that way",
-    409: "This case is damaged",
+    409: "This cannot be done as things are",
     422: "This cannot be understood",
     429: "Not yet",
     503: "This case is still being written",

@@ -1,17 +1,133 @@
-"""The board: every scenario, and what became of its cases."""
+"""The board: every scenario by difficulty, what became of its cases, and a run while it runs."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated, Final
 
-from lab.desk.desk import TheDesk
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
+
+from lab.desk.desk import Desk, TheDesk
+from lab.desk.guard import check_token
 from lab.desk.pages import page
+from lab.desk.runs import Run
+from lab.domain.case import CaseSummary
+from lab.domain.journal import Step
+from lab.errors import UnknownCase
+
+LOOK_EVERY_S: Final = 0.25
+BEAT_EVERY_S: Final = 15.0
+"""A comment into a silent stream now and then keeps what lies between from closing it."""
 
 router = APIRouter(include_in_schema=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A scenario and its cases, newest first; of those without a scenario there is no row."""
+
+    scenario_id: str
+    title: str
+    difficulty: int
+    skill: str
+    cases: tuple[CaseSummary, ...]
+
+    @property
+    def state(self) -> str:
+        """``new``, ``open``, ``given up`` or ``solved``: the best its cases came to."""
+        if any(case.solved and case.points for case in self.cases):
+            return "solved"
+        if not self.cases:
+            return "new"
+        return "open" if any(case.points is None for case in self.cases) else "given up"
+
+    @property
+    def points(self) -> int:
+        """The most that one of its cases brought."""
+        return max((case.points or 0 for case in self.cases), default=0)
+
+
 @router.get("/")
 def board(request: Request, desk: TheDesk) -> HTMLResponse:
-    """List the cases there are, newest first."""
-    return page(request, "board.html", {"cases": desk.archive.cases()})
+    """Everything there is to solve, easiest first."""
+    rows = _rows(desk)
+    known = {row.scenario_id for row in rows}
+    context = {
+        "levels": [
+            (level, [row for row in rows if row.difficulty == level]) for level in range(1, 6)
+        ],
+        "others": [each for each in desk.archive.cases() if each.scenario_id not in known],
+        "points": sum(row.points for row in rows),
+        "solved": sum(row.state == "solved" for row in rows),
+        "count": len(rows),
+        "obstacle": desk.runs.obstacle(),
+        "at_work": desk.runs.at_work,
+    }
+    return page(request, "board.html", context)
+
+
+@router.post("/runs", dependencies=[Depends(check_token)])
+def start(desk: TheDesk, scenario: Annotated[str, Form(max_length=100)]) -> RedirectResponse:
+    """Run a scenario, and lead to where its progress is shown."""
+    return RedirectResponse(f"/runs/{desk.runs.start(scenario).number}", 303)
+
+
+@router.get("/runs/{number}")
+def run(request: Request, desk: TheDesk, number: int) -> HTMLResponse:
+    """How far the run is; looked at again by itself, by script or without."""
+    return page(request, "run.html", {"run": _run(desk, number), "steps": list(Step)})
+
+
+@router.get("/runs/{number}/events")
+async def events(request: Request, desk: TheDesk, number: int) -> StreamingResponse:
+    """What the run tells, as server-sent events; after a break from where it was left."""
+    found = _run(desk, number)
+    last = request.headers.get("last-event-id", "")
+    start_at = int(last) + 1 if last.isdecimal() else 0
+    return StreamingResponse(_stream(request, found, start_at), media_type="text/event-stream")
+
+
+async def _stream(request: Request, run: Run, number: int) -> AsyncIterator[str]:
+    """https://html.spec.whatwg.org/multipage/server-sent-events.html."""
+    silent_s = 0.0
+    while not await request.is_disconnected():
+        # Asked before the events are read: what comes in between is sent before the end.
+        is_over = run.exit_code is not None
+        for event in run.events[number:]:
+            yield f"id: {number}\ndata: {json.dumps(event)}\n\n"
+            number, silent_s = number + 1, 0.0
+        if is_over:
+            return
+        await asyncio.sleep(LOOK_EVERY_S)
+        silent_s += LOOK_EVERY_S
+        if silent_s >= BEAT_EVERY_S:
+            silent_s = 0.0
+            yield ": still there\n\n"
+
+
+def _run(desk: Desk, number: int) -> Run:
+    last = desk.runs.last
+    if last is None or last.number != number:
+        raise UnknownCase(
+            f"expected the last run this desk has started, got run {number}; "
+            "`lab journal` tells of the others"
+        )
+    return last
+
+
+def _rows(desk: Desk) -> list[Row]:
+    cases = desk.archive.cases()
+    return [
+        Row(
+            scenario_id=each.id,
+            title=each.title,
+            difficulty=each.difficulty,
+            skill=each.skill,
+            cases=tuple(case for case in cases if case.scenario_id == each.id),
+        )
+        for each in sorted(desk.runs.scenarios().values(), key=lambda each: each.id)
+    ]

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
+from lab.desk.runs import Runs
 from lab.domain.case import Case, CaseFile
 from lab.errors import NothingToGrade
 from lab.investigation.solving import Solving
@@ -24,7 +25,10 @@ class Desk:
     A sealed case never changes, so what was read once, and found whole, stays right.
     """
 
-    def __init__(self, archive: CaseArchive, clock: Clock, settings: Settings) -> None:
+    def __init__(
+        self, archive: CaseArchive, clock: Clock, settings: Settings, runs: Runs | None = None
+    ) -> None:
+        self.runs = runs or Runs(settings)
         self.archive = archive
         self.clock = clock
         self.settings = settings

@@ -103,7 +103,7 @@ def test_a_verdict_is_the_judges_and_leads_into_grafana(desk: DeskUnderTest) -> 
     assert "SOLVED" in shown
     assert "Case closed: this is what did it, and how. auth SELECT: took 1001.0 ms" in shown
     address = unquote(shown.replace("&amp;", "&"))
-    assert "http://127.0.0.1:18126/explore" in address
+    assert "/explore?schemaVersion=1" in address
     assert f'"panelsState":{{"trace":{{"spanId":"{SELECT}"}}}}' in address
     assert desk.get("/cases/db-timeout-1/verdicts/1").text == shown
 

@@ -138,7 +138,6 @@ def secrets_of(case: Case) -> list[str]:
         *(decoy.why[:40] for decoy in scenario.decoys),
         *(fault.edge for fault in (*scenario.faults, *scenario.ambient)),
         *scenario.conditions,
-        scenario.skill[:40],
         "lease taken",
         *(finding.check for finding in case.proof.findings if " " in finding.check),
     ]

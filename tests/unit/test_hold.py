@@ -178,7 +178,7 @@ def test_ctrl_c_in_a_hold_ends_it_with_the_verdict(
     async def connected(_: Settings) -> AsyncIterator[Lab]:
         yield lab
 
-    async def run_one(*_: Any) -> Case:
+    async def run_one(*_: Any, **__: Any) -> Case:
         return case
 
     monkeypatch.setenv("LAB_STATE_DIR", str(tmp_path))
