@@ -15,7 +15,19 @@ from typing import Final
 import typer
 
 from lab import __version__
-from lab.commands import author, cases, compare, desk, failures, lint, record, run, stack, verify
+from lab.commands import (
+    author,
+    cases,
+    compare,
+    contrast,
+    desk,
+    failures,
+    lint,
+    record,
+    run,
+    stack,
+    verify,
+)
 
 EXAMPLES: Final = """
 Examples:
@@ -45,6 +57,7 @@ app = typer.Typer(
 stack.register(app)
 run.register(app)
 verify.register(app)
+contrast.register(app)
 cases.register(app)
 compare.register(app)
 desk.register(app)

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from lab.domain.case import Case, CaseFile, CaseSummary
 from lab.domain.fault import Conditions, Fault
+from lab.domain.instrumentation import Instrumentation
 from lab.domain.journal import JournalEntry, Step
 from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Request, Window
 from lab.domain.trace import Trace
@@ -309,6 +310,13 @@ class Stack(Protocol):
 
     async def counters(self) -> StackCounters:
         """Read every process's counters."""
+        ...
+
+    async def instrument(self, level: Instrumentation) -> None:
+        """Let the shop write down so much of what it does; a stack starts at *full*.
+
+        Its services restart where that is a change. UsageError where it cannot be changed.
+        """
         ...
 
     def versions(self) -> Mapping[str, str]:

@@ -194,6 +194,7 @@ def read_case_file(folder: Path) -> CaseFile:
         proof=validated(_PROOF, text_of(folder / PROOF), folder / PROOF),
         support_code=manifest.support_code,
         sampled_from=manifest.sampled_from,
+        instrumentation=manifest.instrumentation,
     )
 
 

@@ -15,6 +15,7 @@ from lab.adapters.case_reading import damaged, text_of, validated
 from lab.adapters.journal_file import YEAR_10000_UNIX_S
 from lab.domain.case import Case
 from lab.domain.evidence import Interval, Sample
+from lab.domain.instrumentation import Instrumentation
 from lab.domain.journal import Ending
 from lab.domain.load import Window
 from lab.domain.proof import ProofVerdict
@@ -63,6 +64,7 @@ class Manifest:
     windows: Mapping[Window, Interval]
     samples: Mapping[Sample, tuple[str, ...]]
     plan: Plan = field(default_factory=dict)
+    instrumentation: Instrumentation = Instrumentation.FULL
     sampled_from: Mapping[Sample, int] | None = None
     topology: Topology | None = None
 
@@ -106,6 +108,7 @@ def manifest_of(case: Case) -> Manifest:
         windows=case.evidence.windows,
         samples=case.evidence.samples,
         plan=case.scenario.plan,
+        instrumentation=case.instrumentation,
         sampled_from=case.sampled_from,
         topology=Topology(
             services=topology.SERVICES,

@@ -14,6 +14,8 @@ from lab.ports import ServiceState
 if TYPE_CHECKING:
     import httpx
 
+    from lab.domain.instrumentation import Instrumentation
+
 READ_DEADLINE_S: Final = 5.0
 """The keeper asks seven services for their health first, and answers one caller at a time."""
 
@@ -65,6 +67,18 @@ class ShopControl:
             "PUT",
             f"/services/{service}",
             json={"environment": dict(overlay)},
+            timeout=RESTART_DEADLINE_S,
+        )
+
+    async def instrument(self, level: Instrumentation) -> None:
+        """Let all services write down so much; they restart, all at once, if they did not yet."""
+        # The shop's settings are slow to import, and most callers change none of them.
+        from lab.shop.environment import LEVELS
+
+        await self._ask(
+            "PUT",
+            "/services",
+            json={"environment": dict(LEVELS[level.value])},
             timeout=RESTART_DEADLINE_S,
         )
 

@@ -14,7 +14,8 @@ from lab.adapters import collector_metrics, loopback
 from lab.adapters.own_versions import own_versions
 from lab.adapters.readiness import Probe, answers, until_ready
 from lab.adapters.warden_client import WardenClient
-from lab.errors import LabError, StackNotReady, WaitTimeout
+from lab.domain.instrumentation import Instrumentation
+from lab.errors import LabError, StackNotReady, UsageError, WaitTimeout
 from lab.ports import PartStatus, ShopState, StackCounters
 from lab.settings import Settings
 from lab.shop.topology import SERVICES
@@ -99,6 +100,14 @@ class ExternalStack:
             restarts={name: state.restarts for name, state in shop.services.items()},
             collector_dropped=dropped,
         )
+
+    async def instrument(self, level: Instrumentation) -> None:
+        """Refuse every level but *full*, which is what a shop has that nobody changed."""
+        if level is not Instrumentation.FULL:
+            raise UsageError(
+                f"expected a stack of this machine for --instrumentation {level}, found "
+                "STACK=external, whose services are not the lab's to restart"
+            )
 
     def versions(self) -> Mapping[str, str]:
         """The lab's own; what runs elsewhere does not say its version."""

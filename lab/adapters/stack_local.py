@@ -27,8 +27,9 @@ from lab.adapters.readiness import port_is_free, until_ready
 from lab.adapters.shop_control import ShopControl
 from lab.adapters.startup import Startup
 from lab.adapters.supervisor import ProcessState, Supervisor
+from lab.domain.instrumentation import Instrumentation
 from lab.errors import LabError, StackNotReady, ToolMissing, WaitTimeout
-from lab.ports import PartStatus, Services, ServiceState, StackCounters
+from lab.ports import PartStatus, ServiceState, StackCounters
 from lab.settings import CHECKOUT, Settings
 from lab.shop.topology import HOST
 
@@ -123,6 +124,10 @@ class LocalStack:
             | {name: state.restarts for name, state in services.items()},
             collector_dropped=dropped,
         )
+
+    async def instrument(self, level: Instrumentation) -> None:
+        """Let the shop write down so much; its services restart where that is a change."""
+        await self._keeper().instrument(level)
 
     def versions(self) -> Mapping[str, str]:
         """What runs, for a case's manifest: the lab, its tools, and what makes the spans."""
@@ -229,7 +234,7 @@ class LocalStack:
         except (LabError, TimeoutError):
             return {}
 
-    def _keeper(self) -> Services:
+    def _keeper(self) -> ShopControl:
         url = self._settings.url("shop_control")
         return ShopControl(url, transport=loopback.transport())
 

@@ -10,10 +10,10 @@ import typer
 from lab import bootstrap
 from lab.adapters.run_lock import run_lock
 from lab.commands.common import add_command, console, run_async
-from lab.commands.run import HEADLINES, SeedOption, run_one, scenario_named
+from lab.commands.run import HEADLINES, run_one, scenario_named
 from lab.commands.stack import up
+from lab.domain.instrumentation import Instrumentation
 from lab.domain.proof import ProofVerdict
-from lab.domain.variation import AS_WRITTEN_SEED
 from lab.errors import UsageError
 from lab.settings import Settings
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def record(
     name: Annotated[str, typer.Argument(help="The scenario, e.g. db-timeout.")],
-    seed: SeedOption = AS_WRITTEN_SEED,
+    seed: Annotated[int, typer.Option(help="The same seed deals the same load.")] = 1,
     case_id: Annotated[
         str | None, typer.Option("--case", "-c", help="Take this case instead of a new run.")
     ] = None,
@@ -43,7 +43,7 @@ def record(
     if refresh and case_id is not None:
         raise UsageError("expected --refresh or --case, got both: each says what to record")
     settings = Settings()
-    scenario = scenario_named(settings, name, seed)
+    scenario = scenario_named(settings, name)
     archive = bootstrap.archive(settings)
     target = settings.scenarios_dir / name / RECORDING
     if refresh:
@@ -52,10 +52,10 @@ def record(
     else:
         case = _run(settings, scenario, seed) if case_id is None else archive.load(case_id)
         logs = archive.logs(case.case_id)
-    if case.scenario.source != scenario.source:
+    if case.scenario != scenario or case.instrumentation is not Instrumentation.FULL:
         raise UsageError(
-            f"expected a case of {name} as its files are now, got {case.case_id}; "
-            "without --case it is run anew"
+            f"expected a case of {name} as its files are now, not varied by a seed and with all "
+            f"its spans, got {case.case_id}; without --case it is run anew"
         )
     if case.proof.verdict is ProofVerdict.PROVEN:
         packed = recorded(case, partial(pack_case, logs=logs))

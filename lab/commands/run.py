@@ -25,6 +25,7 @@ from lab.commands.common import (
     seconds,
 )
 from lab.commands.stack import up
+from lab.domain.instrumentation import Instrumentation
 from lab.domain.proof import Outcome, ProofVerdict
 from lab.domain.symptom import Harm
 from lab.domain.variation import AS_WRITTEN_SEED
@@ -43,6 +44,13 @@ HEADLINES: Final = {
     ProofVerdict.PROVEN: "PROVEN: the case is fair, every finding holds",
     ProofVerdict.REFUTED: "REFUTED: it did not happen as the case says",
     ProofVerdict.INCOMPLETE: "INCOMPLETE: the evidence does not allow a verdict",
+}
+
+AT_THE_EDGE: Final = {
+    ProofVerdict.PROVEN: "THE SAME CRIME, with less written down; only full instrumentation "
+    "can prove that the case is fair",
+    ProofVerdict.REFUTED: "ANOTHER CRIME: the edge did not see what the case says",
+    ProofVerdict.INCOMPLETE: HEADLINES[ProofVerdict.INCOMPLETE],
 }
 
 AFFECTED: Final = {
@@ -83,6 +91,7 @@ async def run_one(
     seed: int,
     is_open: Callable[[Case], bool] | None = None,
     events: RunEvents | None = None,
+    level: Instrumentation = Instrumentation.FULL,
 ) -> Case:
     """Run one case with a live display of its progress; again where the machine was too busy.
 
@@ -96,7 +105,15 @@ async def run_one(
     async def run_once() -> Case:
         with events or RunDisplay(notes, scenario) as display:
             case_id = lab.archive.next_case_id(scenario.id)
-            return await CaseRun(lab, scenario, case_id=case_id, seed=seed, observer=display).run()
+            run = CaseRun(
+                lab,
+                scenario,
+                case_id=case_id,
+                seed=seed,
+                observer=display,
+                instrumentation=level,
+            )
+            return await run.run()
 
     return await decided(
         run_once,
@@ -115,6 +132,7 @@ def summary(case: Case, reveal: bool) -> dict[str, object]:
         "case": case.case_id,
         "scenario": case.scenario.id,
         "seed": case.seed,
+        "instrumentation": case.instrumentation.value,
         "verdict": case.proof.verdict.value,
         "findings": {outcome.value: case.proof.count(outcome) for outcome in Outcome},
         "support_code": case.support_code,
@@ -133,7 +151,8 @@ def print_opened(case: Case, reveal: bool) -> None:
 
     console.print(Panel(Markdown(briefing(case)), title=case.scenario.title, padding=(1, 2)))
     proof = case.proof
-    console.print(f"\n{HEADLINES[proof.verdict]}")
+    headlines = HEADLINES if case.instrumentation is Instrumentation.FULL else AT_THE_EDGE
+    console.print(f"\n{headlines[proof.verdict]}")
     console.print(
         f"{len(proof.findings)} findings: {proof.count(Outcome.HOLDS)} hold, "
         f"{proof.count(Outcome.FAILS)} fail, {proof.count(Outcome.UNKNOWN)} unknown"
@@ -206,6 +225,9 @@ def run(
     hold_for: Annotated[
         str | None, typer.Option("--hold", metavar="TIME", help="Afterwards hurt it again: 10m.")
     ] = None,
+    instrumentation: Annotated[
+        Instrumentation, typer.Option(help="How much the shop writes down; only full is proven.")
+    ] = Instrumentation.FULL,
     reveal: RevealOption = False,
     as_json: JsonOption = False,
     as_events: Annotated[
@@ -223,7 +245,7 @@ def run(
     async def main() -> Case:
         async with bootstrap.lab(settings) as lab:
             events = RunEvents(sys.stdout) if as_events else None
-            case = await run_one(lab, scenario, seed, events=events)
+            case = await run_one(lab, scenario, seed, events=events, level=instrumentation)
             if events:
                 events.write("opened", **summary(case, reveal))
             elif as_json:

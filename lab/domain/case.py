@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lab.domain.evidence import Evidence, Sample
+from lab.domain.instrumentation import Instrumentation
 from lab.domain.journal import Ending, JournalEntry
 from lab.domain.proof import Proof, ProofVerdict
 from lab.domain.scenario import Scenario
@@ -17,7 +18,8 @@ class Case:
 
     ``support_code`` is the trace id the briefing ends with; None where no affected
     trace came whole. ``versions`` maps part → version of what ran. ``sampled_from`` says
-    how many traces of each sample the run had, where some were left out since.
+    how many traces of each sample the run had, where some were left out since. Where the
+    ``instrumentation`` was not full, the proof says only that the same crime happened.
     """
 
     case_id: str
@@ -31,6 +33,7 @@ class Case:
     proof: Proof
     support_code: str | None
     sampled_from: Mapping[Sample, int] | None = None
+    instrumentation: Instrumentation = Instrumentation.FULL
 
     @property
     def title(self) -> str:

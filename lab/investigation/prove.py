@@ -5,7 +5,8 @@ Pure: the same code proves a live run, a recorded case and a unit test.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from lab.domain.bound import Bound, parse
@@ -15,7 +16,7 @@ from lab.domain.load import Request, Window
 from lab.domain.predicate import NearMiss, Predicate
 from lab.domain.proof import Finding, Outcome, Proof
 from lab.domain.reference import Operation, ReferenceStats
-from lab.domain.scenario import Decoy, Scenario
+from lab.domain.scenario import Decoy, RequestCheck, Scenario
 from lab.domain.trace import Trace
 from lab.investigation.affected import JUDGED, affected_share, affected_traces, is_affected
 from lab.investigation.measure import Share, check_finding
@@ -42,6 +43,35 @@ def prove(scenario: Scenario, evidence: Evidence, integrity: tuple[Finding, ...]
         _completeness(evidence),
         *integrity,
     )
+    return _in_order(findings)
+
+
+def prove_at_the_edge(
+    scenario: Scenario, evidence: Evidence, integrity: tuple[Finding, ...] = ()
+) -> Proof:
+    """That the same crime happened, where the shop wrote too little down for more to be asked.
+
+    What requests tell is judged, and what the run itself may be trusted with; no span is.
+    """
+    reference = evidence.reference_stats
+    checks = tuple(check for check in scenario.checks if isinstance(check, RequestCheck))
+    seen = replace(scenario, checks=checks)
+    windows = (Window.REFERENCE, Window.CRIME, Window.RECOVERY)
+    findings = (
+        _enough(scenario, evidence.requests_in(Window.CRIME, scenario.symptom.of)),
+        *(_symptom(scenario, evidence, reference, window) for window in windows),
+        *(
+            finding
+            for step in (Step.REFERENCE, Step.CRIME, Step.RECOVERY)
+            for finding in _checks(seen, evidence, reference, step)
+        ),
+        _completeness(evidence),
+        *integrity,
+    )
+    return _in_order(findings)
+
+
+def _in_order(findings: Iterable[Finding]) -> Proof:
     return Proof(tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.step))))
 
 

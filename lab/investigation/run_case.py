@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+import anyio
+
 from lab.domain.case import Case
 from lab.domain.evidence import Evidence, Interval, Sample
 from lab.domain.fault import Conditions, Fault
+from lab.domain.instrumentation import Instrumentation
 from lab.domain.journal import Ending, Step
 from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Request, Window
 from lab.domain.proof import Finding
@@ -20,7 +23,7 @@ from lab.investigation import fair_dice, integrity, joining, sampling
 from lab.investigation.collect import Collected, collect
 from lab.investigation.counting import balanced, snapshot
 from lab.investigation.lease import HeldLease, harm
-from lab.investigation.prove import pick_support_code, prove
+from lab.investigation.prove import pick_support_code, prove, prove_at_the_edge
 from lab.ports import (
     CaseArchive,
     Clock,
@@ -69,13 +72,21 @@ class CaseRun:
     """One run of one scenario; `run` is all there is to call."""
 
     def __init__(
-        self, lab: Lab, scenario: Scenario, *, case_id: str, seed: int, observer: Observer
+        self,
+        lab: Lab,
+        scenario: Scenario,
+        *,
+        case_id: str,
+        seed: int,
+        observer: Observer,
+        instrumentation: Instrumentation = Instrumentation.FULL,
     ) -> None:
         self._lab = lab
         self._scenario = scenario
         self._case_id = case_id
         self._seed = seed
         self._observer = observer
+        self._instrumentation = instrumentation
         self._folder = lab.archive.working_folder(case_id)
         self._journal: Journal = lab.archive.journal(case_id)
         self._windows: dict[Window, Interval] = {}
@@ -84,13 +95,20 @@ class CaseRun:
 
     async def run(self) -> Case:
         """Go through all steps; the case is in the archive when this returns."""
-        self._journal.record(Step.PREFLIGHT, "started", scenario=self._scenario.id, seed=self._seed)
+        self._journal.record(
+            Step.PREFLIGHT,
+            "started",
+            scenario=self._scenario.id,
+            seed=self._seed,
+            instrumentation=self._instrumentation.value,
+        )
         if self._scenario.plan:
             self._journal.record(
                 Step.PREFLIGHT, "plan drawn", spoiler=True, plan=dict(self._scenario.plan)
             )
         try:
-            return await self._run()
+            async with self._instrumented():
+                return await self._run()
         except BaseException as error:
             ending = Ending.DEVIATED if isinstance(error, LabError) else Ending.INTERRUPTED
             with contextlib.suppress(LabError):  # A full disk must not hide why the run ended.
@@ -120,6 +138,17 @@ class CaseRun:
         ]
         return self._open(requests, samples, collected)
 
+    @contextlib.asynccontextmanager
+    async def _instrumented(self) -> AsyncIterator[None]:
+        """Let the shop write down as much as this run wants, and everything again afterwards."""
+        level, stack = self._instrumentation, self._lab.stack
+        try:
+            yield
+        finally:
+            if level is not Instrumentation.FULL:
+                with anyio.CancelScope(shield=True):
+                    await stack.instrument(Instrumentation.FULL)
+
     async def _preflight(self) -> None:
         self._observer.phase(Step.PREFLIGHT, "checking the lab")
         await self._all_ready()
@@ -136,6 +165,8 @@ class CaseRun:
                 "`lab heal` cleans them (`lab heal --reveal` says which)"
             )
         await self._settings_can_change()
+        # Whatever an earlier run that was killed may have left.
+        await self._lab.stack.instrument(self._instrumentation)
         self._journal.record(Step.PREFLIGHT, "clean")
 
     async def _settings_can_change(self) -> None:
@@ -346,8 +377,10 @@ class CaseRun:
         evidence = Evidence(
             self._windows, requests, samples, collected.settled, self._scenario.truth.joins
         ).without_strangers()
+        everything = self._instrumentation is Instrumentation.FULL
+        judge = prove if everything else prove_at_the_edge
         proof = integrity.excused(
-            prove(self._scenario, evidence, tuple(self._findings)), self._strains
+            judge(self._scenario, evidence, tuple(self._findings)), self._strains
         )
         self._journal.record(Step.PROOF, "judged", verdict=proof.verdict.value)
         self._journal.record(Step.OPENED, "ended", ending=Ending.COMPLETED.value)
@@ -362,6 +395,7 @@ class CaseRun:
             journal=self._journal.entries(),
             proof=proof,
             support_code=pick_support_code(self._scenario, evidence),
+            instrumentation=self._instrumentation,
         )
         self._lab.archive.seal(case)
         self._observer.phase(Step.OPENED, self._case_id)

@@ -55,7 +55,8 @@ class Child:
 class Children:
     """Starts, restarts, counts and ends the services.
 
-    ``environment_of`` gives a service's environment before its overlay. What a
+    ``environment_of`` gives a service's environment; over it lies the level of
+    instrumentation, which all have in common, and over that each one's overlay. What a
     child writes to stdout and stderr goes to ``<log_dir>/<service>.log``, or
     where this process's own does, if there is no such folder. The
     counts of ended spans live in memory shared with the children, so they can
@@ -69,6 +70,7 @@ class Children:
         services: Sequence[str] = topology.SERVICES,
     ) -> None:
         self._environment_of = environment_of
+        self._level: Mapping[str, str] = {}
         self._log_dir = log_dir
         counts = memoryview(mmap.mmap(-1, _SLOT * len(services)))
         self.by_name = {
@@ -111,6 +113,17 @@ class Children:
         child.crashes_in_a_row = 0
         self._fork(child)
 
+    def set_level(self, level: Mapping[str, str]) -> bool:
+        """Lay ``level`` over every child's environment; return whether all were started anew."""
+        if level == self._level:
+            return False
+        self._level = dict(level)
+        self.stop_all()
+        for child in self.by_name.values():
+            child.crashes_in_a_row = 0
+            self._fork(child)
+        return True
+
     def stop_all(self) -> None:
         """End every child: asked first, killed after `STOP_S`."""
         _end([child.pid for child in self.by_name.values() if child.pid is not None])
@@ -135,6 +148,7 @@ class Children:
             os.closerange(self._lifeline + 1, _HIGHEST_FD)
             threading.Thread(target=_leave_with_parent, args=[self._lifeline], daemon=True).start()
             os.environ.update(self._environment_of(child.name))
+            os.environ.update(self._level)
             os.environ.update(child.overlay)
             serve(child.name, child.counter)
             status = 0

@@ -33,14 +33,32 @@ OTEL: Final = MappingProxyType(
         "OTEL_BLRP_SCHEDULE_DELAY": "200",
         "OTEL_BLRP_MAX_QUEUE_SIZE": "16384",
         "OTEL_METRIC_EXPORT_INTERVAL": "2000",
+        # FastAPI makes its own server spans, and none where the contrib package is at work.
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "fastapi",
+        "OTEL_PYTHON_FASTAPI_EXCLUDED_URLS": "healthz",
     }
 )
 """What every service has in common; times in milliseconds."""
 
+LEVELS: Final = MappingProxyType(
+    {
+        "none": {"OTEL_TRACES_SAMPLER": "always_off"},
+        # As most guides show it: what the contrib packages do, and not a line of one's own.
+        "auto": {
+            "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "",
+            "OTEL_PYTHON_TRACER_CONFIGURATOR": "libraries_only",
+        },
+        "full": {},
+    }
+)
+"""How much the shop writes down: what the whole of it is given over `OTEL`."""
+
 ANYWHERE: Final = "0.0.0.0"  # noqa: S104 -- of a container, whose networks say who gets in
 """What a service listens on where it has a network of its own."""
 
-OTEL_CONDITIONS: Final = frozenset({*OTEL, "OTEL_TRACES_SAMPLER_ARG"})
+OTEL_CONDITIONS: Final = frozenset(
+    {name for name in OTEL if not name.startswith("OTEL_PYTHON_")} | {"OTEL_TRACES_SAMPLER_ARG"}
+)
 """The ``OTEL_*`` variables that a deployment may change for one service."""
 
 _PLACE: Final = frozenset({"host", "port", "database_dsn"})

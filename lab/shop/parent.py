@@ -3,7 +3,8 @@
 Control speaks JSON on 127.0.0.1: ``GET /services`` tells of every service,
 ``PUT /services/{name}`` with ``{"environment": {…}}`` replaces a service's
 overlay and restarts that service if it changed, or if ``"restart": true`` is
-said. One thread does everything: a process that forks must not have others.
+said; ``PUT /services`` replaces what lies over the environments of all. One
+thread does everything: a process that forks must not have others.
 """
 
 from __future__ import annotations
@@ -158,6 +159,16 @@ class Control:
         if not restart and overlay == child.overlay:
             return self._is_healthy(child.name)
         self._children.restart(child, overlay)
+        return self._gets_healthy(child)
+
+    def replace_level(self, level: dict[str, str]) -> Child | None:
+        """Lay ``level`` over all environments; the first service that is not healthy with it."""
+        children = self._children.by_name.values()
+        if not self._children.set_level(level):
+            return None
+        return next((child for child in children if not self._gets_healthy(child)), None)
+
+    def _gets_healthy(self, child: Child) -> bool:
         deadline_s = time.monotonic() + READY_S
         while time.monotonic() < deadline_s and not self._stopping:
             if self._is_healthy(child.name):
@@ -217,12 +228,13 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(HTTPStatus.OK, self.server.control.services())
 
     def do_PUT(self) -> None:
-        """``PUT /services/{name}``."""
+        """``PUT /services/{name}``, or ``PUT /services`` for what all have in common."""
         if not self._is_meant_for_us():
             return
         control = self.server.control
+        everybody = self.path == "/services"
         child = control.child(self.path.removeprefix("/services/"))
-        if child is None:
+        if child is None and not everybody:
             known = ", ".join(topology.SERVICES)
             self._answer(HTTPStatus.NOT_FOUND, {"error": f"expected /services/ and one of {known}"})
             return
@@ -238,16 +250,28 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError as error:
             self._answer(HTTPStatus.BAD_REQUEST, {"error": str(error)})
             return
-        if control.replace_overlay(child, overlay, restart=restart):
+        if child is None:
+            self._answer_level(overlay)
+        elif control.replace_overlay(child, overlay, restart=restart):
             self._answer(HTTPStatus.OK, control.describe(child))
         else:
-            self._answer(
-                HTTPStatus.GATEWAY_TIMEOUT,
-                {
-                    "error": f"expected {child.name} to be healthy within {READY_S:.0f} s",
-                    "log": control.last_words(child),
-                },
-            )
+            self._answer_sick(child)
+
+    def _answer_level(self, level: dict[str, str]) -> None:
+        sick = self.server.control.replace_level(level)
+        if sick is None:
+            self._answer(HTTPStatus.OK, {"environment": level})
+        else:
+            self._answer_sick(sick)
+
+    def _answer_sick(self, child: Child) -> None:
+        self._answer(
+            HTTPStatus.GATEWAY_TIMEOUT,
+            {
+                "error": f"expected {child.name} to be healthy within {READY_S:.0f} s",
+                "log": self.server.control.last_words(child),
+            },
+        )
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- http.server's name
         """Keep the access log out of the shop's output."""

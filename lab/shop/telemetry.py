@@ -23,23 +23,39 @@ from opentelemetry.instrumentation.auto_instrumentation import initialize
 from opentelemetry.processor.baggage import BaggageSpanProcessor
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import (
+    ReadableSpan,
+    Span,
+    SpanProcessor,
+    TracerProvider,
+    _TracerConfig,  # not public yet; the SDK's version is pinned
+)
 from opentelemetry.trace import SpanKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from opentelemetry.context import Context
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 FLUSH_S: Final = 2.0
 """How long a service may take at its end to export what is left."""
 
-tracer = trace.get_tracer("shop")
-meter = metrics.get_meter("shop")
+_OWN: Final = "shop"
+tracer = trace.get_tracer(_OWN)
+meter = metrics.get_meter(_OWN)
 
 _on_client_spans: ContextVar[Mapping[str, str | int] | None] = ContextVar(
     "on_client_spans", default=None
 )
+
+
+def libraries_only(scope: InstrumentationScope) -> _TracerConfig:
+    """Make spans for the libraries' tracers and none for the shop's own.
+
+    What would be their child hangs below the next span above that there is.
+    """
+    return _TracerConfig(is_enabled=scope.name != _OWN)
 
 
 @contextmanager

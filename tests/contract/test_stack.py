@@ -13,7 +13,8 @@ from lab.adapters.memory.stack import MemoryStack
 from lab.adapters.postgres import can_start_servers
 from lab.adapters.stack_external import ExternalStack
 from lab.adapters.stack_local import LocalStack
-from lab.errors import StackNotReady
+from lab.domain.instrumentation import Instrumentation
+from lab.errors import StackNotReady, UsageError
 from lab.ports import PartStatus, Stack
 from lab.settings import Settings
 from lab.shop.topology import SERVICES
@@ -65,11 +66,18 @@ def test_the_life_of_a_stack(stack: Stack) -> None:
     assert set(counters.spans_ended) == set(SERVICES)
     assert counters.collector_dropped == 0
 
+    for level in (Instrumentation.AUTO, Instrumentation.AUTO, Instrumentation.FULL):
+        do(stack.instrument(level))
+        assert {part.name for part in do(stack.status()) if part.is_ready} == PARTS
+    assert do(stack.counters()).restarts == dict.fromkeys(PARTS, 0)
+
     assert {"toxiproxy", "tempo", "otelcol"} <= set(stack.versions())
 
     do(stack.down())
     do(stack.down())
     assert not any(part.is_ready for part in do(stack.status()))
+    with pytest.raises(StackNotReady):
+        do(stack.instrument(Instrumentation.AUTO))
 
 
 @pytest.mark.e2e
@@ -97,6 +105,9 @@ def test_a_stack_that_somebody_else_runs_is_seen_and_left_alone(
     assert set(counters.spans_ended) == set(counters.restarts) == set(SERVICES)
     assert counters.collector_dropped == 0
     assert "deadspan" in stack.versions()
+    do(stack.instrument(Instrumentation.FULL))
+    with pytest.raises(UsageError, match="expected a stack of this machine"):
+        do(stack.instrument(Instrumentation.NONE))
     do(stack.down())
     assert all(part.is_ready for part in do(stack.status()))
 

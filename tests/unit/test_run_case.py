@@ -23,6 +23,7 @@ from lab.domain.bound import parse
 from lab.domain.case import Case
 from lab.domain.dice import Dice
 from lab.domain.fault import Fault, Toxic
+from lab.domain.instrumentation import Instrumentation
 from lab.domain.journal import Step
 from lab.domain.load import LoadProgress, Request, Window
 from lab.domain.predicate import Predicate
@@ -93,10 +94,18 @@ class Stage:
     store: MemoryTraceStore
     lab: Lab
     scenario: Scenario
+    level: Instrumentation = Instrumentation.FULL
 
     def run(self) -> Case:
         """Run the case from the first step to the last."""
-        run = CaseRun(self.lab, self.scenario, case_id="db-timeout-1", seed=1, observer=self.story)
+        run = CaseRun(
+            self.lab,
+            self.scenario,
+            case_id="db-timeout-1",
+            seed=1,
+            observer=self.story,
+            instrumentation=self.level,
+        )
         return anyio.run(run.run)
 
     def finding(self, case: Case, check: str) -> Finding:
@@ -357,3 +366,35 @@ def test_the_plan_that_was_drawn_is_in_the_journal_and_not_for_a_learner(stage: 
     assert entry.data == {"plan": dict(case.scenario.plan)}
     assert entry.spoiler
     assert case.scenario.variant
+
+
+def test_a_run_with_less_written_down_leaves_a_shop_that_writes_everything(stage: Stage) -> None:
+    """The level holds from before the load until the end, and the case says which it was."""
+    levels: list[Instrumentation] = []
+
+    async def instrument(level: Instrumentation) -> None:
+        levels.append(level)
+        stage.stack.level = level
+
+    stage.stack.instrument = instrument  # type: ignore[method-assign]
+    stage.level = Instrumentation.AUTO
+    case = stage.run()
+    assert levels == [Instrumentation.AUTO, Instrumentation.FULL]
+    assert case.instrumentation is Instrumentation.AUTO
+    assert case.journal[0].data["instrumentation"] == "auto"
+    assert not any("truth" in finding.check for finding in case.proof.findings)
+
+
+def test_a_run_that_fails_gives_the_shop_all_its_spans_back(stage: Stage) -> None:
+    stage.level = Instrumentation.NONE
+    stage.story.acts[Step.CRIME] = LoadError("the load died")
+    with pytest.raises(LoadError):
+        stage.run()
+    assert stage.stack.level is Instrumentation.FULL
+
+
+def test_a_run_ends_what_a_killed_one_left_of_less(stage: Stage) -> None:
+    """Else its proof would miss the spans that nobody wrote down."""
+    stage.stack.level = Instrumentation.NONE
+    stage.run()
+    assert stage.stack.level is Instrumentation.FULL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 
+from lab.domain.instrumentation import Instrumentation
 from lab.errors import StackNotReady
 from lab.ports import PartStatus, StackCounters
 from lab.shop.topology import PORTS, SERVICES
@@ -24,6 +25,7 @@ class MemoryStack:
         self._restarts = dict.fromkeys((*_PROGRAMS, *SERVICES), 0)
         self._spans_ended = dict.fromkeys(SERVICES, 0)
         self._dropped = 0
+        self.level = Instrumentation.FULL
 
     async def up(self) -> AsyncIterator[PartStatus]:
         """Every part, ready; StackNotReady at the first of ``failing``."""
@@ -39,6 +41,7 @@ class MemoryStack:
         self._restarts = dict.fromkeys(self._restarts, 0)
         self._spans_ended = dict.fromkeys(self._spans_ended, 0)
         self._dropped = 0
+        self.level = Instrumentation.FULL
 
     async def status(self) -> tuple[PartStatus, ...]:
         """Every part as it is."""
@@ -53,6 +56,12 @@ class MemoryStack:
             restarts=dict(self._restarts),
             collector_dropped=self._dropped,
         )
+
+    async def instrument(self, level: Instrumentation) -> None:
+        """Keep the level; StackNotReady while there is no shop to write anything down."""
+        if "shop" not in self._running:
+            raise StackNotReady("expected the shop to be up, found it down; `lab up`")
+        self.level = level
 
     def versions(self) -> Mapping[str, str]:
         """Part → version: there is but one."""
