@@ -411,6 +411,10 @@ class CaseArchive(Protocol):
         """One case (None: the newest), whether or not anybody knows the truth of it."""
         ...
 
+    def fingerprint(self, case_id: str) -> str:
+        """What tells a case from another that has, or had, the same id; `open` may be spared."""
+        ...
+
     def holding(self, trace_id: str) -> tuple[str, ...]:
         """The ids of the cases with a trace whose id is, or begins with, that; newest first."""
         ...

@@ -217,6 +217,15 @@ class FolderArchive:
         """The log lines of a case, one JSON object each."""
         return tuple(line for _, line in whole_lines(self._sealed(case_id) / case_folder.LOGS))
 
+    def fingerprint(self, case_id: str) -> str:
+        """What tells the case from another that has, or had, the same id."""
+        path = self._sealed(case_id) / case_folder.CHECKSUMS
+        try:
+            found = path.stat()
+        except OSError:
+            return "none"  # `open` says what is wrong with it.
+        return f"{found.st_ino} {found.st_mtime_ns} {found.st_size}"
+
     def holding(self, trace_id: str) -> tuple[str, ...]:
         """The ids of the cases with a trace whose id is, or begins with, that; newest first."""
         return tuple(
@@ -260,13 +269,14 @@ class FolderArchive:
         return self._cases_dir / (_WORKING + _checked(case_id))
 
     def _sealed(self, case_id: str | None) -> Path:
-        known = [case.case_id for case in self.cases()]
         if case_id is None:
-            if not known:
+            newest = next(iter(self.cases()), None)
+            if newest is None:
                 raise UnknownCase("expected a case, found none; `lab run db-timeout` makes one")
-            return self._cases_dir / known[0]
+            return self._cases_dir / newest.case_id
         folder = self._cases_dir / _checked(case_id)
         if not folder.is_dir():
+            known = [case.case_id for case in self.cases()]
             if self._working(case_id).is_dir():
                 raise CaseAtWork(
                     f"expected a case, found that {case_id} is still being written, or that its "

@@ -22,7 +22,8 @@ MOST_CASES_IN_MEMORY: Final = 2
 class Desk:
     """Cases by id, the newest read ones kept in memory.
 
-    A sealed case never changes, so what was read once, and found whole, stays right.
+    A sealed case never changes, so what was read once, and found whole, stays right until
+    another takes its id.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class Desk:
         self.clock = clock
         self.settings = settings
         self.solving = Solving(archive, clock)
-        self._read: OrderedDict[str, CaseFile] = OrderedDict()
+        self._read: OrderedDict[str, tuple[str, CaseFile]] = OrderedDict()
         self._reading = threading.Lock()
 
     def case_file(self, case_id: str) -> CaseFile:
@@ -42,8 +43,10 @@ class Desk:
             return self._kept(case_id)
 
     def _kept(self, case_id: str) -> CaseFile:
-        found = self._read.get(case_id) or self.archive.open(case_id)
-        self._read[case_id] = found
+        fingerprint = self.archive.fingerprint(case_id)
+        kept = self._read.get(case_id)
+        found = kept[1] if kept and kept[0] == fingerprint else self.archive.open(case_id)
+        self._read[case_id] = (fingerprint, found)
         self._read.move_to_end(case_id)
         while len(self._read) > MOST_CASES_IN_MEMORY:
             self._read.popitem(last=False)

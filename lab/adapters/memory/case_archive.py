@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from lab.domain.case import Case, CaseFile, CaseSummary
+from lab.domain.case import Case, CaseFile, CaseSummary, Telemetry
 from lab.domain.journal import JournalEntry, Step
 from lab.domain.ledger import Ledger
 from lab.domain.load import Request
@@ -44,6 +44,7 @@ class MemoryArchive:
         self._journals: dict[str, MemoryJournal] = {}
         self._requests: dict[str, tuple[Request, ...]] = {}
         self._cases: dict[str, Case] = {}
+        self._brought: dict[str, Telemetry] = {}
         self._logs: dict[str, tuple[str, ...]] = {}
         self._records: dict[str, list[Mapping[str, object]]] = {}
 
@@ -92,8 +93,16 @@ class MemoryArchive:
         return self._cases[case_id]
 
     def open(self, case_id: str | None) -> CaseFile:
-        """The same: nobody brings telemetry here."""
-        return self.load(case_id)
+        """The same, or what `bring` was given."""
+        return self._brought.get(case_id or "") or self.load(case_id)
+
+    def bring(self, telemetry: Telemetry) -> None:
+        """Keep a stranger's telemetry; it is listed nowhere."""
+        self._brought[telemetry.case_id] = telemetry
+
+    def fingerprint(self, case_id: str) -> str:
+        """What tells the case from another of the same id; here there is none."""
+        return self.open(case_id).case_id
 
     def holding(self, trace_id: str) -> tuple[str, ...]:
         """The ids of the cases with a trace whose id is, or begins with, that; newest first."""
