@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 # What a user gives reaches the recipes as environment variables, quoted there, and
 # word for word: neither make nor the shell expands anything inside it. Only the
 # command line counts, since some systems export a NAME of their own.
-GIVEN := NAME HOLD REVEAL SEED SETUP TIER TWINS USERS
+GIVEN := FRESH NAME HOLD REVEAL SEED SETUP TIER TWINS USERS
 $(foreach given,$(GIVEN),$(eval override $(given) := $$(if $$(findstring command,$$(origin $(given))),$$(value $(given)))))
 export $(GIVEN)
 
@@ -29,6 +29,10 @@ help: ## List the targets
 .PHONY: scenario
 scenario: $(INSTALLED) ## Open a case: NAME=db-timeout [HOLD=10m] [SEED=1] [REVEAL=1]
 	@$(LAB) run $${HOLD:+--hold "$$HOLD"} $${SEED:+--seed "$$SEED"} $${REVEAL:+--reveal} -- $${NAME:+"$$NAME"}
+
+.PHONY: practice
+practice: $(INSTALLED) ## Solve a recorded case at the desk, without any stack: NAME=db-timeout [FRESH=1]
+	@$(LAB) practice $${FRESH:+--fresh} -- $${NAME:+"$$NAME"}
 
 .PHONY: up
 up: $(INSTALLED) ## Start the stack and wait until every part is ready
@@ -95,6 +99,7 @@ check: $(INSTALLED) lint ## Check spoilers, style, formatting, types and imports
 .PHONY: bench
 bench: $(INSTALLED) ## Measure the lab's numbers into bench/results.md [SETUP=1]
 	@$(LAB) tools --build
+	@$(PYTHON) bench/case_files.py
 	@$(PYTHON) bench/measure.py $${SETUP:+--setup}
 
 .PHONY: soak

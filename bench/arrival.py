@@ -17,6 +17,7 @@ from promises import MeasurementError
 
 from lab.adapters.tempo import MOST_FOUND, TempoStore
 from lab.domain.case import Case
+from lab.investigation.gather import trace_ids
 from lab.ports import TraceStore
 from lab.settings import Settings
 
@@ -35,18 +36,6 @@ def spans_ended(case: Case) -> int:
     if counted is None:
         raise MeasurementError(f"{case.case_id}: a counter of ended spans could not be read")
     return int(counted[1])
-
-
-async def all_traces(store: TraceStore, start_s: int, end_s: int) -> frozenset[str]:
-    """Ids of all traces of the interval, by halves where one answer would be cut short."""
-    found = await store.search("{}", start_s=start_s, end_s=end_s)
-    if len(found) < MOST_FOUND:
-        return found
-    if end_s - start_s <= 1:
-        raise MeasurementError(f"more than {MOST_FOUND} traces within one second")
-    middle = (start_s + end_s) // 2
-    earlier = await all_traces(store, start_s, middle)
-    return earlier | await all_traces(store, middle, end_s)
 
 
 async def agreed(ask: Callable[[], Awaitable[frozenset[str]]], pause_s: float) -> frozenset[str]:
@@ -74,7 +63,7 @@ async def distinct_spans(settings: Settings, case: Case) -> int:
                 trace = await store.trace(trace_id)
             seen.update((trace_id, span.span_id) for span in trace or ())
 
-        ids = await agreed(lambda: all_traces(store, start_s, end_s), SEARCH_LAG_S)
+        ids = await agreed(lambda: trace_ids(store, start_s, end_s, most=MOST_FOUND), SEARCH_LAG_S)
         async with anyio.create_task_group() as group:
             for trace_id in ids:
                 group.start_soon(fetch, trace_id)

@@ -100,6 +100,14 @@ BY_SEARCH: Final = Promise(
 DISK: Final = Promise("kept on disk: `.venv` and the built tools", "GB", 1)
 SETUP: Final = Promise("set-up from nothing: `.venv` and tools, every cache empty", "min", 8)
 
+EXPORT: Final = Promise("`lab export` of a case of 150 traces, as a whole command", "s", 2)
+OPEN: Final = Promise("that case opened from its folder", "s", 1)
+PRACTICE: Final = Promise("`lab practice` until the desk shows the case", "s", 3)
+IMPORT: Final = Promise("`lab import --otlp` of 10,000 traces, as a whole command", "s", 60)
+IMPORT_MEMORY: Final = Promise("its memory at the most (RSS)", "MiB", 300)
+RECORDINGS: Final = Promise("all recorded cases together", "MB", 10)
+LARGEST: Final = Promise("the largest recorded case", "KiB", 400)
+
 
 def attempt(promises: Iterable[Promise], measurement: Callable[[], Sequence[Row]]) -> list[Row]:
     """The measurement's rows; where it fails, a row for each promise that says why."""

@@ -21,8 +21,10 @@ from lab.commands import (
     compare,
     contrast,
     desk,
+    exchange,
     failures,
     lint,
+    practice,
     record,
     run,
     stack,
@@ -56,12 +58,14 @@ app = typer.Typer(
 )
 stack.register(app)
 run.register(app)
+practice.register(app)
 verify.register(app)
 contrast.register(app)
 cases.register(app)
 compare.register(app)
 desk.register(app)
 record.register(app)
+exchange.register(app)
 lint.register(app)
 author.register(app)
 

@@ -18,7 +18,8 @@ The number is the exit code; a message says expected, found, what to do next::
     │   │   ├── LeaseHeld              somebody else's lease is in the way
     │   │   └── LeaseGone              the lease was released, ran out, or never was
     │   ├── LoadError                  the load generator died or lagged
-    │   └── TraceStoreError            Tempo did not answer as documented
+    │   ├── TraceStoreError            Tempo did not answer as documented
+    │   └── ReplayRefused              an endpoint did not take what was sent to it
     ├── CaseError                64   a case folder is missing or too new
     │   ├── CaseDamaged          64   a file of it is not as it was sealed
     │   ├── NothingToGrade       64   a stranger's telemetry, of which nobody knows the truth
@@ -121,6 +122,10 @@ class LoadError(PartFailed):
 
 class TraceStoreError(PartFailed):
     """Tempo did not answer, or not as documented."""
+
+
+class ReplayRefused(PartFailed):
+    """An endpoint of the user's did not take the spans that were sent to it."""
 
 
 class CaseError(LabError):

@@ -13,6 +13,7 @@ from lab.domain.fault import Conditions, Fault
 from lab.domain.instrumentation import Instrumentation
 from lab.domain.journal import JournalEntry, Step
 from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Request, Window
+from lab.domain.replay import Replay
 from lab.domain.trace import Trace
 
 
@@ -417,6 +418,10 @@ class CaseArchive(Protocol):
 
     def holding(self, trace_id: str) -> tuple[str, ...]:
         """The ids of the cases with a trace whose id is, or begins with, that; newest first."""
+        ...
+
+    def replays(self, case_id: str) -> tuple[Replay, ...]:
+        """Each replay of a case, newest first: what its spans were called elsewhere."""
         ...
 
     def logs(self, case_id: str) -> tuple[str, ...]:

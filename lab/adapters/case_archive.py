@@ -23,11 +23,13 @@ from lab.adapters.case_manifest import Manifest, read_manifest
 from lab.adapters.clock import SystemClock
 from lab.adapters.journal_file import JournalFile, read_journal
 from lab.adapters.json_lines import append_line, whole_lines
+from lab.adapters.replay_file import REPLAYS, read_replays, write_replay
 from lab.domain.case import Case, CaseFile, CaseSummary
 from lab.domain.evidence import Interval
 from lab.domain.journal import RunRecord
 from lab.domain.ledger import Ledger
 from lab.domain.load import Request
+from lab.domain.replay import Replay
 from lab.errors import CaseAtWork, CaseError, DiskRefused, UnknownCase
 from lab.ports import Clock
 from lab.scenario_file import near_names
@@ -166,6 +168,10 @@ class FolderArchive:
 
     # --- what comes from elsewhere ---
 
+    def now_s(self) -> float:
+        """The time by this archive's clock (Unix seconds)."""
+        return self._clock.unix()
+
     @contextmanager
     def arriving(self) -> Iterator[Path]:
         """A private folder for what is being brought; gone afterwards unless `adopt` took it."""
@@ -206,12 +212,9 @@ class FolderArchive:
 
     def twin_of(self, folder: Path) -> str | None:
         """The newest case with the very same files as ``folder``, if there is one."""
-        sums = (folder / case_folder.CHECKSUMS).read_bytes()
-        for case in self.cases():
-            path = self._cases_dir / case.case_id / case_folder.CHECKSUMS
-            if path.is_file() and path.read_bytes() == sums:
-                return case.case_id
-        return None
+        sums = _sums(folder)
+        ids = (case.case_id for case in self.cases())
+        return next((each for each in ids if _sums(self._cases_dir / each) == sums), None)
 
     def logs(self, case_id: str) -> tuple[str, ...]:
         """The log lines of a case, one JSON object each."""
@@ -235,14 +238,28 @@ class FolderArchive:
         )
 
     def _trace_ids(self, case_id: str) -> Iterable[str]:
+        """By which ids the case's traces go, here and wherever it was replayed to."""
         manifest = read_manifest(self._cases_dir / case_id)
-        if isinstance(manifest, Manifest):
-            return chain.from_iterable(manifest.samples.values())
-        return self.open(case_id).evidence.traces
+        here = (
+            tuple(chain.from_iterable(manifest.samples.values()))
+            if isinstance(manifest, Manifest)
+            else tuple(self.open(case_id).evidence.traces)
+        )
+        return chain(here, *(each.trace_ids(here) for each in self.replays(case_id)))
 
     def records(self, case_id: str) -> tuple[Mapping[str, object], ...]:
         """All that `record_verdict` wrote, in order; what nobody wrote so is left out."""
         return tuple(_accusations(self._sealed(case_id)))
+
+    def replays(self, case_id: str) -> tuple[Replay, ...]:
+        """Each replay of the case, newest first: what its spans were called elsewhere."""
+        return read_replays(self._sealed(case_id) / REPLAYS)
+
+    def record_replay(self, case_id: str, replay: Replay, to: str) -> None:
+        """Keep what a replay calls the case's spans, before the first of them is sent."""
+        path = self._sealed(case_id) / REPLAYS
+        with _telling(path):
+            append_line(path, write_replay(replay, to, self._clock.unix()))
 
     def record_verdict(self, case_id: str, entry: Mapping[str, object]) -> None:
         """Append one judged accusation, or another thing a learner did, to the case's ledger."""
@@ -321,6 +338,11 @@ def _summary(folder: Path) -> CaseSummary:
         solved=ledger.solved is not None,
         points=ledger.points,
     )
+
+
+def _sums(folder: Path) -> frozenset[str]:
+    """The lines of the checksums, in whatever order they were written."""
+    return frozenset(line for _, line in whole_lines(folder / case_folder.CHECKSUMS))
 
 
 def _arrived_unix_s(folder: Path) -> float | None:

@@ -9,8 +9,9 @@
     logs.jsonl         the traces' log lines, and those of no trace
     journal.jsonl      what the run wrote down
     proof.json         every finding
-    accusations.jsonl  what learners said since; the only file that ever changes
-    checksums          SHA-256 of all files but that one, as ``sha256sum`` writes them
+    accusations.jsonl  what learners said since
+    replays.jsonl      what its spans were called where it was replayed to since
+    checksums          SHA-256 of all files but those two, as ``sha256sum`` writes them
 
 A stranger's telemetry has the manifest, the traces and the checksums.
 """
@@ -43,6 +44,7 @@ from lab.adapters.journal_file import read_journal, write_entry
 from lab.adapters.json_lines import whole_lines
 from lab.adapters.otlp_fields import MalformedOtlpError, parse
 from lab.adapters.otlp_json import read_traces, trace_to_otlp
+from lab.adapters.replay_file import REPLAYS
 from lab.domain.case import Case, CaseFile, Telemetry
 from lab.domain.evidence import Evidence
 from lab.domain.load import Request
@@ -99,32 +101,19 @@ def write_case(folder: Path, case: Case, logs: Iterable[str]) -> None:
         sync_folder(each)
 
 
-def write_telemetry(
-    folder: Path, telemetry: Telemetry, traces: Iterable[Trace]
+def seal_telemetry(
+    folder: Path, title: str, source: str, opened_unix_s: float, *, traces: int, spans: int
 ) -> TelemetryManifest:
-    """Write a stranger's traces as they come, one at a time in memory, and seal them.
-
-    What ``telemetry`` itself holds as evidence is not looked at.
-    """
-    counted = [0, 0]
-
-    def lines() -> Iterator[str]:
-        for trace in traces:
-            counted[0] += 1
-            counted[1] += len(trace.spans)
-            yield json.dumps(trace_to_otlp(trace))
-
-    _write(folder / TRACES, lines())
+    """Write what the traces that lie in ``folder`` are, and the checksums."""
     manifest = TelemetryManifest(
         format=FORMAT,
         version=VERSION,
         kind="telemetry",
-        case_id=telemetry.case_id,
-        title=telemetry.title,
-        source=telemetry.source,
-        opened_unix_s=telemetry.opened_unix_s,
-        traces=counted[0],
-        spans=counted[1],
+        title=title,
+        source=source,
+        opened_unix_s=opened_unix_s,
+        traces=traces,
+        spans=spans,
     )
     _write(folder / MANIFEST, [manifest_text(manifest)])
     write_checksums(folder)
@@ -156,7 +145,7 @@ def _write(path: Path, lines: Iterable[str], end: str = "\n") -> None:
 
 def _sealed_files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
-        changes = path.name in {ACCUSATIONS, CHECKSUMS} or path.name.startswith(".")
+        changes = path.name in {ACCUSATIONS, REPLAYS, CHECKSUMS} or path.name.startswith(".")
         if path.is_file() and not changes:
             yield path
 
@@ -212,7 +201,7 @@ def read_case(folder: Path) -> Case:
 
 def _read_telemetry(folder: Path, manifest: TelemetryManifest) -> Telemetry:
     return Telemetry(
-        case_id=manifest.case_id,
+        case_id=folder.name,
         title=manifest.title,
         source=manifest.source,
         opened_unix_s=manifest.opened_unix_s,

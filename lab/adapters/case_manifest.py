@@ -76,7 +76,6 @@ class TelemetryManifest:
     format: Literal["deadspan-case"]
     version: Literal[1]
     kind: Literal["telemetry"]
-    case_id: str
     title: str
     source: str
     opened_unix_s: UnixTime

@@ -16,8 +16,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
 
-from lab.adapters.case_folder import CHECKSUMS, SCENARIO, is_sealed_name, sealed_files
+from lab.adapters.case_folder import (
+    CHECKSUMS,
+    SCENARIO,
+    is_sealed_name,
+    read_case_file,
+    sealed_files,
+)
 from lab.adapters.case_manifest import MANIFEST
+from lab.domain.case import CaseFile
 from lab.errors import CaseDamaged, CaseError
 from lab.settings import CHECKOUT
 
@@ -103,6 +110,20 @@ def unpack(path: Path, folder: Path) -> None:
     present = {str(each.relative_to(folder)) for each in folder.rglob("*") if each.is_file()}
     if unsealed := present - sealed.keys() - {CHECKSUMS}:
         raise _refused(path, f"{min(unsealed)}, which its checksums do not know")
+
+
+def read_zip(path: Path, room: Path) -> CaseFile:
+    """Unpack the zip at ``path`` into the empty folder ``room`` and read the case that it is.
+
+    CaseError names the archive and what is wrong with which member of it.
+    """
+    unpack(path, room)
+    try:
+        return read_case_file(room)
+    except CaseDamaged as error:
+        raise _refused(path, f"damage: {error.file}: expected {error.expected}") from error
+    except CaseError as error:
+        raise CaseError(str(error).replace(f"{room}/", f"{path}: ")) from error
 
 
 def _members(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import io
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from lab.adapters import case_folder
-from lab.adapters.case_zip import pack_folder, unpack
+from lab.adapters.case_zip import pack_folder, read_zip
 from lab.adapters.json_lines import whole_lines
 from lab.domain.case import Case
-from lab.errors import CaseDamaged, CaseError
+from lab.errors import CaseError
 
 RECORDING: Final = "recorded.case.zip"
 """The name of a recording in its scenario's folder."""
+
+
+def recordings(scenarios_dir: Path) -> Mapping[str, Path]:
+    """Scenario → its recording, of each that has one."""
+    return {path.parent.name: path for path in sorted(scenarios_dir.glob(f"*/{RECORDING}"))}
 
 
 def pack_case(case: Case, logs: Iterable[str]) -> bytes:
@@ -49,13 +54,9 @@ def read_with_logs(path: Path) -> tuple[Case, tuple[str, ...]]:
         )
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        unpack(path, folder)
-        try:
-            case = case_folder.read_case(folder)
-        except CaseDamaged as error:
-            raise CaseError(f"{path}: {error.file}: expected {error.expected}") from error
-        except CaseError as error:
-            raise CaseError(str(error).replace(f"{folder}/", f"{path}: ")) from error
+        case = read_zip(path, folder)
+        if not isinstance(case, Case):
+            raise CaseError(f"{path}: expected a recorded case, found a stranger's telemetry")
         return case, tuple(line for _, line in whole_lines(folder / case_folder.LOGS))
 
 

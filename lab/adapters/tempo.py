@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
@@ -49,8 +49,9 @@ class _Answer:
 class TempoStore:
     """`lab.ports.TraceStore` over one Tempo; an async context manager.
 
-    ``url`` is the base of its HTTP API; ``transport`` is for tests. ``received`` counts
-    the spans it took where others store theirs in it too, and its own counter says too much.
+    ``url`` is the base of its HTTP API; ``headers`` go with each request, for one that
+    asks for a tenant or a key; ``transport`` is for tests. ``received`` counts the spans it
+    took where others store theirs in it too, and its own counter says too much.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class TempoStore:
         url: str,
         *,
         deadline_s: float = DEADLINE_S,
+        headers: Mapping[str, str] | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         received: Callable[[], Awaitable[int]] | None = None,
     ) -> None:
@@ -70,7 +72,7 @@ class TempoStore:
             transport=transport,
             trust_env=False,  # A proxy of the user's is for the outside world.
             # On loopback, packing an answer costs more than it saves.
-            headers={"Accept-Encoding": "identity"},
+            headers={**(headers or {}), "Accept-Encoding": "identity"},
         )
 
     async def __aenter__(self) -> Self:

@@ -36,11 +36,14 @@ def new(
         console.print(f"  {lab_command()} {words}")
 
 
-def schema() -> None:
+def schema(
+    case_file: Annotated[bool, typer.Option("--case-file", help="That of a case file.")] = False,
+) -> None:
     """Print the JSON Schema of `scenario.yaml`, from which editors complete."""
+    from lab.adapters.case_schema import case_file_schema
     from lab.scenario_file import json_schema
 
-    typer.echo(json_schema(), nl=False)
+    typer.echo(case_file_schema() if case_file else json_schema(), nl=False)
 
 
 def register(app: typer.Typer) -> None:

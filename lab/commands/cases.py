@@ -18,6 +18,7 @@ from lab.commands.common import (
     notes,
     print_json,
 )
+from lab.domain.case import Telemetry
 from lab.domain.mechanism import Mechanism, Scope
 from lab.errors import CaseError, NotEarned, UsageError
 from lab.settings import Settings
@@ -25,6 +26,7 @@ from lab.settings import Settings
 if TYPE_CHECKING:
     from lab.domain.accusation import Accusation
     from lab.domain.case import Case
+    from lab.domain.replay import Replay
 
 CaseOption = Annotated[
     str | None, typer.Option("--case", "-c", help="Which case; the newest where not given.")
@@ -71,14 +73,25 @@ def traces(
     limit: Annotated[int, typer.Option(min=1, help="How many rows.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
-    """List requests of a case whose traces are in its folder, or what no request began."""
+    """List requests of a case whose traces are in its folder, or what no request began.
+
+    Of a stranger's telemetry, which has no requests, all traces.
+    """
     from lab.investigation.requests import RequestQuery, find_requests
     from lab.terminal.requests import request_rows, request_table
 
     query = RequestQuery(outcome, route, window, tenant, service, text, min_ms, max_ms)
     if background and (slowest or query != RequestQuery()):
         raise UsageError("expected no filter beside --background, which lists no requests")
-    case = bootstrap.archive(Settings()).load(case_id)
+    case = bootstrap.archive(Settings()).open(case_id)
+    if isinstance(case, Telemetry):
+        if outcome == "rejected" or query != RequestQuery(outcome):
+            raise UsageError(
+                f"expected only --outcome ok or error beside {case.case_id}, which has traces "
+                "and no requests, so no routes and no windows"
+            )
+        _list_telemetry(case, limit, outcome, slowest=slowest, as_json=as_json)
+        return
     if background:
         _list_background(case, limit, as_json=as_json)
         return
@@ -88,6 +101,18 @@ def traces(
         print_json(request_rows(case.evidence, chosen))
     else:
         console.print(request_table(case, chosen))
+
+
+def _list_telemetry(
+    case: Telemetry, limit: int, outcome: str | None, *, slowest: bool, as_json: bool
+) -> None:
+    from lab.terminal.telemetry import select_traces, telemetry_rows, telemetry_table
+
+    found = select_traces(case.evidence, outcome=outcome, slowest=slowest, limit=limit)
+    if as_json:
+        print_json(telemetry_rows(found))
+    else:
+        console.print(telemetry_table(case, found, full=not console.is_terminal))
 
 
 def _list_background(case: Case, limit: int, *, as_json: bool) -> None:
@@ -116,8 +141,9 @@ def trace(
     from lab.investigation.resolve import resolve_trace
     from lab.terminal.trace_tree import trace_tree
 
-    case = bootstrap.archive(Settings()).load(case_id)
-    found = resolve_trace(case.evidence, trace_id)
+    archive = bootstrap.archive(Settings())
+    case = archive.open(case_id)
+    found = resolve_trace(case.evidence, trace_id, archive.replays(case.case_id))
     if as_json:
         print_json(trace_to_otlp(found))
     else:
@@ -155,7 +181,8 @@ def accuse(
     words = list(spans or ())
     known = {each.case_id for each in archive.cases()}
     case = archive.load(words.pop(0) if words and words[0] in known else None)
-    accusation = _accusation(case, words, mechanism, scope, nobody)
+    replays = archive.replays(case.case_id)
+    accusation = _accusation(case, words, mechanism, scope, nobody, replays)
     solving = Solving(archive, bootstrap.clock())
     _let_pass(solving.wait_s(case.case_id))
     judgement = solving.accuse(case, accusation)
@@ -171,7 +198,12 @@ def accuse(
 
 
 def _accusation(
-    case: Case, words: list[str], mechanism: Mechanism, scope: Scope | None, nobody: bool
+    case: Case,
+    words: list[str],
+    mechanism: Mechanism,
+    scope: Scope | None,
+    nobody: bool,
+    replays: tuple[Replay, ...],
 ) -> Accusation:
     from lab.domain.accusation import Accusation
     from lab.investigation.resolve import resolve_span, resolve_trace
@@ -184,8 +216,8 @@ def _accusation(
         )
     pairs = []
     for trace_id, span_id in zip(words[::2], words[1::2], strict=True):
-        found = resolve_trace(case.evidence, trace_id)
-        pairs.append((found.trace_id, resolve_span(found, span_id).span_id))
+        found = resolve_trace(case.evidence, trace_id, replays)
+        pairs.append((found.trace_id, resolve_span(found, span_id, replays).span_id))
     return Accusation(tuple(pairs), mechanism, nobody, scope)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import webbrowser
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lab import bootstrap
 from lab.commands.common import add_command, console, notes
+from lab.commands.exchange import SUFFIX, bring
 from lab.errors import StackNotReady
 from lab.settings import Settings
 
@@ -20,22 +22,30 @@ BrowserOption = Annotated[
 
 def desk(browser: BrowserOption = False) -> None:
     """Serve the desk at its port until Ctrl-C, or say where the stack's own serves it."""
-    _show(Settings(), "/", browser)
+    show(Settings(), "/", browser)
 
 
 def open_case(
     case_id: Annotated[
-        str | None, typer.Argument(metavar="[CASE]", help="The newest where not given.")
+        str | None,
+        typer.Argument(metavar="[CASE|FILE]", help="The newest where not given; or a case file."),
     ] = None,
     browser: BrowserOption = True,
 ) -> None:
-    """Open a case at the desk; serves the desk where none is running."""
+    """Open a case at the desk; serves the desk where none is running.
+
+    A case file is imported first, unless it is here already.
+    """
     settings = Settings()
-    case = bootstrap.archive(settings).load(case_id)
-    _show(settings, f"/cases/{case.case_id}", browser)
+    archive = bootstrap.archive(settings)
+    if case_id is not None and case_id.endswith(SUFFIX):
+        case_id = bring(archive, Path(case_id)).case_id
+    case = archive.open(case_id)
+    show(settings, f"/cases/{case.case_id}", browser)
 
 
-def _show(settings: Settings, path: str, browser: bool) -> None:
+def show(settings: Settings, path: str, browser: bool) -> None:
+    """Say where the desk has ``path``, and serve it until Ctrl-C where nobody does."""
     address = settings.url("desk") + path
     if _is_served(settings):
         console.print(address, soft_wrap=True)
@@ -77,4 +87,4 @@ def _is_served(settings: Settings) -> bool:
 def register(app: typer.Typer) -> None:
     """Add these commands to ``app``."""
     add_command(app, desk, "lab desk --browser")
-    add_command(app, open_case, "lab open db-timeout-1", name="open")
+    add_command(app, open_case, "lab open db-timeout.case.zip", name="open")

@@ -142,8 +142,11 @@ def summary(case: Case, reveal: bool) -> dict[str, object]:
     return found
 
 
-def print_opened(case: Case, reveal: bool) -> None:
-    """The briefing, the verdict with a count of findings, and where to look next."""
+def print_opened(case: Case, reveal: bool, *, stack: bool = True) -> None:
+    """The briefing, the verdict with a count of findings, and where to look next.
+
+    ``stack`` says whether the case was run just now, so that there is one.
+    """
     from rich.markdown import Markdown
 
     from lab.investigation.briefing import briefing
@@ -161,7 +164,8 @@ def print_opened(case: Case, reveal: bool) -> None:
         console.print(proof_table(proof))
     elif proof.verdict is not ProofVerdict.PROVEN:
         console.print(f"`{lab_command()} proof {case.case_id} --reveal` says which and why")
-    console.print(f"\nCase {case.case_id} is open. The stack stays up for you. Look next:")
+    stays = " The stack stays up for you." if stack else ""
+    console.print(f"\nCase {case.case_id} is open.{stays} Look next:")
     console.print(f"  {Settings().url('desk')}/cases/{case.case_id}", soft_wrap=True)
     for command, why in _next_commands(case):
         console.print(f"  {lab_command()} {command:<40}{why}".rstrip(), soft_wrap=True)

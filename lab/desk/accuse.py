@@ -73,7 +73,7 @@ def accuse_from_elsewhere(
 @router.get("/cases/{case_id}/accuse")
 def accuse_form(request: Request, case: OpenCase, desk: TheDesk, suspect: Pastes) -> HTMLResponse:
     """Echo what each box was understood as, and ask for mechanism and scope."""
-    suspects = [_suspect(case, each) for each in suspect if each.strip()]
+    suspects = [_suspect(case, desk, each) for each in suspect if each.strip()]
     return _form(request, case, desk, suspects)
 
 
@@ -87,11 +87,9 @@ def accuse(
     nobody: Annotated[bool, Form()] = False,
 ) -> RedirectResponse:
     """Judge, write it down, and show the verdict under an address of its own."""
-    spans = (
-        ()
-        if nobody
-        else tuple(resolve_suspect(case.evidence, each) for each in suspect if each.strip())
-    )
+    replays = desk.archive.replays(case.case_id)
+    named = () if nobody else filter(str.strip, suspect)
+    spans = tuple(resolve_suspect(case.evidence, each, replays) for each in named)
     if not spans and not nobody:
         raise UsageError("expected a span to accuse, or that nobody did it; got neither")
     desk.solving.accuse(case, Accusation(spans, mechanism, nobody, scope))
@@ -107,7 +105,7 @@ def verdict(request: Request, case: OpenCase, desk: TheDesk, number: int) -> HTM
     if entry is None or entry.accusation is None:
         raise UnknownCase(f"expected 1 to {len(ledger.accusations)} accusations, got {number}")
     accusation = entry.accusation
-    suspects = [_suspect(case, " ".join(pair)) for pair in accusation.spans]
+    suspects = [_suspect(case, desk, " ".join(pair)) for pair in accusation.spans]
     context = {
         "case": case,
         "ledger": ledger,
@@ -136,9 +134,10 @@ def _form(request: Request, case: Case, desk: Desk, suspects: list[Suspect]) -> 
     return page(request, "accuse.html", context, status=422 if problems else 200)
 
 
-def _suspect(case: Case, pasted: str) -> Suspect:
+def _suspect(case: Case, desk: Desk, pasted: str) -> Suspect:
     try:
-        trace, span = resolve_paste(case.evidence, pasted)
+        replays = desk.archive.replays(case.case_id)
+        trace, span = resolve_paste(case.evidence, pasted, replays)
     except UsageError as error:
         return Suspect(pasted, problem=str(error))
     return Suspect(pasted, trace, span)

@@ -194,7 +194,8 @@ def accuse(case: OpenCase, desk: TheDesk, body: AccusationBody) -> VerdictBody:
     """Accuse; 422 for what cannot be meant, 429 with ``Retry-After`` while a wrong one delays."""
     if body.nobody == bool(body.suspects):
         raise UsageError("expected suspects, or that nobody did it; got both or neither")
-    spans = tuple(resolve_suspect(case.evidence, each) for each in body.suspects)
+    replays = desk.archive.replays(case.case_id)
+    spans = tuple(resolve_suspect(case.evidence, each, replays) for each in body.suspects)
     accusation = Accusation(spans, body.mechanism, body.nobody, body.scope)
     judgement = desk.solving.accuse(case, accusation)
     return VerdictBody(

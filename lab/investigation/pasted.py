@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from lab.domain.evidence import Evidence
+from lab.domain.replay import Replay
 from lab.domain.trace import Span, Trace
 from lab.errors import UsageError
 from lab.investigation.resolve import resolve_span, resolve_trace
@@ -58,10 +59,13 @@ def read_paste(text: str) -> Pasted:
     return found
 
 
-def resolve_paste(evidence: Evidence, text: str) -> tuple[Trace, Span | None]:
+def resolve_paste(
+    evidence: Evidence, text: str, replays: Sequence[Replay] = ()
+) -> tuple[Trace, Span | None]:
     """The trace and span of the case that ``text`` speaks of; UsageError for none or several.
 
-    A span id alone is enough where one trace of the case has it.
+    A span id alone is enough where one trace of the case has it. Ids may be those that one
+    of ``replays`` gave them.
     """
     pasted = read_paste(text)
     if pasted.span is None:
@@ -72,13 +76,15 @@ def resolve_paste(evidence: Evidence, text: str) -> tuple[Trace, Span | None]:
         ]
         if len(alone) == 1:
             return alone[0]
-    trace = resolve_trace(evidence, pasted.trace)
-    return trace, None if pasted.span is None else resolve_span(trace, pasted.span)
+    trace = resolve_trace(evidence, pasted.trace, replays)
+    return trace, None if pasted.span is None else resolve_span(trace, pasted.span, replays)
 
 
-def resolve_suspect(evidence: Evidence, text: str) -> tuple[str, str]:
+def resolve_suspect(
+    evidence: Evidence, text: str, replays: Sequence[Replay] = ()
+) -> tuple[str, str]:
     """Trace and span id of an accused span; UsageError where only a trace is named."""
-    trace, span = resolve_paste(evidence, text)
+    trace, span = resolve_paste(evidence, text, replays)
     if span is None:
         raise UsageError(f"expected a span of trace {trace.trace_id}, got the trace alone")
     return trace.trace_id, span.span_id

@@ -6,7 +6,6 @@ import importlib
 import itertools
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,13 +13,11 @@ from typing import Any
 import anyio
 import pytest
 
-from lab.adapters.memory.trace_store import MemoryTraceStore
 from lab.domain.evidence import Interval
 from lab.domain.journal import Step
 from lab.domain.load import Window
 from lab.domain.proof import Finding, Outcome, Proof
 from lab.settings import CHECKOUT
-from tests.unit.traces import EPOCH_NS, healthy_checkout
 
 
 @pytest.fixture
@@ -150,49 +147,6 @@ def test_ended_spans_come_from_the_proof(bench: Callable[[str], Any]) -> None:
     )
     with pytest.raises(bench("promises").MeasurementError, match="could not be read"):
         arrival.spans_ended(case_with(finding("spans received", "= spans ended", Outcome.UNKNOWN)))
-
-
-class CuttingStore(MemoryTraceStore):
-    """Names no more than two traces in one answer, as Tempo does at its limit."""
-
-    async def search(self, traceql: str, *, start_s: float, end_s: float) -> frozenset[str]:
-        found = await super().search(traceql, start_s=start_s, end_s=end_s)
-        return frozenset(sorted(found)[:2])
-
-
-def cutting_store(starts_s: list[int]) -> tuple[CuttingStore, set[str]]:
-    """A store with one short trace at each of these seconds, and their ids."""
-    store = CuttingStore()
-    for number, start_s in enumerate(starts_s, 1):
-        shift_ns = start_s * 10**9 - EPOCH_NS + 10**8
-        store.receive(
-            replace(span, start_ns=span.start_ns + shift_ns, end_ns=span.start_ns + shift_ns + 1)
-            for span in healthy_checkout(f"{number:032x}")
-        )
-    return store, {f"{number:032x}" for number in range(1, len(starts_s) + 1)}
-
-
-def test_a_cut_answer_is_asked_again_by_halves(
-    bench: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """All traces are found, though no answer names more than two."""
-    arrival = bench("arrival")
-    monkeypatch.setattr(arrival, "MOST_FOUND", 2)
-    store, ids = cutting_store([0, 2, 3, 5, 7, 9])
-
-    assert anyio.run(arrival.all_traces, store, 0, 10) == ids
-
-
-def test_a_second_with_too_many_traces_is_no_number(
-    bench: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What cannot be told apart any further is said, not counted short."""
-    arrival = bench("arrival")
-    monkeypatch.setattr(arrival, "MOST_FOUND", 2)
-    store, _ = cutting_store([4, 4, 4])
-
-    with pytest.raises(bench("promises").MeasurementError, match="within one second"):
-        anyio.run(arrival.all_traces, store, 0, 10)
 
 
 def test_a_search_counts_once_two_answers_agree(bench: Callable[[str], Any]) -> None:

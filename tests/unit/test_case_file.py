@@ -65,7 +65,7 @@ def resealed(members: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def test_the_committed_schema_is_the_one_the_code_means() -> None:
-    """Where it is not, write `case_file_schema()` over the file."""
+    """Where it is not, `lab schema --case-file` writes it."""
     committed = (CHECKOUT / "docs" / "case-file.schema.json").read_text(encoding="utf-8")
     assert committed == case_file_schema()
     named = set(json.loads(committed)["$defs"])

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Final
 from zipfile import ZipFile
@@ -10,7 +9,7 @@ from zipfile import ZipFile
 import pytest
 
 from lab.adapters.case_folder import LOGS, REQUESTS, TRACES
-from lab.adapters.recording_file import RECORDING, read_recording
+from lab.adapters.recording_file import RECORDING
 from lab.domain.case import Case
 from lab.domain.load import Window
 from lab.domain.mechanism import Mechanism
@@ -21,6 +20,7 @@ from lab.investigation.measure import Share
 from lab.investigation.prove import HARDLY_EVER, prove
 from lab.lint import TelemetryLint, text_problems
 from lab.scenario_file import json_schema, load_all, variants
+from tests.recorded import recorded
 
 FOLDER = Path(__file__).parents[2] / "scenarios"
 SCENARIOS = load_all(FOLDER)
@@ -29,12 +29,6 @@ ONE_HOP: Final = frozenset({"slow-shelves", "gray-line", "burned-files"})
 """Cases that share hop and mechanism and differ in scope, so that traces alone do not part them."""
 
 every_scenario = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
-
-
-@cache
-def recording(name: str) -> Case:
-    """The recorded case of a scenario, read once."""
-    return read_recording(FOLDER / name / RECORDING)
 
 
 def found_in(scenario: Scenario, case: Case) -> Share:
@@ -52,7 +46,7 @@ def found_in(scenario: Scenario, case: Case) -> Share:
 @every_scenario
 def test_a_recording_proves_its_scenario_as_it_is_now(scenario: Scenario) -> None:
     """Truth, forms, decoys, checks and symptom hold; where they do not, `lab record` it anew."""
-    case = recording(scenario.id)
+    case = recorded(scenario.id)
     proof = prove(scenario, replace(case.evidence, joins=scenario.truth.joins))
     assert case.proof.verdict is ProofVerdict.PROVEN
     assert proof.verdict is ProofVerdict.PROVEN, "\n".join(map(str, proof.findings))
@@ -65,7 +59,7 @@ def test_a_truth_is_not_found_in_the_recordings_of_other_cases(name: str) -> Non
         other: str(found)
         for other in SCENARIOS
         if other != name and not {name, other} <= ONE_HOP
-        for found in [found_in(SCENARIOS[name], recording(other))]
+        for found in [found_in(SCENARIOS[name], recorded(other))]
         if HARDLY_EVER.holds(found.value) is not Outcome.HOLDS
     }
     assert confused == {}

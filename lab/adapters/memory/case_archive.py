@@ -9,6 +9,7 @@ from lab.domain.case import Case, CaseFile, CaseSummary, Telemetry
 from lab.domain.journal import JournalEntry, Step
 from lab.domain.ledger import Ledger
 from lab.domain.load import Request
+from lab.domain.replay import Replay
 from lab.errors import CaseError, UnknownCase
 from lab.ports import Clock
 
@@ -127,6 +128,11 @@ class MemoryArchive:
     def records(self, case_id: str) -> tuple[Mapping[str, object], ...]:
         """All that `record_verdict` kept, in order."""
         return tuple(self._records.get(self.load(case_id).case_id, ()))
+
+    def replays(self, case_id: str) -> tuple[Replay, ...]:
+        """None: nobody replays from here."""
+        self.load(case_id)
+        return ()
 
     def record_verdict(self, case_id: str, entry: Mapping[str, object]) -> None:
         """Keep one judged accusation."""

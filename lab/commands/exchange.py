@@ -1,0 +1,264 @@
+"""Commands that carry cases to and from elsewhere: export, import, replay."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from lab import bootstrap
+from lab.commands.common import (
+    JsonOption,
+    add_command,
+    console,
+    lab_command,
+    notes,
+    print_json,
+    run_async,
+)
+from lab.commands.moments import moment_s
+from lab.errors import DiskRefused, UsageError
+from lab.settings import Settings
+
+if TYPE_CHECKING:
+    from lab.adapters.case_archive import FolderArchive
+    from lab.adapters.case_import import Brought
+
+SUFFIX: Final = ".case.zip"
+"""How the name of a case file ends; no case is called so."""
+SPANS_A_BATCH: Final = 500
+ENDED_AGO_S: Final = 2.0
+"""How long before now a replay's last span ends: no endpoint is sent the future."""
+
+TEMPO_DEADLINE_S: Final = 30.0
+
+HeaderOption = Annotated[
+    list[str] | None,
+    typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="A tenant or a key; repeatable."),
+]
+
+
+def export(
+    case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="FILE", help="Else ./<case>.case.zip.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Also over a file that is there.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a case with all its evidence into one file that travels.
+
+    It holds the scenario with its truth; what was accused so far stays here.
+    """
+    from lab.adapters.case_zip import pack_folder
+
+    archive = bootstrap.archive(Settings())
+    case = archive.open(case_id)
+    target = to or Path(f"{case.case_id}{SUFFIX}")
+    if target.exists() and not force:
+        raise UsageError(f"expected no {target} yet, found one; say --force to write over it")
+    part = target.with_name(f"{target.name}.part")
+    try:
+        with part.open("wb") as file:
+            pack_folder(archive.folder(case.case_id), file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(target)
+    except OSError as error:
+        raise DiskRefused(
+            f"expected to write {target}, found: {error.strerror}; say --to another place"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+    size = target.stat().st_size
+    if as_json:
+        print_json({"case": case.case_id, "file": str(target), "bytes": size})
+    else:
+        console.print(f"{case.case_id}: {size / 1024:.0f} KiB in {target}", soft_wrap=True)
+
+
+def import_(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="A case file, as `lab export` has it.")
+    ] = None,
+    otlp: Annotated[
+        Path | None, typer.Option("--otlp", metavar="FILE", help="Traces as OTLP/JSON, or gzipped.")
+    ] = None,
+    tempo: Annotated[
+        str | None, typer.Option("--tempo", metavar="URL", help="All traces of a stretch of time.")
+    ] = None,
+    start: Annotated[
+        str, typer.Option("--from", metavar="TIME", help="15m (ago), or ISO 8601.")
+    ] = "15m",
+    end: Annotated[str, typer.Option("--to", metavar="TIME", help="The same, or now.")] = "now",
+    query: Annotated[str, typer.Option(help="TraceQL: only what it finds.")] = "{}",
+    header: HeaderOption = None,
+    name: Annotated[
+        str | None, typer.Option(help="What to call it: lower-case words joined by hyphens.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also a case file that is here already.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a case of what somebody brings: a case file, or traces of any system.
+
+    Traces make a case that can be looked at and not graded: nobody knows their truth.
+    """
+    if sum(given is not None for given in (file, otlp, tempo)) != 1:
+        raise UsageError("expected one of FILE, --otlp FILE and --tempo URL")
+    archive = bootstrap.archive(Settings())
+    if file is not None:
+        if name is not None:
+            raise UsageError("expected no --name for a case file, which is called as its scenario")
+        brought = bring(archive, file, again=again)
+    elif otlp is not None:
+        brought = _from_otlp(archive, otlp, name)
+    else:
+        window = (moment_s(start, archive.now_s()), moment_s(end, archive.now_s()))
+        if window[0] >= window[1]:
+            raise UsageError(f"expected --from before --to, got {start} and {end}")
+        brought = _from_tempo(archive, str(tempo), window, query, headers(header), name)
+    if as_json:
+        print_json(asdict(brought))
+    else:
+        came = "" if brought.is_new else " was here already"
+        console.print(
+            f"{brought.case_id}{came}: {brought.traces} traces, {brought.spans} spans; "
+            f"`{lab_command()} traces {brought.case_id}` lists them, "
+            f"`{lab_command()} open {brought.case_id}` shows them at the desk",
+            soft_wrap=True,
+        )
+
+
+def bring(archive: FolderArchive, file: Path, *, again: bool = False) -> Brought:
+    """The case file as a case of this checkout; the one that it was already, unless ``again``."""
+    from lab.adapters.case_import import bring_file
+
+    return bring_file(archive, file, again=again)
+
+
+def _from_otlp(archive: FolderArchive, file: Path, name: str | None) -> Brought:
+    from lab.adapters.case_import import IMPORTED, bring_otlp
+
+    with _counting() as tell:
+        return bring_otlp(archive, file, name or IMPORTED, tell)
+
+
+def _from_tempo(
+    archive: FolderArchive,
+    url: str,
+    window: tuple[float, float],
+    query: str,
+    given: dict[str, str],
+    name: str | None,
+) -> Brought:
+    from lab.adapters.case_import import IMPORTED, bring_traces, without_secrets
+    from lab.adapters.tempo import MOST_FOUND, TempoStore
+    from lab.investigation.gather import fetch, trace_ids
+
+    start_s, end_s = int(window[0]), int(window[1]) + 1
+
+    async def main() -> Brought:
+        async with TempoStore(url, deadline_s=TEMPO_DEADLINE_S, headers=given) as store:
+            with _counting() as tell:
+                ids = await trace_ids(store, start_s, end_s, most=MOST_FOUND, traceql=query)
+                tell("traces found", len(ids))
+                source = f"the Tempo at {without_secrets(url)}"
+                called = name or IMPORTED
+                return await bring_traces(archive, fetch(store, ids), called, source, tell)
+
+    return run_async(main)
+
+
+def replay(
+    case_id: Annotated[str, typer.Argument(metavar="CASE")],
+    to: Annotated[
+        str, typer.Option("--to", metavar="URL", help="OTLP/HTTP, e.g. http://127.0.0.1:4318.")
+    ],
+    header: HeaderOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send a case's traces to any backend, as if they happened now, under fresh ids.
+
+    Solve it there, and accuse here by the ids it has there: the lab remembers which is which.
+    """
+    from lab.adapters.case_import import without_secrets
+    from lab.adapters.otlp_sender import OtlpSender
+    from lab.domain.replay import Replay, batches
+
+    archive = bootstrap.archive(Settings())
+    case = archive.open(case_id)
+    traces = tuple(case.evidence.traces.values())
+    end_ns = int((time.time() - ENDED_AGO_S) * 1e9)
+    retold = Replay.ending_at(traces, end_ns, secrets.token_hex(16))
+    spans = rejected = 0
+
+    async def send() -> None:
+        nonlocal spans, rejected
+        async with OtlpSender(to, headers(header)) as sender:
+            archive.record_replay(case.case_id, retold, without_secrets(to))
+            with _counting() as tell:
+                for batch in batches(map(retold.moved, traces), SPANS_A_BATCH):
+                    answer = await sender.send(batch)
+                    spans += sum(len(trace.spans) for trace in batch)
+                    rejected += answer.rejected
+                    if answer.rejected:
+                        notes.print(f"{answer.rejected} spans refused: {answer.why}", markup=False)
+                    tell("spans sent", spans)
+
+    run_async(send)
+    support_code = getattr(case, "support_code", None)
+    asked = retold.trace_id(support_code) if support_code else None
+    if as_json:
+        print_json(
+            {
+                "case": case.case_id,
+                "traces": len(traces),
+                "spans": spans,
+                "rejected": rejected,
+                "shifted_s": retold.shift_ns / 1e9,
+                "support_code": asked,
+                "trace_ids": {old: retold.trace_id(old) for old in case.evidence.traces},
+            }
+        )
+    else:
+        console.print(f"{len(traces)} traces, {spans} spans sent, {rejected} refused")
+        if asked:
+            console.print(f"support code of a customer who called: {asked}", soft_wrap=True)
+            accuse = f"{lab_command()} accuse {case.case_id} TRACE SPAN --mechanism WORD"
+            console.print(f"`{accuse}` takes the ids that they have there", soft_wrap=True)
+    if rejected:
+        raise typer.Exit(2)
+
+
+def headers(given: list[str] | None) -> dict[str, str]:
+    """``NAME: VALUE`` each; UsageError for what is no header."""
+    found = {}
+    for each in given or ():
+        name, colon, value = each.partition(":")
+        if not colon or not name.strip() or not each.isprintable() or not each.isascii():
+            raise UsageError(f"expected --header 'NAME: VALUE', got {each!r}")
+        found[name.strip()] = value.strip()
+    return found
+
+
+@contextmanager
+def _counting() -> Iterator[Callable[[str, int], None]]:
+    """A line that says what has been counted so far, while something takes its time."""
+    with notes.status("reading") as line:
+        yield lambda what, count: line.update(f"{count} {what}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to ``app``."""
+    add_command(app, export, "lab export db-timeout-1 --to db-timeout.case.zip")
+    add_command(app, import_, "lab import --otlp traces.json", name="import")
+    add_command(app, replay, "lab replay db-timeout-1 --to http://127.0.0.1:4318")

@@ -1,0 +1,59 @@
+"""The command that opens a recorded case: practice. Python alone is enough for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab import bootstrap
+from lab.commands.common import add_command, notes
+from lab.commands.desk import BrowserOption, show
+from lab.commands.exchange import bring
+from lab.commands.run import print_opened
+from lab.errors import UsageError
+from lab.settings import Settings
+
+
+def practice(
+    name: Annotated[str, typer.Argument(help="The scenario, e.g. db-timeout.")],
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin anew, with nothing accused so far.")
+    ] = False,
+    desk: Annotated[
+        bool, typer.Option("--desk/--no-desk", help="Also serve the desk, until Ctrl-C.")
+    ] = True,
+    browser: BrowserOption = False,
+) -> None:
+    """Open the recorded case of a scenario: no stack, nothing to build.
+
+    Practised before, it is the case of then, with all that was found out so far.
+    """
+    settings = Settings()
+    archive = bootstrap.archive(settings)
+    brought = bring(archive, _recording(settings, name), again=fresh)
+    print_opened(archive.load(brought.case_id), reveal=False, stack=False)
+    if not brought.is_new:
+        notes.print(f"{brought.case_id} was here already; --fresh begins anew")
+    if desk:
+        show(settings, f"/cases/{brought.case_id}", browser)
+
+
+def _recording(settings: Settings, name: str) -> Path:
+    from lab.adapters.recording_file import recordings
+    from lab.scenario_file import near_names
+
+    known = recordings(settings.scenarios_dir)
+    if name in known:
+        return known[name]
+    near = near_names(name, tuple(known)) or tuple(known)
+    raise UsageError(
+        f"expected a scenario that was recorded, got {name!r}: "
+        f"{', '.join(near)} can be practised on"
+    )
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to ``app``."""
+    add_command(app, practice, "lab practice db-timeout --browser")
