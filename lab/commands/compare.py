@@ -23,9 +23,9 @@ def twin(
     as_json: JsonOption = False,
 ) -> None:
     """Lay a trace beside the healthy one nearest to it, the greatest change of self time first."""
-    from lab.investigation.healthy_twin import compare
+    from lab.investigation.healthy_twin import compare, twin_rows
     from lab.investigation.resolve import resolve_trace
-    from lab.terminal.twin_table import twin_rows, twin_table
+    from lab.terminal.twin_table import twin_table
 
     evidence = bootstrap.archive(Settings()).load(case_id).evidence
     found = resolve_trace(evidence, trace_id)

@@ -12,7 +12,17 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.staticfiles import StaticFiles
 
 from lab import __version__
-from lab.desk import accuse, api, board, debrief, hints, request_list, room
+from lab.desk import (
+    accuse,
+    api,
+    board,
+    debrief,
+    hints,
+    map_page,
+    request_list,
+    room,
+    trace_page,
+)
 from lab.desk.desk import Desk
 from lab.desk.guard import ForgedRequest, Guard
 from lab.desk.pages import STATIC, page
@@ -35,6 +45,10 @@ ROUTERS: Final = (
     room.router,
     request_list.router,
     accuse.router,
+    trace_page.router,
+    trace_page.api,
+    map_page.router,
+    map_page.api,
     hints.router,
     debrief.router,
     api.pages,

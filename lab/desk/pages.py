@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from lab.desk import guard
-from lab.domain.wording import duration
+from lab.domain.wording import duration, times_usual
 from lab.shop.topology import DATABASES, SERVICES
 
 HERE: Final = Path(__file__).parent
@@ -77,6 +77,12 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        clock=clock, duration=duration, hue=hue, markdown=markdown, moment=moment, query=query
+        clock=clock,
+        duration=duration,
+        hue=hue,
+        markdown=markdown,
+        moment=moment,
+        query=query,
+        times=times_usual,
     )
     return environment

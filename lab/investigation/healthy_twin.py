@@ -6,6 +6,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 from lab.domain.evidence import Evidence, Sample
 from lab.domain.reference import Operation
@@ -47,6 +48,23 @@ class Comparison:
     def by_change(self) -> tuple[PairedRow, ...]:
         """The same rows, the greatest change of self time first."""
         return tuple(sorted(self.rows, key=lambda row: -abs(row.change_ms)))
+
+
+def twin_rows(comparison: Comparison, *, in_tree_order: bool) -> list[dict[str, Any]]:
+    """The pairs as a program reads them; ids are None where a side has no such span."""
+    return [
+        {
+            "service": row.either.service,
+            "name": row.either.name,
+            "depth": row.depth,
+            "span_id": row.here.span_id if row.here else None,
+            "healthy_span_id": row.healthy.span_id if row.healthy else None,
+            "self_ms": row.self_ms,
+            "healthy_self_ms": row.healthy_self_ms,
+            "change_ms": round(row.change_ms, 6),
+        }
+        for row in (comparison.rows if in_tree_order else comparison.by_change)
+    ]
 
 
 def compare(evidence: Evidence, trace: Trace) -> Comparison | None:

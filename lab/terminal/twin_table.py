@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -19,23 +19,6 @@ NOTEWORTHY_MS: Final = 1.0
 
 DEEPEST: Final = 24
 """No terminal is wide enough for deeper indents."""
-
-
-def twin_rows(comparison: Comparison, *, in_tree_order: bool) -> list[dict[str, Any]]:
-    """The pairs as a program reads them; ids are None where a side has no such span."""
-    return [
-        {
-            "service": row.either.service,
-            "name": row.either.name,
-            "depth": row.depth,
-            "span_id": row.here.span_id if row.here else None,
-            "healthy_span_id": row.healthy.span_id if row.healthy else None,
-            "self_ms": row.self_ms,
-            "healthy_self_ms": row.healthy_self_ms,
-            "change_ms": round(row.change_ms, 6),
-        }
-        for row in (comparison.rows if in_tree_order else comparison.by_change)
-    ]
 
 
 def twin_table(comparison: Comparison, *, in_tree_order: bool, limit: int) -> RenderableType:

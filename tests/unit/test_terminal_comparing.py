@@ -15,10 +15,10 @@ from lab.adapters.case_archive import FolderArchive
 from lab.cli import app
 from lab.commands import compare as commands
 from lab.domain.evidence import Sample
-from lab.investigation.healthy_twin import Comparison, compare
+from lab.investigation.healthy_twin import Comparison, compare, twin_rows
 from lab.investigation.service_map import service_map
 from lab.terminal.map_table import map_document, map_table
-from lab.terminal.twin_table import twin_rows, twin_table
+from lab.terminal.twin_table import twin_table
 from tests.sample_case import sample_case
 from tests.unit.evidence import db_timeout
 

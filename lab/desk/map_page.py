@@ -1,0 +1,106 @@
+"""The map of a case: who calls whom, before and in the incident. From spans alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from lab.desk.desk import OpenFile, TheDesk
+from lab.desk.pages import page
+from lab.desk.trace_page import Assist
+from lab.investigation.service_map import Figures, MapEdge, MapService, service_map
+
+router = APIRouter(include_in_schema=False)
+api = APIRouter(prefix="/api/v1", tags=["map"])
+
+_BOX: Final = (150, 44)
+_STEP: Final = (235, 74)
+_MARGIN: Final = 14
+
+SLOWER: Final = 1.5
+"""From this many times the median of before on an arrow is drawn as slower."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A service's box in the drawing."""
+
+    service: MapService
+    x: int
+    y: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """An edge as an SVG path, with what became of it in a word."""
+
+    edge: MapEdge
+    path: str
+    x: float
+    y: float
+    change: str
+
+
+@router.get("/cases/{case_id}/map")
+def map_page(request: Request, case: OpenFile, desk: TheDesk) -> HTMLResponse:
+    """Draw the map; the table below it says the same."""
+    desk.solving.note_assist(case.case_id, Assist.MAP)
+    found = service_map(case.evidence)
+    nodes = _nodes(found.services)
+    context = {
+        "case": case,
+        "here": "map",
+        "map": found,
+        "nodes": nodes,
+        "arrows": [
+            _arrow(edge, {node.service.name: node for node in nodes}) for edge in found.edges
+        ],
+        "width": max((node.x for node in nodes), default=0) + _BOX[0] + _MARGIN,
+        "height": max((node.y for node in nodes), default=0) + _BOX[1] + _MARGIN,
+        "box": _BOX,
+        "change_of": change_of,
+    }
+    return page(request, "map.html", context)
+
+
+@api.get("/cases/{case_id}/map")
+def map_json(case: OpenFile) -> dict[str, Any]:
+    """Services and edges with calls a request, share of errors, p50 and p95 in ms, twice."""
+    return dataclasses.asdict(service_map(case.evidence))
+
+
+def change_of(before: Figures | None, during: Figures | None) -> str:
+    """``new``, ``gone``, ``failing``, ``slower`` or nothing: the worst that can be said."""
+    if before is None or during is None:
+        return "new" if during else "gone" if before else ""
+    if during.error_share > before.error_share + 0.05:
+        return "failing"
+    return "slower" if during.p50_ms > SLOWER * before.p50_ms and during.p50_ms > 1 else ""
+
+
+def _nodes(services: Sequence[MapService]) -> list[Node]:
+    nodes = []
+    for layer, members in groupby(services, key=lambda each: each.layer):
+        for n, service in enumerate(members):
+            nodes.append(Node(service, _MARGIN + layer * _STEP[0], _MARGIN + n * _STEP[1]))
+    return nodes
+
+
+def _arrow(edge: MapEdge, nodes: dict[str, Node]) -> Arrow:
+    caller, callee = nodes[edge.caller], nodes[edge.callee]
+    start = caller.x + _BOX[0], caller.y + _BOX[1] / 2
+    end = float(callee.x), callee.y + _BOX[1] / 2
+    bend = max(40.0, abs(end[0] - start[0]) / 2)
+    path = (
+        f"M{start[0]:g} {start[1]:g}C{start[0] + bend:g} {start[1]:g} "
+        f"{end[0] - bend:g} {end[1]:g} {end[0] - 7:g} {end[1]:g}"
+    )
+    # Near the callee arrows of one caller have parted.
+    label = end[0] - 42, end[1] - 6 + (start[1] - end[1]) * 0.06
+    return Arrow(edge, path, *label, change_of(edge.reference, edge.crime))

@@ -1,0 +1,163 @@
+// A trace as rows: which of them are shown, found, open. Knows nothing of the page.
+
+/**
+ * One row as the server sends it; what is left out is false, zero or empty. Times are in
+ * milliseconds since the trace's first span, `parent` and `service` count from 1.
+ *
+ * @typedef {object} Row
+ * @property {"span" | "wire" | "gap" | "missing"} kind
+ * @property {string} [id]
+ * @property {number} [depth]
+ * @property {number} [parent]
+ * @property {number} position
+ * @property {number} siblings
+ * @property {number} [below] rows below it, which follow it directly
+ * @property {number} [service]
+ * @property {string} [name]
+ * @property {string} [does] OpenTelemetry's span kind
+ * @property {string} [peer]
+ * @property {number} [at]
+ * @property {number} [took]
+ * @property {number} [self]
+ * @property {"own" | "child"} [error]
+ * @property {[number, number]} [usual] p50 and p95 before the incident
+ * @property {number} [times]
+ * @property {[number, number][]} [critical] start and length of each stretch
+ * @property {[number, number][]} [stretches] of a gap, or of the wire
+ * @property {string} [cutBy]
+ * @property {number} [skew]
+ * @property {number} [outlives]
+ * @property {boolean} [open] its time went on the wire or at a silent callee
+ * @property {number[]} [events]
+ * @property {number[]} [logs]
+ * @property {number} [logsBelow]
+ * @property {number} [links]
+ * @property {string} [words]
+ */
+
+/** @typedef {{ traceId: string, length: number, logs: number, services: { name: string, hue: number }[], rows: Row[] }} Trace */
+
+/** @typedef {"" | "found" | "errors" | "critical" | "slow"} Show */
+
+/** From this many times the usual on, a span counts as slow. */
+const SLOW = 2;
+
+export class Model {
+  show = /** @type {Show} */ ("");
+  wires = true;
+  query = "";
+  /** Indices of the rows whose children are hidden. @type {Set<number>} */
+  closed = new Set();
+  /** Indices of the rows on the page, top to bottom. @type {number[]} */
+  visible = [];
+  /** Row index → its place in `visible`, -1 where it is hidden. */
+  places = new Int32Array(0);
+  /** Indices of the rows that are found, in order. @type {number[]} */
+  matches = [];
+  /** @type {Map<string, number>} */
+  #byId = new Map();
+  /** @type {string[]} */
+  #texts = [];
+
+  constructor(/** @type {Trace} */ trace) {
+    this.trace = trace;
+    this.rows = trace.rows;
+    this.rows.forEach((row, n) => {
+      if (row.kind === "span" && row.id) this.#byId.set(row.id, n);
+      this.#texts.push(this.#text(row).toLowerCase());
+    });
+    this.update();
+  }
+
+  service(/** @type {Row} */ row) {
+    return this.trace.services[(row.service ?? 0) - 1] ?? { name: "?", hue: 0 };
+  }
+
+  indexOf(/** @type {string} */ spanId) {
+    return this.#byId.get(spanId) ?? -1;
+  }
+
+  parent(/** @type {number} */ index) {
+    return (this.rows[index]?.parent ?? 0) - 1;
+  }
+
+  /** Work out anew which rows are found and which are shown. */
+  update() {
+    const wanted = this.query.trim().toLowerCase();
+    this.matches = [];
+    if (wanted) {
+      this.#texts.forEach((text, n) => text.includes(wanted) && this.matches.push(n));
+    }
+    const kept = this.#kept();
+    this.visible = [];
+    this.places = new Int32Array(this.rows.length).fill(-1);
+    for (let n = 0; n < this.rows.length; n++) {
+      const row = /** @type {Row} */ (this.rows[n]);
+      if ((kept && !kept[n]) || (row.kind === "wire" && !this.wires)) continue;
+      this.places[n] = this.visible.length;
+      this.visible.push(n);
+      if (this.closed.has(n)) n += row.below ?? 0;
+    }
+  }
+
+  /** Which rows a choice keeps: those it is about and all above them; null keeps every row. */
+  #kept() {
+    if (!this.show) return null;
+    if (this.show === "found" && !this.query.trim()) return null;
+    const found = new Set(this.matches);
+    const kept = new Uint8Array(this.rows.length);
+    this.rows.forEach((row, n) => {
+      if (!this.#isMeant(row, n, found)) return;
+      for (let up = n; up >= 0 && !kept[up]; up = this.parent(up)) kept[up] = 1;
+    });
+    return kept;
+  }
+
+  /**
+   * @param {Row} row
+   * @param {number} n
+   * @param {Set<number>} found
+   */
+  #isMeant(row, n, found) {
+    switch (this.show) {
+      case "found":
+        return found.has(n);
+      case "errors":
+        return Boolean(row.error) || row.kind === "missing";
+      case "critical":
+        return Boolean(row.critical);
+      default:
+        return (row.times ?? 0) >= SLOW || (row.kind === "span" && !row.usual);
+    }
+  }
+
+  /** Open whatever hides a row, and give up a choice that leaves it out. */
+  reveal(/** @type {number} */ index) {
+    for (let up = this.parent(index); up >= 0; up = this.parent(up)) this.closed.delete(up);
+    this.update();
+    if (this.places[index] === -1) {
+      this.show = "";
+      if (this.rows[index]?.kind === "wire") this.wires = true;
+      this.update();
+    }
+  }
+
+  /** The next index of `among` after `from`, round the end; -1 where there is none. */
+  next(/** @type {number[]} */ among, /** @type {number} */ from, backwards = false) {
+    if (!among.length) return -1;
+    if (backwards) return among.findLast((n) => n < from) ?? /** @type {number} */ (among.at(-1));
+    return among.find((n) => n > from) ?? /** @type {number} */ (among[0]);
+  }
+
+  /** The rows that fail by themselves, in order. */
+  get ownErrors() {
+    return this.rows.flatMap((row, n) => (row.error === "own" ? [n] : []));
+  }
+
+  #text(/** @type {Row} */ row) {
+    if (row.kind === "span") {
+      return `${this.service(row).name} ${row.name} ${row.peer ?? ""} ${row.does} ${row.id} ${row.words ?? ""}`;
+    }
+    return row.kind === "wire" ? `on the wire to ${row.peer}` : "";
+  }
+}

@@ -1,0 +1,147 @@
+// One row of the grid as elements. Every text of a trace becomes a text node, never markup.
+
+import { duration, times } from "./format.js";
+
+/** @typedef {import("./model.js").Row} Row */
+/** @typedef {import("./model.js").Model} Model */
+
+const DEEPEST = 14;
+/** @type {Record<string, string>} */
+const KINDS = { server: "▣", client: "→", internal: "·", producer: "⇢", consumer: "⇠" };
+
+/** @param {string} className @param {string} text */
+function span(className, text = "", tag = "span") {
+  const made = document.createElement(tag);
+  made.className = className;
+  if (text) made.textContent = text;
+  return made;
+}
+
+/** What a screen reader says of a row. */
+export function spoken(/** @type {Model} */ model, /** @type {Row} */ row) {
+  if (row.kind === "missing") return `parent ${row.id} never came`;
+  if (row.kind === "gap") return `no child ran for ${duration(row.took ?? 0)}`;
+  if (row.kind === "wire") return `on the wire to ${row.peer} and back, ${duration(row.took ?? 0)}`;
+  const said = [`${model.service(row).name} ${row.name}`];
+  if (row.peer) said.push(`to ${row.peer}`);
+  said.push(duration(row.took ?? 0));
+  if (row.times) said.push(`${times(row.times).slice(1)} times the usual`);
+  else if (!row.usual) said.push("new");
+  if (row.error) said.push(row.error === "own" ? "fails by itself" : "hands up an error");
+  if (row.cutBy) said.push(`cut short by ${row.cutBy}`);
+  if (row.outlives) said.push(`outlives its caller by ${duration(row.outlives)}`);
+  if (row.open) said.push("wire or callee");
+  if (row.logsBelow) said.push(`${row.logsBelow} log lines`);
+  return said.join(", ");
+}
+
+/**
+ * @param {Model} model
+ * @param {number} index
+ * @param {boolean} found
+ */
+export function buildRow(model, index, found) {
+  const row = /** @type {Row} */ (model.rows[index]);
+  const made = span(`row ${row.kind}${found ? " found" : ""}`, "", "div");
+  const marks = { role: "row", ariaLevel: String((row.depth ?? 0) + 1), ariaPosInSet: String(row.position) };
+  Object.assign(made, marks, { ariaSetSize: String(row.siblings), ariaLabel: spoken(model, row) });
+  if (row.below) made.ariaExpanded = String(!model.closed.has(index));
+  made.dataset.index = String(index);
+  if (row.kind === "span") made.classList.add(`hue-${model.service(row).hue}`);
+  if (row.critical) made.classList.add("critical");
+  made.append(
+    nameCell(model, row, index),
+    numberCell("c-took", row.took === undefined ? (row.kind === "span" ? duration(0) : "") : duration(row.took)),
+    numberCell("c-self", row.kind === "span" ? duration(row.self ?? 0) : ""),
+    usualCell(row),
+    timeCell(model, row),
+  );
+  return made;
+}
+
+function numberCell(/** @type {string} */ className, /** @type {string} */ text) {
+  const made = span(className, text);
+  made.role = "gridcell";
+  return made;
+}
+
+function usualCell(/** @type {Row} */ row) {
+  let text = "";
+  if (row.kind === "span") text = row.times ? times(row.times) : row.usual ? "" : "new";
+  const made = numberCell("c-times", text);
+  if ((row.times ?? 0) >= 2 || text === "new") made.classList.add("much");
+  return made;
+}
+
+/** @param {Model} model @param {Row} row @param {number} index */
+function nameCell(model, row, index) {
+  const made = span("c-name");
+  made.role = "gridcell";
+  const depth = row.depth ?? 0;
+  made.style.setProperty("--depth", String(Math.min(depth, DEEPEST)));
+  if (depth > DEEPEST) made.append(span("deep", String(depth)));
+  const twist = span("twist", row.below ? (model.closed.has(index) ? "▸" : "▾") : "");
+  made.append(twist);
+  if (row.kind === "missing") made.append(span("said", `? parent ${row.id} never came`));
+  if (row.kind === "gap") made.append(span("said", "░ no child ran"));
+  if (row.kind === "wire") made.append(span("said", `⇄ on the wire to ${row.peer} and back`));
+  if (row.kind !== "span") return made;
+  if (row.error) made.append(span(`sign ${row.error}`, row.error === "own" ? "✖" : "↥"));
+  made.append(
+    span("does", KINDS[row.does ?? ""] ?? "·"),
+    span("service", model.service(row).name || "?"),
+    span("op", row.name || "(no name)"),
+  );
+  if (row.peer) made.append(span("peer", row.peer));
+  for (const [shown, text] of chips(row, model.closed.has(index))) if (shown) made.append(span("chip", text));
+  return made;
+}
+
+/**
+ * @param {Row} row
+ * @param {boolean} closed
+ * @returns {[unknown, string][]}
+ */
+function chips(row, closed) {
+  const own = row.logs?.length ?? 0;
+  const below = (row.logsBelow ?? 0) - own;
+  return [
+    [row.open, "wire or callee"],
+    [row.cutBy, "┤ cut short"],
+    [row.outlives, "⟩ outlives"],
+    [row.skew, "▲ clock"],
+    [row.links, "⇢ link"],
+    [own, `● ${own}`],
+    [closed && below, `● ${below} below`],
+  ];
+}
+
+/** @param {Model} model @param {Row} row */
+function timeCell(model, row) {
+  const made = span("c-time");
+  made.role = "gridcell";
+  const whole = model.trace.length || 1;
+  /** @param {string} className @param {number} at @param {number} [length] */
+  const put = (className, at, length) => {
+    const mark = span(className);
+    mark.style.left = `${(100 * at) / whole}%`;
+    if (length !== undefined) mark.style.width = `${(100 * length) / whole}%`;
+    made.append(mark);
+    return mark;
+  };
+  for (const [at, length] of row.stretches ?? []) put("t-stretch", at, length);
+  if (row.kind !== "span") return made;
+  const at = row.at ?? 0;
+  const took = row.took ?? 0;
+  if (row.usual) {
+    const [p50, p95] = row.usual;
+    put("t-ghost", at + p50, Math.max(0, p95 - p50)).title = `usually ${duration(p50)} to ${duration(p95)}`;
+  }
+  const bar = put(`t-bar${row.error ? ` ${row.error}` : ""}${row.cutBy ? " cut" : ""}`, at, took);
+  if (row.outlives) put("t-after", at + Math.max(0, took - row.outlives), Math.min(took, row.outlives));
+  for (const [start, length] of row.critical ?? []) put("t-path", start, length);
+  for (const moment of row.events ?? []) put("t-event", moment);
+  for (const moment of row.logs ?? []) put("t-log", moment);
+  bar.dataset.took = duration(took);
+  return made;
+}

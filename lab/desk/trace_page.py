@@ -1,0 +1,214 @@
+"""A trace: its waterfall, the details of each span, and its healthy twin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
+
+from lab.desk.desk import Desk, OpenFile, TheDesk
+from lab.desk.grafana import explore_url
+from lab.desk.pages import page
+from lab.desk.waterfall_json import waterfall_document
+from lab.domain.case import CaseFile
+from lab.domain.rows import Gap, Item, Missing, Wire
+from lab.domain.trace import Span, Trace
+from lab.errors import UnknownCase
+from lab.investigation.case_logs import LogLine, read_logs
+from lab.investigation.healthy_twin import compare, twin_rows
+from lab.investigation.requests import WINDOW_WORDS, outcome_of
+from lab.investigation.waterfall import Waterfall, waterfall
+
+PLAIN_ROWS: Final = 500
+"""Rows a page of the plain table has, which whoever has no script reads."""
+
+router = APIRouter(include_in_schema=False)
+api = APIRouter(prefix="/api/v1", tags=["traces"])
+
+
+class Assist(StrEnum):
+    """A tool of the waterfall's; its use is free, and told in the debrief."""
+
+    OWN_ERROR = "own-error jump"
+    CRITICAL_PATH = "critical path"
+    TWIN = "healthy twin"
+    MAP = "map"
+
+
+@router.get("/cases/{case_id}/traces/{trace_id}")
+def trace_page(
+    request: Request,
+    case: OpenFile,
+    desk: TheDesk,
+    trace_id: str,
+    start: Annotated[int, Query(ge=0, alias="from")] = 0,
+) -> HTMLResponse:
+    """The waterfall; without a script a plain table of the same rows, ``from`` one of them on."""
+    trace = _trace(case, trace_id)
+    desk.solving.note_look(case.case_id, trace.trace_id)
+    drawn = _drawn(case, trace)
+    context = {
+        **_context(case, trace),
+        "drawn": drawn,
+        "plain": list(_plain(drawn, start)),
+        "plain_from": start,
+        "plain_next": start + PLAIN_ROWS if start + PLAIN_ROWS < len(drawn.rows) else None,
+        "apart_ms": max((each.clocks_apart_ms for each in drawn.marks.values()), default=0.0),
+        "errors": sum(each.fails_itself for each in drawn.marks.values()),
+        "explore": explore_url(desk.settings.url("grafana"), next(iter(trace))),
+    }
+    return page(request, "trace.html", context)
+
+
+@api.get("/cases/{case_id}/traces/{trace_id}/waterfall")
+def waterfall_json(case: OpenFile, desk: TheDesk, trace_id: str) -> JSONResponse:
+    """Every row with self time, ghost, critical path and marks; times in ms since the start."""
+    trace = _trace(case, trace_id)
+    return JSONResponse(waterfall_document(_drawn(case, trace), _logs(desk, case, trace)))
+
+
+@router.get("/cases/{case_id}/traces/{trace_id}/spans/{span_id}")
+def span_page(
+    request: Request, case: OpenFile, desk: TheDesk, trace_id: str, span_id: str, part: bool = False
+) -> HTMLResponse:
+    """All that is known of a span: a page of its own, or with ``part`` what goes into a pane."""
+    trace = _trace(case, trace_id)
+    span = trace.span(span_id)
+    if span is None:
+        raise UnknownCase(f"expected a span of trace {trace_id}, and it has none of id {span_id}")
+    drawn = _drawn(case, trace)
+    lines = _logs(desk, case, trace)
+    inside = {each.span_id for each in _subtree(drawn, span)}
+    row = next(row for row in drawn.rows if row.item is span)
+    context = {
+        **_context(case, trace),
+        "span": span,
+        "mark": drawn.marks[span.span_id],
+        "outlives_ms": row.outlives_parent_ms,
+        "begins_ms": (span.start_ns - drawn.start_ns) / 1e6,
+        "parent": trace.parent(span),
+        "events": [(event, (event.time_ns - span.start_ns) / 1e6) for event in span.events],
+        "logs": [line for line in lines if line.span_id == span.span_id],
+        "logs_below": [line for line in lines if line.span_id in inside],
+        "logs_trace": lines,
+        "links": [(link, link.trace_id in case.evidence.traces) for link in span.links],
+        "linked_from": list(_linked_from(case, span)),
+        "explore": explore_url(desk.settings.url("grafana"), span),
+        "traceparent": f"00-{span.trace_id}-{span.span_id}-01",
+    }
+    return page(request, "span_details.html" if part else "span.html", context)
+
+
+@router.get("/cases/{case_id}/traces/{trace_id}/twin")
+def twin_page(
+    request: Request, case: OpenFile, desk: TheDesk, trace_id: str, order: str = "change"
+) -> HTMLResponse:
+    """The trace beside the healthy one nearest to it, by change of self time or as a tree."""
+    trace = _trace(case, trace_id)
+    desk.solving.note_assist(case.case_id, Assist.TWIN)
+    comparison = compare(case.evidence, trace)
+    rows = () if comparison is None else comparison.rows
+    if comparison is not None and order != "tree":
+        rows = comparison.by_change
+    context = {
+        **_context(case, trace),
+        "comparison": comparison,
+        "rows": rows,
+        "order": "tree" if order == "tree" else "change",
+        "widest_ms": max((abs(row.change_ms) for row in rows), default=0.0),
+    }
+    return page(request, "twin.html", context)
+
+
+@api.get("/cases/{case_id}/traces/{trace_id}/twin")
+def twin_json(case: OpenFile, desk: TheDesk, trace_id: str) -> dict[str, Any]:
+    """Every span beside the healthy one that does the same, the greatest change first."""
+    comparison = compare(case.evidence, _trace(case, trace_id))
+    if comparison is None:
+        raise UnknownCase("expected a healthy trace of the same route, found none in this case")
+    desk.solving.note_assist(case.case_id, Assist.TWIN)
+    rows = twin_rows(comparison, in_tree_order=False)
+    return {"healthy_trace_id": comparison.healthy.trace_id, "rows": rows}
+
+
+@api.post("/cases/{case_id}/assists/{assist}", status_code=204)
+def note_assist(case: OpenFile, desk: TheDesk, assist: Assist) -> Response:
+    """Note that a tool of the page's own was used; other sites are refused like everywhere."""
+    desk.solving.note_assist(case.case_id, assist)
+    return Response(status_code=204)
+
+
+def _context(case: CaseFile, trace: Trace) -> dict[str, Any]:
+    request = case.evidence.request_of.get(trace.trace_id)
+    return {
+        "case": case,
+        "trace": trace,
+        "asked": request,
+        "when": WINDOW_WORDS.get(request.window, request.window.value) if request else None,
+        "outcome": outcome_of(request) if request else None,
+        "joined": trace.joined,
+        "owners": case.evidence.joined_to(trace.trace_id),
+    }
+
+
+def _trace(case: CaseFile, trace_id: str) -> Trace:
+    found = case.evidence.trace(trace_id.lower())
+    if found is None or not found.by_id:
+        raise UnknownCase(
+            f"expected a trace that {case.case_id} keeps, got {trace_id}: a case keeps a sample "
+            "of its run's traces, and its requests say which"
+        )
+    return found
+
+
+def _drawn(case: CaseFile, trace: Trace) -> Waterfall:
+    return waterfall(trace, case.evidence.reference_stats)
+
+
+def _logs(desk: Desk, case: CaseFile, trace: Trace) -> list[LogLine]:
+    lines = (each for each in desk.archive.logs(case.case_id) if trace.trace_id in each)
+    return [line for line in read_logs(case.evidence, lines) if line.trace_id == trace.trace_id]
+
+
+def _subtree(drawn: Waterfall, span: Span) -> Iterator[Span]:
+    at = next(n for n, row in enumerate(drawn.rows) if row.item is span)
+    for row in drawn.rows[at : at + 1 + drawn.descendants[at]]:
+        if isinstance(row.item, Span):
+            yield row.item
+
+
+def _linked_from(case: CaseFile, span: Span) -> Iterable[Span]:
+    """The spans of this case, of whatever trace, that link to ``span``."""
+    for trace in case.evidence.traces.values():
+        for each in trace:
+            if any(
+                (link.trace_id, link.span_id) == (span.trace_id, span.span_id)
+                for link in each.links
+            ):
+                yield each
+
+
+def _plain(drawn: Waterfall, start: int) -> Iterator[dict[str, Any]]:
+    """Rows of the plain table, whose bars are drawn in thousandths of the whole."""
+    whole_ns = max(1, drawn.end_ns - drawn.start_ns)
+    for row in drawn.rows[start : start + PLAIN_ROWS]:
+        item = row.item
+        bars = [
+            (
+                1000 * (begins - drawn.start_ns) / whole_ns,
+                max(2.0, 1000 * (ends - begins) / whole_ns),
+            )
+            for begins, ends in _stretches_ns(item)
+        ]
+        kind = {Gap: "gap", Missing: "missing", Wire: "wire"}.get(type(item), "span")
+        mark = drawn.marks.get(item.span_id) if isinstance(item, Span) else None
+        yield {"row": row, "item": item, "kind": kind, "mark": mark, "bars": bars}
+
+
+def _stretches_ns(item: Item) -> Sequence[tuple[int, int]]:
+    if isinstance(item, Missing):
+        return ()
+    return item.stretches_ns if isinstance(item, Wire) else ((item.start_ns, item.end_ns),)
