@@ -280,7 +280,8 @@ def _chain(spans: int, depth: int) -> Trace:
 def test_ten_thousand_spans_are_ready_to_be_drawn_in_well_under_a_second() -> None:
     """Also where they stand 150 below each other, or all in one line."""
     for depth in (150, 10_000):
-        started = time.perf_counter()
+        # Of the processor, not of a clock: other work on the machine does not count.
+        started = time.process_time()
         drawn = waterfall(_chain(10_000, depth), NOTHING)
         assert len([row for row in drawn.rows if not isinstance(row.item, Gap)]) == 10_000
-        assert time.perf_counter() - started < 2
+        assert time.process_time() - started < 2
