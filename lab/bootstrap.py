@@ -99,6 +99,7 @@ async def lab(settings: Settings) -> AsyncIterator[Lab]:
     """Everything a run needs, connected for as long as the context lasts."""
     from lab.adapters.locust_load import LocustLoad
     from lab.adapters.machine import ThisMachine
+    from lab.adapters.record_files import RecordFiles
     from lab.adapters.warden_client import WardenClient
     from lab.investigation.run_case import Lab
 
@@ -116,10 +117,12 @@ async def lab(settings: Settings) -> AsyncIterator[Lab]:
                     "otelcol_otlp_grpc" if settings.otlp_protocol == "grpc" else "otelcol_otlp_http"
                 ),
                 otlp_protocol=settings.otlp_protocol,
+                jobs_environment=_jobs_environment(settings),
             ),
             archive=archive(settings),
             clock=clock(),
             machine=ThisMachine(),
+            records=RecordFiles(settings.log_dir),
         )
 
 
@@ -133,9 +136,31 @@ def shop_services(settings: Settings) -> Services:
         from lab.adapters.shop_services import SeparateKeepers
 
         return SeparateKeepers(settings.shop_control_url)
+    from lab.adapters.collector_variant import CollectorVariant, ShopAndCollector
     from lab.adapters.shop_control import ShopControl
 
-    return ShopControl(settings.url("shop_control"))
+    shop = ShopControl(settings.url("shop_control"))
+
+    async def collector() -> int | None:
+        # Rarely needed, and its imports would double the time in which the warden is up.
+        return await local_stack(settings).pid_of("otelcol")
+
+    return ShopAndCollector(shop, CollectorVariant(settings, collector))
+
+
+def _jobs_environment(settings: Settings) -> dict[str, str]:
+    """Where the auditor finds its database, through its own edge, and the Collector."""
+    from lab.adapters.postgres import server_of
+    from lab.shop.environment import service_environment
+
+    server = server_of(settings)
+    return service_environment(
+        "auditor",
+        offset=settings.port_offset,
+        otlp_protocol=settings.otlp_protocol,
+        postgres_user=server.user,
+        postgres_password=server.password,
+    )
 
 
 def serve_warden(settings: Settings) -> None:

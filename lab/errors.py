@@ -19,7 +19,8 @@ The number is the exit code; a message says expected, found, what to do next::
     │   │   └── LeaseGone              the lease was released, ran out, or never was
     │   ├── LoadError                  the load generator died or lagged
     │   ├── TraceStoreError            Tempo did not answer as documented
-    │   └── ReplayRefused              an endpoint did not take what was sent to it
+    │   ├── ReplayRefused              an endpoint did not take what was sent to it
+    │   └── RecordsMissing             a log or a metric that a proof needs cannot be had
     ├── CaseError                64   a case folder is missing or too new
     │   ├── CaseDamaged          64   a file of it is not as it was sealed
     │   ├── NothingToGrade       64   a stranger's telemetry, of which nobody knows the truth
@@ -126,6 +127,10 @@ class TraceStoreError(PartFailed):
 
 class ReplayRefused(PartFailed):
     """An endpoint of the user's did not take the spans that were sent to it."""
+
+
+class RecordsMissing(PartFailed):
+    """A log or a metric that a proof needs cannot be had on this stack."""
 
 
 class CaseError(LabError):

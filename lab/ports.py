@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Protocol
 
 from lab.domain.case import Case, CaseFile, CaseSummary
+from lab.domain.evidence import Interval
 from lab.domain.fault import Conditions, Fault
 from lab.domain.instrumentation import Instrumentation
 from lab.domain.journal import JournalEntry, Step
 from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Request, Window
+from lab.domain.record import Record, RecordQuery
 from lab.domain.replay import Replay
 from lab.domain.trace import Trace
 
@@ -234,6 +236,14 @@ class TraceStore(Protocol):
 
     async def spans_received(self) -> int:
         """How many spans the store has taken in since it started."""
+        ...
+
+
+class RecordStore(Protocol):
+    """What was written down beside traces: logs, metrics, the database's own log."""
+
+    async def records(self, query: RecordQuery, run: Interval) -> tuple[Record, ...]:
+        """All that was written in ``run``, in order of time; RecordsMissing without its source."""
         ...
 
 

@@ -7,6 +7,7 @@
     requests.jsonl     every request of the load
     traces.jsonl       the fetched traces, OTLP/JSON, one trace a line
     logs.jsonl         the traces' log lines, and those of no trace
+    records.jsonl      what the proof counts beside traces, with its source; only where it does
     journal.jsonl      what the run wrote down
     proof.json         every finding
     accusations.jsonl  what learners said since
@@ -49,6 +50,7 @@ from lab.domain.case import Case, CaseFile, Telemetry
 from lab.domain.evidence import Evidence
 from lab.domain.load import Request
 from lab.domain.proof import Proof
+from lab.domain.record import Records, RecordsLine
 from lab.domain.scenario import Scenario
 from lab.domain.trace import Trace
 from lab.domain.variation import Plan
@@ -58,6 +60,7 @@ SCENARIO: Final = "scenario"
 REQUESTS: Final = "requests.jsonl"
 TRACES: Final = "traces.jsonl"
 LOGS: Final = "logs.jsonl"
+RECORDS: Final = "records.jsonl"
 JOURNAL: Final = "journal.jsonl"
 PROOF: Final = "proof.json"
 ACCUSATIONS: Final = "accusations.jsonl"
@@ -77,6 +80,7 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 _REQUEST: Final = TypeAdapter(Request)
 _PROOF: Final = TypeAdapter(Proof)
+_RECORDS: Final = TypeAdapter(RecordsLine)
 
 
 # --- writing -----------------------------------------------------------------------------
@@ -94,6 +98,8 @@ def write_case(folder: Path, case: Case, logs: Iterable[str]) -> None:
     traces = case.evidence.traces.values()
     _write(folder / TRACES, (json.dumps(trace_to_otlp(trace)) for trace in traces))
     _write(folder / LOGS, logs)
+    if case.evidence.records:
+        _write(folder / RECORDS, _record_lines(case))
     _write(folder / JOURNAL, (write_entry(entry) for entry in case.journal))
     _write(folder / PROOF, [_PROOF.dump_json(case.proof, indent=2).decode()])
     write_checksums(folder)
@@ -119,6 +125,13 @@ def seal_telemetry(
     write_checksums(folder)
     sync_folder(folder)
     return manifest
+
+
+def _record_lines(case: Case) -> Iterator[str]:
+    queries = case.scenario.observation.records
+    for name, records in case.evidence.records.items():
+        line = RecordsLine(name, queries[name].source, records)
+        yield _RECORDS.dump_json(line, exclude_defaults=True).decode()
 
 
 def write_checksums(folder: Path) -> None:
@@ -178,6 +191,7 @@ def read_case_file(folder: Path) -> CaseFile:
             samples=manifest.samples,
             traces=_read_traces(folder / TRACES),
             joins=scenario.truth.joins,
+            records=_read_records(folder / RECORDS),
         ),
         journal=read_journal(folder / JOURNAL),
         proof=validated(_PROOF, text_of(folder / PROOF), folder / PROOF),
@@ -240,6 +254,11 @@ def _read_traces(path: Path) -> dict[str, Trace]:
         if len(traces) > MOST_TRACES or spans > MOST_SPANS:
             raise damaged(path, f"at most {MOST_TRACES} traces and {MOST_SPANS} spans")
     return traces
+
+
+def _read_records(path: Path) -> Records:
+    lines = (validated(_RECORDS, line, path, number) for number, line in whole_lines(path))
+    return {line.name: line.records for line in lines}
 
 
 def is_sealed_name(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -48,14 +49,17 @@ def cut_logs(
     Batches that are torn or malformed are left out: logs are colour, never proof.
     """
     for source in sources:
-        for _, line in whole_lines(source):
-            try:
-                for record in _records(line):
-                    wanted = record.trace_id is None or record.trace_id in trace_ids
-                    if wanted and record.time_unix_s in interval:
-                        yield json.dumps(asdict(record))
-            except fields.MalformedOtlpError:
-                continue
+        for record in log_records(source):
+            wanted = record.trace_id is None or record.trace_id in trace_ids
+            if wanted and record.time_unix_s in interval:
+                yield json.dumps(asdict(record))
+
+
+def log_records(source: Path) -> Iterator[LogRecord]:
+    """Every record of one of the Collector's files."""
+    for _, line in whole_lines(source):
+        with contextlib.suppress(fields.MalformedOtlpError):
+            yield from _records(line)
 
 
 def _records(line: str) -> Iterator[LogRecord]:

@@ -12,9 +12,10 @@ from lab.adapters.case_manifest import Manifest, TelemetryManifest
 from lab.domain.journal import JournalEntry
 from lab.domain.load import Request
 from lab.domain.proof import Proof
+from lab.domain.record import RecordsLine
 
 _MEMBERS: Final[tuple[type[Any], ...]] = (
-    Manifest, TelemetryManifest, Request, JournalEntry, LogRecord, Proof,
+    Manifest, TelemetryManifest, Request, JournalEntry, LogRecord, RecordsLine, Proof,
 )  # fmt: skip
 
 

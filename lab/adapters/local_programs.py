@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from lab.adapters import postgres
+from lab.adapters import collector_variant, postgres
 from lab.adapters.supervisor import Program
 from lab.settings import CHECKOUT, Settings
 from lab.shop.own_pages import NAMES
@@ -32,7 +32,10 @@ def programs(settings: Settings, binaries: Mapping[str, Path]) -> tuple[Program,
         *("-host", HOST, "-port", str(settings.port("toxiproxy"))),
         *("-config", str(proxies_file(settings))),
     )
-    collector = (str(binaries["otelcol"]), "--config", str(_deployed("otelcol/collector.yaml")))
+    collector = (
+        *(str(binaries["otelcol"]), "--config", str(_deployed("otelcol/collector.yaml"))),
+        *("--config", str(collector_variant.variant_file(settings))),
+    )
     tempo = (
         *(str(binaries["tempo"]), "-config.expand-env=true"),
         f"-config.file={_deployed('tempo/tempo.yaml')}",

@@ -13,13 +13,14 @@ import signal
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Window
 from lab.errors import LoadError, UsageError
+from lab.ports import LoadRun
 from lab.settings import Settings
 from lab.shop import topology
 
@@ -41,7 +42,8 @@ class LocustLoad:
 
     ``otlp_endpoint`` is the Collector's base URL, without ``/v1/traces``. ``timeout_s`` is
     an actor's patience; it must be longer than the gateway's own limits, or the actor's
-    timeout hides their answers. ``max_run_s`` and ``max_requests`` end a forgotten run.
+    timeout hides their answers. ``jobs_environment`` says where actors that come by the clock
+    find database and Collector. ``max_run_s`` and ``max_requests`` end a forgotten run.
     """
 
     gateway_url: str
@@ -50,29 +52,24 @@ class LocustLoad:
     timeout_s: float = 10.0
     max_run_s: float = 1800.0
     max_requests: int = 100_000
+    jobs_environment: Mapping[str, str] = field(default_factory=dict)
 
     @asynccontextmanager
-    async def start(self, plan: LoadPlan, request_log: Path) -> AsyncIterator[LocustRun]:
-        """Start the process and log its customers in; whatever happens, none is left after."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "lab.load",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=_environment(),
-            # A session of its own: Ctrl-C in the terminal is the lab's to act on, which
-            # still needs the load process to drain and flush.
-            start_new_session=True,
-        )
-        run = LocustRun(process)
-        try:
-            await run.prepare(self._plan_line(plan, request_log))
-            yield run
-        finally:
-            await _end(process)
-            await run.stop_reading()
+    async def start(self, plan: LoadPlan, request_log: Path) -> AsyncIterator[LoadRun]:
+        """Start the process and log its customers in; whatever happens, none is left after.
+
+        Where somebody comes by the clock, that is a second process beside it.
+        """
+        async with AsyncExitStack() as stack:
+            shoppers = await stack.enter_async_context(_process("lab.load", _environment()))
+            await shoppers.prepare(self._plan_line(plan, request_log))
+            if not any(shape.jobs for shape in plan.shapes.values()):
+                yield shoppers
+                return
+            environment = {**_environment(), **self.jobs_environment}
+            jobs = await stack.enter_async_context(_process("lab.load.jobs", environment))
+            await jobs.prepare({"shapes": _timetables(plan)})
+            yield BothRuns(shoppers, jobs)
 
     def _plan_line(self, plan: LoadPlan, request_log: Path) -> dict[str, object]:
         return {
@@ -95,6 +92,66 @@ class LocustLoad:
             "max_run_s": self.max_run_s,
             "max_requests": self.max_requests,
         }
+
+
+@asynccontextmanager
+async def _process(module: str, environment: Mapping[str, str]) -> AsyncIterator[LocustRun]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        module,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment,
+        # A session of its own: Ctrl-C in the terminal is the lab's to act on, which
+        # still needs the load process to drain and flush.
+        start_new_session=True,
+    )
+    run = LocustRun(process)
+    try:
+        yield run
+    finally:
+        await _end(process)
+        await run.stop_reading()
+
+
+def _timetables(plan: LoadPlan) -> dict[str, object]:
+    return {
+        window.value: {name: asdict(job) for name, job in shape.jobs.items()}
+        for window, shape in plan.shapes.items()
+    }
+
+
+class BothRuns:
+    """Shoppers, and whoever comes by the clock: in and out of each window together."""
+
+    def __init__(self, shoppers: LocustRun, jobs: LocustRun) -> None:
+        self._shoppers = shoppers
+        self._jobs = jobs
+
+    async def enter(self, window: Window) -> float:
+        """Load as the plan says for ``window``; returns its start (Unix seconds)."""
+        start_s = await self._shoppers.enter(window)
+        await self._jobs.enter(window)
+        return start_s
+
+    async def pause(self) -> float:
+        """Start nothing new and wait until nothing is in flight; returns that moment."""
+        return max(await asyncio.gather(self._jobs.pause(), self._shoppers.pause()))
+
+    def progress(self) -> LoadProgress | None:
+        """The newest second of the shoppers; None before the first."""
+        return self._shoppers.progress()
+
+    async def finish(self) -> LoadReport:
+        """Drain, flush every span, and end both processes."""
+        jobs, shoppers = await asyncio.gather(self._jobs.finish(), self._shoppers.finish())
+        return LoadReport(
+            spans_ended=jobs.spans_ended + shoppers.spans_ended,
+            spans_failed=jobs.spans_failed + shoppers.spans_failed,
+            lateness_p99_ms=shoppers.lateness_p99_ms,
+        )
 
 
 class LocustRun:

@@ -14,6 +14,7 @@ from typing import Final
 
 from lab.adapters import (
     collector_metrics,
+    collector_variant,
     local_parts,
     local_programs,
     loopback,
@@ -95,6 +96,10 @@ class LocalStack:
         """Stop one part; it stays down until the next `up`."""
         await self._supervisor.stop(await self._process(name))
 
+    async def pid_of(self, name: str) -> int | None:
+        """The process of a part; None where none runs."""
+        return (await self._process(name)).pid
+
     async def restart_part(self, name: str) -> None:
         """Kill one part, be it hung; supervisord starts it anew. Does not wait for that."""
         process = await self._process(name)
@@ -150,6 +155,7 @@ class LocalStack:
         programs = local_programs.programs(settings, _binaries(settings))
         if settings.postgres_dsn is None:
             await asyncio.to_thread(LocalPostgres(settings).prepare)
+        collector_variant.reset(settings)
         local_programs.proxies_file(settings).write_text(
             json.dumps(local_programs.proxies(settings), indent=2), encoding="utf-8"
         )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 
 from lab.domain.join import Join
 from lab.domain.load import Request, RequestFilter, Window
+from lab.domain.record import Records, count_by_trace
 from lab.domain.reference import ReferenceStats
+from lab.domain.symptom import Counts, Symptom
 from lab.domain.trace import Trace
 
 
@@ -50,7 +52,7 @@ class Evidence:
     ``samples`` names, for each reason, the trace ids that were asked for; ``traces``
     holds those that came. A trace id that was asked for and is not in ``traces``,
     or is not whole there, is evidence lost, and the proof counts it. ``joins`` say which
-    of them belong to which request.
+    of them belong to which request. ``records`` holds what the scenario has kept beside spans.
     """
 
     windows: Mapping[Window, Interval]
@@ -58,6 +60,16 @@ class Evidence:
     samples: Mapping[Sample, tuple[str, ...]]
     traces: Mapping[str, Trace]
     joins: tuple[Join, ...] = ()
+    records: Records = field(default_factory=dict)
+
+    @cached_property
+    def counts(self) -> Counts:
+        """How many of which records each trace has."""
+        return {name: count_by_trace(found) for name, found in self.records.items()}
+
+    def suffered(self, symptom: Symptom, request: Request) -> bool:
+        """Whether ``request`` suffered, or may have, where only its trace can tell."""
+        return symptom.is_affected(request, self.counts)
 
     def requests_in(self, window: Window, meant: RequestFilter) -> tuple[Request, ...]:
         """The requests of one window that are meant."""

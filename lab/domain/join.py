@@ -15,12 +15,16 @@ class Join:
     ``search`` is TraceQL, asked over all windows of a run. What it finds belongs to the
     traces that have a span with the same value of the attribute ``on``; without ``on``,
     to those that one of its spans links to. With ``overlap`` two such spans must have been
-    running at one instant, for a value that many share over time, such as a key.
+    running at one instant, for a value that many share over time, such as a key: side by
+    side for ``at_least_ms``, and ending at most ``ends_within_ms`` apart, whichever ends
+    first, as those do of which one waited for the other.
     """
 
     search: str
     on: str | None = None
     overlap: bool = False
+    at_least_ms: float = 0.0
+    ends_within_ms: float | None = None
 
     def partners(
         self, traces: Iterable[Trace], found: Iterable[Trace]
@@ -43,7 +47,18 @@ class Join:
         if not self.overlap or self.on is None:
             return True
         theirs = _bearers(other, self.on, value)
-        return any(mine.overlaps(each) for mine in _bearers(one, self.on, value) for each in theirs)
+        return any(
+            self._is_beside(mine, each) for mine in _bearers(one, self.on, value) for each in theirs
+        )
+
+    def _is_beside(self, mine: Span, theirs: Span) -> bool:
+        side_by_side_ns = min(mine.end_ns, theirs.end_ns) - max(mine.start_ns, theirs.start_ns)
+        apart_ns = abs(mine.end_ns - theirs.end_ns)
+        return (
+            mine.overlaps(theirs)
+            and side_by_side_ns >= self.at_least_ms * 1e6
+            and (self.ends_within_ms is None or apart_ns <= self.ends_within_ms * 1e6)
+        )
 
     def _keys(self, trace: Trace) -> set[object]:
         return {trace.trace_id} if self.on is None else _values(trace, self.on)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -32,6 +32,18 @@ class Burst:
 
 
 @dataclass(frozen=True, slots=True)
+class Job:
+    """What an actor does by the clock, and how long it holds on to what it works on.
+
+    The first time is ``at_s`` into the window, the others follow every ``every_s``.
+    """
+
+    at_s: float
+    every_s: float
+    holds_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class LoadShape:
     """How one window is loaded.
 
@@ -43,7 +55,8 @@ class LoadShape:
 
     ``pace_s`` is the closed loop's rhythm: seconds from the start of a user's visit to
     the start of its next, or at once where the visit took longer. Twelve users make 16
-    visits/s in a healthy shop.
+    visits/s in a healthy shop. ``jobs`` maps the actors that come by the clock to their
+    timetables.
     """
 
     mix: Mapping[str, float]
@@ -51,6 +64,7 @@ class LoadShape:
     rate_per_s: float | None = None
     pace_s: float = 0.75
     bursts: tuple[Burst, ...] = ()
+    jobs: Mapping[str, Job] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

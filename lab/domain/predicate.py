@@ -17,7 +17,7 @@ from lab.domain.reference import ReferenceStats
 from lab.domain.trace import AttributeValue, Kind, Span, Status, Trace
 
 _EQUALITIES: Final = ("service", "name", "kind", "status", "peer")
-_RELATIONS: Final = ("parent", "ancestor", "child", "no_child")
+_RELATIONS: Final = ("parent", "ancestor", "child", "no_child", "no_joined")
 _MOST_NAMED: Final = 5
 """Relatives that a clause names; there may be thousands."""
 _IDENTITY: Final = frozenset({"service", "name", "kind", "peer"})
@@ -62,7 +62,8 @@ class Predicate:
     its operation runs under the same parent one after another. ``at_once`` is how many spans
     like it, itself included, overlap with it, in its trace and in those joined to it; like
     it are those of the same names and attributes, whatever they took. ``parent``,
-    ``ancestor`` and ``child`` want one such span there, ``no_child`` none.
+    ``ancestor`` and ``child`` want one such span there, ``no_child`` none, ``no_joined``
+    none in the traces joined to its own.
     """
 
     service: str | None = None
@@ -72,6 +73,7 @@ class Predicate:
     peer: str | None = None
     exception: str | None = None
     attributes: Mapping[str, AttributeValue | Bound] = field(default_factory=dict)
+    no_attributes: tuple[str, ...] = ()
     duration: Bound | None = None
     self_time: Bound | None = None
     wire_time: Bound | None = None
@@ -83,6 +85,7 @@ class Predicate:
     ancestor: Predicate | None = None
     child: Predicate | None = None
     no_child: Predicate | None = None
+    no_joined: Predicate | None = None
 
     def matches(self, span: Span, trace: Trace, reference: ReferenceStats) -> bool:
         """Whether every clause holds for ``span`` of ``trace``."""
@@ -134,6 +137,9 @@ class Predicate:
             yield Clause("exception", self.exception, ", ".join(found) or "none", holds)
         for key, expected in self.attributes.items():
             yield _attribute_clause(key, expected, span.attributes.get(key))
+        for key in self.no_attributes:
+            found_value = span.attributes.get(key, "none")
+            yield Clause(key, "none", str(found_value), key not in span.attributes)
         yield from self._times(span, trace, reference)
         yield from self._positions(span, trace)
         yield from self._relations(span, trace, reference)
@@ -173,10 +179,11 @@ class Predicate:
         for name in _RELATIONS:
             predicate: Predicate | None = getattr(self, name)
             if predicate is not None:
-                spans = _relatives(name, span, trace)
-                found = any(predicate.matches(each, trace, reference) for each in spans)
-                names = ", ".join(f"{each.service} {each.name}" for each in spans[:_MOST_NAMED])
-                holds = found is (name != "no_child")
+                related = _relatives(name, span, trace)
+                found = any(predicate.matches(each, place, reference) for each, place in related)
+                shown = [f"{each.service} {each.name}" for each, _ in related[:_MOST_NAMED]]
+                names = ", ".join(shown)
+                holds = found is not name.startswith("no_")
                 yield Clause(name, str(predicate), names or "none", holds)
 
     def __str__(self) -> str:
@@ -196,11 +203,16 @@ class Predicate:
         return " ".join(words) or "any span"
 
 
-def _relatives(relation: str, span: Span, trace: Trace) -> tuple[Span, ...]:
+def _relatives(relation: str, span: Span, trace: Trace) -> tuple[tuple[Span, Trace], ...]:
+    """The spans that a relation is about, each with the trace it stands in."""
+    if relation == "no_joined":
+        return tuple((each, other) for other in trace.joined for each in other)
     if relation in {"child", "no_child"}:
-        return trace.children(span)
-    ancestors = trace.ancestors(span)
-    return ancestors[:1] if relation == "parent" else ancestors
+        spans = trace.children(span)
+    else:
+        ancestors = trace.ancestors(span)
+        spans = ancestors[:1] if relation == "parent" else ancestors
+    return tuple((each, trace) for each in spans)
 
 
 def _names_type(wanted: str, written: str) -> bool:

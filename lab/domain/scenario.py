@@ -16,7 +16,9 @@ from lab.domain.join import Join
 from lab.domain.journal import Step
 from lab.domain.load import LoadShape, RequestFilter, Window
 from lab.domain.mechanism import Mechanism, Scope
+from lab.domain.observation import Observation
 from lab.domain.predicate import Predicate
+from lab.domain.record_check import RecordCheck
 from lab.domain.reference import ReferenceStats
 from lab.domain.symptom import Symptom
 from lab.domain.trace import Span, Trace
@@ -232,6 +234,7 @@ Check = (
     | SpanGroupsCheck
     | OccupancyCheck
     | RequestCheck
+    | RecordCheck
 )
 """A bound of a case beyond its symptom and truth; a closed list."""
 
@@ -267,6 +270,7 @@ class Scenario:
     decoys: tuple[Decoy, ...] = ()
     hints: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
+    observation: Observation = field(default_factory=Observation)
     briefing_may_name: Mapping[str, str] = field(default_factory=dict)
     min_requests: int = 100
     pauses: bool = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -9,6 +10,7 @@ from typing import Final
 from lab.domain.bound import Bound, parse
 from lab.domain.load import Request, RequestFilter
 from lab.domain.predicate import Predicate
+from lab.domain.proof import Outcome
 from lab.domain.reference import ReferenceStats
 from lab.domain.trace import Trace
 
@@ -19,8 +21,9 @@ HARDLY_ANY: Final = parse("<= 1%")
 class Harm(StrEnum):
     """What makes a request of the symptom's route an affected one.
 
-    *Emptiness* is a good answer with next to nothing in it. The last two are seen in a
-    request's trace alone: nothing that its customer was answered tells of them.
+    *Emptiness* is a good answer with next to nothing in it. What is *showing* or *lacking* is
+    seen in a request's trace alone: nothing that its customer was answered tells of it. What is
+    *recorded* is told by somebody else's books, so many entries a request.
     """
 
     ERROR = "error"
@@ -29,6 +32,11 @@ class Harm(StrEnum):
     EMPTINESS = "emptiness"
     SHOWING = "showing"
     LACKING = "lacking"
+    RECORDED = "recorded"
+
+
+Counts = Mapping[str, Mapping[str, int]]
+"""Name of records → trace id → how many of them that trace has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,8 @@ class Symptom:
     ``route``, and of ``actor`` and ``tenant`` where these are given; ``slower_than_ms``
     is set for slowness alone, ``smaller_than_bytes`` for emptiness, ``sign`` for the harms
     that only traces show. Such a sign is an SLI of its own, as a share of complete traces
-    is, and not the truth's predicate.
+    is, and not the truth's predicate. ``records`` and ``per_request`` say of which records how
+    many a request must have where the harm is *recorded*.
     """
 
     route: str
@@ -51,6 +60,8 @@ class Symptom:
     tenant: str | None = None
     sign: Predicate | None = None
     smaller_than_bytes: int | None = None
+    records: str | None = None
+    per_request: Bound | None = None
 
     @property
     def of(self) -> RequestFilter:
@@ -60,9 +71,11 @@ class Symptom:
     @property
     def measured(self) -> str:
         """What is measured, and where: ``error at the edge``, ``lacking in traces``."""
+        if self.harm is Harm.RECORDED:
+            return f"{self.per_request} {self.records} a request"
         return f"{self.harm} at the edge" if self.sign is None else f"{self.harm} in traces"
 
-    def is_affected(self, request: Request) -> bool:
+    def is_affected(self, request: Request, counts: Counts) -> bool:
         """Whether ``request`` suffered, or may have, where only its trace can tell."""
         if not self.of.covers(request):
             return False
@@ -79,8 +92,20 @@ class Symptom:
                     and 200 <= request.status < 300
                     and request.answer_bytes < self.smaller_than_bytes
                 )
+            case Harm.RECORDED:
+                return self._has_so_many(request, counts)
             case Harm.SHOWING | Harm.LACKING:
                 return True
+
+    def _has_so_many(self, request: Request, counts: Counts) -> bool:
+        if self.per_request is None or not self.is_measured(counts):
+            return False
+        found = counts[self.records or ""].get(request.trace_id, 0)
+        return self.per_request.holds(found) is Outcome.HOLDS
+
+    def is_measured(self, counts: Counts) -> bool:
+        """Whether there is what it takes to say who suffered: records that could be had."""
+        return self.records is None or self.records in counts
 
     def is_seen_in(self, trace: Trace, reference: ReferenceStats) -> bool:
         """Whether the trace of a request that `is_affected` bears the sign, if it must have one.

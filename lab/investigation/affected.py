@@ -10,7 +10,7 @@ from lab.domain.load import Request, Window
 from lab.domain.reference import ReferenceStats
 from lab.domain.scenario import Scenario
 from lab.domain.trace import Trace
-from lab.investigation.measure import Share
+from lab.investigation.share import Share
 
 JUDGED_RECOVERY_S: Final = 5.0
 """Recovery is judged on the last seconds of its window: a cure can be loud."""
@@ -37,12 +37,16 @@ def affected_share(
             lambda trace: symptom.is_seen_in(trace, reference),
             f"{step} traces",
         )
+    if not symptom.is_measured(evidence.counts):
+        return Share(0, 0, f"{step} requests")
     requests = (
         _late_recovery(scenario, evidence)
         if window is Window.RECOVERY
         else evidence.requests_in(window, symptom.of)
     )
-    return Share.count(requests, symptom.is_affected, f"{step} requests")
+    return Share.count(
+        requests, lambda request: evidence.suffered(symptom, request), f"{step} requests"
+    )
 
 
 def affected_traces(
@@ -63,7 +67,7 @@ def is_affected(
     request = evidence.request_of.get(trace.trace_id)
     return (
         request is not None
-        and scenario.symptom.is_affected(request)
+        and evidence.suffered(scenario.symptom, request)
         and scenario.symptom.is_seen_in(trace, reference)
     )
 

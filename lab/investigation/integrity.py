@@ -9,6 +9,7 @@ from typing import Final
 from lab.domain.fault import Fault
 from lab.domain.journal import JournalEntry, Step
 from lab.domain.load import LoadReport
+from lab.domain.observation import Loss
 from lab.domain.proof import Finding, Outcome, Proof, ProofVerdict
 from lab.ports import EdgeState, StackCounters, Strain, Switch
 
@@ -72,22 +73,30 @@ def span_balance(before: Snapshot, after: Snapshot, report: LoadReport) -> SpanB
     )
 
 
-def loss_findings(before: Snapshot, after: Snapshot, report: LoadReport) -> tuple[Finding, ...]:
-    """No span lost between the process that ended it and Tempo."""
+def loss_findings(
+    before: Snapshot, after: Snapshot, report: LoadReport, loss: Loss = Loss.NONE
+) -> tuple[Finding, ...]:
+    """No span lost between the process that ended it and Tempo, but for a sampler's.
+
+    A Collector that was told to sample has built its pipelines anew, and its counters with
+    them.
+    """
     balance = span_balance(before, after, report)
     if balance is None:
         measured = "a counter could not be read: a process of the stack did not answer"
         return (_finding(Step.EVIDENCE, RECEIVED, "= spans ended", measured, None),)
     assert before.stack is not None
     assert after.stack is not None
-    dropped = after.stack.collector_dropped - before.stack.collector_dropped
+    sampled = loss is Loss.SAMPLED
+    before_dropped = 0 if sampled else before.stack.collector_dropped
+    dropped = after.stack.collector_dropped - before_dropped
     return (
         _finding(
             Step.EVIDENCE,
             RECEIVED,
-            f"= {balance.ended} ended",
+            f"{'< ' if sampled else '= '}{balance.ended} ended",
             f"{balance.received} ({balance.received - balance.ended:+d})",
-            balance.is_even,
+            balance.received < balance.ended if sampled else balance.is_even,
         ),
         _finding(
             Step.EVIDENCE,

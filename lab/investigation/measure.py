@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from statistics import correlation, linear_regression
-from typing import Final, TypeVar
+from typing import Final
 
-from lab.domain.bound import Bound, Unit, parse
+from lab.domain.bound import Unit, parse
 from lab.domain.evidence import Evidence, Sample
-from lab.domain.journal import Step
 from lab.domain.load import Request, Window, percentile
 from lab.domain.predicate import Predicate
 from lab.domain.proof import Finding, Outcome
@@ -26,47 +24,15 @@ from lab.domain.scenario import (
     SpanStatistic,
 )
 from lab.domain.trace import Span
+from lab.investigation.counted import record_finding
 from lab.investigation.grouping import groups_finding, occupancy_finding
-
-Item = TypeVar("Item")
+from lab.investigation.share import Share
 
 _EVERY: Final = parse("== 100%")
 _FEWEST_SIZES: Final = 3
 """Through two points there is always a line."""
 
 _QUANTILES: Final = {"p50": 0.50, "p95": 0.95}
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """So many of so many; of none at all no share is known."""
-
-    hits: int
-    total: int
-    of: str
-
-    @classmethod
-    def count(cls, items: Iterable[Item], is_hit: Callable[[Item], bool], of: str) -> Share:
-        """Ask ``is_hit`` of every item."""
-        answers = [is_hit(item) for item in items]
-        return cls(sum(answers), len(answers), of)
-
-    @property
-    def value(self) -> float | None:
-        """The fraction; None of nothing."""
-        return self.hits / self.total if self.total else None
-
-    def __str__(self) -> str:
-        """For people: ``97.0% (97 of 100 affected traces)``."""
-        if self.value is None:
-            return f"no {self.of}"
-        return f"{self.value:.1%} ({self.hits} of {self.total} {self.of})"
-
-    def finding(self, step: Step, check: str, bound: Bound, *, integrity: bool = False) -> Finding:
-        """Judge the share by ``bound``."""
-        return Finding(
-            step, check, f"{bound} of {self.of}", str(self), bound.holds(self.value), integrity
-        )
 
 
 def check_finding(check: Check, evidence: Evidence, reference: ReferenceStats) -> Finding:
@@ -84,6 +50,8 @@ def check_finding(check: Check, evidence: Evidence, reference: ReferenceStats) -
             return occupancy_finding(check, evidence, reference)
         case RequestCheck():
             return _request_finding(check, evidence)
+        case _:
+            return record_finding(check, evidence, reference)
 
 
 def _count_finding(check: SpanCountCheck, evidence: Evidence, reference: ReferenceStats) -> Finding:

@@ -19,7 +19,8 @@ from lab.domain.reference import Operation, ReferenceStats
 from lab.domain.scenario import Decoy, RequestCheck, Scenario
 from lab.domain.trace import Trace
 from lab.investigation.affected import JUDGED, affected_share, affected_traces, is_affected
-from lab.investigation.measure import Share, check_finding
+from lab.investigation.measure import check_finding
+from lab.investigation.share import Share
 
 HARDLY_EVER: Final = parse("<= 2%")
 """How many traces that show no harm a truth may be found in."""
@@ -235,7 +236,10 @@ def _controls(
         and (request := evidence.request_of.get(trace.trace_id))
         and symptom.of.covers(request)
     ]
-    harmed = all(map(symptom.is_affected, evidence.requests_in(Window.CRIME, symptom.of)))
+    harmed = all(
+        evidence.suffered(symptom, request)
+        for request in evidence.requests_in(Window.CRIME, symptom.of)
+    )
     if harmed and not traces:
         return ()
     found = Share.count(

@@ -69,6 +69,7 @@ def of_todays(scenario: Scenario, case: Case) -> Case:
             ("ambient", scenario.ambient, then.ambient),
             ("faults", scenario.faults, then.faults),
             ("joins", scenario.truth.joins, then.truth.joins),
+            ("records", scenario.observation.records, then.observation.records),
         )
         if now != before
     ]

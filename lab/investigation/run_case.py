@@ -17,9 +17,10 @@ from lab.domain.instrumentation import Instrumentation
 from lab.domain.journal import Ending, Step
 from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Request, Window
 from lab.domain.proof import Finding
+from lab.domain.record import Records, count_by_trace
 from lab.domain.scenario import Scenario
 from lab.errors import ConditionsRefused, DirtyShop, LabError, StackNotReady, WaitTimeout
-from lab.investigation import fair_dice, integrity, joining, sampling
+from lab.investigation import fair_dice, integrity, joining, recorded, sampling
 from lab.investigation.collect import Collected, collect
 from lab.investigation.counting import balanced, snapshot
 from lab.investigation.lease import HeldLease, harm
@@ -33,6 +34,7 @@ from lab.ports import (
     LoadRun,
     Machine,
     Observer,
+    RecordStore,
     Stack,
     Strain,
     TraceStore,
@@ -45,9 +47,6 @@ SETTLE_AT_MOST_S: Final = 40.0
 
 SETTLED_FOR_S: Final = 2.0
 TICK_S: Final = 0.5
-COLLECT_WITHIN_S: Final = 40.0
-"""Two to four seconds on a calm machine; a busy one gets the time, rather than no verdict."""
-
 STEP_OF: Final[Mapping[Window, Step]] = {
     Window.REFERENCE: Step.REFERENCE,
     Window.CRIME: Step.CRIME,
@@ -66,6 +65,7 @@ class Lab:
     archive: CaseArchive
     clock: Clock
     machine: Machine
+    records: RecordStore
 
 
 class CaseRun:
@@ -123,8 +123,9 @@ class CaseRun:
         report = await self._load_windows()
         self._observer.phase(Step.EVIDENCE, "collecting traces")
         requests = self._lab.archive.requests(self._case_id)
+        gathered = await self._gathered()
         samples = {
-            **sampling.choose(requests, self._scenario.symptom),
+            **self._chosen(requests, gathered.records),
             Sample.JOINED: await self._joined(),
         }
         self._journal.record(Step.EVIDENCE, "requests sampled", requests=len(requests))
@@ -134,9 +135,9 @@ class CaseRun:
             *integrity.clock_findings(self._journal.entries()),
             *integrity.lateness_findings(report),
             *integrity.restart_findings(before, after),
-            *integrity.loss_findings(before, after, report),
+            *integrity.loss_findings(before, after, report, self._scenario.observation.loss),
         ]
-        return self._open(requests, samples, collected)
+        return self._open(requests, samples, collected, gathered.records)
 
     @contextlib.asynccontextmanager
     async def _instrumented(self) -> AsyncIterator[None]:
@@ -341,22 +342,47 @@ class CaseRun:
         except LabError:
             return None
 
+    @property
+    def _whole_run(self) -> Interval:
+        return Interval(
+            self._windows[Window.REFERENCE].start_s, self._windows[Window.RECOVERY].end_s
+        )
+
+    async def _gathered(self) -> recorded.Gathered:
+        """What the scenario has kept beside traces."""
+        lab, queries = self._lab, self._scenario.observation.records
+        gathered = await recorded.gather(
+            queries, lab.records, lab.store, lab.clock, self._whole_run
+        )
+        self._findings += gathered.findings
+        if queries:
+            counts = {name: len(found) for name, found in gathered.records.items()}
+            self._journal.record(Step.EVIDENCE, "records gathered", counts=counts)
+        return gathered
+
+    def _chosen(
+        self, requests: tuple[Request, ...], records: Records
+    ) -> Mapping[Sample, tuple[str, ...]]:
+        counts = {name: count_by_trace(found) for name, found in records.items()}
+        scenario = self._scenario
+        return sampling.choose(requests, scenario.symptom, counts, scenario.observation)
+
     async def _joined(self) -> tuple[str, ...]:
         """The ids of the traces that the scenario's joins look for."""
         joins = self._scenario.truth.joins
         if not joins:
             return ()
-        whole_run = Interval(
-            self._windows[Window.REFERENCE].start_s, self._windows[Window.RECOVERY].end_s
-        )
-        found = await joining.find(self._lab.store, self._lab.clock, joins, whole_run)
+        found = await joining.find(self._lab.store, self._lab.clock, joins, self._whole_run)
         self._findings.append(found.finding)
         self._journal.record(Step.EVIDENCE, "joined traces searched", found=len(found.trace_ids))
         return found.trace_ids
 
     async def _collect(self, samples: Mapping[Sample, tuple[str, ...]]) -> Collected:
         collected = await collect(
-            self._lab.store, self._lab.clock, samples, deadline_s=COLLECT_WITHIN_S
+            self._lab.store,
+            self._lab.clock,
+            samples,
+            deadline_s=self._scenario.observation.within_s,
         )
         self._journal.record(
             Step.EVIDENCE,
@@ -372,10 +398,16 @@ class CaseRun:
         requests: tuple[Request, ...],
         samples: Mapping[Sample, tuple[str, ...]],
         collected: Collected,
+        records: Records,
     ) -> Case:
         self._observer.phase(Step.PROOF, "weighing the evidence")
         evidence = Evidence(
-            self._windows, requests, samples, collected.settled, self._scenario.truth.joins
+            self._windows,
+            requests,
+            samples,
+            collected.settled,
+            self._scenario.truth.joins,
+            records,
         ).without_strangers()
         everything = self._instrumentation is Instrumentation.FULL
         judge = prove if everything else prove_at_the_edge

@@ -44,6 +44,9 @@ TENANTS: Final = (
 )  # fmt: skip
 """Whom the customers of the seed data belong to: every tenth to acme, the large one."""
 
+JOBS: Final = ("auditor",)
+"""Actors that come by the clock and have clients of their own; see `lab.load.jobs`."""
+
 ACCOUNTS: Final = 20
 """How many accounts a run logs in: two of each of the ten tenants."""
 

@@ -62,6 +62,7 @@ class PredicateEntry(Entry):
         None, description="The type of a recorded exception, whole or its last part."
     )
     attributes: dict[Text, AttributeTest] = Field({}, description="Attribute: its value.")
+    no_attributes: list[Text] = Field([], description="Attributes it does not have at all.")
     duration: DurationBound | None = None
     self_time: DurationBound | None = Field(
         None, description="The duration less that of its children."
@@ -85,6 +86,9 @@ class PredicateEntry(Entry):
     ancestor: PredicateEntry | None = None
     child: PredicateEntry | None = None
     no_child: PredicateEntry | None = None
+    no_joined: PredicateEntry | None = Field(
+        None, description="No such span in what is joined to its trace."
+    )
 
     @model_validator(mode="after")
     def _not_too_deep(self) -> PredicateEntry:
@@ -93,7 +97,7 @@ class PredicateEntry(Entry):
         return self
 
     def _depth(self) -> int:
-        related = (self.parent, self.ancestor, self.child, self.no_child)
+        related = (self.parent, self.ancestor, self.child, self.no_child, self.no_joined)
         return max((1 + each._depth() for each in related if each), default=0)
 
     def predicate(self) -> Predicate:
@@ -106,6 +110,7 @@ class PredicateEntry(Entry):
             peer=self.peer,
             exception=self.exception,
             attributes=self.attributes,
+            no_attributes=tuple(self.no_attributes),
             duration=self.duration,
             self_time=self.self_time,
             wire_time=self.wire_time,
@@ -117,6 +122,7 @@ class PredicateEntry(Entry):
             ancestor=self.ancestor.predicate() if self.ancestor else None,
             child=self.child.predicate() if self.child else None,
             no_child=self.no_child.predicate() if self.no_child else None,
+            no_joined=self.no_joined.predicate() if self.no_joined else None,
         )
 
 

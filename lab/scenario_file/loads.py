@@ -8,13 +8,14 @@ from typing import Annotated, Any, Final
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from lab.domain.load import Burst, LoadShape
+from lab.domain.load import Burst, Job, LoadShape
 from lab.scenario_file.values import (
     MOST_LOAD,
     ActorName,
     Arrivals,
     Count,
     Entry,
+    JobName,
     Refused,
     Seconds,
 )
@@ -46,6 +47,27 @@ class BurstEntry(Entry):
         return Burst(self.size, self.at, self.over, self.every)
 
 
+class JobEntry(Entry):
+    """The timetable of an actor that comes by the clock, counted in each window."""
+
+    at: Seconds = Field(0.0, description="When it comes for the first time.")
+    every: Annotated[Seconds, Field(ge=SHORTEST_EVERY_S)]
+    holds: Seconds = Field(description="How long it holds on to what it works on.")
+
+    @model_validator(mode="after")
+    def _through_before_the_next(self) -> JobEntry:
+        if self.holds >= self.every:
+            raise Refused(
+                "expected it to be through before it comes again, "
+                f"got {self.holds:g}s and every {self.every:g}s"
+            )
+        return self
+
+    def job(self) -> Job:
+        """As the load generator takes it."""
+        return Job(self.at, self.every, self.holds)
+
+
 class LoadEntry(Entry):
     """Who visits the shop: a closed loop of users, or an open one with `rate`."""
 
@@ -64,6 +86,10 @@ class LoadEntry(Entry):
     )
     bursts: list[BurstEntry] = Field(
         [], description="Open loop: who comes on top of `rate`, or, without one, alone."
+    )
+
+    jobs: dict[JobName, JobEntry] = Field(
+        {}, description="Who comes by the clock, beside the visitors."
     )
 
     @property
@@ -86,11 +112,13 @@ class LoadEntry(Entry):
 
     def shape(self) -> LoadShape:
         """As the load generator takes it."""
+        jobs = {name: entry.job() for name, entry in self.jobs.items()}
         if self._is_open:
             bursts = tuple(each.burst() for each in self.bursts)
-            return LoadShape(dict(self.actors), rate_per_s=self.rate or 0.0, bursts=bursts)
+            rate = self.rate or 0.0
+            return LoadShape(dict(self.actors), rate_per_s=rate, bursts=bursts, jobs=jobs)
         users = self.users if self.users is not None else int(sum(self.actors.values()))
-        shape = LoadShape(dict(self.actors), users=users)
+        shape = LoadShape(dict(self.actors), users=users, jobs=jobs)
         return shape if self.pace is None else replace(shape, pace_s=self.pace)
 
     @property

@@ -161,6 +161,7 @@ def _scenario(
         decoys=tuple(each.decoy() for each in entry.decoys),
         hints=tuple(str(hint) for hint in entry.hints),
         checks=tuple(each.check() for each in entry.checks),
+        observation=entry.evidence.observation(),
         briefing_may_name=dict(entry.briefing_may_name),
         min_requests=entry.min_requests,
         dice=entry.dice.dice() if entry.dice else None,

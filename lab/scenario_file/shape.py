@@ -23,15 +23,18 @@ from lab.domain.load import LoadShape, Window
 from lab.domain.scenario import WARMUP_S
 from lab.domain.symptom import HARDLY_ANY, Harm, Symptom
 from lab.domain.twin import Part, Tier
-from lab.scenario_file.checks import CheckEntry, PredicateEntry
+from lab.scenario_file.checks import PredicateEntry
 from lab.scenario_file.dice import DiceEntry
+from lab.scenario_file.evidence import EvidenceEntry, unknown_records
 from lab.scenario_file.faults import FaultEntry
 from lab.scenario_file.loads import Load, LoadEntry, PhasedLoadEntry
+from lab.scenario_file.record_checks import AnyCheckEntry
 from lab.scenario_file.truth import DecoyEntry, TruthEntry
 from lab.scenario_file.twins import TwinEntry, drop_problem
 from lab.scenario_file.values import (
     ActorName,
     Count,
+    CountBound,
     Entry,
     InstrumentationWord,
     Ms,
@@ -97,19 +100,28 @@ _RATES: Final = {
     Harm.EMPTINESS: "empty_rate",
     Harm.SHOWING: "showing_rate",
     Harm.LACKING: "lacking_rate",
+    Harm.RECORDED: "recorded_rate",
 }
 _NEEDED: Final = {
     "slow_rate": "slower_than",
     "empty_rate": "smaller_than",
     "showing_rate": "shows",
     "lacking_rate": "lacks",
+    "recorded_rate": "recorded",
 }
+
+
+class RecordedEntry(Entry):
+    """So many records a request, where somebody else's books tell of the harm."""
+
+    records: Text = Field(description="A name of `evidence.records`.")
+    per_request: CountBound
 
 
 class SymptomEntry(Entry):
     """What users suffer on one route: exactly one of the rates.
 
-    The last two rates are of traces, for a loss that no answer of the shop tells of.
+    The last rates are of traces and of records, for a loss that no answer of the shop tells of.
     """
 
     route: RouteName
@@ -129,6 +141,10 @@ class SymptomEntry(Entry):
     )
     lacking_rate: ShareBound | None = Field(None, description="Share of traces without `lacks`.")
     lacks: PredicateEntry | None = Field(None, description="A span of a request's own trace.")
+    recorded_rate: ShareBound | None = Field(
+        None, description="Share of requests with as many records as `recorded` says."
+    )
+    recorded: RecordedEntry | None = None
     reference: ShareBound = Field(HARDLY_ANY, description="The same share on a healthy day.")
 
     @model_validator(mode="after")
@@ -158,6 +174,8 @@ class SymptomEntry(Entry):
             tenant=self.tenant,
             sign=sign.predicate() if sign else None,
             smaller_than_bytes=self.smaller_than,
+            records=self.recorded.records if self.recorded else None,
+            per_request=self.recorded.per_request if self.recorded else None,
         )
 
 
@@ -174,6 +192,9 @@ class ScenarioEntry(Entry):
     )
     ambient: list[FaultEntry] = Field([], description="Faults of reference and crime alike.")
     faults: list[FaultEntry] = Field([], description="Faults of the crime.")
+    evidence: EvidenceEntry = Field(
+        EvidenceEntry(), description="How much evidence is taken, and what is kept beside spans."
+    )
     symptom: SymptomEntry
     truth: TruthEntry
     decoys: list[DecoyEntry] = Field([], description="What looks guilty and is not.")
@@ -182,7 +203,7 @@ class ScenarioEntry(Entry):
         {},
         description="A service of the culprit's that title and briefing name, and why they must.",
     )
-    checks: list[CheckEntry] = Field([], description="What else is measured to prove the case.")
+    checks: list[AnyCheckEntry] = Field([], description="What else is measured to prove the case.")
     dice: DiceEntry | None = Field(
         None, description="When a fault with a toxicity below 1 was thrown fairly."
     )
@@ -224,6 +245,30 @@ class ScenarioEntry(Entry):
     def _known_conditions(cls, value: dict[str, SettingValue]) -> dict[str, SettingValue]:
         problems = {(name,): condition_problem(name, setting) for name, setting in value.items()}
         refuse_each({place: why for place, why in problems.items() if why})
+        return value
+
+    @field_validator("symptom")
+    @classmethod
+    def _recorded(cls, value: SymptomEntry, info: ValidationInfo) -> SymptomEntry:
+        evidence: EvidenceEntry | None = info.data.get("evidence")
+        if evidence is not None and value.recorded is not None:
+            place = ("recorded", "records")
+            refuse_each(unknown_records({place: value.recorded.records}, evidence.records))
+        return value
+
+    @field_validator("checks")
+    @classmethod
+    def _of_known_records(
+        cls, value: list[AnyCheckEntry], info: ValidationInfo
+    ) -> list[AnyCheckEntry]:
+        evidence: EvidenceEntry | None = info.data.get("evidence")
+        if evidence is not None:
+            used: dict[tuple[str | int, ...], str | None] = {
+                (number, field): getattr(entry, field, None)
+                for number, entry in enumerate(value)
+                for field in ("records", "to")
+            }
+            refuse_each(unknown_records(used, evidence.records))
         return value
 
     @field_validator("ambient", "faults")

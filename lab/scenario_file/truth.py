@@ -19,6 +19,7 @@ from lab.scenario_file.values import (
     CountBound,
     Entry,
     MechanismWord,
+    Ms,
     Refused,
     ScopeWord,
     ShareBound,
@@ -73,15 +74,23 @@ class JoinEntry(Entry):
         description="Whether the spans that have it must have been running at one instant.",
     )
 
+    at_least: Ms | None = Field(None, description="How long they must run side by side.")
+    ends_within: Ms | None = Field(
+        None, description="How far apart they end at most, whichever ends first."
+    )
+
     @model_validator(mode="after")
     def _overlap_of_what(self) -> JoinEntry:
         if self.overlap and self.on is None:
             raise Refused("expected on, the attribute whose spans overlap, beside overlap")
+        if not self.overlap and not (self.at_least is None and self.ends_within is None):
+            raise Refused("expected overlap beside at_least and ends_within")
         return self
 
     def join(self) -> Join:
         """As the domain has it."""
-        return Join(self.search, self.on, self.overlap)
+        at_least_ms = self.at_least or 0.0
+        return Join(self.search, self.on, self.overlap, at_least_ms, self.ends_within)
 
 
 class TruthEntry(Entry):

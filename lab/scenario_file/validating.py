@@ -132,9 +132,9 @@ def _message(
         case "model_type" | "model_attributes_type" | "dict_type":
             return f"expected a mapping, got {got}"
         case "union_tag_invalid" | "union_tag_not_found":
-            return (
-                f"expected 'measure' to be one of {detail.get('ctx', {}).get('expected_tags', '')}"
-            )
+            context = detail.get("ctx", {})
+            field = str(context.get("discriminator", "")).strip("'")
+            return f"expected {field!r} to be one of {context.get('expected_tags', '')}"
         case _:
             return f"{detail['msg'].replace(_PYDANTICS, _OURS)}, got {got}"
 

@@ -26,12 +26,15 @@ from lab.domain.instrumentation import Instrumentation, Sight
 from lab.domain.journal import Step
 from lab.domain.load import Window
 from lab.domain.mechanism import Mechanism, Scope
+from lab.domain.observation import Loss
+from lab.domain.record_check import Answered
 from lab.domain.scenario import RequestStatistic, SpanStatistic
 from lab.domain.trace import Kind, Status
 from lab.domain.twin import Expectation, Tier
-from lab.load.actors import ACTORS, TENANTS
+from lab.load.actors import ACTORS, JOBS, TENANTS
 from lab.scenario_file.names import unknown_name
 from lab.shop import topology
+from lab.shop.collector import COLLECTOR, SAMPLINGS, SETTING
 from lab.shop.environment import OTEL_CONDITIONS
 from lab.shop.settings import SETTINGS
 
@@ -45,7 +48,7 @@ ROUTES: Final = (
 )
 """The shop's routes as actors log them."""
 
-SPAN_SERVICES: Final = (*topology.SERVICES, "storefront", "auditor")
+SPAN_SERVICES: Final = (*topology.SERVICES, "storefront", *JOBS)
 """Every ``service.name`` a span may have: the shop's and the actors'."""
 
 PEERS: Final = (*topology.SERVICES, *topology.DATABASES)
@@ -111,6 +114,7 @@ ServiceName = Annotated[str, *_name("service", SPAN_SERVICES)]
 PeerName = Annotated[str, *_name("peer", PEERS)]
 RouteName = Annotated[str, *_name("route", ROUTES)]
 ActorName = Annotated[str, *_name("actor", ACTORS)]
+JobName = Annotated[str, *_name("job", JOBS)]
 TenantName = Annotated[str, *_name("tenant", TENANTS)]
 ToxicWord = Annotated[Toxic, *_word("toxic", Toxic)]
 StreamWord = Annotated[Stream, *_word("stream", Stream)]
@@ -121,6 +125,8 @@ StatusWord = Annotated[Status, *_word("span status", Status)]
 SampleWord = Annotated[Sample, *_word("sample", Sample)]
 WindowWord = Annotated[Window, *_word("window", Window)]
 StepWord = Annotated[Step, *_word("step", Step)]
+LossWord = Annotated[Loss, *_word("loss", Loss)]
+AnsweredWord = Annotated[Answered, *_word("kind of answer", Answered)]
 TierWord = Annotated[Tier, *_word("tier", Tier)]
 ExpectationWord = Annotated[Expectation, *_word("expectation", Expectation)]
 InstrumentationWord = Annotated[
@@ -232,14 +238,18 @@ OwnDurationBound = Annotated[Bound, *_bound(Unit.DURATION, in_one_window=True)]
 AnyBound = Annotated[Bound, *_bound(None)]
 
 
-def _attribute(value: object) -> object:
-    if isinstance(value, str) and value[:1] in {"<", ">"}:
-        return parse(value, Unit.NUMBER)
+def _scalar(value: object) -> object:
     if not isinstance(value, str | bool | int | float):
         raise Refused(f"expected text, a number, true or false, got {value!r}")
     # Plain, without what ruamel remembers of how it was written, for types are compared too.
     plain = next(kind for kind in (bool, str, int, float) if isinstance(value, kind))
     return plain(value)
+
+
+def _attribute(value: object) -> object:
+    if isinstance(value, str) and value[:1] in {"<", ">"}:
+        return parse(value, Unit.NUMBER)
+    return _scalar(value)
 
 
 AttributeTest = Annotated[
@@ -248,6 +258,12 @@ AttributeTest = Annotated[
     WithJsonSchema({"type": ["string", "number", "boolean"]}),
 ]
 """An attribute's value, or, where the text starts with ``<`` or ``>``, a bound on it."""
+
+
+AttributeWord = Annotated[
+    Any, BeforeValidator(_scalar), WithJsonSchema({"type": ["string", "number", "boolean"]})
+]
+"""An attribute's value, as it stands."""
 
 
 _WIRING: Final = frozenset({"host", "port", "log_file", "database_dsn"})
@@ -261,8 +277,10 @@ def condition_problem(name: str, value: object) -> str | None:
     only the process that reads it knows its values.
     """
     service, _, setting = name.partition(".")
+    if service == COLLECTOR:
+        return _collector_problem(setting, value)
     if service not in SETTINGS:
-        return unknown_name("service", service, SETTINGS)
+        return unknown_name("service", service, (*SETTINGS, COLLECTOR))
     if setting.isupper():
         known = setting in OTEL_CONDITIONS
         return None if known else unknown_name("variable", setting, OTEL_CONDITIONS)
@@ -282,3 +300,10 @@ def condition_problem(name: str, value: object) -> str | None:
     except ValidationError as error:
         return error.errors()[0]["msg"].removeprefix("Value error, ")
     return None
+
+
+def _collector_problem(setting: str, value: object) -> str | None:
+    if setting != SETTING:
+        return unknown_name(f"setting of {COLLECTOR}", setting, (SETTING,))
+    known = isinstance(value, str) and value in SAMPLINGS
+    return None if known else unknown_name(SETTING, str(value), SAMPLINGS)

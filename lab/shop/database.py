@@ -26,7 +26,7 @@ from lab.shop.telemetry import on_client_spans, tracer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from lab.shop.settings import DatabaseSettings
+    from lab.shop.settings import PoolSettings
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Database:
     wait for the pool's reset query as well and so double the time.
     """
 
-    def __init__(self, peer: str, settings: DatabaseSettings) -> None:
+    def __init__(self, peer: str, settings: PoolSettings) -> None:
         address = urlsplit(settings.database_dsn)
         self._settings = settings
         self._pool: asyncpg.Pool | None = None

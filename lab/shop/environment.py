@@ -13,6 +13,7 @@ from typing import Final, Literal
 from urllib.parse import quote
 
 from lab.shop import topology
+from lab.shop.collector import COLLECTOR, SETTING
 from lab.shop.settings import SETTINGS
 
 OtlpProtocol = Literal["http/protobuf", "grpc"]
@@ -77,7 +78,8 @@ def service_environment(
 
     Each callee, database or service, is addressed through the proxy of its
     edge: by its port on loopback or, ``by_name``, where every part has a host
-    name (`topology.host_name`).
+    name (`topology.host_name`). ``service`` may also be the auditor, an actor
+    that asks one of the shop's databases.
     """
     collector = "otelcol_otlp_grpc" if otlp_protocol == "grpc" else "otelcol_otlp_http"
     environment = {
@@ -89,11 +91,12 @@ def service_environment(
         # A proxy of the user's own must not stand between the parts of the lab.
         **dict.fromkeys(("NO_PROXY", "no_proxy"), "*" if by_name else "127.0.0.1,localhost"),
         "SHOP_HOST": ANYWHERE if by_name else topology.HOST,
-        "SHOP_PORT": str(topology.port(service, offset)),
     }
     if service == "gateway":
         # A browser speaks no gRPC, whatever the services speak.
         environment["SHOP_STOREFRONT_OTLP_URL"] = topology.url("otelcol_otlp_http", offset)
+    if service in topology.SERVICES:
+        environment["SHOP_PORT"] = str(topology.port(service, offset))
     for edge in topology.edges_of(service):
         if edge.is_database:
             environment["SHOP_DATABASE_DSN"] = _dsn(
@@ -112,8 +115,10 @@ def service_environment(
 def known_settings(service: str) -> frozenset[str]:
     """The condition names that ``service`` accepts: ``pool_size``, ``OTEL_PROPAGATORS``.
 
-    ``KeyError`` when there is no such service.
+    ``KeyError`` when there is no such service. The Collector beside them has one.
     """
+    if service == COLLECTOR:
+        return frozenset({SETTING})
     fields = SETTINGS[service].model_fields
     own = {name for name in fields if name not in _PLACE and not name.endswith("_url")}
     return frozenset(own) | OTEL_CONDITIONS

@@ -15,11 +15,14 @@ from pydantic import BaseModel
 from lab.shop.app import shop_app
 from lab.shop.database import Database
 from lab.shop.http import Upstream
+from lab.shop.ledger import MERCHANT_ACCOUNT
 from lab.shop.problems import CardDeclined, Problem, Rejected, UpstreamFailed
 from lab.shop.settings import PaymentsSettings
 from lab.shop.telemetry import meter, on_client_spans, tracer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fastapi import FastAPI
 
     from lab.shop.telemetry import SpanCounter
@@ -31,7 +34,6 @@ declines = meter.create_counter(
 )
 
 CARD_DIGITS = 16
-MERCHANT_ACCOUNT = 1
 CREDIT_MERCHANT = "UPDATE accounts SET balance_cents = balance_cents + $2 WHERE id = $1"
 ADD_ENTRY = (
     "INSERT INTO entries (order_id, account_id, amount_cents, authorization_code)"
@@ -74,6 +76,8 @@ def create(settings: PaymentsSettings, counter: SpanCounter) -> FastAPI:
         return receipt
 
     async def charge_credit_card(charge: Charge) -> Receipt:
+        # Whoever repeats a call with the same key is given the same answer, and pays once.
+        headers = {"Idempotency-Key": str(charge.order_id)} if settings.idempotency_key else {}
         attributes: dict[str, str | float] = {
             "order_id": str(charge.order_id),
             "payment.amount": charge.amount_cents / 100,
@@ -88,7 +92,7 @@ def create(settings: PaymentsSettings, counter: SpanCounter) -> FastAPI:
         ) as span:
             logger.info("charging card %s of %s", charge.card_number, charge.email)
             try:
-                return await _authorize(bank, charge)
+                return await _authorize(bank, charge, headers)
             except CardDeclined as declined:
                 declines.add(1, {"reason": declined.reason})
                 span.set_attribute("decline.reason", declined.reason)
@@ -113,9 +117,10 @@ async def _book(ledger: Database, charge: Charge, receipt: Receipt) -> None:
         await connection.execute(
             ADD_ENTRY, charge.order_id, MERCHANT_ACCOUNT, charge.amount_cents, receipt.authorization
         )
+    logger.info("booked %d cents of order %s", charge.amount_cents, charge.order_id)
 
 
-async def _authorize(bank: Upstream, charge: Charge) -> Receipt:
+async def _authorize(bank: Upstream, charge: Charge, headers: Mapping[str, str]) -> Receipt:
     if not adds_up(charge.card_number):
         raise CardInvalid(f"not a card number: {charge.card_number}")
     response = await bank.call(
@@ -124,6 +129,7 @@ async def _authorize(bank: Upstream, charge: Charge) -> Receipt:
         json=charge.model_dump(
             mode="json", include={"order_id", "card_number", "amount_cents", "currency"}
         ),
+        headers=headers,
     )
     if response.status_code == HTTPStatus.PAYMENT_REQUIRED:
         reason = response.json()["reason"]

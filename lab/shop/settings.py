@@ -43,8 +43,8 @@ def seconds(limit: timedelta | None) -> float | None:
     return None if limit is None else limit.total_seconds()
 
 
-class ServiceSettings(BaseSettings):
-    """What every service has. ``keep_alive`` is how long it leaves idle callers connected."""
+class FromEnvironment(BaseSettings):
+    """Read from variables that start with ``SHOP_``."""
 
     model_config = SettingsConfigDict(
         # A problem is logged; the password in the database's address must not be.
@@ -53,6 +53,10 @@ class ServiceSettings(BaseSettings):
         extra="ignore",
         hide_input_in_errors=True,
     )
+
+
+class ServiceSettings(FromEnvironment):
+    """What every service has. ``keep_alive`` is how long it leaves idle callers connected."""
 
     host: str = "127.0.0.1"
     port: PositiveInt
@@ -75,8 +79,8 @@ class HttpClientSettings(ServiceSettings):
     backoff: Limit = timedelta(milliseconds=100)
 
 
-class DatabaseSettings(ServiceSettings):
-    """What a service has that owns a pool of database connections.
+class PoolSettings(FromEnvironment):
+    """What its owner may set of a pool of database connections.
 
     ``pool_min`` connections are opened at the start and none in the background
     later: a reconnect is always part of the request that needed it.
@@ -91,7 +95,7 @@ class DatabaseSettings(ServiceSettings):
     command_timeout: Limit = timedelta(seconds=1.0)
 
     @model_validator(mode="after")
-    def _connect_ends_before_acquire(self) -> DatabaseSettings:
+    def _connect_ends_before_acquire(self) -> PoolSettings:
         """Reject limits under which a failing connect would be cut short by the acquire round it.
 
         The span of a connect that is cut short stays unset, so the trace would
@@ -104,6 +108,17 @@ class DatabaseSettings(ServiceSettings):
                 f"got {seconds(connect)} s and {seconds(acquire)} s; widen acquire_timeout too"
             )
         return self
+
+
+class DatabaseSettings(PoolSettings, ServiceSettings):
+    """What a service has that asks a database."""
+
+
+class AuditorSettings(PoolSettings):
+    """Who looks after the books, one transaction at a time."""
+
+    pool_size: PositiveInt = 1
+    pool_min: NonNegativeInt = 1
 
 
 class GatewaySettings(HttpClientSettings):
@@ -148,11 +163,12 @@ class CheckoutSettings(HttpClientSettings, DatabaseSettings):
 
 
 class PaymentsSettings(HttpClientSettings, DatabaseSettings):
-    """How it is paid."""
+    """How it is paid; with ``idempotency_key`` the bank is told which calls are the same one."""
 
     bank_url: str
     bank_timeout: Limit = timedelta(seconds=1.5)
     bank_name: str = "northbank"
+    idempotency_key: bool = True
 
 
 class BankSettings(ServiceSettings):

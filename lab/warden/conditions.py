@@ -16,6 +16,7 @@ def overlays(conditions: Conditions) -> Mapping[str, Mapping[str, str]]:
     if not conditions:
         return {}
     # The shop's settings are slow to import, and most leases change none of them.
+    from lab.shop.collector import COLLECTOR
     from lab.shop.environment import condition_environment, known_settings
     from lab.shop.topology import SERVICES
 
@@ -23,11 +24,12 @@ def overlays(conditions: Conditions) -> Mapping[str, Mapping[str, str]]:
     problems = []
     for condition, value in conditions.items():
         service, _, setting = condition.partition(".")
-        if service not in SERVICES:
-            problems.append(f"{condition}: expected a service of {list(SERVICES)}")
+        if service not in {*SERVICES, COLLECTOR}:
+            known = [*SERVICES, COLLECTOR]
+            problems.append(f"{condition}: expected a service of {known}")
         elif setting not in known_settings(service):
             problems.append(f"{condition}: expected a setting of {sorted(known_settings(service))}")
-        else:
+        elif service != COLLECTOR or value != "off":  # Which it is anyway.
             name, text = condition_environment(setting, value)
             found.setdefault(service, {})[name] = text
     if problems:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from secrets import token_hex
 
 import pytest
 
@@ -242,6 +243,35 @@ def test_a_tenant_that_the_caller_does_not_name_is_named_by_the_gateway(
     assert {span.attributes["tenant_id"] for span in catalog} == {"acme"}
 
 
+def test_a_payment_with_a_key_is_made_once_however_often_it_is_sent(shop: RunningShop) -> None:
+    """The bank answers a repeated key with its first answer, and any other call with a new one."""
+    payment = {
+        "order_id": "o", "card_number": "4242424242424242", "amount_cents": 1, "currency": "EUR"
+    }  # fmt: skip
+
+    def authorize(**headers: str) -> str:
+        headers["traceparent"] = f"00-{token_hex(16)}-{token_hex(8)}-01"
+        answer = shop.http.post(shop.url("bank") + "/authorizations", json=payment, headers=headers)
+        assert answer.status_code == 201
+        return str(answer.json()["authorization"])
+
+    first = authorize(**{"Idempotency-Key": "k1"})
+    assert authorize(**{"Idempotency-Key": "k1"}) == first
+    others = {authorize(**{"Idempotency-Key": "k2"}), authorize(), authorize()}
+    assert len(others - {first}) == 3
+
+
+def test_each_charge_is_on_the_span_of_the_bank_and_in_its_log(
+    shop: RunningShop, customer: Customer, sink: OtlpSink
+) -> None:
+    """Two authorizations for one order are two charges; the bank's log has each of them."""
+    bank = the(whole_trace(sink, customer.buy()), "bank", "POST /authorizations", "server")
+    order_id = bank.attributes["order_id"]
+    assert re.fullmatch(r"[0-9a-f]{16}", str(bank.attributes["payment.authorization"]))
+    said = rf"charged \d+ cents for order {order_id}"
+    eventually(lambda: any(re.fullmatch(said, body) for _, body in sink.logs))
+
+
 def test_personal_data_leaks_as_a_careless_developer_leaks_it(
     customer: Customer, sink: OtlpSink
 ) -> None:
@@ -271,10 +301,10 @@ def test_the_span_names_keep_the_case_of_sql(customer: Customer, sink: OtlpSink)
 def test_nothing_but_requests_and_messages_begins_a_trace(
     shop: RunningShop, customer: Customer, sink: OtlpSink
 ) -> None:
-    """Health checks, polling an empty outbox and keeping pools warm leave no roots."""
+    """Health checks, polling an empty outbox and keeping pools warm leave no roots; audits do."""
     whole_trace(sink, customer.buy())
     roots = {(span.service, span.name) for span in sink.spans if span.parent_id == ""}
-    assert roots <= {("notifier", "process outbox")}
+    assert roots <= {("notifier", "process outbox"), ("auditor", "audit_accounts")}
 
 
 def test_every_ended_span_is_counted(shop: RunningShop, customer: Customer, sink: OtlpSink) -> None:

@@ -22,6 +22,7 @@ from lab.adapters.memory.clock import FakeClock
 from lab.adapters.memory.injector import MemoryInjector
 from lab.adapters.memory.load import MemoryLoad
 from lab.adapters.memory.machine import MemoryMachine
+from lab.adapters.memory.records import MemoryRecords
 from lab.adapters.memory.stack import MemoryStack
 from lab.adapters.memory.trace_store import MemoryTraceStore
 from lab.adapters.memory.warden import MemoryWarden
@@ -88,6 +89,7 @@ def fakes(folder: Path, act: Callable[[int], None] = lambda _: None) -> Lab:
         archive=MemoryArchive(folder, clock),
         clock=clock,
         machine=MemoryMachine(),
+        records=MemoryRecords(),
     )
 
 

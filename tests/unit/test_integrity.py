@@ -5,6 +5,7 @@ import pytest
 from lab.domain.fault import Fault, Toxic
 from lab.domain.journal import JournalEntry, Step
 from lab.domain.load import LoadReport
+from lab.domain.observation import Loss
 from lab.domain.proof import Outcome, Proof, ProofVerdict
 from lab.investigation import integrity
 from lab.ports import EdgeState, StackCounters, Switch
@@ -25,6 +26,23 @@ def test_a_run_that_lost_nothing_is_trusted() -> None:
     findings = integrity.loss_findings(BEFORE, AFTER, REPORT)
     assert {finding.outcome for finding in findings} == {Outcome.HOLDS}
     assert all(finding.integrity for finding in findings)
+
+
+@pytest.mark.parametrize(("received", "dropped", "outcomes"), [
+    (1050, 0, [Outcome.HOLDS, Outcome.HOLDS]),
+    (1110, 0, [Outcome.FAILS, Outcome.HOLDS]),
+    (1050, 3, [Outcome.HOLDS, Outcome.FAILS]),
+])  # fmt: skip
+def test_a_sampler_drops_some_and_a_run_in_which_it_drops_none_is_not_trusted(
+    received: int, dropped: int, outcomes: list[Outcome]
+) -> None:
+    """What exporters failed to send is lost all the same; that count begins anew with it."""
+    assert AFTER.stack is not None
+    stack = replace(AFTER.stack, collector_dropped=dropped)
+    before = replace(BEFORE, stack=replace(COUNTERS, collector_dropped=7))
+    after = replace(AFTER, stack=stack, spans_received=received)
+    findings = integrity.loss_findings(before, after, REPORT, Loss.SAMPLED)
+    assert [finding.outcome for finding in findings] == outcomes
 
 
 def entries(*ahead_s: float) -> list[JournalEntry]:

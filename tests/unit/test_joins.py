@@ -126,6 +126,27 @@ def test_a_value_that_many_share_joins_only_those_of_one_moment() -> None:
     }
 
 
+def test_who_was_let_go_by_another_ran_beside_him_and_ended_with_him() -> None:
+    """One that hardly met him, and one that ended at another time, waited for somebody else."""
+
+    def holds(trace_id: str, at: float, took: float) -> Trace:
+        account = {"account_id": 1}
+        return trace(trace_id, server("payments", "UPDATE", at, took, attributes=account))
+
+    audit = holds("f" * 32, 0, 4000)
+    victim, brief, early = (
+        holds("a" * 32, 900, 3150),
+        holds("b" * 32, 3900, 120),
+        holds("c" * 32, 1, 3000),
+    )
+    join = Join("{ }", on="account_id", overlap=True, at_least_ms=1000, ends_within_ms=100)
+    assert join.partners([victim, brief, early], [audit]) == {victim.trace_id: (audit,)}
+    assert replace(join, at_least_ms=0.0).partners([brief], [audit]) == {brief.trace_id: (audit,)}
+    assert replace(join, ends_within_ms=None).partners([early], [audit]) == {
+        early.trace_id: (audit,)
+    }
+
+
 def test_a_request_that_was_sampled_is_nobodys_stranger() -> None:
     """What a search finds may be another request's own trace, which stays evidence of its own."""
     evidence = cut_thread(broken=2)

@@ -97,6 +97,24 @@ def test_an_attribute_that_is_missing_does_not_match() -> None:
     assert found(Predicate(attributes={"pool.waiting": parse(">= 0")})) == 0
 
 
+def test_an_attribute_that_must_be_missing_and_is_there_does_not_match() -> None:
+    """By its name alone, whatever its value is."""
+    bank = Predicate(service="bank")
+    assert found(replace(bank, no_attributes=("http.response.status_code",))) == 0
+    assert found(replace(bank, no_attributes=("http.request.resend_count",))) == found(bank) == 1
+
+
+def test_what_must_be_in_nothing_that_is_joined_is_looked_for_there_alone() -> None:
+    """The same span in the trace itself does not count, and a joined one has joined none."""
+    alone = healthy_checkout("a" * 32)
+    lonely = Predicate(service="storefront", no_joined=Predicate(service="bank"))
+    assert len(lonely.matching(alone, EMPTY)) == 1
+    joined = replace(alone, joined=(page("b" * 32), healthy_checkout("c" * 32)))
+    assert [span.trace_id[0] for span in lonely.matching(joined, EMPTY)] == ["b", "c"]
+    missed = lonely.nearest_misses(joined, EMPTY)[0]
+    assert missed.failed[0].name == "no_joined"
+
+
 def test_a_relative_duration_compares_with_the_same_operation_in_the_reference() -> None:
     slow, reference = page("a" * 32, 250), ReferenceStats.of([page("b" * 32, 3)])
     predicate = Predicate(name="SELECT", duration=parse(">= 10x reference"))

@@ -16,7 +16,9 @@ from lab.adapters.recording_file import pack_case, read_recording, write_recordi
 from lab.domain.case import Case
 from lab.domain.evidence import Sample
 from lab.domain.journal import Step
+from lab.domain.observation import Observation
 from lab.domain.proof import Finding, Outcome, Proof
+from lab.domain.record import Record, RecordQuery, Source
 from lab.errors import CaseError, RecordingTooLarge, UsageError
 from lab.investigation.prove import prove
 from lab.investigation.recording import TRACES_KEPT, of_todays, recorded, reproven, thinned
@@ -69,6 +71,30 @@ def rewritten(path: Path, changes: dict[str, bytes | None]) -> None:
         for name, content in members.items():
             if content is not None:
                 archive.writestr(name, content)
+
+
+def test_what_was_kept_beside_traces_is_in_the_recording_with_its_source(tmp_path: Path) -> None:
+    """Also of a name under which nothing was found: that nothing is there is evidence too."""
+    queries = {
+        "charges": RecordQuery(Source.LOGS, "charged ", "bank"),
+        "orphans": RecordQuery(Source.TRACES, "{ }"),
+    }
+    kept = {
+        "charges": (Record(12.5, "a" * 32, attributes={"body": "charged 5", "n": 1}),),
+        "orphans": (),
+    }
+    case = sample_case()
+    case = replace(
+        case,
+        scenario=replace(case.scenario, observation=Observation(records=queries)),
+        evidence=replace(case.evidence, records=kept),
+    )
+    path = tmp_path / "recorded.case.zip"
+    write_recording(path, pack_case(case, ()))
+    assert read_recording(path).evidence.records == kept
+    with zipfile.ZipFile(path) as archive:
+        lines = archive.read("records.jsonl").decode().splitlines()
+    assert [json.loads(line)["source"] for line in lines] == ["logs", "traces"]
 
 
 def test_a_recording_reads_back_as_the_case_it_was(zipped: Path) -> None:

@@ -15,6 +15,7 @@ from lab.adapters.memory.clock import FakeClock
 from lab.adapters.memory.injector import MemoryInjector
 from lab.adapters.memory.load import MemoryLoad, MemoryRun
 from lab.adapters.memory.machine import MemoryMachine
+from lab.adapters.memory.records import MemoryRecords
 from lab.adapters.memory.services import MemoryServices
 from lab.adapters.memory.stack import MemoryStack
 from lab.adapters.memory.trace_store import MemoryTraceStore
@@ -129,6 +130,7 @@ def stage(tmp_path: Path) -> Stage:
         archive=archive,
         clock=clock,
         machine=MemoryMachine(),
+        records=MemoryRecords(),
     )
 
     async def up() -> None:

@@ -418,7 +418,56 @@ def test_a_warm_up_is_usual_where_settings_change() -> None:
          "7 symptom.route: unknown route 'POST /chekout'; did you mean POST /checkout?"),
         ({"symptom": "{route: POST /checkout}"},
          ("7 symptom: expected exactly one of error_rate, rejection_rate, slow_rate, "
-         "empty_rate, showing_rate, lacking_rate")),
+         "empty_rate, showing_rate, lacking_rate, recorded_rate")),
+        ({"symptom": "{route: POST /checkout, recorded_rate: '>= 20%'}"},
+         "7 symptom: expected recorded_rate and recorded together, got one of them"),
+        ({"symptom": "{route: POST /checkout, recorded_rate: '>= 20%', "
+          "recorded: {records: charges, per_request: '>= 2'}}"},
+         "7 symptom.recorded.records: expected evidence.records to name 'charges', found none"),
+        ({"conditions": "{collector.samplnig: tail}"},
+         ("10 conditions.collector.samplnig: unknown setting of collector 'samplnig'; "
+          "did you mean sampling?")),
+        ({"conditions": "{collector.sampling: head}"},
+         ("10 conditions.collector.sampling: unknown sampling 'head'; "
+          "expected one of off, tail")),
+        ({"evidence": "{within: 0.5s}"}, "10 evidence.within: expected 1s to 120s, got 0.5s"),
+        ({"evidence": "{affected: 5000}"},
+         "10 evidence.affected: expected less than or equal to 1000, got 5000"),
+        ({"evidence": "{loss: some}"},
+         "10 evidence.loss: unknown loss 'some'; expected one of none, sampled"),
+        ({"evidence": "{loss: sampled}"},
+         "10 evidence: expected loss: sampled and kept together, got one of them"),
+        ({"evidence": "{loss: sampled, kept: kpet, "
+          "records: {kept: {source: traces, search: '{ }'}}}"},
+         "10 evidence.kept: unknown records of traces 'kpet'; did you mean kept?"),
+        ({"evidence": "{records: {a: {source: diary, begins: x}}}"},
+         ("10 evidence.records.a: expected 'source' to be one of 'logs', 'metrics', 'traces', "
+          "'database-log'")),
+        ({"evidence": "{records: {a: {source: logs, service: bnak, begins: x}}}"},
+         "10 evidence.records.a.service: unknown service 'bnak'; did you mean bank?"),
+        ({"evidence": "{records: {a: {source: metrics, service: bank, metric: m, "
+          "attributes: {k: [1]}}}}"},
+         ("10 evidence.records.a.attributes.k: "
+          "expected text, a number, true or false, got [1]")),
+        ({"evidence": "{records: {charges: {source: traces, search: '{ }'}}}",
+          "checks": "[{measure: record-count, records: chrages, bound: '== 0', label: l}]"},
+         "11 checks[0].records: unknown records 'chrages'; did you mean charges?"),
+        ({"evidence": "{records: {charges: {source: traces, search: '{ }'}}}",
+          "checks": "[{measure: record-ratio, records: charges, to: orders, bound: '== 1', "
+          "label: l}]"},
+         "11 checks[0].to: unknown records 'orders'; expected one of charges"),
+        ({"checks": "[{measure: recorded, records: a, each: '>= 2', answered: nicely, "
+          "bound: '== 0%', label: l}]"},
+         ("10 checks[0].answered: unknown kind of answer 'nicely'; "
+          "expected one of any, error, rejection, success")),
+        ({"truth": "{mechanism: timeout, culprit: {any: [{service: auth}]}, "
+          "joins: [{search: '{ }', on: id, ends_within: 100ms}]}"},
+         "8 truth.joins[0]: expected overlap beside at_least and ends_within"),
+        ({"load": "{actors: {shopper: 1}, jobs: {auditro: {every: 9s, holds: 1s}}}"},
+         "4 load.jobs.auditro: unknown job 'auditro'; did you mean auditor?"),
+        ({"load": "{actors: {shopper: 1}, jobs: {auditor: {every: 4s, holds: 4s}}}"},
+         ("4 load.jobs.auditor: expected it to be through before it comes again, "
+          "got 4s and every 4s")),
         ({"symptom": "{route: GET /products, empty_rate: '>= 95%'}"},
          "7 symptom: expected empty_rate and smaller_than together, got one of them"),
         ({"symptom": "{route: GET /home, empty_rate: '>= 95%', smaller_than: 0}"},
@@ -456,7 +505,8 @@ def test_a_warm_up_is_usual_where_settings_change() -> None:
          "9 hints: List should have at least 1 item after validation, not 0, got a list"),
         ({"checks": "[{measure: span-cuont}]"},
          ("10 checks[0]: expected 'measure' to be one of 'span-count', 'span-duration', 'fit', "
-         "'groups', 'occupancy', 'requests'")),
+         "'groups', 'occupancy', 'requests', 'recorded', 'record-count', 'record-ratio', "
+          "'span-recorded'")),
         ({"checks": "[{measure: requests, statistic: p50, bound: '== 0%', label: l}]"},
          "10 checks[0]: expected a bound on a duration for p50, got '== 0%'"),
         ({"briefing_may_name": "{authh: the pager says so}"},

@@ -16,8 +16,8 @@ from lab.domain.mechanism import Mechanism
 from lab.domain.proof import Outcome, ProofVerdict
 from lab.domain.scenario import Scenario
 from lab.investigation.affected import affected_traces
-from lab.investigation.measure import Share
 from lab.investigation.prove import HARDLY_EVER, prove
+from lab.investigation.share import Share
 from lab.lint import TelemetryLint, text_problems
 from lab.scenario_file import json_schema, load_all, variants
 from tests.recorded import recorded

@@ -33,6 +33,14 @@ def test_conditions_become_an_environment_for_each_service() -> None:
     }
 
 
+def test_the_collector_has_a_setting_beside_the_services() -> None:
+    """Off is what it is anyway, so that there is nothing to change and nothing to restore."""
+    assert overlays({"collector.sampling": "tail"}) == {"collector": {"SHOP_SAMPLING": "tail"}}
+    assert overlays({"collector.sampling": "off"}) == {}
+    with pytest.raises(LeaseError, match=r"collector\.pool_size: expected a setting of"):
+        overlays({"collector.pool_size": 2})
+
+
 def test_all_conditions_that_mean_nothing_are_named_at_once() -> None:
     """Neither a service nor a setting is guessed."""
     with pytest.raises(LeaseError) as caught:
