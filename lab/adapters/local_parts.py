@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, replace
 
 import httpx
 
@@ -21,7 +21,8 @@ class Part:
     (``starts`` is true), or its keeper's, as the services' is the shop's
     parent; None for a user's own PostgreSQL. ``ports`` are names in the
     topology, the one shown to people first. ``finish`` runs whenever ``probe``
-    was satisfied at a start, and must be idempotent.
+    was satisfied at a start, and must be idempotent. A part that ``may_be_by_hand`` is
+    not started where somebody serves it already.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Part:
     needs: tuple[str, ...] = ()
     finish: Callable[[], Awaitable[None]] | None = None
     deadline_s: float = 60.0  # For a machine that is busy; a part that dies is noticed at once.
+    may_be_by_hand: bool = False
 
 
 def local_parts(
@@ -53,6 +55,20 @@ def local_parts(
         *(_service(settings, client, name) for name in SERVICES),
         _desk(settings, client),
     )
+
+
+async def left_to_others(parts: tuple[Part, ...], supervised: Collection[str]) -> tuple[Part, ...]:
+    """The parts, those not to be started that somebody serves by hand.
+
+    ``supervised`` are the programs that run under this stack's own supervisor.
+    """
+    found = []
+    for part in parts:
+        by_hand = (
+            part.may_be_by_hand and part.program not in supervised and await part.probe() is None
+        )
+        found.append(replace(part, starts=False) if by_hand else part)
+    return tuple(found)
 
 
 def _postgres(settings: Settings) -> Part:
@@ -132,6 +148,8 @@ def _desk(settings: Settings, client: httpx.AsyncClient) -> Part:
         answers(client, f"{settings.url('desk')}/healthz"),
         program="desk",
         ports=("desk",),
+        # Whoever practises while the tools are built has one open already.
+        may_be_by_hand=True,
     )
 
 

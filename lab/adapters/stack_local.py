@@ -65,6 +65,8 @@ class LocalStack:
             )
             running = await self._supervisor.states()
             await self._end_leftovers(running or {})
+            supervised = [name for name, state in (running or {}).items() if state.is_up]
+            parts = await local_parts.left_to_others(parts, supervised)
             self._check_ports(parts, running)
             if running is None:
                 await self._launch()

@@ -259,12 +259,28 @@ def run(
         return case
 
     with run_lock(settings.run_dir, f"`lab run {name}`"):
+        _offer_recording(settings, name)
         up()
         case = run_async(main)
         if hold_s is not None:
             with contextlib.suppress(KeyboardInterrupt):  # the documented end of a hold
                 run_async(partial(_hold_in, settings, scenario, hold_s, seed))
     raise typer.Exit(case.proof.verdict.exit_code)
+
+
+def _offer_recording(settings: Settings, name: str) -> None:
+    """Where the tools must be built first, say what can be solved in the meantime."""
+    from lab.adapters import tools
+    from lab.adapters.recording_file import recordings
+
+    missing = [tool for tool in tools.TOOLS if tools.find(tool, settings) is None]
+    if settings.stack == "local" and missing and name in recordings(settings.scenarios_dir):
+        notes.print(
+            f"{len(missing)} tools are built first, once, for about "
+            f"{sum(tool.estimate_s for tool in missing) / 60:.0f} minutes. Meanwhile, in another "
+            f"terminal, `make practice NAME={name}` opens a recorded run of this very case",
+            soft_wrap=True,
+        )
 
 
 def register(app: typer.Typer) -> None:

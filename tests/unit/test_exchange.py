@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from lab.adapters import tools
 from lab.adapters.case_archive import FolderArchive
 from lab.adapters.otlp_json import write_traces
 from lab.cli import app
-from lab.commands import desk, practice
+from lab.commands import common, desk, practice, run
 from lab.commands.moments import moment_s
 from lab.errors import CaseError, DiskRefused, LabError, NothingToGrade, UsageError
-from lab.settings import CHECKOUT
+from lab.settings import CHECKOUT, Settings
 from tests.sample_case import fatal_trace, healthy_trace, sample_case
 
 CASE_ID = "db-timeout-1"
@@ -108,6 +109,20 @@ def test_what_was_never_recorded_cannot_be_practised_on(lab: Lab) -> None:
     """With what may have been meant."""
     with pytest.raises(UsageError, match="got 'db-timeut': db-timeout can be practised on"):
         lab("practice", "db-timeut")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_recording_is_offered_while_tools_are_built(
+    monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    """Minutes of waiting are minutes of practice; who has the tools is told nothing."""
+    said: list[str] = []
+    monkeypatch.setattr(tools, "find", lambda tool, settings: object() if there else None)
+    monkeypatch.setattr(common.notes, "print", lambda text, **_: said.append(text))
+    run._offer_recording(Settings(), "db-timeout")
+    run._offer_recording(Settings(), "never-recorded")
+    assert len(said) == (0 if there else 1)
+    assert there or "make practice NAME=db-timeout" in said[0]
 
 
 def test_a_strangers_traces_are_listed_and_shown_and_not_graded(lab: Lab, tmp_path: Path) -> None:

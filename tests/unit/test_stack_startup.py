@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.adapters.local_parts import Part
+from lab.adapters.local_parts import Part, left_to_others
 from lab.adapters.startup import Startup
 from lab.adapters.supervisor import ProcessState, Supervisor
 from lab.errors import StackNotReady
@@ -172,3 +172,21 @@ def test_a_server_of_the_users_own_is_asked_and_never_started(tmp_path: Path) ->
     assert run(supervisor, Part("postgres", probe(), program=None, starts=False)) == ["postgres"]
     with pytest.raises(StackNotReady, match="postgres is not ready"):
         run(supervisor, Part("postgres", probe(0), program=None, starts=False, deadline_s=0.1))
+
+
+@pytest.mark.parametrize(
+    ("may_be", "supervised", "looks", "starts"),
+    [
+        (True, (), 1, False),
+        (False, (), 1, True),
+        (True, ("desk",), 1, True),
+        (True, (), 9, True),
+    ],
+)
+def test_a_desk_that_somebody_serves_already_is_not_started(
+    may_be: bool, supervised: tuple[str, ...], looks: int, starts: bool
+) -> None:
+    """Only where it answers, is none of the stack's own, and may be anybody's."""
+    part = Part("desk", probe(looks), program="desk", may_be_by_hand=may_be)
+    (found,) = asyncio.run(left_to_others((part,), supervised))
+    assert found.starts is starts
