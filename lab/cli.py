@@ -27,6 +27,7 @@ from lab.commands import (
     practice,
     record,
     run,
+    solve,
     stack,
     verify,
 )
@@ -62,6 +63,7 @@ practice.register(app)
 verify.register(app)
 contrast.register(app)
 cases.register(app)
+solve.register(app)
 compare.register(app)
 desk.register(app)
 record.register(app)

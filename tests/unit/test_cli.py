@@ -27,7 +27,7 @@ from lab.settings import CHECKOUT, Settings
 from lab.terminal.stack_tables import status_table
 from lab.terminal.start_display import StartDisplay
 from lab.warden.application import MAX_TTL_S
-from tests.sample_case import sample_case
+from tests.sample_case import sample_case, span_id
 
 FREE_OFFSET = "14400"
 """Where no stack of any test listens."""
@@ -353,3 +353,27 @@ def test_help_of_every_command_has_an_example(command: str) -> None:
     """The last line of a command's help can be typed as it stands."""
     shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "100"}).output
     assert re.search(rf"Example: .*lab {command}", shown)
+
+
+def test_a_pasted_address_is_accused_as_two_ids_are(tmp_path: Path) -> None:
+    """What the desk understands, the command line does; and the debrief opens afterwards."""
+    FolderArchive(tmp_path / "cases").seal(sample_case())
+    trace = "01bb" * 8
+    address = f"http://127.0.0.1:18126/a/x/explore?traceId={trace}&spanId={span_id(trace, 6)}"
+    assert lab(tmp_path, "debrief").returncode == 64
+    done = lab(tmp_path, "accuse", address, "--mechanism", "timeout")
+    assert done.returncode == 0, done.stderr
+    assert "SOLVED" in done.stdout
+    told = lab(tmp_path, "debrief", "--markdown").stdout
+    assert told.startswith("# Post-mortem: The clock stops at checkout")
+    assert "after 0 s: accused a span of timeout: solved" in told
+
+
+def test_hints_are_listed_before_one_is_read(tmp_path: Path) -> None:
+    """The list shows no words; reading one shows it, and giving up makes the rest free."""
+    FolderArchive(tmp_path / "cases").seal(sample_case())
+    listed = json.loads(lab(tmp_path, "hint", "--json").stdout)
+    assert [each["text"] for each in listed] == [None] * 6
+    assert "1 of 6: The pager says" in lab(tmp_path, "hint", "1").stdout
+    assert "Given up" in lab(tmp_path, "debrief", "--give-up", "--markdown").stdout
+    assert json.loads(lab(tmp_path, "hint", "6", "--json").stdout)[0]["cost"] == 0

@@ -1,0 +1,211 @@
+"""Commands that solve a case: accuse, hint, debrief, proof. They need case folders only."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lab import bootstrap
+from lab.commands.cases import CaseOption, may_see_answers
+from lab.commands.common import (
+    JsonOption,
+    RevealOption,
+    add_command,
+    console,
+    lab_command,
+    notes,
+    print_json,
+)
+from lab.domain.mechanism import Mechanism, Scope
+from lab.errors import NotEarned, UsageError
+from lab.settings import Settings
+
+if TYPE_CHECKING:
+    from lab.domain.case import Case
+    from lab.domain.replay import Replay
+
+
+def mechanisms() -> None:
+    """Define the words an accusation may use, in the order in which to ask."""
+    from lab.terminal.tables import mechanism_table
+
+    console.print(mechanism_table())
+
+
+def accuse(
+    spans: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CASE] [TRACE SPAN]…",
+            help="Ids or how they begin, an address of Grafana or the desk, or a traceparent.",
+        ),
+    ] = None,
+    mechanism: Annotated[
+        Mechanism | None, typer.Option(help="How it did it; `lab mechanisms` defines each.")
+    ] = None,
+    scope: Annotated[Scope | None, typer.Option(help="Whom it hit.")] = None,
+    nobody: Annotated[bool, typer.Option("--nobody", help="Everything worked.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Name the span that did it, and how; exit 0 solved, 1 not yet."""
+    from lab.domain.accusation import Accusation
+    from lab.investigation.solving import Solving
+    from lab.terminal.tables import verdict_panel
+
+    if mechanism is None:
+        raise UsageError("expected --mechanism WORD, found none; `lab mechanisms` lists them")
+    archive = bootstrap.archive(Settings())
+    words = list(spans or ())
+    known = {each.case_id for each in archive.cases()}
+    case = archive.load(words.pop(0) if words and words[0] in known else None)
+    pairs = _accused(case, words, archive.replays(case.case_id), nobody=nobody)
+    accusation = Accusation(pairs, mechanism, nobody, scope)
+    solving = Solving(archive, bootstrap.clock())
+    _let_pass(solving.wait_s(case.case_id))
+    judgement = solving.accuse(case, accusation)
+    if as_json:
+        print_json(
+            {"case": case.case_id, "verdict": judgement.verdict.value, "text": judgement.text}
+        )
+    else:
+        console.print(verdict_panel(judgement))
+        if judgement.is_solved:
+            console.print(f"`{lab_command()} debrief {case.case_id}` tells the whole story")
+    raise typer.Exit(0 if judgement.is_solved else 1)
+
+
+def _accused(
+    case: Case, words: list[str], replays: tuple[Replay, ...], *, nobody: bool
+) -> tuple[tuple[str, str], ...]:
+    """Trace and span id of each that ``words`` name."""
+    from lab.investigation.pasted import resolve_suspect
+    from lab.investigation.resolve import resolve_span, resolve_trace
+
+    if nobody and words:
+        raise UsageError(f"expected no span beside --nobody, got {' '.join(words)}")
+    if any("://" in word or word.count("-") == 3 for word in words):
+        return tuple(resolve_suspect(case.evidence, word, replays) for word in words)
+    if not nobody and (not words or len(words) % 2):
+        raise UsageError(
+            "expected pairs of TRACE SPAN, addresses of Grafana or the desk, a traceparent, or "
+            f"--nobody, got {' '.join(words) or 'nothing'}"
+        )
+    pairs = []
+    for trace_id, span_id in zip(words[::2], words[1::2], strict=True):
+        found = resolve_trace(case.evidence, trace_id, replays)
+        pairs.append((found.trace_id, resolve_span(found, span_id, replays).span_id))
+    return tuple(pairs)
+
+
+def _let_pass(wait_s: float) -> None:
+    """Wait as long as a wrong accusation delays the next one, and say so."""
+    if wait_s > 0:
+        notes.print(f"a wrong accusation delays the next one: it is heard in {wait_s:.0f} s")
+        time.sleep(wait_s)
+
+
+def _earned_or(reveal: bool, case: Case, what: str) -> None:
+    if not reveal and not may_see_answers(case.case_id):
+        raise NotEarned(
+            f"{what} names the culprit, and {case.case_id} is not solved yet; "
+            "accuse somebody first, or say --reveal"
+        )
+
+
+def proof(
+    case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = None,
+    explain: Annotated[bool, typer.Option(help="Print the truth's nearest misses.")] = False,
+    reveal: RevealOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Print every finding with expected and measured numbers, once the case is solved."""
+    from lab.terminal.tables import misses_table, proof_rows, proof_table
+
+    case = bootstrap.archive(Settings()).load(case_id)
+    _earned_or(reveal, case, "the proof")
+    if as_json:
+        print_json({"verdict": case.proof.verdict.value, "findings": proof_rows(case.proof)})
+    else:
+        console.print(proof_table(case.proof))
+        console.print(case.proof.verdict.value)
+        if explain:
+            console.print(misses_table(case))
+
+
+def debrief(
+    case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = None,
+    give_up: Annotated[
+        bool, typer.Option("--give-up", help="Read it unsolved; the case then brings no points.")
+    ] = False,
+    reveal: RevealOption = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print a post-mortem as Markdown, to be kept.")
+    ] = False,
+) -> None:
+    """Read what happened and how the spans prove it, once the case is solved or given up."""
+    from rich.markdown import Markdown
+
+    from lab.investigation.case_logs import read_logs
+    from lab.investigation.debriefing import debriefing
+    from lab.investigation.post_mortem import post_mortem
+    from lab.investigation.solving import Solving
+
+    archive = bootstrap.archive(Settings())
+    case = archive.load(case_id)
+    solving = Solving(archive, bootstrap.clock())
+    if give_up:
+        solving.give_up(case.case_id)
+    ledger = solving.ledger(case.case_id)
+    if not (reveal or ledger.may_see_answers):
+        raise NotEarned(
+            f"the debrief names the culprit, and {case.case_id} is not solved yet; accuse "
+            "somebody first, or say --give-up"
+        )
+    lines = read_logs(case.evidence, archive.logs(case.case_id))
+    text = post_mortem(case, ledger, debriefing(case, ledger, lines))
+    if as_markdown:
+        typer.echo(text)
+    else:
+        console.print(Markdown(text))
+
+
+def hint(
+    number: Annotated[
+        int | None, typer.Argument(min=1, help="1 nudges, the last one solves; none lists them.")
+    ] = None,
+    case_id: CaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the case's hints and their cost, or read one; they cost points only when you solve it.
+
+    A hint that was read stays readable and is charged once; after solving all are free.
+    """
+    from lab.investigation.hints import offered_hints
+    from lab.investigation.solving import Solving
+    from lab.terminal.tables import hint_table
+
+    archive = bootstrap.archive(Settings())
+    case = archive.load(case_id)
+    solving = Solving(archive, bootstrap.clock())
+    if number is not None:
+        solving.read_hint(case, number)
+    offered = offered_hints(case.scenario, solving.ledger(case.case_id))
+    shown = offered if number is None else (offered[number - 1],)
+    if as_json:
+        print_json([asdict(each) for each in shown])
+    elif number is None:
+        console.print(hint_table(offered))
+    else:
+        console.print(f"{number} of {len(offered)}: {offered[number - 1].text}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to ``app``."""
+    add_command(app, mechanisms, "lab mechanisms")
+    add_command(app, hint, "lab hint 1")
+    add_command(app, accuse, "lab accuse 4bf92f35 00f067aa --mechanism timeout")
+    add_command(app, proof, "lab proof --explain")
+    add_command(app, debrief, "lab debrief --markdown")
