@@ -93,6 +93,7 @@ PROVEN: Final = Promise("findings that do not hold", "findings", 0)
 MEMORY: Final = Promise("memory of the stack at the run's end (PSS, Locust apart)", "MiB", 900)
 OPENED: Final = Promise("case sealed after the end of its last window", "s", 8)
 SPANS: Final = Promise("difference of spans ended and distinct spans found", "spans", 0)
+HOP: Final = Promise("latency at the hop, off what was injected (5 % of 150 ms)", "ms", 7.5)
 BY_ID: Final = Promise("whole trace by id after the answer, shop idle", "s", 1, "p95", p95)
 BY_SEARCH: Final = Promise(
     "whole trace by search after the answer, shop idle", "s", 3.5, "p95", p95

@@ -136,6 +136,8 @@ def _print(result: Result, *, explain: bool) -> None:
     console.print(result_line(result), soft_wrap=True)
     if explain or result.verdict is not ProofVerdict.PROVEN:
         console.print(proof_table(result.proof))
+        kept = Settings().cases_dir / result.case.case_id
+        console.print(f"the case is kept: {kept}", soft_wrap=True)
     if explain and result.trial.twin is None:
         console.print(misses_table(result.case))
 

@@ -304,6 +304,34 @@ def test_scheduled_harm_is_journalled_switch_by_switch(stage: Stage) -> None:
         assert 0 <= entry.data["switched_unix_s"] - taken.time_unix_s - due_s <= 1.5
 
 
+def test_settings_change_while_nobody_is_in_the_shop(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The load is paused and drained first: a restart must not be a customer's error."""
+    told: list[str] = []
+    enter, pause, take = MemoryRun.enter, MemoryRun.pause, stage.lab.warden.take
+
+    async def entering(run: MemoryRun, window: Window) -> float:
+        told.append(window.value)
+        return await enter(run, window)
+
+    async def pausing(run: MemoryRun) -> float:
+        told.append("pause")
+        return await pause(run)
+
+    async def taking(**wish: Any) -> LeaseStatus:
+        told.append("settings" if wish["conditions"] else "no settings")
+        return await take(**wish)
+
+    monkeypatch.setattr(MemoryRun, "enter", entering)
+    monkeypatch.setattr(MemoryRun, "pause", pausing)
+    monkeypatch.setattr(stage.lab.warden, "take", taking)
+    stage.scenario = replace(stage.scenario, conditions={"checkout.pool_size": 2})
+    stage.run()
+    changed = told.index("settings")
+    assert told[changed - 2 : changed + 2] == ["reference", "pause", "settings", "transition"]
+
+
 @pytest.mark.parametrize("pauses", [True, False])
 def test_a_crime_inherits_its_warm_up_only_where_nothing_pauses(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, pauses: bool

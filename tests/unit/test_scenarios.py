@@ -16,6 +16,7 @@ from lab.domain.mechanism import Mechanism
 from lab.domain.proof import Outcome, ProofVerdict
 from lab.domain.scenario import Scenario
 from lab.investigation.affected import affected_traces
+from lab.investigation.hop import hop_lateness
 from lab.investigation.prove import HARDLY_EVER, prove
 from lab.investigation.share import Share
 from lab.lint import TelemetryLint, text_problems
@@ -50,6 +51,29 @@ def test_a_recording_proves_its_scenario_as_it_is_now(scenario: Scenario) -> Non
     proof = prove(scenario, replace(case.evidence, joins=scenario.truth.joins))
     assert case.proof.verdict is ProofVerdict.PROVEN
     assert proof.verdict is ProofVerdict.PROVEN, "\n".join(map(str, proof.findings))
+
+
+def test_latency_arrives_at_the_hop_as_it_was_injected() -> None:
+    """Within 5 %, or 3 ms, in every recorded case whose harm is a plain latency."""
+    found = {
+        name: lateness
+        for name, scenario in SCENARIOS.items()
+        if (lateness := hop_lateness(scenario, recorded(name).evidence))
+    }
+    assert len(found) >= 4
+    late = [(name, each) for name, every in found.items() for each in every]
+    assert [(name, each) for name, each in late if not each.is_faithful] == []
+
+
+def test_latency_that_arrives_otherwise_is_noticed() -> None:
+    """Here because the file says another number than what was on the wire."""
+    scenario = SCENARIOS["slow-shelves"]
+    [fault] = scenario.faults
+    claimed = replace(scenario, faults=(replace(fault, attributes={"latency": 162}),))
+    evidence = recorded("slow-shelves").evidence
+    assert any(not each.is_faithful for each in hop_lateness(claimed, evidence))
+    jittery = replace(scenario, faults=(replace(fault, attributes={"latency": 150, "jitter": 9}),))
+    assert hop_lateness(jittery, evidence) == ()
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
