@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -12,7 +12,7 @@ from lab.adapters.case_archive import FolderArchive
 from lab.adapters.case_zip import read_zip
 from lab.adapters.otlp_file import span_groups
 from lab.adapters.telemetry_case import TelemetryWriter, Tell, sorted_traces, write_all
-from lab.domain.case import Case
+from lab.domain.case import Case, CaseFile
 from lab.domain.trace import Trace
 
 IMPORTED: Final = "imported"
@@ -21,12 +21,16 @@ IMPORTED: Final = "imported"
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """The case that something became; not ``is_new`` where this checkout had it already."""
+    """The case that something became; not ``is_new`` where this checkout had it already.
+
+    ``case`` is what was read of it; None where traces were written one by one.
+    """
 
     case_id: str
     is_new: bool
     traces: int
     spans: int
+    case: CaseFile | None = None
 
 
 def bring_file(archive: FolderArchive, path: Path, *, again: bool = False) -> Brought:
@@ -39,10 +43,10 @@ def bring_file(archive: FolderArchive, path: Path, *, again: bool = False) -> Br
         case = read_zip(path, room)
         traces = case.evidence.traces.values()
         counts = len(traces), sum(len(trace.spans) for trace in traces)
-        if not again and (twin := archive.twin_of(room)):
-            return Brought(twin, False, *counts)
+        twin = None if again else archive.twin_of(room)
         name = case.scenario.id if isinstance(case, Case) else IMPORTED
-        return Brought(archive.adopt(room, name), True, *counts)
+        case_id = twin or archive.adopt(room, name)
+        return Brought(case_id, twin is None, *counts, replace(case, case_id=case_id))
 
 
 def bring_otlp(archive: FolderArchive, path: Path, name: str, tell: Tell) -> Brought:

@@ -11,7 +11,7 @@ import typer
 
 from lab import bootstrap
 from lab.commands.common import add_command, console, notes
-from lab.commands.exchange import SUFFIX, bring
+from lab.commands.exchange import SUFFIX
 from lab.errors import StackNotReady
 from lab.settings import Settings
 
@@ -36,12 +36,15 @@ def open_case(
 
     A case file is imported first, unless it is here already.
     """
+    from lab.adapters.case_import import bring_file
+
     settings = Settings()
     archive = bootstrap.archive(settings)
     if case_id is not None and case_id.endswith(SUFFIX):
-        case_id = bring(archive, Path(case_id)).case_id
-    case = archive.open(case_id)
-    show(settings, f"/cases/{case.case_id}", browser)
+        case_id = bring_file(archive, Path(case_id)).case_id
+    else:
+        case_id = archive.open(case_id).case_id
+    show(settings, f"/cases/{case_id}", browser)
 
 
 def show(settings: Settings, path: str, browser: bool) -> None:

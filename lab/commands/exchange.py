@@ -7,7 +7,6 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -112,13 +111,15 @@ def import_(
 
     Traces make a case that can be looked at and not graded: nobody knows their truth.
     """
+    from lab.adapters.case_import import bring_file
+
     if sum(given is not None for given in (file, otlp, tempo)) != 1:
         raise UsageError("expected one of FILE, --otlp FILE and --tempo URL")
     archive = bootstrap.archive(Settings())
     if file is not None:
         if name is not None:
             raise UsageError("expected no --name for a case file, which is called as its scenario")
-        brought = bring(archive, file, again=again)
+        brought = bring_file(archive, file, again=again)
     elif otlp is not None:
         brought = _from_otlp(archive, otlp, name)
     else:
@@ -127,7 +128,14 @@ def import_(
             raise UsageError(f"expected --from before --to, got {start} and {end}")
         brought = _from_tempo(archive, str(tempo), window, query, headers(header), name)
     if as_json:
-        print_json(asdict(brought))
+        print_json(
+            {
+                "case_id": brought.case_id,
+                "is_new": brought.is_new,
+                "traces": brought.traces,
+                "spans": brought.spans,
+            }
+        )
     else:
         came = "" if brought.is_new else " was here already"
         console.print(
@@ -136,13 +144,6 @@ def import_(
             f"`{lab_command()} open {brought.case_id}` shows them at the desk",
             soft_wrap=True,
         )
-
-
-def bring(archive: FolderArchive, file: Path, *, again: bool = False) -> Brought:
-    """The case file as a case of this checkout; the one that it was already, unless ``again``."""
-    from lab.adapters.case_import import bring_file
-
-    return bring_file(archive, file, again=again)
 
 
 def _from_otlp(archive: FolderArchive, file: Path, name: str | None) -> Brought:

@@ -10,8 +10,8 @@ import typer
 from lab import bootstrap
 from lab.commands.common import add_command, notes
 from lab.commands.desk import BrowserOption, show
-from lab.commands.exchange import bring
 from lab.commands.run import print_opened
+from lab.domain.case import Case
 from lab.errors import UsageError
 from lab.settings import Settings
 
@@ -30,10 +30,13 @@ def practice(
 
     Practised before, it is the case of then, with all that was found out so far.
     """
+    from lab.adapters.case_import import bring_file
+
     settings = Settings()
     archive = bootstrap.archive(settings)
-    brought = bring(archive, _recording(settings, name), again=fresh)
-    print_opened(archive.load(brought.case_id), reveal=False, stack=False)
+    brought = bring_file(archive, _recording(settings, name), again=fresh)
+    if isinstance(brought.case, Case):
+        print_opened(brought.case, reveal=False, stack=False)
     if not brought.is_new:
         notes.print(f"{brought.case_id} was here already; --fresh begins anew")
     if desk:
