@@ -30,6 +30,7 @@ from promises import (
     MEMORY,
     OPENED,
     PROVEN,
+    RESTART,
     SETUP,
     SPANS,
     UP,
@@ -42,11 +43,14 @@ from promises import (
 from results import circumstances, write_section
 
 from lab import bootstrap
+from lab.adapters import loopback
+from lab.adapters.shop_control import ShopControl
 from lab.domain.case import Case
 from lab.domain.load import Window
 from lab.domain.proof import Outcome, ProofVerdict
 from lab.investigation.hop import hop_lateness
 from lab.settings import CHECKOUT, Settings
+from lab.shop.topology import SERVICES
 
 PORT_OFFSET: Final = 900
 ROUNDS: Final = 5
@@ -81,6 +85,18 @@ def hop_row(case: Case) -> Row:
     furthest = max(found, key=lambda each: each.off_ms)
     remark = f"{furthest.operation} late by {furthest.measured_ms:.1f} ms"
     return HOP.of(case.scenario.id).measured([furthest.off_ms], remark)
+
+
+async def restart_times_s(settings: Settings) -> list[float]:
+    """How long each service is away for another setting, and for its own again."""
+    keeper = ShopControl(settings.url("shop_control"), transport=loopback.transport())
+    times: list[float] = []
+    for service in SERVICES:
+        for overlay in ({"SHOP_KEEP_ALIVE": "6s"}, {}):
+            started = time.monotonic()
+            await keeper.configure(service, overlay)
+            times.append(time.monotonic() - started)
+    return times
 
 
 def opening_time_s(case: Case, folder: Path) -> float:
@@ -160,6 +176,7 @@ class Bench:
         for name in SCENARIOS:
             rows += self._scenario(name)
         rows += attempt([BY_ID, BY_SEARCH], self._probes)
+        rows += attempt([RESTART], self._restarts)
         rows += attempt([DISK], self._disk)
         if with_setup:
             return rows + attempt([SETUP], lambda: [SETUP.measured([setup_time_s() / 60])])
@@ -221,6 +238,9 @@ class Bench:
     def _probes(self) -> list[Row]:
         by_id, by_search = anyio.run(probes, self._settings)
         return [BY_ID.measured(by_id), BY_SEARCH.measured(by_search)]
+
+    def _restarts(self) -> list[Row]:
+        return [RESTART.measured(anyio.run(restart_times_s, self._settings))]
 
     def _disk(self) -> list[Row]:
         return [DISK.measured([kept_gb(CHECKOUT / ".venv", self._settings.cache_dir)])]

@@ -98,6 +98,9 @@ BY_ID: Final = Promise("whole trace by id after the answer, shop idle", "s", 1, 
 BY_SEARCH: Final = Promise(
     "whole trace by search after the answer, shop idle", "s", 3.5, "p95", p95
 )
+RESTART: Final = Promise(
+    "one service given another setting, until it is healthy", "s", 3, "max", max
+)
 DISK: Final = Promise("kept on disk: `.venv` and the built tools", "GB", 1)
 SETUP: Final = Promise("set-up from nothing: `.venv` and tools, every cache empty", "min", 8)
 

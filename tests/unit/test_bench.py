@@ -6,6 +6,7 @@ import importlib
 import itertools
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ from lab.domain.journal import Step
 from lab.domain.load import Window
 from lab.domain.proof import Finding, Outcome, Proof
 from lab.settings import CHECKOUT
+from tests.recorded import recorded
 
 
 @pytest.fixture
@@ -120,6 +122,20 @@ def test_a_run_that_is_not_proven_is_a_miss(
 ) -> None:
     """Its row names the verdict and what kept it from *proven*."""
     assert bench("measure").proven_row(case_with(*findings)).verdict == verdict
+
+
+def test_latency_at_the_hop_is_judged_by_the_call_that_is_furthest_off(
+    bench: Callable[[str], Any],
+) -> None:
+    """Late by something else than was injected is a miss, and so is no call at all."""
+    case = recorded("slow-shelves")
+    assert bench("measure").hop_row(case).verdict.startswith("holds: SELECT late by 15")
+    [fault] = case.scenario.faults
+    claimed = replace(case.scenario, faults=(replace(fault, attributes={"latency": 162}),))
+    assert bench("measure").hop_row(replace(case, scenario=claimed)).is_missed
+    nowhere = replace(case.scenario, faults=())
+    with pytest.raises(Exception, match="expected calls over the hurt edge, found none"):
+        bench("measure").hop_row(replace(case, scenario=nowhere))
 
 
 def test_opening_lasts_until_the_folder_rests(bench: Callable[[str], Any], tmp_path: Path) -> None:

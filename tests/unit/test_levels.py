@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -15,15 +16,26 @@ from lab.domain.instrumentation import Instrumentation, Sight
 from lab.domain.predicate import Predicate
 from lab.domain.proof import Outcome, Proof, ProofVerdict
 from lab.domain.trace import Span, Status, Trace
+from lab.investigation.affected import affected_traces
 from lab.investigation.levels import Seen, nameable, seen_in, sight_of, verdict_of
 from lab.investigation.prove import prove_at_the_edge
+from lab.scenario_file import load_all
+from lab.settings import CHECKOUT
 from lab.terminal.contrast_table import contrast_rows, contrast_table
+from tests.recorded import recorded
 from tests.sample_case import sample_case
 from tests.unit.evidence import DB_TIMEOUT, Run, cold, db_timeout, warm
 from tests.unit.traces import healthy_checkout
 
 EXPECTED = DB_TIMEOUT.instrumentation
 NONE, AUTO, FULL = Instrumentation
+SCENARIOS = load_all(CHECKOUT / "scenarios")
+CONTRASTED = [name for name, scenario in SCENARIOS.items() if scenario.instrumentation]
+OWN = {
+    *("pool.acquire", "db.connect", "fetch_page", "fetch_related", "cache.lookup"),
+    *("price_cart", "place_order", "send outbox", "charge_credit_card"),
+}
+"""The spans that the shop makes itself; libraries make all the others of a purchase or a page."""
 
 
 def only(trace: Trace, keeps: Callable[[Span], bool]) -> Trace:
@@ -42,7 +54,7 @@ def bare(trace: Trace) -> Trace:
 
 
 def automatic(trace: Trace) -> Trace:
-    return only(trace, lambda span: span.name not in {"pool.acquire", "db.connect"})
+    return only(trace, lambda span: span.name not in OWN)
 
 
 def run_of(see: Callable[[Trace], Trace], *, warm_ones: int = 2, status: int = 504) -> Run:
@@ -93,6 +105,28 @@ def test_a_red_call_of_the_culprit_s_service_is_no_ancestor_of_it() -> None:
     scenario = replace(DB_TIMEOUT, truth=replace(DB_TIMEOUT.truth, culprit=(others,)))
     assert any(span.service == "auth" and span.status is Status.ERROR for span in call)
     assert sight_of(scenario, call, reference) is Sight.GAP
+
+
+@pytest.mark.parametrize("name", CONTRASTED)
+def test_what_a_scenario_says_of_each_level_is_what_that_leaves_of_its_recording(
+    name: str,
+) -> None:
+    """`lab contrast` asks the real shop; here what it would not have written is taken away."""
+    case, scenario = recorded(name), SCENARIOS[name]
+    reference = case.evidence.reference_stats
+    traces = affected_traces(scenario, case.evidence, reference)
+    leaves: dict[Instrumentation, Callable[[Trace], Trace]] = {
+        NONE: bare,
+        AUTO: automatic,
+        FULL: lambda trace: trace,
+    }
+    shown = {
+        level: Counter(sight_of(scenario, leaves[level](trace), reference) for trace in traces)
+        for level in scenario.instrumentation
+    }
+    most = {level: counts.most_common(1)[0][0] for level, counts in shown.items()}
+    assert most == scenario.instrumentation
+    assert most.keys() == set(Instrumentation)
 
 
 def test_each_level_shows_most_of_what_its_scenario_expects() -> None:
