@@ -147,7 +147,8 @@ class CaseRun:
             yield
         finally:
             if level is not Instrumentation.FULL:
-                with anyio.CancelScope(shield=True):
+                # Where that fails, the next run does it; why this one ended matters more.
+                with anyio.CancelScope(shield=True), contextlib.suppress(LabError):
                     await stack.instrument(Instrumentation.FULL)
 
     async def _preflight(self) -> None:

@@ -423,6 +423,20 @@ def test_a_run_that_fails_gives_the_shop_all_its_spans_back(stage: Stage) -> Non
     assert stage.stack.level is Instrumentation.FULL
 
 
+def test_a_shop_that_takes_its_spans_back_no_more_does_not_hide_why_a_run_ended(
+    stage: Stage,
+) -> None:
+    async def instrument(level: Instrumentation) -> None:
+        if level is Instrumentation.FULL:
+            raise StackNotReady("expected the shop's keeper to answer")
+
+    stage.stack.instrument = instrument  # type: ignore[method-assign]
+    stage.level = Instrumentation.NONE
+    stage.story.acts[Step.CRIME] = LoadError("the load died")
+    with pytest.raises(LoadError, match="the load died"):
+        stage.run()
+
+
 def test_a_run_ends_what_a_killed_one_left_of_less(stage: Stage) -> None:
     """Else its proof would miss the spans that nobody wrote down."""
     stage.stack.level = Instrumentation.NONE
