@@ -21,9 +21,12 @@ from typing import Final
 import anyio
 import psutil
 from arrival import distinct_spans, probes, spans_ended
+from desk_pages import desk_rows
 from promises import (
     BY_ID,
     BY_SEARCH,
+    DESK_MEMORY,
+    DESK_PAGE,
     DISK,
     DOWN,
     HOP,
@@ -209,6 +212,7 @@ class Bench:
             return rows + [promise.failed("no case was opened") for promise in promises]
         if name == MEMORY_AFTER:
             rows += self._memory(memory)
+            rows += self._desk(cases[0])
         if name == LATE:
             rows += attempt([HOP.of(name)], lambda: [hop_row(cases[0])])
         rows += attempt([opened], lambda: [opened.measured([self._opening_s(cases[0])])])
@@ -226,6 +230,11 @@ class Bench:
         if sys.platform != "linux":
             return [promise.skipped("skipped: not Linux")]
         return attempt([promise], lambda: [promise.measured([stack_memory_mib(self._settings)])])
+
+    def _desk(self, case: Case) -> list[Row]:
+        if sys.platform != "linux":
+            return [each.skipped("skipped: not Linux") for each in (DESK_PAGE, DESK_MEMORY)]
+        return attempt((DESK_PAGE, DESK_MEMORY), lambda: desk_rows(self._settings, case))
 
     def _opening_s(self, case: Case) -> float:
         return opening_time_s(case, self._settings.cases_dir / case.case_id)

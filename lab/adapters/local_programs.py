@@ -51,7 +51,8 @@ def programs(settings: Settings, binaries: Mapping[str, Path]) -> tuple[Program,
         Program("otelcol", collector, _CARRIERS, grace_s=2, environment=_memory("150MiB")),
         Program("warden", warden, _USERS, grace_s=3),
         Program("shop", shop, _USERS, grace_s=5),
-        Program("desk", desk, _USERS, grace_s=2),
+        # Pages are made by many threads, and each would keep a heap of its own.
+        Program("desk", desk, _USERS, grace_s=2, environment=(("MALLOC_ARENA_MAX", "2"),)),
     )
 
 

@@ -44,13 +44,14 @@ class Desk:
 
     def _kept(self, case_id: str) -> CaseFile:
         fingerprint = self.archive.fingerprint(case_id)
-        kept = self._read.get(case_id)
-        found = kept[1] if kept and kept[0] == fingerprint else self.archive.open(case_id)
-        self._read[case_id] = (fingerprint, found)
-        self._read.move_to_end(case_id)
-        while len(self._read) > MOST_CASES_IN_MEMORY:
-            self._read.popitem(last=False)
-        return found
+        kept = self._read.pop(case_id, None)
+        if kept is None or kept[0] != fingerprint:
+            # Room first: while a case is read it takes twice its place.
+            while len(self._read) >= MOST_CASES_IN_MEMORY:
+                self._read.popitem(last=False)
+            kept = (fingerprint, self.archive.open(case_id))
+        self._read[case_id] = kept
+        return kept[1]
 
 
 def _desk(request: Request) -> Desk:

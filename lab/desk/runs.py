@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lab import bootstrap
-from lab.domain.scenario import Scenario
 from lab.errors import LabError, PreconditionError, RunInProgress, UsageError
 from lab.settings import CHECKOUT, Settings
 
@@ -23,6 +22,17 @@ MOST_EVENTS: Final = 5_000
 """A run of an hour tells less; beyond that something is wrong with it."""
 
 LONGEST_ERROR: Final = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Startable:
+    """What the board says of a scenario; the rest of it need not stay in memory."""
+
+    id: str
+    title: str
+    difficulty: int
+    skill: str
+
 
 Command = Callable[[str], list[str]]
 """From a scenario's id to what runs it and prints its events."""
@@ -71,18 +81,21 @@ class Runs:
         self._settings = settings
         self._command = command
         self._lock = threading.Lock()
-        self._scenarios: Mapping[str, Scenario] | None = None
+        self._scenarios: Mapping[str, Startable] | None = None
         self._stamp: object = None
         self.last: Run | None = None
 
-    def scenarios(self) -> Mapping[str, Scenario]:
+    def scenarios(self) -> Mapping[str, Startable]:
         """Every scenario of this checkout, read again when a file of theirs has changed."""
         folder = self._settings.scenarios_dir
         stamp = {path: path.stat().st_mtime_ns for path in folder.glob("*/scenario.yaml")}
         with self._lock:
             if self._scenarios is None or stamp != self._stamp:
                 try:
-                    self._scenarios = bootstrap.scenarios(self._settings)
+                    self._scenarios = {
+                        each.id: Startable(each.id, each.title, each.difficulty, each.skill)
+                        for each in bootstrap.scenarios(self._settings).values()
+                    }
                 except LabError:
                     # `lab lint` says what is wrong; the cases there are can still be read.
                     self._scenarios = {}
