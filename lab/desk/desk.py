@@ -10,8 +10,10 @@ from fastapi import Depends, Request
 
 from lab.desk.runs import Runs
 from lab.domain.case import Case, CaseFile
+from lab.domain.trace import Trace
 from lab.errors import NothingToGrade
 from lab.investigation.solving import Solving
+from lab.investigation.waterfall import Waterfall, waterfall
 from lab.ports import CaseArchive, Clock
 from lab.settings import Settings
 
@@ -36,6 +38,7 @@ class Desk:
         self.solving = Solving(archive, clock)
         self._read: OrderedDict[str, tuple[str, CaseFile]] = OrderedDict()
         self._reading = threading.Lock()
+        self._drawn: Waterfall | None = None
 
     def case_file(self, case_id: str) -> CaseFile:
         """One case or a stranger's telemetry; CaseError where unknown, unfinished or damaged."""
@@ -52,6 +55,13 @@ class Desk:
             kept = (fingerprint, self.archive.open(case_id))
         self._read[case_id] = kept
         return kept[1]
+
+    def waterfall(self, case: CaseFile, trace: Trace) -> Waterfall:
+        """The rows of a trace; the newest are kept, for a page and its script ask one by one."""
+        kept = self._drawn
+        if kept is None or kept.trace is not trace:
+            kept = self._drawn = waterfall(trace, case.evidence.reference_stats)
+        return kept
 
 
 def _desk(request: Request) -> Desk:

@@ -20,7 +20,7 @@ from lab.errors import UnknownCase
 from lab.investigation.case_logs import LogLine, read_logs
 from lab.investigation.healthy_twin import compare, twin_rows
 from lab.investigation.requests import WINDOW_WORDS, outcome_of
-from lab.investigation.waterfall import Waterfall, waterfall
+from lab.investigation.waterfall import Waterfall
 
 PLAIN_ROWS: Final = 500
 """Rows a page of the plain table has, which whoever has no script reads."""
@@ -49,7 +49,7 @@ def trace_page(
     """The waterfall; without a script a plain table of the same rows, ``from`` one of them on."""
     trace = _trace(case, trace_id)
     desk.solving.note_look(case.case_id, trace.trace_id)
-    drawn = _drawn(case, trace)
+    drawn = desk.waterfall(case, trace)
     context = {
         **_context(case, trace),
         "drawn": drawn,
@@ -67,7 +67,7 @@ def trace_page(
 def waterfall_json(case: OpenFile, desk: TheDesk, trace_id: str) -> JSONResponse:
     """Every row with self time, ghost, critical path and marks; times in ms since the start."""
     trace = _trace(case, trace_id)
-    return JSONResponse(waterfall_document(_drawn(case, trace), _logs(desk, case, trace)))
+    return JSONResponse(waterfall_document(desk.waterfall(case, trace), _logs(desk, case, trace)))
 
 
 @router.get("/cases/{case_id}/traces/{trace_id}/spans/{span_id}")
@@ -79,7 +79,7 @@ def span_page(
     span = trace.span(span_id)
     if span is None:
         raise UnknownCase(f"expected a span of trace {trace_id}, and it has none of id {span_id}")
-    drawn = _drawn(case, trace)
+    drawn = desk.waterfall(case, trace)
     lines = _logs(desk, case, trace)
     inside = {each.span_id for each in _subtree(drawn, span)}
     row = next(row for row in drawn.rows if row.item is span)
@@ -162,10 +162,6 @@ def _trace(case: CaseFile, trace_id: str) -> Trace:
             "of its run's traces, and its requests say which"
         )
     return found
-
-
-def _drawn(case: CaseFile, trace: Trace) -> Waterfall:
-    return waterfall(trace, case.evidence.reference_stats)
 
 
 def _logs(desk: Desk, case: CaseFile, trace: Trace) -> list[LogLine]:
