@@ -84,6 +84,15 @@ test-adversity: $(INSTALLED) ## Kill, hang and starve everything there is: the c
 	@$(LAB) tools --build
 	@$(PYTHON) -m pytest -m '' tests/adversity
 
+.PHONY: test-browser
+test-browser: $(INSTALLED) ## Solve a case in a real Chromium by mouse and by keys; skipped where none is
+	@$(LAB) tools --build
+	@$(PYTHON) -m pytest tests/browser
+
+.PHONY: screenshots
+screenshots: $(INSTALLED) ## Take the pictures in docs/img anew
+	@$(PYTHON) -m tests.browser.screenshots
+
 .PHONY: lint
 lint: $(INSTALLED) ## Look for what gives a case away in titles, briefings, hints and dashboards
 	@$(LAB) lint
@@ -101,6 +110,7 @@ bench: $(INSTALLED) ## Measure the lab's numbers into bench/results.md [SETUP=1]
 	@$(LAB) tools --build
 	@$(PYTHON) bench/case_files.py
 	@$(PYTHON) bench/measure.py $${SETUP:+--setup}
+	@PYTHONPATH=. $(PYTHON) bench/waterfall.py
 
 .PHONY: soak
 soak: $(INSTALLED) ## Kill wardens and runs 520 times and count what outlives its lease [SEED=1]

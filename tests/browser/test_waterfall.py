@@ -1,0 +1,162 @@
+"""The waterfall keeps its promises to eyes, ears, keys and memory."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from lab.adapters.case_archive import FolderArchive
+from lab.adapters.otlp_json import assemble
+from lab.domain.case import Case
+from lab.domain.evidence import Sample
+from lab.domain.trace import Event, Span
+from tests.browser.conftest import CASE, RunningDesk
+from tests.browser.waterfall import focused, open_trace, row, wait_until_drawn
+from tests.sample_case import sample_case, span, span_id
+
+EVIL = "<img src=x onerror=\"document.title='hacked'\"><script>document.title='hacked'</script>"
+TRACE = "01bb" * 8
+SAMPLE = "db-timeout-2"
+
+
+def with_spans(spans: list[Span]) -> Case:
+    """A case with a trace of these spans."""
+    case = sample_case(SAMPLE)
+    traces = {**case.evidence.traces, TRACE: assemble(TRACE, spans)}
+    return dataclasses.replace(case, evidence=dataclasses.replace(case.evidence, traces=traces))
+
+
+def many(number: int) -> list[Span]:
+    """So many spans, up to 150 below each other, every seventh of them slow or failed."""
+    return [
+        span(
+            TRACE,
+            n,
+            None if n == 0 else n - 1 if n % 150 else 0,
+            f"svc{n % 9} step {n}",
+            (n, n + 40),
+        )
+        for n in range(number)
+    ]
+
+
+def recorded(desk: RunningDesk) -> Case:
+    return FolderArchive(desk.state_dir / "cases").load(CASE)
+
+
+def test_a_link_leads_to_the_exact_span(page: Page, desk: RunningDesk) -> None:
+    """Focused, in sight, its details open; an unknown one is said to be unknown."""
+    trace = recorded(desk).evidence.whole_traces(Sample.REFERENCE)[0]
+    last = list(trace)[-1]
+    open_trace(page, desk, trace.trace_id, f"?span={last.span_id}")
+    expect(page.locator("[role=row]:focus")).to_be_in_viewport()
+    assert focused(page).startswith(f"{last.service} {last.name}")
+    expect(page.get_by_role("region", name="Details of a span")).to_contain_text(last.name)
+    open_trace(page, desk, trace.trace_id, "?span=ffffffffffffffff")
+    expect(page.locator("#found")).to_contain_text("no span ffffffffffffffff")
+
+
+def test_a_reload_keeps_the_place(page: Page, desk: RunningDesk) -> None:
+    """What is sought, shown, closed, marked and focused stands in the address."""
+    trace = recorded(desk).evidence.whole_traces(Sample.REFERENCE)[0]
+    open_trace(page, desk, trace.trace_id)
+    page.locator("#find").fill("SELECT")
+    page.get_by_role("button", name="Critical path").click()
+    page.get_by_role("button", name="Wire").click()
+    row(page, "auth GET /session").click()
+    page.keyboard.press("ArrowLeft")
+    before = page.get_by_role("treegrid").aria_snapshot()
+    page.wait_for_url(re.compile("q=SELECT.*closed=|closed=.*q=SELECT"))
+    page.reload()
+    wait_until_drawn(page)
+    assert page.get_by_role("treegrid").aria_snapshot() == before
+    assert "auth GET /session" in focused(page)
+    expect(page.locator("#find")).to_have_value("SELECT")
+    expect(page.get_by_role("button", name="Critical path")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    expect(page.get_by_role("button", name="Wire")).to_have_attribute("aria-pressed", "false")
+
+
+def test_a_choice_hides_the_rest_and_keeps_the_callers(page: Page, desk: RunningDesk) -> None:
+    """Of errors: the failed spans and who called them, and how many rows that are."""
+    code = recorded(desk).support_code
+    assert code
+    open_trace(page, desk, code)
+    page.locator("#show").select_option("errors")
+    names = page.locator("#rows [role=row]").evaluate_all("rows => rows.map(row => row.ariaLabel)")
+    assert names
+    assert all("error" in name or "fails" in name for name in names)
+    expect(page.locator("#found")).to_contain_text(f"{len(names)} of ")
+
+
+def test_only_what_is_seen_of_ten_thousand_rows_is_in_the_document(
+    page: Page, desk: RunningDesk
+) -> None:
+    """At most 200, wherever one scrolls; and the focused row is never taken away."""
+    desk.add(with_spans(many(10_000)))
+    open_trace(page, desk, TRACE, case=SAMPLE)
+    rows = page.locator("#rows [role=row]")
+    row(page, "svc0 step 0").focus()
+    page.locator("#grid").evaluate("grid => grid.scrollTo(0, 100000)")
+    page.wait_for_function("document.querySelectorAll('#rows [role=row]').length > 20")
+    assert rows.count() <= 200
+    assert "svc0 step 0" in focused(page)
+    page.keyboard.press("End")
+    expect(page.locator("[role=row]:focus")).to_be_in_viewport()
+    assert rows.count() <= 200
+    page.locator("#find").fill("step 7777")
+    page.keyboard.press("Enter")
+    assert "step 7777" in focused(page)
+    expect(page.locator("[role=row]:focus")).to_have_attribute("aria-level", re.compile(r"\d+"))
+
+
+def test_html_in_a_trace_is_never_run(page: Page, desk: RunningDesk) -> None:
+    """Not in the grid, nor in the details, the twin, the map or the accusation."""
+    hurt = span(
+        TRACE, 1, None, f"{EVIL.split()[0]} {EVIL}", (0, 5),
+        attributes={EVIL: EVIL, "service.peer.name": EVIL},
+        events=(Event("exception", 0, {"exception.type": EVIL, "exception.stacktrace": EVIL}),),
+    )  # fmt: skip
+    desk.add(with_spans([hurt]))
+    open_trace(page, desk, TRACE, f"?span={hurt.span_id}", case=SAMPLE)
+    expect(page.get_by_role("region", name="Details of a span")).to_contain_text("onerror")
+    assert page.title() != "hacked"
+    for path in (
+        (SAMPLE, "map"),
+        (SAMPLE, "traces", TRACE, "twin"),
+        (SAMPLE, "traces", TRACE, "spans", hurt.span_id),
+    ):
+        page.goto(desk.path(*path))
+        assert page.title() != "hacked"
+        assert page.locator("main img").count() == 0
+
+
+def test_wild_traces_are_drawn(page: Page, desk: RunningDesk) -> None:
+    """A cycle, an orphan, clocks apart, a clock that went back: rows, and words for each."""
+    wild = [
+        span(TRACE, 1, 2, "auth a", (0, 5)),
+        span(TRACE, 2, 1, "auth b", (9, 3)),
+        span(TRACE, 3, 99, "gateway orphan", (100, 200)),
+        span(TRACE, 4, 3, "auth early", (50, 120)),
+    ]
+    desk.add(with_spans(wild))
+    open_trace(page, desk, TRACE, case=SAMPLE)
+    assert page.get_by_role("row", name="step").count() == 0
+    expect(row(page, f"parent {span_id(TRACE, 99)} never came")).to_be_visible()
+    expect(page.locator("main")).to_contain_text("clocks apart by 50.0ms at least")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_reaches_beyond_a_narrow_screen(page: Page, desk: RunningDesk, width: int) -> None:
+    """What is wider scrolls inside its own box."""
+    page.set_viewport_size({"width": width, "height": 760})
+    code = recorded(desk).support_code
+    assert code
+    for path in ((CASE,), (CASE, "map"), (CASE, "traces", code), (CASE, "traces", code, "twin")):
+        page.goto(desk.path(*path))
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, (path, wide)
