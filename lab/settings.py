@@ -18,6 +18,9 @@ from lab.shop import own_pages, topology
 CHECKOUT = Path(__file__).resolve().parent.parent
 """The folder that holds ``lab/``, ``scenarios/`` and ``deploy/``."""
 
+Signals = Literal["traces", "full"]
+Backend = Literal["jaeger", "datadog"]
+
 
 _URL: Final = TypeAdapter(HttpUrl)
 
@@ -105,9 +108,26 @@ class Settings(BaseSettings):
         description="Built tools, shared by all checkouts of one user.",
     )
     scenarios_dir: Path = CHECKOUT / "scenarios"
+    signals: Signals = Field(
+        "traces", description="`full` adds Prometheus and Loki, with metrics and logs in them."
+    )
+    backend: Backend | None = Field(
+        None,
+        description="A second store of traces beside Tempo, by the Collector's configuration.",
+        validation_alias=AliasChoices("LAB_BACKEND", "BACKEND"),
+    )
+    jaeger_otlp_grpc: str = Field(
+        "127.0.0.1:4317", description="host:port of the Jaeger that BACKEND=jaeger sends to."
+    )
     toxiproxy_bin: Path | None = None
     tempo_bin: Path | None = None
     otelcol_bin: Path | None = None
+    prometheus_bin: Path | None = None
+    promtool_bin: Path | None = None
+    loki_bin: Path | None = None
+    grafana_home: Path | None = Field(
+        None, description="An unpacked official archive of Grafana, for `lab grafana`."
+    )
     postgres_dsn: str | None = Field(
         None,
         description="A Postgres of your own in place of the local one: "

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from lab.settings import Settings
+from lab.settings import Settings, Signals
 from lab.shop.topology import PORTS
 
 PROOF_WITHIN_S = 400
@@ -107,7 +107,9 @@ def lab_up(state_dir: Path, **variables: str) -> Iterator[LabUnderTest]:
         "http_proxy": "http://127.0.0.1:9",
         **variables,
     }
-    under_test = LabUnderTest(Settings(state_dir=state_dir, port_offset=offset), environment)
+    signals: Signals = "full" if variables.get("LAB_SIGNALS") == "full" else "traces"
+    settings = Settings(state_dir=state_dir, port_offset=offset, signals=signals)
+    under_test = LabUnderTest(settings, environment)
     started = under_test.run("up")
     try:
         assert started.returncode == 0, started.stderr

@@ -103,7 +103,7 @@ def _disk(name: str, folder: Path, needed: int, variable: str) -> Finding:
 
 def _tools(settings: Settings) -> Finding:
     located = []
-    for tool in tools.TOOLS:
+    for tool in tools.wanted(settings):
         try:
             found = tools.find(tool, settings)
         except ToolMissing as error:
@@ -194,7 +194,7 @@ def _ports(settings: Settings) -> Finding:
 
 def _missing_tools(settings: Settings) -> list[tools.Tool]:
     missing = []
-    for tool in tools.TOOLS:
+    for tool in tools.wanted(settings):
         try:
             if tools.find(tool, settings) is None:
                 missing.append(tool)

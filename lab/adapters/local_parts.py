@@ -49,6 +49,7 @@ def local_parts(
         _postgres(settings),
         _toxiproxy(settings, client),
         _tempo(settings, client),
+        *(_stores(settings, client) if settings.signals == "full" else ()),
         _collector(settings, client),
         _warden(settings, client),
         _shop(settings, client, first_start=first_start),
@@ -109,6 +110,24 @@ def _tempo(settings: Settings, client: httpx.AsyncClient) -> Part:
             *("tempo_otlp_http", "tempo_memberlist"),
         ),
         deadline_s=60.0,  # After a kill, it reads its log first.
+    )
+
+
+def _stores(settings: Settings, client: httpx.AsyncClient) -> tuple[Part, ...]:
+    """Where metrics and logs are kept."""
+    return (
+        Part(
+            "prometheus",
+            answers(client, f"{settings.url('prometheus')}/-/ready"),
+            program="prometheus",
+            ports=("prometheus",),
+        ),
+        Part(
+            "loki",
+            answers(client, f"{settings.url('loki')}/ready"),
+            program="loki",
+            ports=("loki", "loki_grpc"),
+        ),
     )
 
 

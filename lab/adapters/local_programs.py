@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from lab.adapters import collector_variant, postgres
+from lab.adapters import collector_config, collector_variant, postgres
 from lab.adapters.supervisor import Program
 from lab.settings import CHECKOUT, Settings
 from lab.shop.own_pages import NAMES
@@ -18,7 +18,9 @@ from lab.shop.topology import DATABASES, EDGES, HOST
 # Who uses others stops before them. Spans are on their way for some tenths of a second, so the
 # services go first, then what carries their calls and telemetry, then what keeps data.
 _USERS, _CARRIERS, _KEEPERS = 40, 30, 10
-_NOT_INHERITED: Final = ("LAB_", "OTEL_", "OTELCOL_", "PG", "SHOP_", "TEMPO_")
+_NOT_INHERITED: Final = (
+    *("LAB_", "LOKI_", "OTEL_", "OTELCOL_", "PG", "PROMETHEUS_", "SHOP_", "TEMPO_"),
+)
 
 
 def programs(settings: Settings, binaries: Mapping[str, Path]) -> tuple[Program, ...]:
@@ -33,7 +35,7 @@ def programs(settings: Settings, binaries: Mapping[str, Path]) -> tuple[Program,
         *("-config", str(proxies_file(settings))),
     )
     collector = (
-        *(str(binaries["otelcol"]), "--config", str(_deployed("otelcol/collector.yaml"))),
+        *(str(binaries["otelcol"]), *collector_config.options(settings)),
         *("--config", str(collector_variant.variant_file(settings))),
     )
     tempo = (
@@ -48,6 +50,7 @@ def programs(settings: Settings, binaries: Mapping[str, Path]) -> tuple[Program,
         Program("toxiproxy", toxiproxy, _CARRIERS, grace_s=2),
         # Its own way to stop takes minutes; what it wrote to its log is read again at the start.
         Program("tempo", tempo, _KEEPERS, grace_s=1, environment=_memory("350MiB")),
+        *(_stores(settings, binaries) if settings.signals == "full" else ()),
         Program("otelcol", collector, _CARRIERS, grace_s=2, environment=_memory("150MiB")),
         Program("warden", warden, _USERS, grace_s=3),
         Program("shop", shop, _USERS, grace_s=5),
@@ -70,6 +73,7 @@ def environment(settings: Settings) -> dict[str, str]:
         **_lab_environment(settings),
         **_shop_environment(settings),
         **_tempo_environment(settings),
+        **_stores_environment(settings),
         **_collector_environment(settings),
         "PYTHONUNBUFFERED": "1",
         # A proxy of the user's own must not stand between the parts of the lab.
@@ -105,6 +109,27 @@ def _postgres(settings: Settings) -> Program:
     return Program("postgres", command, _KEEPERS, stop_signal="INT", grace_s=3)
 
 
+def _stores(settings: Settings, binaries: Mapping[str, Path]) -> tuple[Program, ...]:
+    """Prometheus and Loki; what was written is in their logs, so neither needs long to stop."""
+    prometheus = (
+        str(binaries["prometheus"]),
+        f"--config.file={_deployed('prometheus/prometheus.yaml')}",
+        f"--storage.tsdb.path={settings.data_dir / 'prometheus'}",
+        "--storage.tsdb.retention.time=1d",
+        f"--web.listen-address={HOST}:{settings.port('prometheus')}",
+        *("--web.enable-otlp-receiver", "--web.enable-remote-write-receiver"),
+        *("--enable-feature=exemplar-storage", "--log.level=warn"),
+    )
+    loki = (
+        *(str(binaries["loki"]), "-config.expand-env=true"),
+        f"-config.file={_deployed('loki/loki.yaml')}",
+    )
+    return (
+        Program("prometheus", prometheus, _KEEPERS, grace_s=2, environment=_memory("120MiB")),
+        Program("loki", loki, _KEEPERS, grace_s=2, environment=_memory("200MiB")),
+    )
+
+
 def _memory(soft_limit: str) -> tuple[tuple[str, str], ...]:
     """Have Go collect garbage before it asks for more; by default it lets the heap double."""
     return (("GOMEMLIMIT", soft_limit),)
@@ -137,6 +162,27 @@ def _tempo_environment(settings: Settings) -> dict[str, str]:
         "TEMPO_OTLP_HTTP": f"{HOST}:{settings.port('tempo_otlp_http')}",
         "TEMPO_MEMBERLIST_PORT": str(settings.port("tempo_memberlist")),
         "TEMPO_DATA_DIR": str(settings.data_dir / "tempo"),
+        **(_generator_environment(settings) if settings.signals == "full" else {}),
+    }
+
+
+def _generator_environment(settings: Settings) -> dict[str, str]:
+    return {
+        "TEMPO_GENERATOR_DIR": str(settings.data_dir / "tempo" / "generator"),
+        "TEMPO_GENERATOR_PROCESSORS": "[service-graphs, span-metrics, local-blocks]",
+        "TEMPO_REMOTE_WRITE": f"{settings.url('prometheus')}/api/v1/write",
+    }
+
+
+def _stores_environment(settings: Settings) -> dict[str, str]:
+    return {
+        "LOKI_HOST": HOST,
+        "LOKI_HTTP_PORT": str(settings.port("loki")),
+        "LOKI_GRPC_PORT": str(settings.port("loki_grpc")),
+        "LOKI_DATA_DIR": str(settings.data_dir / "loki"),
+        # What the Collector sends to.
+        "LOKI_URL": settings.url("loki"),
+        "PROMETHEUS_URL": settings.url("prometheus"),
     }
 
 
@@ -151,4 +197,5 @@ def _collector_environment(settings: Settings) -> dict[str, str]:
         "OTELCOL_METRICS_HOST": HOST,
         "OTELCOL_METRICS_PORT": str(settings.port("otelcol_metrics")),
         "OTELCOL_SIGNALS_DIR": str(settings.log_dir),
+        "JAEGER_OTLP_GRPC": settings.jaeger_otlp_grpc,
     }

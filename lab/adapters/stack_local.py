@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.adapters import (
+    collector_config,
     collector_metrics,
     collector_variant,
     local_parts,
@@ -138,7 +139,7 @@ class LocalStack:
 
     def versions(self) -> Mapping[str, str]:
         """What runs, for a case's manifest: the lab, its tools, and what makes the spans."""
-        tool_versions = {tool.name: tool.version for tool in tools.TOOLS}
+        tool_versions = {tool.name: tool.version for tool in tools.wanted(self._settings)}
         return {**own_versions(), **tool_versions}
 
     async def _gone(self) -> str | None:
@@ -152,8 +153,10 @@ class LocalStack:
     async def _launch(self) -> None:
         """Write every generated file, then start supervisord and wait for its answer."""
         settings = self._settings
-        for folder in (settings.run_dir, settings.log_dir, settings.data_dir / "tempo"):
+        data = [settings.data_dir / name for name in ("tempo", "prometheus", "loki")]
+        for folder in (settings.run_dir, settings.log_dir, *data):
             folder.mkdir(parents=True, exist_ok=True)
+        collector_config.check_backend(settings, os.environ)
         programs = local_programs.programs(settings, _binaries(settings))
         if settings.postgres_dsn is None:
             await asyncio.to_thread(LocalPostgres(settings).prepare)
@@ -268,7 +271,7 @@ class LocalStack:
 
 
 def _binaries(settings: Settings) -> dict[str, Path]:
-    found = {tool.name: tools.find(tool, settings) for tool in tools.TOOLS}
+    found = {tool.name: tools.find(tool, settings) for tool in tools.wanted(settings)}
     missing = [name for name, located in found.items() if located is None]
     if missing:
         raise ToolMissing(

@@ -59,6 +59,8 @@ class Tool:
     """Measured on 2 idle cores with empty caches, downloads included."""
     components: tuple[str, ...] = ()
     """What the Collector must have been built with, as ``<kind>/<name>``."""
+    tags: tuple[str, ...] = ()
+    """Go's build tags."""
 
     @property
     def setting(self) -> str:
@@ -84,6 +86,7 @@ class Tool:
         return (
             *("-modcacherw", "-trimpath", "-buildvcs=false", without_dwarf),
             f"-ldflags={self.ldflags}",
+            *((f"-tags={','.join(self.tags)}",) if self.tags else ()),
         )
 
     def key(self) -> str:
@@ -165,3 +168,47 @@ TOOLS: Final = (
     ),
 )
 """Shortest build first, so that a broken set-up shows early."""
+
+_PROMETHEUS_VERSION: Final = "3.16.0"
+_PROMETHEUS_LDFLAGS: Final = (
+    f"-s -w -X github.com/prometheus/common/version.Version={_PROMETHEUS_VERSION}"
+)
+# Nothing is discovered here: everything is sent. Without the clients of a dozen clouds
+# the build takes two minutes instead of ten.
+_PROMETHEUS_TAGS: Final = ("remove_all_sd", "netgo")
+
+SIGNAL_TOOLS: Final = (
+    Tool(
+        name="prometheus",
+        # As a Go module it is v0.316.0: there, majors above 1 are part of a module's path.
+        version=_PROMETHEUS_VERSION,
+        executable="prometheus",
+        module_dir=MODULES_DIR / "prometheus",
+        package="github.com/prometheus/prometheus/cmd/prometheus",
+        ldflags=_PROMETHEUS_LDFLAGS,
+        estimate_s=130,
+        tags=_PROMETHEUS_TAGS,
+    ),
+    Tool(
+        name="loki",
+        version="3.7.8",
+        executable="loki",
+        module_dir=MODULES_DIR / "loki",
+        package="github.com/grafana/loki/v3/cmd/loki",
+        ldflags="-s -w -X github.com/grafana/loki/v3/pkg/util/build.Version=3.7.8",
+        estimate_s=330,
+    ),
+)
+"""What ``LAB_SIGNALS=full`` needs beside `TOOLS`; not built unless asked for."""
+
+PROMTOOL: Final = Tool(
+    name="promtool",
+    version=_PROMETHEUS_VERSION,
+    executable="promtool",
+    module_dir=MODULES_DIR / "prometheus",
+    package="github.com/prometheus/prometheus/cmd/promtool",
+    ldflags=_PROMETHEUS_LDFLAGS,
+    estimate_s=60,
+    tags=_PROMETHEUS_TAGS,
+)
+"""Checks Prometheus' configuration, for the tests of the signals alone."""

@@ -23,13 +23,34 @@ from ruamel.yaml.error import YAMLError
 from lab.adapters import go_toolchain
 from lab.adapters.go_build import Workshop
 from lab.adapters.go_toolchain import Installer
-from lab.adapters.tool_table import TOOLS, Located, Progress, Tool
+from lab.adapters.tool_table import PROMTOOL, SIGNAL_TOOLS, TOOLS, Located, Progress, Tool
 from lab.errors import ToolMissing
 from lab.settings import Settings
 
-__all__ = ["TOOLS", "Located", "Progress", "Tool", "cache_key", "ensure", "find"]
+__all__ = [
+    "ALL_TOOLS",
+    "PROMTOOL",
+    "SIGNAL_TOOLS",
+    "TOOLS",
+    "Located",
+    "Progress",
+    "Tool",
+    "cache_key",
+    "ensure",
+    "find",
+    "wanted",
+]
 
 _ANSWER_S: Final = 20.0
+
+
+# promtool beside prometheus: it is made of what was compiled for that.
+ALL_TOOLS: Final = (*TOOLS, SIGNAL_TOOLS[0], PROMTOOL, *SIGNAL_TOOLS[1:])
+
+
+def wanted(settings: Settings) -> tuple[Tool, ...]:
+    """The tools of the stack that ``settings`` ask for."""
+    return (*TOOLS, *SIGNAL_TOOLS) if settings.signals == "full" else TOOLS
 
 
 def find(tool: Tool, settings: Settings) -> Located | None:
@@ -68,9 +89,9 @@ def ensure(
     call. A second builder waits for the first and takes what that built.
     Raises ToolMissing, with what to do about it.
     """
-    wanted = tuple(tools)
-    located = {tool.name: find(tool, settings) for tool in wanted}
-    missing = [tool for tool in wanted if located[tool.name] is None]
+    asked_for = tuple(tools)
+    located = {tool.name: find(tool, settings) for tool in asked_for}
+    missing = [tool for tool in asked_for if located[tool.name] is None]
     workshop = Workshop(settings.cache_dir)
     if missing:
         _build(missing, workshop, progress, install_go)
@@ -78,7 +99,7 @@ def ensure(
         _sweep(workshop)
     return {
         tool.name: found.path if found else tool.cached_in(settings.cache_dir)
-        for tool in wanted
+        for tool in asked_for
         for found in (located[tool.name],)
     }
 
@@ -89,7 +110,7 @@ def cache_key(settings: Settings) -> str:
     It changes with the modules, the build options and the platform. A tool
     that the user names is not built and does not count.
     """
-    keys = (tool.key() for tool in TOOLS if _named_by_user(tool, settings) is None)
+    keys = (tool.key() for tool in wanted(settings) if _named_by_user(tool, settings) is None)
     return hashlib.sha256("\0".join(keys).encode()).hexdigest()[:16]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from typing import Annotated, Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -22,6 +23,9 @@ from lab.commands.common import (
 )
 from lab.errors import LabError, RunInProgress
 from lab.settings import Settings
+
+if TYPE_CHECKING:
+    from lab.adapters.tool_table import Tool
 
 UNKNOWN_LEASE: Final = "unknown"
 """Stands for the lease where the warden does not say whether there is one."""
@@ -133,6 +137,10 @@ def doctor(as_json: JsonOption = False) -> None:
 
 def tools(
     build: Annotated[bool, typer.Option("--build", help="Build what is missing.")] = False,
+    all_tools: Annotated[
+        bool,
+        typer.Option("--all", help="Also those of LAB_SIGNALS=full, and what its tests need."),
+    ] = False,
     key: Annotated[bool, typer.Option("--key", help="Print only the cache key for CI.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -141,14 +149,15 @@ def tools(
     from lab.terminal.stack_tables import tools_table
 
     settings = Settings()
+    listed = adapter.ALL_TOOLS if all_tools else adapter.wanted(settings)
     if build:
-        build_tools(settings)
+        build_tools(settings, listed)
     cache_key = adapter.cache_key(settings)
     if key:
         typer.echo(cache_key)
         return
     rows: list[dict[str, object]] = []
-    for tool in adapter.TOOLS:
+    for tool in listed:
         located = adapter.find(tool, settings)
         rows.append(
             {
@@ -166,13 +175,13 @@ def tools(
         raise typer.Exit(1)
 
 
-def build_tools(settings: Settings) -> None:
+def build_tools(settings: Settings, listed: Sequence[Tool] | None = None) -> None:
     """Build what is missing, a line of progress for each tool."""
     from lab.adapters import tools as adapter
     from lab.terminal.build_display import BuildDisplay
 
     with BuildDisplay(notes) as display:
-        adapter.ensure(adapter.TOOLS, settings, display)
+        adapter.ensure(listed or adapter.wanted(settings), settings, display)
 
 
 def heal(reveal: RevealOption = False, as_json: JsonOption = False) -> None:

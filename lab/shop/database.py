@@ -19,6 +19,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.trace import SpanKind
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
 
+from lab.shop.pool_metrics import PoolCounts, publish_pool
 from lab.shop.problems import UpstreamFailed, UpstreamTimeout
 from lab.shop.settings import seconds
 from lab.shop.telemetry import on_client_spans, tracer
@@ -87,6 +88,9 @@ class Database:
         )
         with suppress_instrumentation():
             self._pool = await retrying(self._connect_pool)
+        publish_pool(
+            str(self._attributes["service.peer.name"]), self._settings.pool_size, self._counts
+        )
 
     async def close(self) -> None:
         """Drop every connection. Nothing is waited for: requests have ended by now."""
@@ -194,6 +198,10 @@ class Database:
                 raise
             span.set_attribute("db.connection.id", connection.get_server_pid())
             return connection
+
+    def _counts(self) -> PoolCounts:
+        idle = self._pool.get_idle_size() if self._pool is not None else 0
+        return PoolCounts(used=self._taken, idle=idle, pending=self._entering)
 
     def _waiting_with_me(self) -> int:
         """How many callers, the next one included, can have no connection before one is freed."""

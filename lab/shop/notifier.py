@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter
 from opentelemetry import baggage, context, propagate, trace
 from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.metrics import Observation
 from opentelemetry.trace import Link, SpanKind
 
 from lab.shop.app import shop_app
 from lab.shop.database import Database
 from lab.shop.problems import Problem
 from lab.shop.settings import NotifierSettings
-from lab.shop.telemetry import tracer
+from lab.shop.telemetry import meter, tracer
 
 if TYPE_CHECKING:
     import asyncpg
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# How many there are comes with each of them: a question of its own would cost a round trip.
 NEXT_MESSAGES = (
-    "SELECT id, order_id, email, headers, created_at FROM outbox"
+    "SELECT id, order_id, email, headers, created_at,"
+    " (SELECT count(*) FROM outbox) AS depth FROM outbox"
     " ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED"
 )
 DELETE_MESSAGE = "DELETE FROM outbox WHERE id = $1"
@@ -48,6 +51,13 @@ class Outbox:
         self._poll_interval_s = settings.poll_interval.total_seconds()
         self._batch_size = settings.batch_size
         self._polling: asyncio.Task[None] | None = None
+        self._depth = 0
+        meter.create_observable_gauge(
+            "outbox.depth",
+            [lambda _: [Observation(self._depth)]],
+            unit="{message}",
+            description="Messages that waited when the outbox was last looked at.",
+        )
 
     async def open(self) -> None:
         """Connect and begin to poll."""
@@ -77,6 +87,7 @@ class Outbox:
         with suppress_instrumentation():
             async with self._database.transaction() as connection:
                 messages = await connection.fetch(NEXT_MESSAGES, self._batch_size)
+                self._depth = messages[0]["depth"] if messages else 0
                 for message in messages:
                     await _process(connection, message)
 

@@ -78,6 +78,7 @@ _PARTS: Final = (
     "prometheus",
     "loki",
     "supervisor",
+    "loki_grpc",
 )
 
 _FIRST_PORT: Final = 18100

@@ -159,7 +159,7 @@ class HttpSink:
 
 
 class GrpcSink:
-    """The same by gRPC."""
+    """The same by gRPC; ``sink`` may be one that keeps less."""
 
     _METHODS = (
         ("trace.v1.TraceService", ExportTraceServiceRequest, ExportTraceServiceResponse),
@@ -167,11 +167,12 @@ class GrpcSink:
         ("metrics.v1.MetricsService", ExportMetricsServiceRequest, ExportMetricsServiceResponse),
     )
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, sink: OtlpSink | None = None) -> None:
         self._port = port
+        self._sink = sink or OtlpSink(f"http://127.0.0.1:{port}")
 
     def __enter__(self) -> OtlpSink:
-        sink = OtlpSink(f"http://127.0.0.1:{self._port}")
+        sink = self._sink
         self._server = grpc.server(ThreadPoolExecutor(2))
         for name, request, response in self._METHODS:
             self._server.add_generic_rpc_handlers(

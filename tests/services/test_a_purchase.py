@@ -154,6 +154,15 @@ def test_a_declined_card_is_nobodys_failure(
     eventually(lambda: ("payments", "declines") in sink.metrics)
 
 
+def test_pools_and_the_outbox_are_measured(customer: Customer, sink: OtlpSink) -> None:
+    """Every service with a database tells of its pool, the notifier of its outbox too."""
+    customer.buy()
+    owners = ("auth", "catalog", "checkout", "payments", "notifier")
+    names = ("count", "max", "pending_requests")
+    expected = {(owner, f"db.client.connection.{name}") for owner in owners for name in names}
+    eventually(lambda: {*expected, ("notifier", "outbox.depth")} <= sink.metrics)
+
+
 def test_a_declined_card_puts_the_stock_back(customer: Customer) -> None:
     """What a declined customer had reserved is on the shelf again."""
     before = customer.ask("GET", "/products/42").response.json()["stock"]

