@@ -19,6 +19,7 @@ from lab.shop.topology import HOST
 if TYPE_CHECKING:
     from lab.adapters.case_archive import FolderArchive
     from lab.adapters.clock import SystemClock
+    from lab.adapters.grafana_annotations import GrafanaAnnotations
     from lab.adapters.stack_local import LocalStack
     from lab.adapters.tempo import TempoStore
     from lab.domain.scenario import Scenario
@@ -40,6 +41,13 @@ def stack(settings: Settings) -> Stack:
 
         return ExternalStack(settings)
     return local_stack(settings)
+
+
+def grafana_path(settings: Settings, scenario_id: str) -> str | None:
+    """How to go about a scenario in Grafana, as Markdown; None where there is no such text."""
+    from lab import scenario_file
+
+    return scenario_file.grafana_path(settings.scenarios_dir / scenario_id)
 
 
 def local_stack(settings: Settings) -> LocalStack:
@@ -92,6 +100,13 @@ def clock() -> SystemClock:
     from lab.adapters.clock import SystemClock
 
     return SystemClock()
+
+
+def grafana_annotations(settings: Settings) -> GrafanaAnnotations:
+    """Where a Grafana of this checkout shows a case's stretches of time, if one runs."""
+    from lab.adapters.grafana_annotations import GrafanaAnnotations
+
+    return GrafanaAnnotations(settings.url("grafana"))
 
 
 @contextlib.asynccontextmanager

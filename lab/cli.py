@@ -23,6 +23,7 @@ from lab.commands import (
     desk,
     exchange,
     failures,
+    grafana,
     lint,
     practice,
     record,
@@ -58,6 +59,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 stack.register(app)
+grafana.register(app)
 run.register(app)
 practice.register(app)
 verify.register(app)

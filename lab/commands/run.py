@@ -24,6 +24,7 @@ from lab.commands.common import (
     run_async,
     seconds,
 )
+from lab.commands.grafana import show_case
 from lab.commands.stack import up
 from lab.domain.instrumentation import Instrumentation
 from lab.domain.proof import Outcome, ProofVerdict
@@ -256,6 +257,7 @@ def run(
                 print_json(summary(case, reveal))
             else:
                 print_opened(case, reveal)
+            await show_case(settings, case.evidence.windows)
         return case
 
     with run_lock(settings.run_dir, f"`lab run {name}`"):
