@@ -50,6 +50,10 @@ status: $(INSTALLED) ## Show what runs
 doctor: $(INSTALLED) ## Check this machine and say what to do about each finding
 	@$(LAB) doctor
 
+.PHONY: grafana
+grafana: $(INSTALLED) ## Look at the stack in Grafana: yours, or a container; LAB_SIGNALS=full for all of it
+	@$(LAB) grafana
+
 .PHONY: load
 load: $(INSTALLED) ## Play freely: Locust's web page, or [USERS=20] at once
 	@$(LAB) load $${USERS:+--users "$$USERS"}
@@ -92,6 +96,11 @@ test-browser: $(INSTALLED) ## Solve a case in a real Chromium by mouse and by ke
 .PHONY: screenshots
 screenshots: $(INSTALLED) ## Take the pictures in docs/img anew
 	@$(PYTHON) -m tests.browser.screenshots
+
+.PHONY: test-signals
+test-signals: $(INSTALLED) ## Ask every query of every dashboard of real stores; builds Prometheus and Loki
+	@$(LAB) tools --build --all
+	@$(PYTHON) -m pytest tests/signals
 
 .PHONY: lint
 lint: $(INSTALLED) ## Look for what gives a case away in titles, briefings, hints and dashboards

@@ -21,7 +21,8 @@ def new(
     from lab import scenario_file
 
     folder = Settings().scenarios_dir / name
-    texts = {file: (TEMPLATE / file).read_text(encoding="utf-8") for file in scenario_file.FILES}
+    files = (*scenario_file.FILES, scenario_file.GRAFANA)
+    texts = {file: (TEMPLATE / file).read_text(encoding="utf-8") for file in files}
     scenario_file.parse(texts, name)  # The name becomes a path, so nothing else may get through.
     try:
         folder.mkdir(parents=True)

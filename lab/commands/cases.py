@@ -148,12 +148,16 @@ def trace(
 
 
 def briefing(case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = None) -> None:
-    """Read the pager message again."""
+    """Read the pager message again, and how to go about the case in Grafana."""
     from rich.markdown import Markdown
 
     from lab.investigation.briefing import briefing as text
 
-    console.print(Markdown(text(bootstrap.archive(Settings()).load(case_id))))
+    settings = Settings()
+    case = bootstrap.archive(settings).load(case_id)
+    console.print(Markdown(text(case)))
+    if (path := bootstrap.grafana_path(settings, case.scenario.id)) is not None:
+        console.print(Markdown(f"\n## In Grafana\n\n{path}"))
 
 
 def may_see_answers(case_id: str) -> bool:

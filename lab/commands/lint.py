@@ -63,7 +63,7 @@ def lint(
     chosen = set(names or known)
     scenarios = {name: each for name, each in known.items() if each is not None}
     for name in sorted(chosen & scenarios.keys()):
-        problems += _variant_problems(scenarios[name])
+        problems += _variant_problems(Settings(), scenarios[name])
     boards = sorted((dashboards or CHECKOUT / "deploy" / "grafana").rglob("*.json"))
     for board in boards:
         problems += dashboard_problems(_shown(board), board.read_text("utf-8"), scenarios)
@@ -100,15 +100,20 @@ def _scenarios(
     return scenarios, problems
 
 
-def _variant_problems(scenario: Scenario) -> list[Problem]:
+def _variant_problems(settings: Settings, scenario: Scenario) -> list[Problem]:
     """What the texts of a scenario give away under any of its plans, each problem once."""
     from lab.lint import file_problem, text_problems
-    from lab.scenario_file import variants
+    from lab.scenario_file import grafana_path, variants
 
     problems: dict[Problem, None] = {}
+    grafana = None
+    try:
+        grafana = grafana_path(settings.scenarios_dir / scenario.id)
+    except ScenarioError as error:
+        problems |= dict.fromkeys(map(file_problem, error.problems))
     try:
         for variant in variants(scenario):
-            problems |= dict.fromkeys(text_problems(variant))
+            problems |= dict.fromkeys(text_problems(variant, grafana))
     except ScenarioError as error:
         problems |= dict.fromkeys(map(file_problem, error.problems))
     return list(problems)

@@ -18,7 +18,7 @@ from lab.lint.vocabulary import (
     scenario_names,
     tells,
 )
-from lab.scenario_file import BRIEFING, SCENARIO, filled_text
+from lab.scenario_file import BRIEFING, GRAFANA, SCENARIO, filled_text
 from lab.scenario_file.positioned_yaml import read
 from lab.shop.topology import DATABASES, EDGES, Edge
 
@@ -45,17 +45,22 @@ class Passage:
         return Problem(self.file, self.line + further, self.field, rule, found)
 
 
-def text_problems(scenario: Scenario) -> tuple[Problem, ...]:
-    """Everything that title, briefing and hints of ``scenario`` give away."""
+def text_problems(scenario: Scenario, grafana: str | None = None) -> tuple[Problem, ...]:
+    """Everything that title, briefing and hints of ``scenario`` give away.
+
+    So may ``grafana``, its way through Grafana, which is read before the first hint.
+    """
     title, briefing, *hints = _passages(scenario)
-    problems = list(_told((title, briefing, *hints), _ever(scenario)))
+    shown = [briefing, *_way_through_grafana(scenario, grafana)]
+    problems = list(_told((title, *shown, *hints), _ever(scenario)))
     # Its own title is what a title says; of the rest none may, so that no search finds the case.
     names = scenario_names({scenario.id: scenario.title})
-    problems += _told((briefing, *hints), ((Rule.SCENARIO_NAME, names),))
-    problems += _told((title, briefing, *hints[:-1]), tuple(_before_the_last_hint(scenario)))
-    words = len(briefing.text.split())
-    if words > LONGEST_BRIEFING_WORDS:
-        problems.append(briefing.problem(Rule.BRIEFING_LENGTH, f"{words} words"))
+    problems += _told((*shown, *hints), ((Rule.SCENARIO_NAME, names),))
+    problems += _told((title, *shown, *hints[:-1]), tuple(_before_the_last_hint(scenario)))
+    for passage in shown:
+        words = len(passage.text.split())
+        if words > LONGEST_BRIEFING_WORDS:
+            problems.append(passage.problem(Rule.BRIEFING_LENGTH, f"{words} words"))
     problems += _needless_exceptions(scenario, (title, briefing))
     return tuple(problems)
 
@@ -91,6 +96,12 @@ def _passages(scenario: Scenario) -> tuple[Passage, ...]:
         Passage(f"{folder}/{BRIEFING}", 1, "", briefing, is_spread=True),
         *hints,
     )
+
+
+def _way_through_grafana(scenario: Scenario, text: str | None) -> tuple[Passage, ...]:
+    if text is None:
+        return ()
+    return (Passage(f"scenarios/{scenario.id}/{GRAFANA}", 1, "", text, is_spread=True),)
 
 
 def _told(

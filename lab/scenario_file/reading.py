@@ -26,7 +26,10 @@ SCENARIO: Final = "scenario.yaml"
 BRIEFING: Final = "briefing.md"
 DEBRIEF: Final = "debrief.md"
 FILES: Final = (SCENARIO, BRIEFING, DEBRIEF)
-"""The files of a scenario's folder."""
+"""The files of a scenario's folder; a proof rests on them, and a recording holds them."""
+
+GRAFANA: Final = "grafana.md"
+"""How to go about the case in Grafana: the one file that may be missing, and may change."""
 
 LARGEST_FILE_BYTES: Final = 64 * 1024
 
@@ -45,6 +48,22 @@ def load(folder: Path) -> Scenario:
         except (OSError, ValueError) as error:
             unread.append(f"{_shown(folder.name, name)}: {_file_problem(error)}")
     return _parse(texts, folder.name, unread)
+
+
+def grafana_path(folder: Path) -> str | None:
+    """How to go about the scenario of ``folder`` in Grafana, as Markdown; None without a file.
+
+    `ScenarioError` where the file is there and is no text.
+    """
+    try:
+        text = _read_file(folder / GRAFANA)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise ScenarioError((f"{_shown(folder.name, GRAFANA)}: {_file_problem(error)}",)) from error
+    if problems := [f"{_shown(folder.name, GRAFANA)}{p}" for p in _text_problems(GRAFANA, text)]:
+        raise ScenarioError(tuple(problems))
+    return text
 
 
 def folders(directory: Path) -> tuple[Path, ...]:

@@ -1,0 +1,80 @@
+"""What the tests of the signals share: one stack with all three, and three cases run on it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from lab import bootstrap
+from lab.adapters.postgres import can_start_servers
+from lab.domain.evidence import Interval
+from lab.domain.load import Window
+from lab.shop.topology import HOST
+from tests.lab_under_test import PROOF_WITHIN_S, LabUnderTest, lab_up
+from tests.services.otlp_sink import GrpcSink
+from tests.signals.second_backend import SpanIds
+from tests.signals.stores import Stores
+
+CASES = ("db-timeout", "slow-shelves", "card-declined")
+"""Everything fails, nothing fails, and what fails is no failure: a panel shows one of them."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A case that was run: when the harm was there, and a customer's trace of it."""
+
+    name: str
+    crime: Interval
+    trace_id: str
+
+
+@pytest.fixture(scope="session")
+def second_backend() -> Iterator[SpanIds]:
+    """What stands where a Jaeger would: another store that takes OTLP."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port = probe.getsockname()[1]
+    sink = SpanIds(f"{HOST}:{port}")
+    with GrpcSink(port, sink):
+        yield sink
+
+
+@pytest.fixture(scope="session")
+def full_lab(
+    tmp_path_factory: pytest.TempPathFactory, second_backend: SpanIds
+) -> Iterator[LabUnderTest]:
+    """The whole stack with Prometheus and Loki and a second backend, up."""
+    if (reason := can_start_servers()) is not None:
+        pytest.skip(f"skipped: {reason}")
+    wishes = {
+        "LAB_SIGNALS": "full",
+        "BACKEND": "jaeger",
+        "LAB_JAEGER_OTLP_GRPC": second_backend.endpoint,
+    }
+    with lab_up(tmp_path_factory.mktemp("lab") / ".lab", **wishes) as up:
+        yield up
+
+
+@pytest.fixture(scope="session")
+def ran(full_lab: LabUnderTest) -> dict[str, Ran]:
+    """Each of `CASES`, run live and proven."""
+    return {name: _run(full_lab, name) for name in CASES}
+
+
+@pytest.fixture(scope="session")
+def stores(full_lab: LabUnderTest, ran: dict[str, Ran]) -> Iterator[Stores]:
+    """The three stores, with three cases in them."""
+    with Stores(full_lab.settings) as stores:
+        yield stores
+
+
+def _run(lab: LabUnderTest, name: str) -> Ran:
+    finished = lab.run("run", name, timeout_s=PROOF_WITHIN_S)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    case = bootstrap.archive(lab.settings).load(None)
+    assert case.scenario.id == name
+    assert case.support_code is not None
+    return Ran(name, case.evidence.windows[Window.CRIME], case.support_code)
