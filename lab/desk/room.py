@@ -8,10 +8,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
 from lab.desk.charts import three_signals
-from lab.desk.desk import OpenCase, OpenFile, TheDesk
+from lab.desk.desk import Desk, OpenCase, OpenFile, TheDesk
 from lab.desk.pages import page
 from lab.domain.case import Case, Telemetry
-from lab.errors import UnknownCase
+from lab.errors import ScenarioError, UnknownCase
 from lab.investigation.background import background_traces
 from lab.investigation.briefing import briefing
 from lab.investigation.case_logs import LogLine, patterns, read_logs
@@ -19,6 +19,7 @@ from lab.investigation.contrast import contrasts
 from lab.investigation.hurt import hurt_requests
 from lab.investigation.requests import into_window_s, outcome_of
 from lab.investigation.signals import signals
+from lab.scenario_file import grafana_path
 
 VICTIMS_SHOWN: Final = 8
 PATTERNS_SHOWN: Final = 12
@@ -46,6 +47,7 @@ def room(
     context = {
         "case": found,
         "briefing": briefing_text(found),
+        "grafana": _way_through_grafana(desk, found),
         "ledger": desk.solving.ledger(found.case_id),
         "routes": routes,
         "route": route,
@@ -112,6 +114,14 @@ def logs(
 def briefing_text(case: Case) -> str:
     """The pager message without its last line, which the page shows as a link."""
     return briefing(case).partition("\n\nSupport code")[0]
+
+
+def _way_through_grafana(desk: Desk, case: Case) -> str | None:
+    """Where to begin in Grafana; a scenario without it, or with a damaged one, has a room too."""
+    try:
+        return grafana_path(desk.settings.scenarios_dir / case.scenario.id)
+    except ScenarioError:
+        return None
 
 
 def list_of_traces(found: Telemetry) -> list[dict[str, Any]]:

@@ -317,3 +317,26 @@ def test_html_in_telemetry_is_shown_and_not_obeyed(tmp_path: Path) -> None:
 
 def _evil(span: Span, evil: str) -> Span:
     return dataclasses.replace(span, name=evil, attributes={**span.attributes, evil: evil})
+
+
+def test_the_room_says_where_to_begin_in_grafana(desk: DeskUnderTest) -> None:
+    """As `lab briefing` does, folded away: not everybody has one."""
+    found = desk.get(ROOM).text
+    assert "<summary>In Grafana</summary>" in found
+    assert "{ nestedSetParent &lt; 0 &amp;&amp; status = error }" in found
+
+
+def test_a_scenario_without_a_way_through_grafana_has_a_room_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So has one whose text is damaged."""
+    scenarios = tmp_path / "scenarios" / "db-timeout"
+    scenarios.mkdir(parents=True)
+    monkeypatch.setenv("LAB_SCENARIOS_DIR", str(scenarios.parent))
+    desk = DeskUnderTest(tmp_path, sample_case())
+    for content in (None, b"\xff"):
+        if content is not None:
+            (scenarios / "grafana.md").write_bytes(content)
+        answer = desk.get(ROOM)
+        assert answer.status_code == 200
+        assert "In Grafana" not in answer.text
