@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ DEBIAN: Final = (Path("/usr/sbin/grafana"), Path("/usr/share/grafana"))
 _IMAGE: Final = f"docker.io/grafana/grafana:{VERSION}"
 _IN_CONTAINER: Final = Path("/etc/deadspan")
 _ENGINES: Final = ("docker", "podman")
+_ANSWER_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +60,25 @@ def launch(settings: Settings) -> Launch:
             str(program), (*command, "--config", str(DEPLOYED / "grafana.ini")), environment
         )
     for engine in _ENGINES:
-        if shutil.which(engine) is not None:
+        if engine_answers(engine):
             return Launch(f"{_IMAGE} by {engine}", _container(settings, engine), {})
     raise ToolMissing(
         "expected a Grafana, found none on PATH, none of Debian's package, and neither docker nor "
-        f"podman. Fetch the official archive grafana-{VERSION}.linux-amd64.tar.gz (or that of your "
-        "system) from Grafana's download page, unpack it, and set LAB_GRAFANA_HOME to the folder "
+        f"podman that answers. Fetch the official archive grafana-{VERSION}.linux-amd64.tar.gz (or "
+        "that of your system) from Grafana's download page, unpack it, and set LAB_GRAFANA_HOME to the folder "
         "that has bin/grafana in it; or install docker or podman"
     )
+
+
+def engine_answers(engine: str) -> bool:
+    """Whether that container engine is there and at work: a client alone starts nothing."""
+    if shutil.which(engine) is None:
+        return False
+    try:
+        done = subprocess.run([engine, "info"], capture_output=True, timeout=_ANSWER_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
 
 
 def _native(settings: Settings) -> tuple[Path, Path] | None:

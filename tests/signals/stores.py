@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import httpx
+import psutil
 
+from lab.adapters import processes
 from lab.domain.evidence import Interval
 from lab.settings import Settings
 
@@ -28,8 +30,10 @@ class Query:
     def with_variables(self, **values: str) -> Query:
         """What Grafana sends once every ``$name`` has its value."""
         text = self.text
-        for name, value in {"__rate_interval": "10s", **values}.items():
-            text = text.replace(f"${{{name}}}", value).replace(f"${name}", value)
+        known = {"__rate_interval": "10s", **values}
+        # The longest first: `$trace` is the beginning of another.
+        for name in sorted(known, key=len, reverse=True):
+            text = text.replace(f"${{{name}}}", known[name]).replace(f"${name}", known[name])
         return Query(self.where, self.store, text)
 
 
@@ -55,6 +59,15 @@ class Stores:
             "tempo": settings.url("tempo_http"),
         }
         self._client = httpx.Client(trust_env=False, timeout=20.0)
+        self._processes: dict[Store, psutil.Process] = {}
+        for store, port in (
+            ("prometheus", "prometheus"),
+            ("loki", "loki"),
+            ("tempo", "tempo_http"),
+        ):
+            pid = processes.pid_listening_on(settings.port(port))
+            assert pid is not None, f"nobody listens for {store}"
+            self._processes[store] = psutil.Process(pid)
 
     def __enter__(self) -> Self:
         return self
@@ -67,6 +80,11 @@ class Stores:
         answer = self._client.get(f"{self._urls[store]}{path}", params=parameters)
         assert answer.is_success, f"{answer.status_code} {answer.text} for {parameters}"
         return answer.json()
+
+    def worked_s(self, store: Store) -> float:
+        """For how long the store has had a processor so far."""
+        used = self._processes[store].cpu_times()
+        return float(used.user + used.system)
 
     def ask(self, query: Query, during: Interval, *, step_s: int = 1) -> Answer:
         """Run ``query`` over an interval."""

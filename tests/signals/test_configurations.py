@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from lab.adapters import collector_config, local_programs, tools
+from lab.adapters.grafana import engine_answers
 from lab.settings import CHECKOUT, Settings, Signals
 from tests.lab_under_test import LabUnderTest
 
@@ -70,7 +70,7 @@ def test_tempo_accepts_its_configuration(tmp_path: Path, signals: Signals) -> No
 
 def test_contribs_collector_accepts_the_files_for_datadog() -> None:
     """Whose exporter no other distribution has; no telemetry is sent to validate a file."""
-    engine = shutil.which("docker") or shutil.which("podman")
+    engine = next(filter(engine_answers, ("docker", "podman")), None)
     if engine is None:
         pytest.skip("skipped: no container engine")
     names = ("collector", "signals", "backend-datadog")

@@ -8,7 +8,6 @@ import pytest
 from lab.adapters.otlp_json import read_traces
 from lab.domain.evidence import Interval
 from lab.domain.trace import Status
-from tests.lab_under_test import LabUnderTest
 from tests.signals.conftest import Ran
 from tests.signals.stores import Query, Stores
 
@@ -83,20 +82,11 @@ def test_metrics_made_of_spans_have_exemplars_too(stores: Stores, case: Ran) -> 
     }
 
 
-def test_everything_fits_into_1_3_gib(full_lab: LabUnderTest, ran: dict[str, Ran]) -> None:
-    """The sum of proportional set sizes of every process of the stack, after three cases."""
+def test_everything_fits_into_1_3_gib(case: Ran) -> None:
+    """The sum of proportional set sizes of every process, at the end of a run of db-timeout."""
     if not psutil.LINUX:
         pytest.skip("skipped: not Linux")
-    pid = int((full_lab.settings.run_dir / "supervisord.pid").read_text())
-    supervisor = psutil.Process(pid)
-    sizes: dict[str, float] = {}
-    for process in (supervisor, *supervisor.children(recursive=True)):
-        try:
-            name = process.name()
-            sizes[name] = sizes.get(name, 0) + process.memory_full_info().pss / 2**20
-        except psutil.NoSuchProcess:  # Postgres ends a backend with its connection.
-            continue
-    assert sum(sizes.values()) <= MOST_MIB, {name: round(size) for name, size in sizes.items()}
+    assert sum(case.memory_mib.values()) <= MOST_MIB, case.memory_mib
 
 
 def test_the_service_map_has_every_service(stores: Stores, ran: dict[str, Ran]) -> None:

@@ -90,6 +90,13 @@ def test_a_container_gets_everything_by_name_and_is_pinned(
     assert "--env=GF_PATHS_PROVISIONING=/etc/deadspan/provisioning" in command
 
 
+def test_an_engine_whose_daemon_is_down_is_passed_over(tmp_path: Path, bare_machine: Path) -> None:
+    """Its client is on many machines; the next engine is tried."""
+    executable(bare_machine / "docker").write_text("#!/bin/sh\nexit 1\n")
+    executable(bare_machine / "podman")
+    assert grafana.launch(Settings(state_dir=tmp_path)).command[0] == "podman"
+
+
 def test_without_any_it_says_exactly_what_to_fetch(tmp_path: Path) -> None:
     """The archive's name, and what to do with it."""
     with pytest.raises(ToolMissing) as caught:
