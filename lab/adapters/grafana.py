@@ -64,9 +64,10 @@ def launch(settings: Settings) -> Launch:
             return Launch(f"{_IMAGE} by {engine}", _container(settings, engine), {})
     raise ToolMissing(
         "expected a Grafana, found none on PATH, none of Debian's package, and neither docker nor "
-        f"podman that answers. Fetch the official archive grafana-{VERSION}.linux-amd64.tar.gz (or "
-        "that of your system) from Grafana's download page, unpack it, and set LAB_GRAFANA_HOME to the folder "
-        "that has bin/grafana in it; or install docker or podman"
+        "podman that answers. Fetch the official archive "
+        f"grafana-{VERSION}.linux-amd64.tar.gz (or that of your system) from Grafana's download "
+        "page, unpack it, and set LAB_GRAFANA_HOME to the folder that has bin/grafana in it; or "
+        "install docker or podman"
     )
 
 

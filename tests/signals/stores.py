@@ -59,15 +59,15 @@ class Stores:
             "tempo": settings.url("tempo_http"),
         }
         self._client = httpx.Client(trust_env=False, timeout=20.0)
-        self._processes: dict[Store, psutil.Process] = {}
-        for store, port in (
-            ("prometheus", "prometheus"),
-            ("loki", "loki"),
-            ("tempo", "tempo_http"),
-        ):
-            pid = processes.pid_listening_on(settings.port(port))
-            assert pid is not None, f"nobody listens for {store}"
-            self._processes[store] = psutil.Process(pid)
+        ports: dict[Store, str] = {
+            "prometheus": "prometheus",
+            "loki": "loki",
+            "tempo": "tempo_http",
+        }
+        self._processes = {
+            store: psutil.Process(processes.pid_listening_on(settings.port(port)))
+            for store, port in ports.items()
+        }
 
     def __enter__(self) -> Self:
         return self
