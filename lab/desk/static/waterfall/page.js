@@ -20,7 +20,12 @@ const keys = one("#keys", HTMLDialogElement);
 const scroller = one("#grid", HTMLElement);
 
 const response = await fetch(page.dataset.document ?? "");
-if (!response.ok) throw new Error(`the desk answered ${response.status}`);
+if (!response.ok) {
+  const said = `The desk could not give this trace's rows (it answered ${response.status}). Reload to ask again.`;
+  const note = { className: "note error", role: "alert", textContent: said };
+  page.before(Object.assign(document.createElement("p"), note));
+  throw new Error(said);
+}
 const model = new Model(await response.json());
 
 // --- state, in the address ---
