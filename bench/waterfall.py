@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-import psutil
 from playwright.sync_api import Page, sync_playwright
-from promises import MeasurementError, Promise, Row, attempt, table
+from promises import Promise, Row, attempt, table
 from results import circumstances, write_section
 
 from lab.adapters.otlp_json import assemble
@@ -37,7 +36,6 @@ OPENS: Final = {
 FILTER: Final = Promise("2,000 spans: from the last letter to the filtered rows", "ms", 100)
 KEY: Final = Promise("2,000 spans: from a key to the focus on another row", "ms", 50)
 ROWS: Final = Promise("10,000 spans: rows in the document, at most", "rows", 200, "max", max)
-MEMORY: Final = Promise("memory of the desk after all of it (PSS)", "MiB", 100)
 
 _FILTER_MS: Final = """() => {
   const find = document.querySelector('#find'), started = performance.now();
@@ -96,7 +94,6 @@ class Bench:
             if number == min(OPENS):
                 yield from attempt([FILTER, KEY], self._use)
         yield from attempt([ROWS], self._document)
-        yield from attempt([MEMORY], self._memory)
 
     def _opening(self, number: int, promise: Promise) -> Callable[[], Sequence[Row]]:
         return lambda: [promise.measured([self._open_s(number) for _ in range(ROUNDS)])]
@@ -125,19 +122,11 @@ class Bench:
             counts.append(self._page.locator("#rows [role=row]").count())
         return [ROWS.measured(counts)]
 
-    def _memory(self) -> list[Row]:
-        if sys.platform != "linux":
-            return [MEMORY.skipped("skipped: not Linux")]
-        if self._desk.process is None:
-            raise MeasurementError("the desk does not run")
-        full = psutil.Process(self._desk.process.pid).memory_full_info()
-        return [MEMORY.measured([full.pss / 2**20])]
-
 
 def measured() -> list[Row]:
     """All rows; without a Chromium each says so."""
     if not CHROMIUM:
-        promises = (*OPENS.values(), FILTER, KEY, ROWS, MEMORY)
+        promises = (*OPENS.values(), FILTER, KEY, ROWS)
         return [promise.skipped("skipped: no Chromium") for promise in promises]
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
