@@ -14,7 +14,10 @@ const load = document.getElementById("run-load");
 function show(event) {
   if (event.event === "phase" && says) {
     // A step is told once: its remaining time would be read aloud again and again.
-    if (says.dataset.step !== event.step) says.textContent = event.says ?? "";
+    if (says.dataset.step !== event.step) {
+      says.textContent = event.says ?? "";
+      if (load) load.textContent = "";
+    }
     says.dataset.step = event.step;
     for (const each of document.querySelectorAll("[data-step]")) {
       if (!(each instanceof HTMLLIElement)) continue;
