@@ -26,7 +26,7 @@ DEEPEST: Final = 120
 """Brackets inside each other: OTLP has 13 round an attribute, and 4 for each map in it."""
 
 _CHUNK_BYTES: Final = 2**18
-_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NO_BRACKETS: Final = bytes(each for each in range(256) if each not in b"[]{}")
 
 _GROUPS: Final = frozenset(
