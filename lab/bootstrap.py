@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lab.adapters.case_archive import FolderArchive
     from lab.adapters.clock import SystemClock
     from lab.adapters.grafana_annotations import GrafanaAnnotations
+    from lab.adapters.stack_compose import ComposeStack
     from lab.adapters.stack_local import LocalStack
     from lab.adapters.tempo import TempoStore
     from lab.domain.scenario import Scenario
@@ -36,6 +37,8 @@ def scenarios(settings: Settings) -> dict[str, Scenario]:
 
 def stack(settings: Settings) -> Stack:
     """The victims and what watches them, where ``STACK`` says."""
+    if settings.stack == "compose":
+        return compose_stack(settings)
     if settings.stack == "external":
         from lab.adapters.stack_external import ExternalStack
 
@@ -55,6 +58,13 @@ def local_stack(settings: Settings) -> LocalStack:
     from lab.adapters.stack_local import LocalStack
 
     return LocalStack(settings)
+
+
+def compose_stack(settings: Settings) -> ComposeStack:
+    """The real parts as containers of this machine."""
+    from lab.adapters.stack_compose import ComposeStack
+
+    return ComposeStack(settings)
 
 
 def archive(settings: Settings) -> FolderArchive:
@@ -118,6 +128,8 @@ async def lab(settings: Settings) -> AsyncIterator[Lab]:
     from lab.adapters.warden_client import WardenClient
     from lab.investigation.run_case import Lab
 
+    # The containers' Collector is reached by HTTP alone, however services send to it.
+    otlp_protocol = "http/protobuf" if settings.stack == "compose" else settings.otlp_protocol
     async with (
         trace_store(settings) as store,
         WardenClient(settings.url("warden")) as warden,
@@ -129,10 +141,12 @@ async def lab(settings: Settings) -> AsyncIterator[Lab]:
             load=LocustLoad(
                 gateway_url=settings.url("gateway"),
                 otlp_endpoint=settings.url(
-                    "otelcol_otlp_grpc" if settings.otlp_protocol == "grpc" else "otelcol_otlp_http"
+                    "otelcol_otlp_grpc" if otlp_protocol == "grpc" else "otelcol_otlp_http"
                 ),
-                otlp_protocol=settings.otlp_protocol,
+                otlp_protocol=otlp_protocol,
                 jobs_environment=_jobs_environment(settings),
+                workers=settings.load_workers,
+                master_port=settings.port("locust_master"),
             ),
             archive=archive(settings),
             clock=clock(),

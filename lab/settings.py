@@ -63,10 +63,10 @@ class Settings(BaseSettings):
         env_prefix="LAB_", frozen=True, extra="ignore", validate_by_name=True
     )
 
-    stack: Literal["local", "external"] = Field(
+    stack: Literal["local", "compose", "external"] = Field(
         "local",
-        description="Where the parts run: as processes of this machine, or wherever the addresses "
-        "below say.",
+        description="Where the parts run: as processes of this machine, as containers of it, "
+        "or wherever the addresses below say.",
         validation_alias=AliasChoices("LAB_STACK", "STACK"),
     )
     gateway_url: Url | None = Field(None, description="STACK=external: the shop's front door.")
@@ -132,6 +132,12 @@ class Settings(BaseSettings):
         None,
         description="A Postgres of your own in place of the local one: "
         "postgresql://user:password@127.0.0.1:5432/postgres. It is given four databases.",
+    )
+    load_workers: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Processes that share a run's load, as workers of Locust; 0: one does all.",
     )
     otlp_protocol: Literal["http/protobuf", "grpc"] = Field(
         "http/protobuf",

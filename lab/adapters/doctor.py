@@ -16,12 +16,19 @@ from typing import Final, Literal
 
 import psutil
 
-from lab.adapters import go_toolchain, processes, tools
+from lab.adapters import (
+    compose_file,
+    container_engine,
+    go_toolchain,
+    processes,
+    stack_compose,
+    tools,
+)
 from lab.adapters.postgres import MAJOR, LocalPostgres, can_start_servers
 from lab.adapters.readiness import port_is_free
 from lab.adapters.stack_external import ExternalStack
 from lab.adapters.supervisor import Supervisor
-from lab.errors import ToolMissing
+from lab.errors import LabError, ToolMissing
 from lab.settings import Settings
 from lab.shop.topology import HOST, PORTS
 
@@ -181,12 +188,16 @@ def _ports(settings: Settings) -> Finding:
     found = f"{first + settings.port_offset}–{last + settings.port_offset}"
     if not foreign:
         return Finding("ports", "ok", f"{found}: nobody else uses them")
+    return _held_ports(settings, foreign)
+
+
+def _held_ports(settings: Settings, held: Mapping[str, int | None]) -> Finding:
     return Finding(
         "ports",
         "fail",
         "; ".join(
             f"{settings.port(name)} ({name}) is held by {processes.describe(pid)}"
-            for name, pid in foreign.items()
+            for name, pid in held.items()
         ),
         f"end that process, or move the lab: LAB_PORT_OFFSET={settings.port_offset + 100}",
     )
@@ -201,6 +212,38 @@ def _missing_tools(settings: Settings) -> list[tools.Tool]:
         except ToolMissing:
             continue  # The user named a binary: it is wrong, not missing.
     return missing
+
+
+def _engine(_: Settings) -> Finding:
+    try:
+        engine = container_engine.find()
+    except ToolMissing as error:
+        return Finding("container engine", "fail", "none that will do", str(error))
+    return Finding("container engine", "ok", f"{engine.name} {engine.version}")
+
+
+def _container_memory(_: Settings) -> Finding:
+    free = psutil.virtual_memory().available
+    found = f"{free / _GIB:.1f} GiB available"
+    if free >= stack_compose.NEEDS_BYTES:
+        return Finding("memory", "ok", found)
+    return Finding(
+        "memory", "fail", found, f"containers take {stack_compose.NEEDS_BYTES / _GIB:.0f} GiB"
+    )
+
+
+def _container_ports(settings: Settings) -> Finding:
+    taken = stack_compose.taken_ports(settings)
+    if not taken:
+        return Finding("ports", "ok", "nobody uses those that containers publish")
+    try:
+        up = asyncio.run(container_engine.find().containers(compose_file.project(settings)))
+    except LabError:
+        up = ()
+    if any(container.state == "running" for container in up):
+        return Finding("ports", "ok", "the containers are up")
+    held = {name: processes.pid_listening_on(port) for name, port in taken.items()}
+    return _held_ports(settings, held)
 
 
 def _addresses(settings: Settings) -> Finding:
@@ -227,6 +270,7 @@ _CHECKS: Final[Mapping[str, tuple[Callable[[Settings], Finding], ...]]] = Mappin
             *(_memory, _cache_disk, _tools, _go),
             *(_postgres_user, _postgres_data, _leftovers, _ports),
         ),
+        "compose": (_container_memory, _engine, _container_ports),
         "external": (_addresses,),
     }
 )

@@ -27,6 +27,7 @@ from lab.shop import topology
 PACKAGE_ROOT: Final = Path(__file__).resolve().parents[2]
 
 READY_S: Final = 30.0
+SHARED_READY_S: Final = 60.0  # Several processes import Locust at once.
 ENTER_S: Final = 5.0
 PAUSE_S: Final = 20.0
 FINISH_S: Final = 40.0
@@ -44,6 +45,7 @@ class LocustLoad:
     an actor's patience; it must be longer than the gateway's own limits, or the actor's
     timeout hides their answers. ``jobs_environment`` says where actors that come by the clock
     find database and Collector. ``max_run_s`` and ``max_requests`` end a forgotten run.
+    With ``workers`` the process is Locust's master and so many of its workers share the load.
     """
 
     gateway_url: str
@@ -52,6 +54,8 @@ class LocustLoad:
     timeout_s: float = 10.0
     max_run_s: float = 1800.0
     max_requests: int = 100_000
+    workers: int = 0
+    master_port: int = topology.PORTS["locust_master"]
     jobs_environment: Mapping[str, str] = field(default_factory=dict)
 
     @asynccontextmanager
@@ -62,7 +66,8 @@ class LocustLoad:
         """
         async with AsyncExitStack() as stack:
             shoppers = await stack.enter_async_context(_process("lab.load", _environment()))
-            await shoppers.prepare(self._plan_line(plan, request_log))
+            deadline_s = SHARED_READY_S if self.workers else READY_S
+            await shoppers.prepare(self._plan_line(plan, request_log), deadline_s)
             if not any(shape.jobs for shape in plan.shapes.values()):
                 yield shoppers
                 return
@@ -91,6 +96,8 @@ class LocustLoad:
             "timeout_s": self.timeout_s,
             "max_run_s": self.max_run_s,
             "max_requests": self.max_requests,
+            "workers": self.workers,
+            "master_port": self.master_port,
         }
 
 
@@ -167,9 +174,9 @@ class LocustRun:
             asyncio.create_task(self._read_stderr()),
         ]
 
-    async def prepare(self, plan: Mapping[str, object]) -> None:
+    async def prepare(self, plan: Mapping[str, object], deadline_s: float = READY_S) -> None:
         """Hand over the plan and wait until every customer is logged in."""
-        await self._ask(plan, "ready", READY_S)
+        await self._ask(plan, "ready", deadline_s)
 
     async def enter(self, window: Window) -> float:
         """Load as the plan says for ``window``; returns its start (Unix seconds)."""

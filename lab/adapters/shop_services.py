@@ -70,7 +70,7 @@ class WatchedServices:
         if overlay:
             raise LeaseError(
                 f"expected to restart {service} with other settings, found that another system "
-                "keeps the shop; run this case where the lab keeps it: STACK=local"
+                "keeps the shop; run this case where the lab keeps it: STACK=local or compose"
             )
 
 

@@ -233,6 +233,8 @@ def clean(
     if not force:
         typer.confirm(f"Delete {settings.state_dir} with all its cases?", abort=True)
     down()
+    if settings.stack == "compose":
+        run_async(bootstrap.compose_stack(settings).clear)
     shutil.rmtree(settings.state_dir)
     notes.print(f"{settings.state_dir} is gone; built tools stay in {settings.cache_dir}")
 

@@ -176,7 +176,7 @@ class CaseRun:
             raise ConditionsRefused(
                 f"expected to run {self._scenario.id}, which restarts services with other "
                 "settings; found a shop whose services another system keeps, and nobody here "
-                "may restart. Run it with STACK=local, or choose a case that only "
+                "may restart. Run it with STACK=local or compose, or choose a case that only "
                 "hurts edges or load"
             )
 

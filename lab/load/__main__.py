@@ -1,7 +1,10 @@
-"""``python -m lab.load``: the load process; see `lab.load.driver` for what it speaks."""
+"""``python -m lab.load [worker]``: the load process, or one that shares its load."""
 
 import sys
 
-from lab.load.driver import main
+if sys.argv[1:] == ["worker"]:
+    from lab.load.worker import main
+else:
+    from lab.load.driver import main
 
 sys.exit(main())

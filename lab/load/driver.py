@@ -13,35 +13,20 @@ import sys
 import time
 import traceback
 from dataclasses import asdict
-from itertools import islice
 from typing import Any, TextIO
 
 import gevent
 from gevent.event import AsyncResult
 from gevent.fileobject import FileObject
-from gevent.pool import Pool
 from gevent.queue import Queue
-from locust.contrib.fasthttp import FastHttpSession
-from locust.env import Environment
 
-# After Locust, whose import replaces sockets and threads by gevent's: what holds on to
-# the blocking ones before that would stop every actor while it waits.
-from lab.load.actors import ACCOUNTS, Account, credentials
+from lab.load.crew import Crew, Hands, RunFailed
+from lab.load.fleet import Fleet
 from lab.load.plan import Plan, PlanError
 from lab.load.request_log import LogRefused, RequestLog, nearest_rank
-from lab.load.storefront import LoginFailed, Storefront
-from lab.load.stretch import Floor, Stretch
-from lab.load.tracing import RootSpans, otlp_exporter
-from lab.load.users import HEADERS, user_classes
+from lab.load.storefront import LoginFailed
 
-DRAIN_S = 15.0
-FLUSH_S = 10.0
 PROGRESS_EVERY_S = 0.5
-LOGIN_CONNECTIONS = 4
-
-
-class RunFailed(Exception):
-    """The run cannot go on; the message is for whoever started it."""
 
 
 class Driver:
@@ -50,12 +35,10 @@ class Driver:
     def __init__(self, plan: Plan, events: TextIO) -> None:
         self._plan = plan
         self._events = events
-        self._floor = Floor()
         self._log = RequestLog(plan.request_log)
-        self._roots = RootSpans(otlp_exporter(plan.otlp_endpoint, plan.otlp_protocol))
-        self._storefront = Storefront(plan.host, self._roots, self._log, self._floor)
-        self._accounts: list[Account] = []
         self._over: AsyncResult = AsyncResult()
+        make: type[Crew | Fleet] = Fleet if plan.workers else Crew
+        self._hands: Hands = make(plan, self._log, self._fail)
 
     def serve(self, commands: FileObject) -> None:
         """Prepare, then obey each line of ``commands``; fails with EOFError when they end."""
@@ -82,24 +65,7 @@ class Driver:
         self._over.get()
 
     def _prepare(self) -> None:
-        """Log the customers in and seat the users; says ``ready``."""
-        environment = Environment()
-        environment.events.user_error.add_listener(self._on_user_error)
-        session = FastHttpSession(
-            self._plan.host,
-            environment.events.request,
-            user=None,
-            concurrency=LOGIN_CONNECTIONS,
-            network_timeout=self._plan.timeout_s,
-            connection_timeout=self._plan.timeout_s,
-            max_retries=0,
-            headers=HEADERS,
-        )
-        self._accounts = Pool(LOGIN_CONNECTIONS).map(
-            lambda customer: self._storefront.log_in(session, *customer),
-            islice(credentials(), ACCOUNTS),
-        )
-        self._seat(environment)
+        self._hands.prepare()
         gevent.spawn(self._report_progress)
         self._say("ready", at_s=time.time())
 
@@ -107,50 +73,22 @@ class Driver:
         """Do one command."""
         match command:
             case {"enter": str(window)}:
-                self._enter(window)
+                self._say("entered", window=window, start_s=self._hands.enter(window))
             case {"pause": True}:
-                self._pause()
+                self._hands.pause()
+                self._say("paused", at_s=time.time())
             case {"finish": True}:
                 self._finish()
             case _:
                 raise RunFailed(f"expected enter, pause or finish, got {command}")
 
-    def _seat(self, environment: Environment) -> None:
-        environment.user_classes = user_classes(
-            self._plan, self._floor, self._storefront, self._on_greenlet_failure
-        )
-        users = sum(each.fixed_count for each in environment.user_classes)
-        runner = environment.create_local_runner()
-        runner.start(users, spawn_rate=min(users, 100))
-        runner.spawning_greenlet.join()
-
-    def _enter(self, window: str) -> None:
-        shape = self._plan.shapes.get(window)
-        if shape is None:
-            raise RunFailed(f"expected one of the plan's {sorted(self._plan.shapes)}, got {window}")
-        stretch = Stretch(window, shape, self._accounts, self._plan.seed)
-        self._floor.open(stretch)
-        self._say("entered", window=window, start_s=stretch.start_s)
-
-    def _pause(self) -> None:
-        self._floor.close()
-        if not self._floor.drain(DRAIN_S):
-            raise RunFailed(
-                f"expected every request answered within {DRAIN_S:.0f} s of the pause, "
-                f"{self._floor.in_flight} still are not"
-            )
-        self._say("paused", at_s=time.time())
-
     def _finish(self) -> None:
-        self._floor.close()
-        self._floor.drain(DRAIN_S)
-        with gevent.Timeout(FLUSH_S, False):
-            self._roots.flush()
+        spans = self._hands.finish()
         lateness_ms = self._log.lateness_ms
         self._say(
             "finished",
-            spans_ended=self._roots.ended,
-            spans_failed=self._roots.failed,
+            spans_ended=spans.ended,
+            spans_failed=spans.failed,
             lateness_p99_ms=round(nearest_rank(lateness_ms, 99), 3) if lateness_ms else None,
         )
         self._log.close()
@@ -163,19 +101,15 @@ class Driver:
                 self._fail(
                     RunFailed(f"stopped after {self._log.written} requests: the plan's limit")
                 )
-            if (stretch := self._floor.current) is not None:
-                last = self._log.last_second(stretch.window, stretch.age_s)
-                self._say("progress", **asdict(last))
+            if (current := self._hands.current) is not None:
+                self._say("progress", **asdict(self._log.last_second(*current)))
 
     def _on_greenlet_failure(self, failed: gevent.Greenlet) -> None:
         self._fail(failed.exception)
 
-    def _on_user_error(self, exception: BaseException, **_: object) -> None:
-        self._fail(exception)
-
     def _fail(self, problem: BaseException) -> None:
         """End the run with ``problem``, unless it has ended already."""
-        self._floor.close()
+        self._hands.close()
         if not self._over.ready():
             self._over.set_exception(problem)
 

@@ -107,7 +107,8 @@ class Plan:
     """Everything a run needs to know; ``shapes`` by the name of their window.
 
     ``timeout_s`` is how long an actor waits for bytes before it counts as unanswered.
-    ``max_run_s`` and ``max_requests`` end a run that nobody ends.
+    ``max_run_s`` and ``max_requests`` end a run that nobody ends. With ``workers`` so many
+    processes share the load, which find this one at ``master_port`` of loopback.
     """
 
     host: str
@@ -119,6 +120,8 @@ class Plan:
     timeout_s: float
     max_run_s: float
     max_requests: int
+    workers: int = 0
+    master_port: int = 0
 
     @classmethod
     def from_json(cls, line: str) -> Plan:

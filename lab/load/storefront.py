@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Protocol
 
 from lab.load.actors import ACTORS, Account, Answer, Call, Visit, login
 from lab.load.plan import TRANSITION, UNJUDGED
-from lab.load.request_log import Entry, RequestLog
+from lab.load.request_log import Entry
 from lab.load.stretch import Floor, Stretch
 from lab.load.tracing import RootSpans
 
@@ -18,10 +18,20 @@ class LoginFailed(Exception):
     """A customer of the seed data could not log in."""
 
 
+class Log(Protocol):
+    """Takes what each request came to; ``lateness_ms`` is of those that were planned."""
+
+    lateness_ms: list[float]
+
+    def write(self, entry: Entry) -> None:
+        """Keep ``entry``."""
+        ...
+
+
 class Storefront:
     """What actors stand before; ``host`` is the gateway's base URL."""
 
-    def __init__(self, host: str, roots: RootSpans, log: RequestLog, floor: Floor) -> None:
+    def __init__(self, host: str, roots: RootSpans, log: Log, floor: Floor) -> None:
         self._host = host
         self._roots = roots
         self._log = log

@@ -66,7 +66,7 @@ def run(*, offset: int, log_dir: Path | None, only: str | None = None) -> None:
         log_dir.mkdir(parents=True, exist_ok=True)
 
     def environment_of(service: str) -> dict[str, str]:
-        return service_environment(
+        known = service_environment(
             service,
             offset=offset,
             otlp_protocol=protocol,
@@ -74,6 +74,8 @@ def run(*, offset: int, log_dir: Path | None, only: str | None = None) -> None:
             postgres_password=os.environ.get("PGPASSWORD", ""),
             by_name=only is not None,
         )
+        # Of a container, what a deployment sets goes before what the topology says.
+        return known if only is None else {**known, **os.environ}
 
     children = Children(environment_of, log_dir, topology.SERVICES if only is None else (only,))
     control = Control(children, offset, only and topology.own_host(only))

@@ -1,4 +1,4 @@
-"""What every load generator does: Locust before a stub shop, and the replay on a fake clock."""
+"""What every load generator does: Locust before a stub shop, alone and shared, and the replay."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from lab.domain.load import LoadPlan, LoadShape, Request, Window
 from lab.errors import LoadError
 from lab.ports import Clock, LoadGenerator
 from tests.stub_shop import stub_shop
+from tests.warden_parts import free_ports
 
 ANSWER_S = 0.15
 PATIENCE = 20
@@ -67,7 +68,7 @@ def _replayed(window: Window) -> list[Request]:
     ]
 
 
-@pytest.fixture(params=["locust", "memory"])
+@pytest.fixture(params=["locust", "fleet", "memory"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     log = tmp_path / "requests.jsonl"
     if request.param == "memory":
@@ -76,7 +77,9 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         return
     with stub_shop() as shop:
         shop.delay_s = ANSWER_S
-        yield Bench(LocustLoad(shop.url, otlp_endpoint=shop.url), SystemClock(), log)
+        workers = 2 if request.param == "fleet" else 0
+        load = LocustLoad(shop.url, shop.url, workers=workers, master_port=free_ports(1)[0])
+        yield Bench(load, SystemClock(), log)
 
 
 def test_every_request_is_logged_in_its_window(bench: Bench) -> None:

@@ -203,7 +203,7 @@ def test_an_unknown_stack_is_refused_before_anything_starts(tmp_path: Path, vari
     """The message has the variable as it was set, and what there is."""
     done = lab(tmp_path, "up", **{variable: "swarm"})
     assert done.returncode == 64
-    assert f"variable {variable} to be 'local' or 'external'" in done.stderr
+    assert f"variable {variable} to be 'local', 'compose' or 'external'" in done.stderr
     assert "'swarm'" in done.stderr
     assert list(tmp_path.iterdir()) == []
 

@@ -10,7 +10,7 @@ import pytest
 
 from lab.settings import CHECKOUT
 
-LOCKS = ("run", "dev", "go")
+LOCKS = ("run", "container", "dev", "go")
 PIN = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>[^ ;]+)(?: ; [^\\]+)? \\")
 HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}(?: \\)?")
 VIA = re.compile(
