@@ -65,8 +65,7 @@ class Stores:
             "tempo": "tempo_http",
         }
         self._processes = {
-            store: psutil.Process(processes.pid_listening_on(settings.port(port)))
-            for store, port in ports.items()
+            store: _listening_on(settings.port(port)) for store, port in ports.items()
         }
 
     def __enter__(self) -> Self:
@@ -142,6 +141,12 @@ class Stores:
         found = self.get("tempo", "/api/search", q=text, start=start, end=end, limit=20)
         traces = found.get("traces") or ()
         return Answer(len(traces), (1.0,) * len(traces))
+
+
+def _listening_on(port: int) -> psutil.Process:
+    pid = processes.pid_listening_on(port)
+    assert pid is not None, f"nobody listens on port {port}"
+    return psutil.Process(pid)
 
 
 def _series(results: Iterable[Iterable[Any]]) -> Answer:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 
 from lab.adapters import collector_config, local_programs, tools
 from lab.adapters.grafana import engine_answers
 from lab.settings import CHECKOUT, Settings, Signals
+from lab.shop.topology import HOST
 from tests.lab_under_test import LabUnderTest
 
 DEPLOY = CHECKOUT / "deploy"
@@ -98,3 +100,16 @@ def test_the_stack_runs_what_was_checked(full_lab: LabUnderTest) -> None:
     """All parts are ready, Prometheus and Loki among them."""
     ready = {part["name"] for part in full_lab.json("status")["parts"] if part["state"] == "ready"}
     assert {"prometheus", "loki", "tempo", "otelcol"} <= ready
+
+
+def test_no_store_listens_for_the_outside_world(full_lab: LabUnderTest) -> None:
+    """Every socket of theirs is on loopback, gossip included."""
+    stores = {"prometheus", "loki", "tempo", "otelcol"}
+    listening = {
+        (process.name(), each.laddr.ip)
+        for process in map(psutil.Process, full_lab.processes())
+        if process.name() in stores
+        for each in process.net_connections("inet")
+        if each.status == psutil.CONN_LISTEN
+    }
+    assert listening == {(name, HOST) for name in stores}
