@@ -11,7 +11,7 @@ import pytest
 
 from lab.adapters import grafana
 from lab.errors import ToolMissing
-from lab.settings import Settings
+from lab.settings import CHECKOUT, Settings
 
 
 def executable(path: Path) -> Path:
@@ -137,3 +137,9 @@ def test_nobody_is_an_administrator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GF_AUTH_ANONYMOUS_ORG_ROLE", "Admin")
     assert "GF_AUTH_ANONYMOUS_ORG_ROLE" not in grafana.inherited()
     assert grafana.inherited()["PATH"] == os.environ["PATH"]
+
+
+def test_both_stacks_have_the_same_grafana() -> None:
+    """What was looked at in one looks the same in the other."""
+    pinned = (CHECKOUT / "deploy" / "compose" / ".env").read_text("utf-8")
+    assert f"grafana/grafana:{grafana.VERSION}\n" in pinned
