@@ -295,8 +295,9 @@ class PartStatus:
 class StackCounters:
     """What must not change, or must add up, over a run.
 
-    ``spans_ended`` counts per process; ``restarts`` per part, starts that nobody
-    asked for; ``collector_dropped`` spans the Collector refused or failed to send.
+    ``spans_ended`` counts per process; ``restarts``, per part that a case depends on
+    (so not of the desk, which only reads), starts that nobody asked for;
+    ``collector_dropped`` spans the Collector refused or failed to send.
     """
 
     spans_ended: Mapping[str, int]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
+import hypothesis
 import pytest
 
 from lab.adapters.machine import ThisMachine
@@ -17,6 +18,10 @@ STALL_S: Final = 0.25
 
 The share of busy processors does not count: tests may use all of it themselves.
 """
+
+hypothesis.settings.register_profile("no deadline", deadline=None)
+# What an example costs depends on what else runs here; a test that hangs has its own limit.
+hypothesis.settings.load_profile("no deadline")
 
 _WATCH: Final = pytest.StashKey[Callable[[], Strain]]()
 

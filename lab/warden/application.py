@@ -10,7 +10,7 @@ from typing import Final
 from lab.domain.fault import Conditions, Fault
 from lab.errors import LeaseError
 from lab.ports import Clock, EdgeState, Injector, Services, ShopState
-from lab.shop.topology import EDGES
+from lab.shop.topology import EDGES, SERVICES
 from lab.warden.conditions import overlays
 from lab.warden.journal import WardenJournal
 from lab.warden.lease import Lease
@@ -58,8 +58,10 @@ class Applier:
         return await self._injector.edges()
 
     async def shop(self) -> ShopState:
-        """Every service as its keeper has it."""
-        return ShopState(await self._services.states(), self._services.can_configure)
+        """Every service of the shop as its keeper has it, without what else can be set."""
+        states = await self._services.states()
+        services = {name: state for name, state in states.items() if name in SERVICES}
+        return ShopState(services, self._services.can_configure)
 
     async def check_edges(self, lease: Lease) -> None:
         """LeaseError where harm that ``lease`` asks for, or a cut, is on its edge already.

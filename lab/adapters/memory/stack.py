@@ -22,7 +22,7 @@ class MemoryStack:
     def __init__(self, failing: Mapping[str, str] | None = None) -> None:
         self._failing = dict(failing or {})
         self._running: set[str] = set()
-        self._restarts = dict.fromkeys((*_PROGRAMS, *SERVICES), 0)
+        self._restarts = dict.fromkeys({*_PROGRAMS, *SERVICES} - {"desk"}, 0)
         self._spans_ended = dict.fromkeys(SERVICES, 0)
         self._dropped = 0
         self.level = Instrumentation.FULL
