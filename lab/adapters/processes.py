@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import psutil
+
+from lab.errors import StackNotReady
 
 _CLOCK_SKEW_S: Final = 2.0
 """psutil derives start times on Linux from a boot time in whole seconds."""
@@ -95,6 +97,20 @@ def describe(pid: int | None) -> str:
     except psutil.Error:
         return f"pid {pid}"
     return f"pid {pid} ({command[:120]})"
+
+
+def expect_free(taken: Mapping[str, int], elsewhere: str) -> None:
+    """StackNotReady where ports (name → number) are ``taken``, with their holders and a way out."""
+    if not taken:
+        return
+    found = "\n".join(
+        f"  port {port} ({name}) is held by {describe(pid_listening_on(port))}"
+        for name, port in taken.items()
+    )
+    raise StackNotReady(
+        f"expected the lab's ports to be free, found:\n{found}\n"
+        f"End that process, or move the whole lab: {elsewhere}"
+    )
 
 
 def _listeners() -> Iterator[tuple[int, int | None]]:

@@ -159,18 +159,10 @@ class ComposeStack:
         )
 
     def _expect_ports(self) -> None:
-        taken = taken_ports(self._settings)
-        if taken:
-            found = "\n".join(
-                f"  port {port} ({name}) is held by "
-                + processes.describe(processes.pid_listening_on(port))
-                for name, port in taken.items()
-            )
-            raise StackNotReady(
-                f"expected the lab's ports to be free, found:\n{found}\n"
-                "End that process, or move the whole lab: "
-                f"LAB_PORT_OFFSET={self._settings.port_offset + 100} STACK=compose make up"
-            )
+        offset = self._settings.port_offset + 100
+        processes.expect_free(
+            taken_ports(self._settings), f"LAB_PORT_OFFSET={offset} STACK=compose make up"
+        )
 
     @property
     def _log(self) -> Path:

@@ -203,17 +203,7 @@ class LocalStack:
             for name in needed
             if not port_is_free(HOST, self._settings.port(name))
         }
-        if taken:
-            found = "\n".join(
-                f"  port {port} ({name}) is held by "
-                + processes.describe(processes.pid_listening_on(port))
-                for name, port in taken.items()
-            )
-            raise StackNotReady(
-                f"expected the lab's ports to be free, found:\n{found}\n"
-                "End that process, or move the whole lab: "
-                f"LAB_PORT_OFFSET={self._settings.port_offset + 100} make up"
-            )
+        processes.expect_free(taken, f"LAB_PORT_OFFSET={self._settings.port_offset + 100} make up")
 
     async def _just_ready(self, part: Part) -> PartStatus:
         running = await self._supervisor.states() or {}
