@@ -75,6 +75,11 @@ def test_contribs_collector_accepts_the_files_for_datadog() -> None:
     engine = next(filter(engine_answers, ("docker", "podman")), None)
     if engine is None:
         pytest.skip("skipped: no container engine")
+    pulled = subprocess.run(
+        [engine, "pull", "--quiet", CONTRIB], capture_output=True, timeout=300, check=False
+    )
+    if pulled.returncode != 0:
+        pytest.skip(f"skipped: {engine} cannot fetch {CONTRIB}")
     names = ("collector", "signals", "backend-datadog")
     environment = {
         **dict.fromkeys(("OTELCOL_OTLP_GRPC", "OTELCOL_OTLP_HTTP"), "127.0.0.1:1"),
