@@ -15,7 +15,10 @@ from lab.investigation.verify import Result, Trial
 from lab.scenario_file import FILES
 
 TABLE: Final = "bench/verify.md"
-_DEPLOYED: Final = ("local", "otelcol/collector.yaml", "postgres", "tempo")
+_DEPLOYED: Final = (
+    *("local", "otelcol/collector.yaml", "otelcol/tail-sampling.yaml"),
+    *("postgres", "tempo"),
+)
 """What every stack runs on; what only looks at it, as Grafana does, proves nothing."""
 
 SHOP: Final = ("lab/shop", "lab/load", *(f"deploy/{name}" for name in _DEPLOYED))
