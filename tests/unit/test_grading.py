@@ -45,6 +45,7 @@ class Parties:
     """Who is who in one trace that shows the truth, by the scenario's own predicates.
 
     Whoever is guilty in a trace that is joined to it (an orphan, a consumer) is guilty there.
+    A joined one that a request of its own began speaks for itself, and may be a healthy one.
     """
 
     def __init__(self, case: Case, trace: Trace) -> None:
@@ -54,11 +55,13 @@ class Parties:
         self.accomplices = frozenset(map(charge, truth.accomplices_in(trace, reference)))
         self.guilty = self.culprits | self.accomplices
         looks_guilty = (*(each.predicate for each in case.scenario.decoys), *truth.nobody)
-        spans = [span for each in trace.story for span in each]
+        own = case.evidence.request_of
+        story = [each for each in trace.story if each is trace or each.trace_id not in own]
+        spans = [span for each in story for span in each]
         self.bystanders = (
             frozenset(
                 charge(span)
-                for each in trace.story
+                for each in story
                 for predicate in looks_guilty
                 for span in each
                 if predicate.matches(span, each, reference)
