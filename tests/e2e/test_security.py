@@ -32,7 +32,7 @@ ELSEWHERE = "http://shop.example.com"
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 CLOSED = {
-    *("locust_web", "locust_master", "grafana", "prometheus", "loki"),
+    *("locust_web", "locust_master", "grafana", "prometheus", "loki", "loki_grpc"),
     "tempo_memberlist",
 }
 """Ports that `lab up` keeps free and opens nothing on; a Tempo alone gossips with nobody."""
