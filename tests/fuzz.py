@@ -10,6 +10,5 @@ def fuzz(examples: int) -> settings:
     return settings(
         max_examples=examples,
         derandomize=True,
-        deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )

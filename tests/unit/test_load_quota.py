@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.load.quota import Quota
@@ -15,7 +15,6 @@ WEIGHTS = st.dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(WEIGHTS, st.integers(1, 400))
 def test_every_share_holds_from_the_start_to_within_one(
     weights: dict[str, float], deals: int
@@ -28,7 +27,6 @@ def test_every_share_holds_from_the_start_to_within_one(
         assert abs(dealt.count(name) - deals * weight / sum(weights.values())) < 1
 
 
-@settings(deadline=None)
 @given(st.integers(1, 99), st.integers(0, 150), st.integers(1, 150))
 def test_of_two_names_any_stretch_holds_its_share_to_within_one(
     weight: int, begin: int, length: int

@@ -590,7 +590,7 @@ yaml_values: st.SearchStrategy[Any] = st.recursive(
 field_names = st.sampled_from([line.split(":")[0] for line in MINIMAL.splitlines()] + ["checks"])
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 @given(field_names, yaml_values)
 def test_any_value_in_any_field_is_read_or_refused_and_never_a_traceback(
     name: str, value: Any
@@ -600,7 +600,7 @@ def test_any_value_in_any_field_is_read_or_refused_and_never_a_traceback(
         assert read(changed(**{name: json.dumps(value)})).id == "a-case"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(max_size=200))
 def test_any_text_is_refused_and_never_a_traceback(text: str) -> None:
     with pytest.raises(ScenarioError):

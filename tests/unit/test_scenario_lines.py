@@ -83,7 +83,7 @@ def problems_of(name: str, text: str) -> tuple[str, ...]:
     return ()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from(PLACES), st.sampled_from(WRONG))
 def test_a_wrong_value_anywhere_is_told_on_the_line_of_its_field(
     place: tuple[str, tuple[str | int, ...]], value: object
@@ -105,7 +105,7 @@ def test_a_wrong_value_anywhere_is_told_on_the_line_of_its_field(
             assert on_its_line or at_the_top or in_a_list, problem
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from(PLACES))
 def test_a_field_that_nobody_knows_is_refused_wherever_it_stands(
     place: tuple[str, tuple[str | int, ...]],

@@ -262,7 +262,7 @@ yaml_values: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(yaml_values)
 def test_any_vary_is_read_or_refused_and_never_a_traceback(value: Any) -> None:
     with suppress(ScenarioError):

@@ -236,4 +236,4 @@ class _Mortal(list[str]):
 
 
 TestWardens = Wardens.TestCase
-TestWardens.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestWardens.settings = settings(max_examples=60, stateful_step_count=30)
