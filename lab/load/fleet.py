@@ -26,6 +26,8 @@ from lab.load.request_log import Entry, RequestLog
 from lab.shop.topology import HOST
 
 COMMAND, ANSWER, REQUESTS = "lab_command", "lab_answer", "lab_requests"
+LISTENS = "lab_listens"
+"""Said by a worker that takes commands: Locust counts it as ready a moment before that."""
 CONNECT_S = 40.0
 ANSWER_S = 30.0
 TOGETHER_S = 0.1
@@ -43,6 +45,7 @@ class Fleet:
         self._log = log
         self._on_failure = on_failure
         self._current: tuple[str, float] | None = None
+        self._listening: set[str] = set()
         self._waiting: dict[str, AsyncResult] = {}
         self._processes: list[WorkerProcess] = []
         self._finished = False
@@ -61,13 +64,14 @@ class Fleet:
         # Only their names and numbers matter here: the users are the workers'.
         environment.user_classes = Crew(self._plan, self._log, self._on_failure).user_classes()
         self._master = environment.create_master_runner(HOST, self._plan.master_port)
+        self._master.register_message(LISTENS, lambda msg, **_: self._listening.add(msg.node_id))
         self._master.register_message(ANSWER, self._on_answer)
         self._master.register_message(REQUESTS, self._on_requests)
         self._processes = [WorkerProcess(self._plan) for _ in range(self._plan.workers)]
         gevent.spawn(self._watch).link_exception(lambda failed: self._on_failure(failed.exception))
         self._until(
             f"{self._plan.workers} workers to connect",
-            lambda: len(self._master.clients.ready) == self._plan.workers,
+            lambda: len(self._listening) == self._plan.workers,
         )
         self._all("log_in")
         users = sum(each.fixed_count for each in environment.user_classes)

@@ -19,7 +19,7 @@ from locust.env import Environment
 
 from lab.load.actors import ACCOUNTS, credentials
 from lab.load.crew import Crew, RunFailed
-from lab.load.fleet import ANSWER, COMMAND, REQUESTS
+from lab.load.fleet import ANSWER, COMMAND, LISTENS, REQUESTS
 from lab.load.plan import Plan
 from lab.load.request_log import Entry
 from lab.load.storefront import LoginFailed
@@ -62,6 +62,7 @@ class Worker:
         self._environment.user_classes = self._crew.user_classes()
         self._runner = self._environment.create_worker_runner(HOST, plan.master_port)
         self._runner.register_message(COMMAND, self._on_command, concurrent=True)
+        self._send(LISTENS, {})
         gevent.spawn(self._send_often)
 
     def _on_command(self, msg: Any, **_: object) -> None:

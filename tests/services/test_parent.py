@@ -36,6 +36,7 @@ def test_an_overlay_restarts_its_service_alone_and_takes_effect(
 ) -> None:
     """`PUT` answers when the service is healthy anew; an equal environment changes nothing."""
     before = pids(shop)
+    counted = shop.services()["catalog"]["restarts_unasked"]
     overlay = {"SHOP_POOL_SIZE": "2", "SHOP_POOL_MIN": "1"}
     began_s = time.monotonic()
     answer = shop.configure("catalog", environment=overlay)
@@ -55,7 +56,7 @@ def test_an_overlay_restarts_its_service_alone_and_takes_effect(
     eventually(lambda: sizes() == [2])
     assert shop.configure("catalog", environment=overlay).json()["pid"] == after["catalog"]
     assert shop.configure("catalog", environment={}).json()["pid"] != after["catalog"]
-    assert shop.services()["catalog"]["restarts_unasked"] == 0
+    assert shop.services()["catalog"]["restarts_unasked"] == counted
 
 
 def test_a_restart_can_be_asked_for_without_a_change(shop: RunningShop) -> None:
