@@ -75,7 +75,7 @@ def verify(
     done: list[Result] = []
 
     def tell(result: Result) -> None:
-        done.append(result)
+        done.append(result.without_evidence())
         if table is not None:
             table.add(result)
         if not as_json:
@@ -126,7 +126,7 @@ async def _run_all(
         for trial in todo:
             started = time.monotonic()
             case = await run_one(lab, trial.to_run, seed, trial.is_open)
-            tell(Result(trial, case, time.monotonic() - started))
+            tell(Result.of(trial, case, time.monotonic() - started))
 
 
 def _print(result: Result, *, explain: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lab.domain.case import Case
 from lab.domain.journal import Step
@@ -35,24 +35,31 @@ class Trial:
 
     def is_open(self, case: Case) -> bool:
         """Whether the machine left undecided what is asked: of a twin, nothing but the symptom."""
-        decided = Result(self, case, 0.0).verdict is ProofVerdict.PROVEN
+        decided = Result.of(self, case, 0.0).verdict is ProofVerdict.PROVEN
         return is_excused(case.proof) and not decided
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one trial came to; of a twin only the symptom is judged."""
+    """What one trial came to: every finding of a case, of a twin the one about its symptom."""
 
     trial: Trial
     case: Case
+    proof: Proof
     took_s: float
 
-    @property
-    def proof(self) -> Proof:
-        """Every finding of a case, the one finding of a twin."""
-        if self.trial.twin is None:
-            return self.case.proof
-        return Proof((twin_finding(self.trial.scenario, self.trial.twin, self.case.evidence),))
+    @classmethod
+    def of(cls, trial: Trial, case: Case, took_s: float) -> Result:
+        """What ``case`` says of ``trial``, judged now."""
+        proof = case.proof
+        if trial.twin is not None:
+            proof = Proof((twin_finding(trial.scenario, trial.twin, case.evidence),))
+        return cls(trial, case, proof, took_s)
+
+    def without_evidence(self) -> Result:
+        """All that is told of it in the end: the traces of some hundred runs fill a memory."""
+        nothing = replace(self.case.evidence, requests=(), samples={}, traces={}, records={})
+        return replace(self, case=replace(self.case, evidence=nothing))
 
     @property
     def verdict(self) -> ProofVerdict:

@@ -9,7 +9,8 @@ from lab.errors import PartFailed
 from lab.ports import Clock
 
 POLL_S: Final = 1.0
-GIVE_UP_S: Final = 20.0
+GIVE_UP_S: Final = 45.0
+"""Longer than Tempo takes to finish a block, four times an hour, while it answers late or not."""
 
 Answer = TypeVar("Answer")
 

@@ -13,6 +13,7 @@ from lab.domain.record import Record, RecordQuery, Source
 from lab.errors import TraceStoreError
 from lab.investigation import recorded
 from lab.investigation.joining import SAME_FOR_S
+from lab.investigation.waiting import GIVE_UP_S
 from lab.ports import RecordStore, TraceStore
 
 RUN = Interval(0.0, 30.0)
@@ -64,7 +65,10 @@ def test_what_a_search_finds_is_kept_by_its_ids() -> None:
 
 def test_a_log_that_never_ends_is_unknown() -> None:
     [finding] = gathered({"charges": CHARGES}, Growing(most=1000)).findings
-    assert (finding.outcome, finding.measured) == (Outcome.UNKNOWN, "still growing after 20 s")
+    assert (finding.outcome, finding.measured) == (
+        Outcome.UNKNOWN,
+        f"still growing after {GIVE_UP_S:.0f} s",
+    )
 
 
 def test_one_source_that_cannot_be_had_leaves_the_others() -> None:

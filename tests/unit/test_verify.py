@@ -26,13 +26,13 @@ ALL = (DB_TIMEOUT, SLOW_SHELVES, CARD_DECLINED)
 def proven() -> Result:
     evidence = db_timeout().evidence()
     case = replace(sample_case(), evidence=evidence, proof=prove(DB_TIMEOUT, evidence))
-    return Result(Trial(DB_TIMEOUT), case, 43.2)
+    return Result.of(Trial(DB_TIMEOUT), case, 43.2)
 
 
 def twin(status: int, *findings: Finding) -> Result:
     run = Run(DB_TIMEOUT).add(Sample.AFFECTED, 100, status=status)
     case: Case = replace(sample_case(), evidence=run.evidence(), proof=Proof(findings))
-    return Result(Trial(DB_TIMEOUT, CULPRIT_TWIN), case, 40.0)
+    return Result.of(Trial(DB_TIMEOUT, CULPRIT_TWIN), case, 40.0)
 
 
 def line(result: Result) -> str:
@@ -87,6 +87,16 @@ def test_a_machine_that_stood_still_excuses_a_twin_but_proves_none(
     assert result.verdict is verdict
     # Nothing is asked of a twin but the symptom, so where that is told no other run is needed.
     assert result.trial.is_open(result.case) is (verdict is ProofVerdict.INCOMPLETE)
+
+
+def test_what_is_told_in_the_end_needs_no_evidence() -> None:
+    """Of a case and of a twin; the evidence itself may go."""
+    for result in (proven(), twin(201)):
+        kept = result.without_evidence()
+        assert not kept.case.evidence.requests
+        assert not kept.case.evidence.traces
+        assert line(kept) == line(result)
+        assert summary_markdown([kept]) == summary_markdown([result])
 
 
 def test_the_summary_is_a_table_with_a_pass_rate_for_each() -> None:
