@@ -21,6 +21,7 @@ from lab.investigation.background import background_rows, background_traces
 from lab.investigation.judge import judge
 from lab.investigation.prove import prove
 from lab.investigation.recording import thinned
+from lab.investigation.waiting import GIVE_UP_S
 from lab.scenario_file import load
 from tests.sample_case import sample_case
 from tests.unit.evidence import SCENARIOS, Run
@@ -264,7 +265,7 @@ def test_a_search_is_over_when_its_answer_stays() -> None:
 @pytest.mark.parametrize(
     ("store", "problem"),
     [
-        (Growing(most=10_000), "still growing after 20 s"),
+        (Growing(most=10_000), f"still growing after {GIVE_UP_S:.0f} s"),
         (Growing(most=10_000, begin_with=joining.MOST_JOINED), "more than 800 traces"),
     ],
 )
