@@ -123,6 +123,7 @@ bench: $(INSTALLED) ## Measure the lab's numbers into bench/results.md [SETUP=1]
 	@$(LAB) tools --build
 	@$(PYTHON) bench/case_files.py
 	@$(PYTHON) bench/measure.py $${SETUP:+--setup}
+	@$(PYTHON) bench/request_costs.py
 	@PYTHONPATH=. $(PYTHON) bench/waterfall.py
 
 .PHONY: soak

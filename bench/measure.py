@@ -46,7 +46,7 @@ from promises import (
 from results import circumstances, write_section
 
 from lab import bootstrap
-from lab.adapters import loopback
+from lab.adapters import loopback, tools
 from lab.adapters.shop_control import ShopControl
 from lab.domain.case import Case
 from lab.domain.load import Window
@@ -65,7 +65,7 @@ SETUP_AT_MOST_S: Final = 3600.0
 
 ELSEWHERE: Final = (
     "Promised and not measured here: the judge's 5 ms for a trace of 500 spans (a unit test "
-    "holds it to ten times that), throughput of the instrumented against the bare shop."
+    "holds it to ten times that)."
 )
 
 
@@ -252,7 +252,9 @@ class Bench:
         return [RESTART.measured(anyio.run(restart_times_s, self._settings))]
 
     def _disk(self) -> list[Row]:
-        return [DISK.measured([kept_gb(CHECKOUT / ".venv", self._settings.cache_dir)])]
+        located = [tools.find(tool, self._settings) for tool in tools.TOOLS]
+        built = [each.path.parent for each in located if each is not None]
+        return [DISK.measured([kept_gb(CHECKOUT / ".venv", *built)])]
 
     def _timed(self, word: str) -> float:
         started = time.monotonic()

@@ -103,7 +103,7 @@ BY_SEARCH: Final = Promise(
 RESTART: Final = Promise(
     "one service given another setting, until it is healthy", "s", 3, "max", max
 )
-DISK: Final = Promise("kept on disk: `.venv` and the built tools", "GB", 1)
+DISK: Final = Promise("kept on disk: `.venv` and the tools that every stack needs", "GB", 1)
 SETUP: Final = Promise("set-up from nothing: `.venv` and tools, every cache empty", "min", 8)
 
 EXPORT: Final = Promise("`lab export` of a case of 150 traces, as a whole command", "s", 2)

@@ -209,3 +209,25 @@ def test_a_soak_counts_what_outlived_its_lease(bench: Callable[[str], Any]) -> N
     assert not any(row.is_missed for row in soak.run_rows([good]))
     bad = runs.RunKill("tempo", 3.1, falsely_proven=True, corrupt_cases=1)
     assert all(row.is_missed for row in soak.run_rows([good, bad]))
+
+
+def test_what_a_request_costs_is_what_it_adds_to_an_idle_part(bench: Callable[[str], Any]) -> None:
+    """What a part takes with nobody there is not the requests'; no part gives time back."""
+    module = bench("request_costs")
+    idle = dict.fromkeys(module.PARTS, 0.5)
+    busy = dict.fromkeys(module.PARTS, 1.5) | {"notifier": 0.4}
+
+    costs = module.costs_of(idle, busy, requests=100, spans=2200)
+
+    assert (costs.ms["gateway"], costs.ms["notifier"], costs.spans) == (10.0, 0.0, 22.0)
+    assert costs.services_ms == 60.0
+    assert costs.all_ms == 110.0
+    lines = module.costs_table({"POST /checkout": costs}).splitlines()
+    assert "| gateway | 10.00 ms | 100 a second |" in lines
+    assert "| notifier | 0.00 ms | more than matters |" in lines
+    assert lines[-1] == "| all on one machine | 110.00 ms | 9 a second |"
+
+
+def test_no_cost_is_told_of_requests_that_never_came(bench: Callable[[str], Any]) -> None:
+    with pytest.raises(bench("promises").MeasurementError, match="none was"):
+        bench("request_costs").costs_of({}, {}, requests=0, spans=0)
