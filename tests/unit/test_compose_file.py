@@ -103,9 +103,11 @@ def test_a_tag_without_a_version_is_refused(document: dict[str, Any]) -> None:
 
 def test_the_images_are_those_that_the_local_stack_builds() -> None:
     """The same case has to come out the same way, so versions are the same where they can be."""
-    tags, built = compose_file.tags(), {tool.name: tool.version for tool in tools.TOOLS}
+    tags, built = compose_file.tags(), {tool.name: tool.version for tool in tools.ALL_TOOLS}
     assert tags["toxiproxy"] == built["toxiproxy"]
     assert tags["opentelemetry-collector-contrib"] == built["otelcol"]
+    assert tags["prometheus"] == f"v{built['prometheus']}"
+    assert tags["loki"] == built["loki"]
     assert tags["tempo"].split(".")[:2] == built["tempo"].split(".")[:2]
     assert tags["postgres"].startswith("18.")
 
