@@ -75,15 +75,33 @@ SeedOption = Annotated[
 
 
 def scenario_named(settings: Settings, name: str, seed: int = AS_WRITTEN_SEED) -> Scenario:
-    """The scenario ``name`` as ``seed`` varies it; UsageError suggests near names."""
+    """The scenario ``name`` as ``seed`` varies it.
+
+    UsageError suggests near names, and says why a case cannot be run on this stack.
+    """
     from lab.scenario_file import near_names, varied
 
     known = bootstrap.scenarios(settings)
     if name in known:
+        if settings.stack != "local" and (need := _need_of_local(known[name])):
+            raise UsageError(
+                f"expected STACK=local for {name}, which needs {need}; found STACK={settings.stack}"
+            )
         return varied(known[name], seed)
     near = near_names(name, known)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(known))}"
     raise UsageError(f"expected a scenario of {settings.scenarios_dir.name}/, got {name!r}: {hint}")
+
+
+def _need_of_local(scenario: Scenario) -> str:
+    """What of a case only the local stack has; empty where there is nothing."""
+    from lab.shop.collector import COLLECTOR, SETTING
+
+    if any(shape.jobs for shape in scenario.load.values()):
+        return "somebody who asks the database at a port of this machine"
+    if f"{COLLECTOR}.{SETTING}" in scenario.conditions:
+        return "a Collector that reads other settings while it runs"
+    return ""
 
 
 async def run_one(

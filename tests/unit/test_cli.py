@@ -208,6 +208,23 @@ def test_an_unknown_stack_is_refused_before_anything_starts(tmp_path: Path, vari
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("command", "name", "need"),
+    [
+        ("run", "locked-drawer", "somebody who asks the database"),
+        ("verify", "burned-files", "a Collector that reads other settings"),
+    ],
+)
+def test_a_case_that_only_the_local_stack_can_run_is_refused_elsewhere(
+    tmp_path: Path, command: str, name: str, need: str
+) -> None:
+    """With the reason, before anything starts."""
+    done = lab(tmp_path, command, name, STACK="compose")
+    assert done.returncode == 64
+    assert f"expected STACK=local for {name}, which needs {need}" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_stack_elsewhere_needs_all_its_addresses(tmp_path: Path) -> None:
     """Those that lack are named, all at once; nothing else is complained about."""
     known = {"LAB_WARDEN_URL": "http://10.0.0.1:18122", "LAB_TEMPO_URL": "http://10.0.0.1:3200/"}
