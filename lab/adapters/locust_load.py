@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
+import anyio
+
 from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Window
 from lab.errors import LoadError, UsageError
 from lab.ports import LoadRun
@@ -119,8 +121,10 @@ async def _process(module: str, environment: Mapping[str, str]) -> AsyncIterator
     try:
         yield run
     finally:
-        await _end(process)
-        await run.stop_reading()
+        # A cancelled scope cancels every wait in it: the process would end after the loop.
+        with anyio.CancelScope(shield=True):
+            await _end(process)
+            await run.stop_reading()
 
 
 def _timetables(plan: LoadPlan) -> dict[str, object]:
@@ -317,21 +321,18 @@ def _start(arguments: Sequence[str]) -> list[str]:
 
 async def _end(process: asyncio.subprocess.Process) -> None:
     """Leave no process behind: close its stdin, ask it to end, then make it."""
-    try:
-        if process.stdin is not None:
-            process.stdin.close()
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.terminate()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(TERMINATE_S):
-                await process.wait()
-    finally:
-        # Also when the wait above was cancelled: a second Ctrl-C.
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+    if process.stdin is not None:
+        process.stdin.close()
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.terminate()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(TERMINATE_S):
             await process.wait()
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
 
 
 def _environment() -> dict[str, str]:

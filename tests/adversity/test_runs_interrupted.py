@@ -101,6 +101,7 @@ def test_a_run_that_is_ended_takes_everything_with_it(scene: Scene, way: str, ph
     run.reach(phase)
     family = run.family()
     assert end(run) in codes, run.said
+    assert "Traceback" not in "".join(run.said)
     _, alive = psutil.wait_procs(family, timeout=15)
     assert alive == []
     scene.assert_as_before(Ending.INTERRUPTED)
