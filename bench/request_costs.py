@@ -32,7 +32,10 @@ from lab.shop.topology import SERVICES
 
 PORT_OFFSET: Final = 700
 KINDS: Final = {"POST /checkout": "shopper", "GET /products/{id}": "window-shopper"}
-"""What is asked of the shop: five services and four databases, or one service and one query."""
+"""What is mostly asked, and by whom: a purchase, or two services and one query.
+
+A shopper looks at the shelves now and then before a purchase, and that is a request as well.
+"""
 
 RATE_PER_S: Final = 12.0
 WARM_S: Final = 4.0
@@ -104,7 +107,7 @@ def costs_of(
     """The costs of a request from what each part took in two times of the same length."""
     if requests == 0:
         raise MeasurementError("expected requests to be answered, none was")
-    ms = {part: max(busy_s[part] - idle_s.get(part, 0.0), 0.0) * 1000 / requests for part in busy_s}
+    ms = {part: max(busy_s[part] - idle_s[part], 0.0) * 1000 / requests for part in busy_s}
     return Costs(requests, spans / requests, ms)
 
 
@@ -195,9 +198,10 @@ async def _section(folder: Path) -> str:
         for kind, promise in SHARES.items()
     ]
     said = ", ".join(f"`{kind}` {costs.spans:.1f}" for kind, costs in full.items())
-    asked = ", ".join(f"{costs.requests} `{kind}`" for kind, costs in full.items())
+    asked = ", ".join(f"{costs.requests} of a {KINDS[kind]}" for kind, costs in full.items())
     what = (
-        f"Of {asked} at {RATE_PER_S:.0f} a second, the shop instrumented in full. "
+        f"Requests: {asked}, by {RATE_PER_S:.0f} visits a second, the shop instrumented in full; "
+        "a shopper's are purchases, now and then with a look at the shelves before them. "
         f"Spans of one request: {said}."
     )
     return "\n\n".join((what, costs_table(full), table(shares)))
