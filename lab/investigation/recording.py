@@ -12,7 +12,7 @@ from lab.domain.evidence import Evidence, Sample
 from lab.domain.proof import Finding, ProofVerdict
 from lab.domain.scenario import Scenario
 from lab.errors import RecordingTooLarge, UsageError
-from lab.investigation.prove import prove
+from lab.investigation.prove import pick_support_code, prove
 from lab.investigation.sampling import ONSET, evenly
 
 MOST_BYTES: Final = 400 * 1024
@@ -56,6 +56,9 @@ def reproven(case: Case) -> Case:
 def of_todays(scenario: Scenario, case: Case) -> Case:
     """An older case of ``scenario`` as one of its present files, proven again by its evidence.
 
+    Its support code is picked anew too: the old one may lead to a trace that no longer shows
+    the truth.
+
     UsageError where the scenario no longer makes such a run: other load, windows or harm
     would leave other evidence.
     """
@@ -78,7 +81,8 @@ def of_todays(scenario: Scenario, case: Case) -> Case:
             f"expected the {scenario.id} that {case.case_id} was a run of, found other "
             f"{', '.join(changed)}; `lab record {scenario.id}` runs it anew"
         )
-    return reproven(replace(case, scenario=scenario))
+    support_code = pick_support_code(scenario, case.evidence)
+    return reproven(replace(case, scenario=scenario, support_code=support_code))
 
 
 def of_the_run(case: Case) -> tuple[Finding, ...]:

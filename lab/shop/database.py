@@ -63,12 +63,16 @@ class Database:
 
     A connection on which a limit fired is terminated: a plain release would
     wait for the pool's reset query as well and so double the time.
+
+    Who came first is served first. asyncpg's own queue lets a caller that comes
+    just as a connection is freed pass those that wait for it.
     """
 
     def __init__(self, peer: str, settings: PoolSettings) -> None:
         address = urlsplit(settings.database_dsn)
         self._settings = settings
         self._pool: asyncpg.Pool | None = None
+        self._line = asyncio.Semaphore(settings.pool_size)
         self._entering = 0
         self._taken = 0
         self._attributes: dict[str, str | int] = {
@@ -121,6 +125,7 @@ class Database:
                         await self._release(borrowed)
             finally:
                 self._taken -= 1
+                self._line.release()
         except (TimeoutError, asyncpg.QueryCanceledError) as error:
             logger.error("Connection timeout")  # noqa: TRY400 -- a stack says nothing more
             raise UpstreamTimeout from error
@@ -215,7 +220,12 @@ class Database:
             # Not by acquire's own timeout: the pool would keep it for the reset
             # query at release and cut that short without a trace of why.
             async with asyncio.timeout(seconds(self._settings.acquire_timeout)):
-                connection = await self._pool.acquire()
+                await self._line.acquire()
+                try:
+                    connection = await self._pool.acquire()
+                except BaseException:
+                    self._line.release()
+                    raise
         finally:
             self._entering -= 1
         self._taken += 1

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 
 from lab.shop import topology
+from tests.services.otlp_sink import OtlpSink, ReceivedSpan
 
 GOOD_CARD = "4242 4242 4242 4242"
 EXPIRED_CARD = "4000-0000-0000-0069"
@@ -123,3 +124,22 @@ class Customer:
     def buy(self, card: str = GOOD_CARD, product_id: int = 8) -> Answer:
         items = [{"product_id": product_id, "quantity": 1}]
         return self.ask("POST", "/checkout", json={"items": items, "card": {"number": card}})
+
+
+def whole_trace(sink: OtlpSink, answer: Answer) -> list[ReceivedSpan]:
+    """Every span of an answer's trace.
+
+    A service exports in the order in which spans end, and a SERVER span ends
+    last; so a trace is whole when every answered call has its SERVER span.
+    """
+
+    def is_whole() -> bool:
+        spans = sink.trace(answer.trace_id)
+        servers = [span for span in spans if span.kind == "server"]
+        parents = {span.parent_id for span in servers}
+        calls = [span for span in spans if "network.protocol.version" in span.attributes]
+        answered = {span.span_id for span in calls if span.kind == "client"}
+        return answered < parents and any(span.service == "gateway" for span in servers)
+
+    eventually(is_whole)
+    return sink.trace(answer.trace_id)

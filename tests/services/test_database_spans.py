@@ -175,6 +175,33 @@ def test_a_pool_that_is_used_up(opened: Any, spans: InMemorySpanExporter) -> Non
     assert 0.79 <= duration_s(spans, "pool.acquire") < 1.6
 
 
+def test_nobody_passes_those_who_wait_for_a_connection(
+    opened: Any, spans: InMemorySpanExporter
+) -> None:
+    """Not even who asks in the very moment in which the connection is freed."""
+    served: list[str] = []
+
+    async def be_served(database: Database, name: str) -> None:
+        async with database.connection():
+            served.append(name)
+
+    async def keep_coming(database: Database) -> None:
+        async with asyncio.TaskGroup() as crowd:
+            while not served:
+                crowd.create_task(be_served(database, "who came later"))
+                await asyncio.sleep(0)
+
+    async def test(database: Database) -> None:
+        async with asyncio.TaskGroup() as callers, database.connection():
+            callers.create_task(be_served(database, "who waited"))
+            await asyncio.sleep(0.1)
+            callers.create_task(keep_coming(database))
+            await asyncio.sleep(0)
+
+    run(opened, test, pool_size=1, acquire_timeout="20s")
+    assert served[0] == "who waited"
+
+
 def test_a_connection_that_broke_while_idle(
     opened: Any, wires: Wires, spans: InMemorySpanExporter
 ) -> None:

@@ -7,19 +7,9 @@ import re
 import pytest
 
 from lab.shop import topology
-from tests.services.otlp_sink import OtlpSink, ReceivedSpan
-from tests.services.running_shop import Customer, RunningShop, eventually
+from tests.services.otlp_sink import OtlpSink
+from tests.services.running_shop import Customer, RunningShop, whole_trace
 from tests.services.wires import Wires
-
-
-def spans_of(sink: OtlpSink, trace_id: str) -> list[ReceivedSpan]:
-    """The trace once its SERVER span at the gateway is there, which is the last to end."""
-    eventually(
-        lambda: any(
-            span.kind == "server" and span.service == "gateway" for span in sink.trace(trace_id)
-        )
-    )
-    return sink.trace(trace_id)
 
 
 def test_the_shop_has_a_page_of_its_own_that_may_tell_nobody_else(shop: RunningShop) -> None:
@@ -54,8 +44,7 @@ def test_the_front_page_asks_for_its_two_halves_at_once(customer: Customer, sink
     page = answer.response.json()
     assert len(page["featured"]) == 5
     assert page["recent"][0]["order_id"] == order_id
-    eventually(lambda: len([s for s in spans_of(sink, answer.trace_id) if s.kind == "server"]) == 4)
-    spans = spans_of(sink, answer.trace_id)
+    spans = whole_trace(sink, answer)
     [root] = [s for s in spans if s.kind == "server" and s.service == "gateway"]
     halves = [
         s
@@ -75,7 +64,7 @@ def test_half_of_all_products_have_nothing_that_goes_with_them(
     """The purchase succeeds either way; a 404 leaves a red CLIENT span and nothing else red."""
     answer = customer.buy(product_id=product_id)
     assert answer.response.status_code == 201
-    spans = spans_of(sink, answer.trace_id)
+    spans = whole_trace(sink, answer)
     [asked] = [s for s in spans if s.name == "fetch_related"]
     [call] = [s for s in spans if s.parent_id == asked.span_id]
     assert (call.kind, call.status) == ("client", status)
@@ -94,7 +83,7 @@ def test_an_empty_shelf_in_place_of_an_error(
         answer = customer.ask("GET", "/products?page=2")
         assert answer.response.status_code == 200
         assert answer.response.json() == {"items": [], "page": 2}
-        red = [s.name for s in spans_of(sink, answer.trace_id) if s.status == "error"]
+        red = [s.name for s in whole_trace(sink, answer) if s.status == "error"]
         assert sorted(red) == ["GET", "fetch_page"]
         assert not any(service == "gateway" for service, _ in list(sink.logs)[logged:])
     finally:

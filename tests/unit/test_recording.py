@@ -212,6 +212,16 @@ def test_evidence_of_another_run_proves_no_scenario_of_today() -> None:
         of_todays(replace(case.scenario, faults=()), case)
 
 
+def test_a_refreshed_recording_leads_to_a_trace_that_shows_the_truth() -> None:
+    """Whatever the support code of the run led to: the truth may have been put otherwise since."""
+    case = proving_case(support_code="99" * 16)
+    fresh = of_todays(replace(case.scenario, title="Another title"), case)
+    assert fresh.support_code is not None
+    trace = fresh.evidence.trace(fresh.support_code)
+    assert trace is not None
+    assert fresh.scenario.truth.matches(trace, fresh.evidence.reference_stats)
+
+
 def test_the_most_traces_that_fit_are_kept() -> None:
     """Each size is tried in turn, from all to few."""
     sizes: list[int] = []
