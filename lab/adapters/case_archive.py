@@ -15,13 +15,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-import psutil
-
-from lab.adapters import case_folder
+from lab.adapters import case_folder, run_folder
 from lab.adapters.case_logs import cut_logs, log_files
 from lab.adapters.case_manifest import Manifest, read_manifest
 from lab.adapters.clock import SystemClock
-from lab.adapters.journal_file import JournalFile, read_journal
+from lab.adapters.journal_file import JournalFile
 from lab.adapters.json_lines import append_line, whole_lines
 from lab.adapters.replay_file import REPLAYS, read_replays, write_replay
 from lab.domain.case import Case, CaseFile, CaseSummary
@@ -34,16 +32,12 @@ from lab.errors import CaseAtWork, CaseError, DiskRefused, UnknownCase
 from lab.ports import Clock
 from lab.scenario_file import near_names
 
-_WORKING: Final = ".run-"
-"""What the name of a folder begins with while its run goes on; never listed as a case."""
-
 KEPT_LEFTOVERS: Final = 10
 """Runs that became no case and whose journals are kept; older ones go when a run begins."""
 
 LOGS_LAG_S: Final = 5.0
 """How much later than its window a log line of it may be written."""
 
-_OWNER: Final = ".owner.json"
 _ARRIVING: Final = ".import-"
 _ARRIVED: Final = ".imported.json"
 """When a case came from elsewhere: for a list, it was opened here then."""
@@ -72,7 +66,7 @@ class FolderArchive:
         """The next free id, ``<scenario-id>-<n>``; that of a run that died is not free."""
         taken = [0]
         for folder in self._folders():
-            found = _CASE_ID.fullmatch(_id_of(folder))
+            found = _CASE_ID.fullmatch(run_folder.case_id_of(folder))
             if found and found["scenario"] == scenario_id:
                 taken.append(int(found["number"]))
         return f"{scenario_id}-{max(taken) + 1}"
@@ -86,9 +80,7 @@ class FolderArchive:
         with _telling(folder):
             is_new = not folder.exists()
             folder.mkdir(parents=True, exist_ok=True)
-            me = psutil.Process()
-            owner = {"pid": me.pid, "started_unix_s": me.create_time()}
-            (folder / _OWNER).write_text(json.dumps(owner), encoding="utf-8")
+            run_folder.own(folder)
             if is_new:
                 for old in self.leftovers()[KEPT_LEFTOVERS:]:
                     shutil.rmtree(self._working(old))
@@ -96,9 +88,9 @@ class FolderArchive:
 
     def leftovers(self) -> tuple[str, ...]:
         """The ids of dead runs that became no case, newest first."""
-        dead = [folder for folder in self._working_folders() if not _is_owned(folder)]
-        dead.sort(key=_last_sign_s, reverse=True)
-        return tuple(_id_of(folder) for folder in dead)
+        dead = [folder for folder in self._working_folders() if not run_folder.is_owned(folder)]
+        dead.sort(key=run_folder.last_sign_s, reverse=True)
+        return tuple(run_folder.case_id_of(folder) for folder in dead)
 
     def journal(self, case_id: str) -> JournalFile:
         """The diary of the run in that folder."""
@@ -121,7 +113,7 @@ class FolderArchive:
             case_folder.write_case(folder, case, self._logs(case))
             folder.rename(sealed)
             case_folder.sync_folder(self._cases_dir)
-            (sealed / _OWNER).unlink(missing_ok=True)
+            run_folder.disown(sealed)
         return sealed
 
     # --- runs, whatever became of them ---
@@ -129,12 +121,14 @@ class FolderArchive:
     def run_record(self, case_id: str | None) -> RunRecord:
         """What one run wrote down (None: the newest), be it a case, a leftover, or at work."""
         if case_id is None:
-            working = max(self._working_folders(), key=_last_sign_s, default=None)
+            working = max(self._working_folders(), key=run_folder.last_sign_s, default=None)
             newest = next(iter(self.cases()), None)
-            if working and (newest is None or _last_sign_s(working) > newest.opened_unix_s):
-                return _record(working)
+            if working and (
+                newest is None or run_folder.last_sign_s(working) > newest.opened_unix_s
+            ):
+                return run_folder.record_of(working)
         elif (folder := self._working(case_id)).is_dir():
-            return _record(folder)
+            return run_folder.record_of(folder)
         case = self.load(case_id)
         return RunRecord(case.case_id, case.journal, is_case=True)
 
@@ -279,11 +273,11 @@ class FolderArchive:
 
     def _working_folders(self) -> Iterator[Path]:
         for folder in self._folders():
-            if folder.name.startswith(_WORKING) and _CASE_ID.fullmatch(_id_of(folder)):
+            if run_folder.is_of_a_run(folder) and _CASE_ID.fullmatch(run_folder.case_id_of(folder)):
                 yield folder
 
     def _working(self, case_id: str) -> Path:
-        return self._cases_dir / (_WORKING + _checked(case_id))
+        return self._cases_dir / run_folder.name_for(_checked(case_id))
 
     def _sealed(self, case_id: str | None) -> Path:
         if case_id is None:
@@ -361,35 +355,6 @@ def _accusations(folder: Path) -> Iterator[dict[str, object]]:
             continue
         if isinstance(entry, dict):
             yield entry
-
-
-def _id_of(folder: Path) -> str:
-    return folder.name.removeprefix(_WORKING)
-
-
-def _record(folder: Path) -> RunRecord:
-    return RunRecord(
-        _id_of(folder),
-        read_journal(folder / case_folder.JOURNAL),
-        is_case=False,
-        is_at_work=_is_owned(folder),
-    )
-
-
-def _last_sign_s(folder: Path) -> float:
-    """When a run last wrote into its journal (Unix seconds), or began where it never did."""
-    journal = folder / case_folder.JOURNAL
-    return (journal if journal.exists() else folder).stat().st_mtime
-
-
-def _is_owned(folder: Path) -> bool:
-    try:
-        owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
-        process = psutil.Process(int(owner["pid"]))
-        # A pid is given again; together with its start it is not.
-        return abs(process.create_time() - float(owner["started_unix_s"])) < 1.0
-    except (OSError, ValueError, TypeError, KeyError, psutil.Error):
-        return False
 
 
 @contextmanager

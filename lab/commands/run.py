@@ -83,7 +83,7 @@ def scenario_named(settings: Settings, name: str, seed: int = AS_WRITTEN_SEED) -
 
     known = bootstrap.scenarios(settings)
     if name in known:
-        if settings.stack != "local" and (need := _need_of_local(known[name])):
+        if need := missing_here(settings, known[name]):
             raise UsageError(
                 f"expected STACK=local for {name}, which needs {need}; found STACK={settings.stack}"
             )
@@ -93,10 +93,12 @@ def scenario_named(settings: Settings, name: str, seed: int = AS_WRITTEN_SEED) -
     raise UsageError(f"expected a scenario of {settings.scenarios_dir.name}/, got {name!r}: {hint}")
 
 
-def _need_of_local(scenario: Scenario) -> str:
-    """What of a case only the local stack has; empty where there is nothing."""
+def missing_here(settings: Settings, scenario: Scenario) -> str:
+    """What a case needs and only the local stack has; empty where it can be run."""
     from lab.shop.collector import COLLECTOR, SETTING
 
+    if settings.stack == "local":
+        return ""
     if any(shape.jobs for shape in scenario.load.values()):
         return "somebody who asks the database at a port of this machine"
     if f"{COLLECTOR}.{SETTING}" in scenario.conditions:

@@ -20,7 +20,7 @@ from lab.commands.common import (
     print_json,
     run_async,
 )
-from lab.commands.run import SeedOption, run_one, scenario_named, summary
+from lab.commands.run import SeedOption, missing_here, run_one, scenario_named, summary
 from lab.commands.stack import up
 from lab.domain.proof import ProofVerdict
 from lab.domain.twin import Tier
@@ -29,7 +29,7 @@ from lab.errors import UsageError
 from lab.settings import CHECKOUT, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from lab.adapters.verify_log import VerifyTable
     from lab.domain.scenario import Scenario
@@ -99,13 +99,21 @@ def verify(
 
 
 def _wanted(settings: Settings, names: Sequence[str], tier: Tier, seed: int) -> list[Scenario]:
-    every = names or bootstrap.scenarios(settings)
-    found = [scenario_named(settings, name, seed) for name in every]
+    found = [scenario_named(settings, name, seed) for name in names or _all_here(settings)]
     wanted = [each for each in found if tier is Tier.FULL or each.tier is tier]
     if not wanted:
         which = f"scenarios of tier {tier}" if found else "scenarios"
         raise UsageError(f"expected {which} in {settings.scenarios_dir}, found none to verify")
     return wanted
+
+
+def _all_here(settings: Settings) -> Iterator[str]:
+    """The names of all that this stack can run; whatever is left out is told."""
+    for name, scenario in bootstrap.scenarios(settings).items():
+        if need := missing_here(settings, scenario):
+            notes.print(f"skipped: {name} needs {need}, found STACK={settings.stack}")
+        else:
+            yield name
 
 
 def _todo(

@@ -19,12 +19,14 @@ from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Request, Window
 from lab.domain.proof import Finding
 from lab.domain.record import Records, count_by_trace
 from lab.domain.scenario import Scenario
-from lab.errors import ConditionsRefused, DirtyShop, LabError, StackNotReady, WaitTimeout
+from lab.errors import LabError
 from lab.investigation import fair_dice, integrity, joining, recorded, sampling
 from lab.investigation.collect import Collected, collect
 from lab.investigation.counting import balanced, snapshot
 from lab.investigation.lease import HeldLease, harm
+from lab.investigation.preflight import preflight
 from lab.investigation.prove import pick_support_code, prove, prove_at_the_edge
+from lab.investigation.settling import settle
 from lab.ports import (
     CaseArchive,
     Clock,
@@ -41,11 +43,6 @@ from lab.ports import (
     Warden,
 )
 
-READY_WITHIN_S: Final = 5.0
-SETTLE_AT_MOST_S: Final = 40.0
-"""Two to five seconds on a calm machine; a busy one gets the time to become calm."""
-
-SETTLED_FOR_S: Final = 2.0
 TICK_S: Final = 0.5
 STEP_OF: Final[Mapping[Window, Step]] = {
     Window.REFERENCE: Step.REFERENCE,
@@ -153,47 +150,10 @@ class CaseRun:
 
     async def _preflight(self) -> None:
         self._observer.phase(Step.PREFLIGHT, "checking the lab")
-        await self._all_ready()
-        lease = await self._lab.warden.current()
-        if lease is not None:
-            raise DirtyShop(
-                f"expected no lease, found one held by {lease.holder} for another "
-                f"{lease.expires_in_s:.0f} s; wait, or `lab heal` ends it"
-            )
-        dirty = [state for state in (await self._lab.warden.edges()).values() if not state.is_clean]
-        if dirty:
-            raise DirtyShop(
-                f"expected clean edges, found {len(dirty)} hurt by nobody's lease; "
-                "`lab heal` cleans them (`lab heal --reveal` says which)"
-            )
-        await self._settings_can_change()
+        await preflight(self._lab.stack, self._lab.warden, self._lab.clock, self._scenario)
         # Whatever an earlier run that was killed may have left.
         await self._lab.stack.instrument(self._instrumentation)
         self._journal.record(Step.PREFLIGHT, "clean")
-
-    async def _settings_can_change(self) -> None:
-        if self._scenario.conditions and not (await self._lab.warden.shop()).can_configure:
-            raise ConditionsRefused(
-                f"expected to run {self._scenario.id}, which restarts services with other "
-                "settings; found a shop whose services another system keeps, and nobody here "
-                "may restart. Run it with STACK=local or compose, or choose a case that only "
-                "hurts edges or load"
-            )
-
-    async def _all_ready(self) -> None:
-        """Look until every part answers: on a busy machine one look may be one too few."""
-        give_up_s = self._lab.clock.monotonic() + READY_WITHIN_S
-        while True:
-            parts = await self._lab.stack.status()
-            down = [f"{part.name} is {part.state}" for part in parts if not part.is_ready]
-            if not down:
-                return
-            if self._lab.clock.monotonic() > give_up_s:
-                raise StackNotReady(
-                    f"expected every part of the stack to be ready, found: {', '.join(down)}; "
-                    "`lab up` starts what is missing"
-                )
-            await self._lab.clock.sleep(TICK_S)
 
     async def _load_windows(self) -> LoadReport:
         scenario = self._scenario
@@ -201,7 +161,13 @@ class CaseRun:
         request_log = self._folder / "requests.jsonl"
         async with self._lab.load.start(plan, request_log) as load:
             async with self._harmed(Step.REFERENCE, scenario.ambient, {}):
-                await self._settle(load)
+                await settle(
+                    load,
+                    self._scenario.symptom,
+                    clock=self._lab.clock,
+                    observer=self._observer,
+                    journal=self._journal,
+                )
                 await self._window(load, Window.REFERENCE)
             faults = (*scenario.ambient, *scenario.faults)
             async with self._harmed(Step.CRIME, faults, scenario.conditions) as lease:
@@ -249,37 +215,6 @@ class CaseRun:
             self._journal.record(
                 step, "lease released", removed=removal.count, method=removal.method
             )
-
-    async def _settle(self, load: LoadRun) -> None:
-        clock, started = self._lab.clock, self._lab.clock.monotonic()
-        await load.enter(Window.SETTLE)
-        self._journal.record(Step.SETTLE, "load started")
-        calm_since: float | None = None
-        looks = 0
-        while True:
-            await clock.sleep(TICK_S)
-            now, seen = clock.monotonic(), load.progress()
-            looks += 1
-            # A second without any request says nothing: there may be one every few seconds.
-            if seen is not None and seen.requests > 0:
-                calm_since = (calm_since or now) if self._is_calm(seen) else None
-            self._observer.phase(Step.SETTLE, "waiting for calm", started + SETTLE_AT_MOST_S - now)
-            self._show(seen)
-            if calm_since is not None and now - calm_since >= SETTLED_FOR_S:
-                break
-            if now - started > SETTLE_AT_MOST_S:
-                raise WaitTimeout(
-                    f"{SETTLED_FOR_S:.0f} s in a row inside the reference bounds",
-                    waited_s=now - started,
-                    tries=looks,
-                    last_seen=str(seen),
-                )
-        self._journal.record(Step.SETTLE, "settled", after_s=round(now - started, 2), looks=looks)
-
-    def _is_calm(self, seen: LoadProgress) -> bool:
-        slower_than_ms = self._scenario.symptom.slower_than_ms
-        fast = slower_than_ms is None or seen.p95_ms < slower_than_ms
-        return fast and seen.error_rate <= 0.01
 
     async def _prepare(self, load: LoadRun, lease: HeldLease) -> None:
         """Warm the shop up, where it needs that, until what is left to chance fell fairly."""

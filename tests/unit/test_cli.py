@@ -225,6 +225,18 @@ def test_a_case_that_only_the_local_stack_can_run_is_refused_elsewhere(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_where_all_are_to_be_proven_what_this_stack_cannot_run_is_left_out_aloud(
+    tmp_path: Path,
+) -> None:
+    """And where nothing is left, nothing starts."""
+    shutil.copytree(CHECKOUT / "scenarios" / "burned-files", tmp_path / "cases" / "burned-files")
+    done = lab(tmp_path, "verify", STACK="compose", LAB_SCENARIOS_DIR=str(tmp_path / "cases"))
+    assert done.returncode == 64
+    assert "skipped: burned-files needs a Collector" in " ".join(done.stderr.split())
+    assert "found none to verify" in done.stderr
+    assert [each.name for each in tmp_path.iterdir()] == ["cases"]
+
+
 def test_a_stack_elsewhere_needs_all_its_addresses(tmp_path: Path) -> None:
     """Those that lack are named, all at once; nothing else is complained about."""
     known = {"LAB_WARDEN_URL": "http://10.0.0.1:18122", "LAB_TEMPO_URL": "http://10.0.0.1:3200/"}
