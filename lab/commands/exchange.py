@@ -130,7 +130,7 @@ def import_(
     if as_json:
         print_json(
             {
-                "case_id": brought.case_id,
+                "case": brought.case_id,
                 "is_new": brought.is_new,
                 "traces": brought.traces,
                 "spans": brought.spans,

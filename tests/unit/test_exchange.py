@@ -56,9 +56,9 @@ def test_a_case_goes_out_and_comes_back(lab: Lab, tmp_path: Path) -> None:
     out = json.loads(lab("export", CASE_ID, "--to", str(path), "--json").output)
     assert out == {"case": CASE_ID, "file": str(path), "bytes": path.stat().st_size}
     known = json.loads(lab("import", str(path), "--json").output)
-    assert (known["case_id"], known["is_new"]) == (CASE_ID, False)
+    assert (known["case"], known["is_new"]) == (CASE_ID, False)
     new = json.loads(lab("import", str(path), "--again", "--json").output)
-    assert (new["case_id"], new["is_new"]) == ("db-timeout-2", True)
+    assert (new["case"], new["is_new"]) == ("db-timeout-2", True)
     assert [each.name for each in tmp_path.iterdir() if each.suffix == ".part"] == []
 
 
