@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -56,7 +57,12 @@ class OtlpSender:
                 f"got {endpoint!r}"
             )
         self._url = endpoint if parts.path.endswith(PATH) else endpoint.rstrip("/") + PATH
-        self._client = httpx.AsyncClient(timeout=DEADLINE_S, headers=headers)
+        self._client = httpx.AsyncClient(
+            timeout=DEADLINE_S,
+            headers=headers,
+            # A proxy of the user's is for the outside world.
+            trust_env=not _is_of_this_machine(parts.hostname),
+        )
 
     async def __aenter__(self) -> Self:
         """Be open for as long as the context lasts."""
@@ -102,6 +108,13 @@ class OtlpSender:
             "is it the endpoint's HTTP port (4318 by custom, not 4317), and is it told the right "
             "--header?"
         )
+
+
+def _is_of_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def encoded(traces: Iterable[Trace]) -> bytes:

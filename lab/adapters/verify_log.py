@@ -22,7 +22,13 @@ _DEPLOYED: Final = (
 """What every stack runs on; what only looks at it, as Grafana does, proves nothing."""
 
 SHOP: Final = ("lab/shop", "lab/load", *(f"deploy/{name}" for name in _DEPLOYED))
-PROOF: Final = ("lab/domain", "lab/investigation", "lab/adapters", "lab/warden")
+BESIDE: Final = ("otlp_sender", "verify_log")
+"""Adapters that no run touches: one replays cases, this one keeps the books."""
+
+PROOF: Final = (
+    *("lab/domain", "lab/investigation", "lab/adapters", "lab/warden"),
+    *(f":(exclude)lab/adapters/{name}.py" for name in BESIDE),
+)
 
 _TIME: Final = "%Y-%m-%d %H:%M:%S"
 _HEAD: Final = """# Proofs

@@ -131,7 +131,7 @@ def test_a_strangers_traces_are_listed_and_shown_and_not_graded(lab: Lab, tmp_pa
     path = tmp_path / "traces.json"
     path.write_text(json.dumps(write_traces([good, bad])))
     told = json.loads(lab("import", "--otlp", str(path), "--json").output)
-    assert told == {"case_id": "imported-1", "is_new": True, "traces": 2, "spans": 12}
+    assert told == {"case": "imported-1", "is_new": True, "traces": 2, "spans": 12}
     rows = json.loads(lab("traces", "imported-1", "--json").output)
     assert [row["trace_id"] for row in rows] == [good.trace_id, bad.trace_id]
     (worst,) = json.loads(lab("traces", "--slowest", "--limit", "1", "--json").output)

@@ -163,6 +163,19 @@ def send(url: str, **headers: str) -> Sent:
     return anyio.run(main)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_proxy_of_the_users_is_for_the_outside_world(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    """A backend elsewhere is reached through it, one on this machine never."""
+    with endpoint(OK) as (proxy, by_proxy), endpoint(OK) as (url, directly):
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        send(url.replace("127.0.0.1", host))
+        send("http://backend.example:4318")
+    assert [path for path, _, _ in directly] == ["/v1/traces"]
+    assert [path for path, _, _ in by_proxy] == ["http://backend.example:4318/v1/traces"]
+
+
 @pytest.mark.parametrize("suffix", ["", "/", "/v1/traces"])
 def test_an_endpoint_is_given_by_its_base_or_its_whole_path(suffix: str) -> None:
     with endpoint(OK) as (url, taken):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lab.adapters.git_history import UNCOMMITTED_S, GitHistory
-from lab.adapters.verify_log import VerifyTable, changes_of, read_rows, write_rows
+from lab.adapters.verify_log import BESIDE, VerifyTable, changes_of, read_rows, write_rows
 from lab.domain.proof import ProofVerdict
 from lab.domain.twin import CULPRIT_TWIN
 from lab.errors import UsageError
@@ -19,6 +20,19 @@ from tests.unit.evidence import DB_TIMEOUT, SLOW_SHELVES
 from tests.unit.test_verify import proven
 
 ROW = Row("db-timeout", 1000, "abc1234", ProofVerdict.PROVEN, "99%", "98%", "all hold", 43)
+IMPORTED_BY_A_RUN = """
+import asyncio, sys
+from lab import bootstrap
+from lab.commands import run
+from lab.investigation import retry, run_case
+from lab.settings import Settings
+
+async def main():
+    async with bootstrap.lab(Settings()):
+        print(*sys.modules)
+
+asyncio.run(main())
+"""
 UNCHANGED = Changes({"db-timeout": 0, "slow-shelves": 0}, 0, 0)
 
 
@@ -98,6 +112,31 @@ def test_git_tells_when_a_case_changed(checkout: Path) -> None:
     assert changes_of(history, ["db-timeout"]) == changes
     (checkout / "scenarios/db-timeout/scenario.yaml").write_text("y\n")
     assert changes_of(history, ["db-timeout"]).cases["db-timeout"] == UNCOMMITTED_S
+
+
+def test_an_adapter_that_no_run_touches_changes_no_proof(checkout: Path) -> None:
+    """And any other does."""
+    adapters = checkout / "lab" / "adapters"
+    adapters.mkdir(parents=True)
+    for name in BESIDE:
+        (adapters / f"{name}.py").write_text("x\n")
+    assert changes_of(GitHistory(checkout), []).proof == 0
+    (adapters / "tempo.py").write_text("x\n")
+    assert changes_of(GitHistory(checkout), []).proof == UNCOMMITTED_S
+
+
+def test_what_no_run_touches_is_imported_by_none(tmp_path: Path) -> None:
+    """In a process that has all that `lab run` has."""
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED_BY_A_RUN],
+        env={"LAB_STATE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    modules = set(done.stdout.split())
+    assert "lab.adapters.tempo" in modules
+    assert not modules & {f"lab.adapters.{name}" for name in BESIDE}
 
 
 def test_a_commit_with_changes_of_its_own_is_marked(checkout: Path) -> None:
