@@ -99,7 +99,12 @@ def verify(
 
 
 def _wanted(settings: Settings, names: Sequence[str], tier: Tier, seed: int) -> list[Scenario]:
-    found = [scenario_named(settings, name, seed) for name in names or _all_here(settings)]
+    from lab.scenario_file import varied
+
+    if names:
+        found = [scenario_named(settings, name, seed) for name in names]
+    else:
+        found = [varied(each, seed) for each in _all_here(settings)]
     wanted = [each for each in found if tier is Tier.FULL or each.tier is tier]
     if not wanted:
         which = f"scenarios of tier {tier}" if found else "scenarios"
@@ -107,13 +112,13 @@ def _wanted(settings: Settings, names: Sequence[str], tier: Tier, seed: int) -> 
     return wanted
 
 
-def _all_here(settings: Settings) -> Iterator[str]:
-    """The names of all that this stack can run; whatever is left out is told."""
-    for name, scenario in bootstrap.scenarios(settings).items():
+def _all_here(settings: Settings) -> Iterator[Scenario]:
+    """All that this stack can run; whatever is left out is told."""
+    for scenario in bootstrap.scenarios(settings).values():
         if need := missing_here(settings, scenario):
-            notes.print(f"skipped: {name} needs {need}, found STACK={settings.stack}")
+            notes.print(f"skipped: {scenario.id} needs {need}, found STACK={settings.stack}")
         else:
-            yield name
+            yield scenario
 
 
 def _todo(

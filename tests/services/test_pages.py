@@ -12,9 +12,11 @@ from tests.services.running_shop import Customer, RunningShop, whole_trace
 from tests.services.wires import Wires
 
 
-def test_the_shop_has_a_page_of_its_own_that_may_tell_nobody_else(shop: RunningShop) -> None:
+def test_the_shop_has_a_page_of_its_own_that_may_tell_nobody_else(
+    shop: RunningShop, customer: Customer
+) -> None:
     """Its browser may ask the shop, and send spans to the Collector: no third host, no script."""
-    home = shop.http.get(shop.url("gateway") + "/")
+    home = customer.ask("GET", "/").response
     assert home.headers["content-type"].startswith("text/html")
     collector = topology.url("otelcol_otlp_http", shop.offset)
     assert f'<meta name="otlp" content="{collector}">' in home.text
@@ -22,7 +24,7 @@ def test_the_shop_has_a_page_of_its_own_that_may_tell_nobody_else(shop: RunningS
     assert policy.startswith("default-src 'self'; ")
     assert f"connect-src 'self' {collector};" in policy
     for path, kind in re.findall(r'(?:src|href)="(/front/[^"]+\.(css|js))"', home.text):
-        answer = shop.http.get(shop.url("gateway") + path)
+        answer = customer.ask("GET", path).response
         assert answer.status_code == 200
         assert (
             kind in answer.headers["content-type"] or "javascript" in answer.headers["content-type"]
@@ -30,9 +32,9 @@ def test_the_shop_has_a_page_of_its_own_that_may_tell_nobody_else(shop: RunningS
 
 
 @pytest.mark.parametrize("name", ["nothing.js", "index.html", "..%2Fgateway.py", "%2Fetc%2Fpasswd"])
-def test_no_other_file_is_served(shop: RunningShop, name: str) -> None:
+def test_no_other_file_is_served(customer: Customer, name: str) -> None:
     """What is not of the page is not found, whatever it is called."""
-    answer = shop.http.get(shop.url("gateway") + f"/front/{name}")
+    answer = customer.ask("GET", f"/front/{name}").response
     assert answer.status_code == 404
     assert answer.json()["support_code"]
 
