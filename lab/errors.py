@@ -30,6 +30,7 @@ The number is the exit code; a message says expected, found, what to do next::
     │   ├── DiskRefused           2   the disk would not take or give what it should
     │   └── RecordingTooLarge     2   a case does not fit into the file it is to be kept in
     └── WaitTimeout               2   something awaited did not come in time
+        └── MachineStrained            and the machine may be why: another run may do
 
 A foreign error is caught where it enters and re-raised as the most specific of
 these, ``from`` its cause; nothing else reaches the command line.
@@ -192,3 +193,7 @@ class WaitTimeout(LabError):
         self.waited_s = waited_s
         self.tries = tries
         self.last_seen = last_seen
+
+
+class MachineStrained(WaitTimeout):
+    """It did not come, on a machine that stood still or was busy with all it has."""

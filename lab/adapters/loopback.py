@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+import ipaddress
+from urllib.parse import urlsplit
+
 import httpx
+
+
+def is_here(url: str) -> bool:
+    """Whether ``url`` is of this machine: a proxy of the user's is for the outside world."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def transport() -> httpx.AsyncHTTPTransport:

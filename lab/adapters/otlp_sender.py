@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -19,6 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
+from lab.adapters import loopback
 from lab.adapters.otlp_json import write_traces
 from lab.domain.trace import Trace
 from lab.errors import ReplayRefused, UsageError
@@ -60,8 +60,7 @@ class OtlpSender:
         self._client = httpx.AsyncClient(
             timeout=DEADLINE_S,
             headers=headers,
-            # A proxy of the user's is for the outside world.
-            trust_env=not _is_of_this_machine(parts.hostname),
+            trust_env=not loopback.is_here(endpoint),
         )
 
     async def __aenter__(self) -> Self:
@@ -108,13 +107,6 @@ class OtlpSender:
             "is it the endpoint's HTTP port (4318 by custom, not 4317), and is it told the right "
             "--header?"
         )
-
-
-def _is_of_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def encoded(traces: Iterable[Trace]) -> bytes:

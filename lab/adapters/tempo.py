@@ -20,6 +20,9 @@ from lab.errors import TraceStoreError
 DEADLINE_S: Final = 2.0
 """For one answer, from the request's first byte to the answer's last."""
 
+SEARCH_DEADLINE_S: Final = 10.0
+"""A search reads the whole log, which after a quarter of an hour's load takes some seconds."""
+
 MOST_FOUND: Final = 2000
 """How many traces a search may find; more than a case's windows can hold."""
 
@@ -50,7 +53,8 @@ class TempoStore:
     """`lab.ports.TraceStore` over one Tempo; an async context manager.
 
     ``url`` is the base of its HTTP API; ``headers`` go with each request, for one that
-    asks for a tenant or a key; ``transport`` is for tests. ``received`` counts the spans it
+    asks for a tenant or a key; ``proxied`` lets a proxy of the user's stand between, for one
+    in the outside world; ``transport`` is for tests. ``received`` counts the spans it
     took where others store theirs in it too, and its own counter says too much.
     """
 
@@ -59,18 +63,21 @@ class TempoStore:
         url: str,
         *,
         deadline_s: float = DEADLINE_S,
+        search_deadline_s: float = SEARCH_DEADLINE_S,
         headers: Mapping[str, str] | None = None,
+        proxied: bool = False,
         transport: httpx.AsyncBaseTransport | None = None,
         received: Callable[[], Awaitable[int]] | None = None,
     ) -> None:
         self._received = received
         self._url = url
         self._deadline_s = deadline_s
+        self._search_deadline_s = search_deadline_s
         self._client = httpx.AsyncClient(
             base_url=url,
-            timeout=deadline_s,
+            timeout=max(deadline_s, search_deadline_s),
             transport=transport,
-            trust_env=False,  # A proxy of the user's is for the outside world.
+            trust_env=proxied,
             # On loopback, packing an answer costs more than it saves.
             headers={**(headers or {}), "Accept-Encoding": "identity"},
         )
@@ -117,6 +124,7 @@ class TempoStore:
         """
         answer = await self._get(
             "/api/search",
+            self._search_deadline_s,
             q=traceql,
             start=math.floor(start_s),
             end=math.ceil(end_s),
@@ -152,17 +160,20 @@ class TempoStore:
         except (ValueError, OverflowError) as error:
             raise self._undocumented(answer, "counters in Prometheus' text format") from error
 
-    async def _get(self, path: str, **parameters: str | int) -> _Answer:
+    async def _get(
+        self, path: str, within_s: float | None = None, **parameters: str | int
+    ) -> _Answer:
+        within_s = within_s or self._deadline_s
         try:
             # httpx bounds each read, so an answer that trickles would never time out.
             async with (
-                asyncio.timeout(self._deadline_s),
+                asyncio.timeout(within_s),
                 self._client.stream("GET", path, params=parameters) as response,
             ):
                 body = await self._read(response)
                 return _Answer(str(response.url), response.status_code, body)
         except TimeoutError as error:
-            raise self._unreachable(f"no answer within {self._deadline_s:g} s") from error
+            raise self._unreachable(f"no answer within {within_s:g} s") from error
         except httpx.HTTPError as error:
             raise self._unreachable(str(error) or type(error).__name__) from error
 

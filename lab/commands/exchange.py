@@ -161,6 +161,7 @@ def _from_tempo(
     given: dict[str, str],
     name: str | None,
 ) -> Brought:
+    from lab.adapters import loopback
     from lab.adapters.case_import import IMPORTED, bring_traces, without_secrets
     from lab.adapters.tempo import MOST_FOUND, TempoStore
     from lab.investigation.gather import fetch, trace_ids
@@ -168,7 +169,13 @@ def _from_tempo(
     start_s, end_s = int(window[0]), int(window[1]) + 1
 
     async def main() -> Brought:
-        async with TempoStore(url, deadline_s=TEMPO_DEADLINE_S, headers=given) as store:
+        async with TempoStore(
+            url,
+            deadline_s=TEMPO_DEADLINE_S,
+            search_deadline_s=TEMPO_DEADLINE_S,
+            headers=given,
+            proxied=not loopback.is_here(url),
+        ) as store:
             with _counting() as tell:
                 ids = await trace_ids(store, start_s, end_s, most=MOST_FOUND, traceql=query)
                 tell("traces found", len(ids))

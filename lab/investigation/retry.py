@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from lab.domain.case import Case
+from lab.errors import MachineStrained
 from lab.investigation.integrity import is_excused, is_strained
 from lab.ports import Clock, Machine
 
@@ -24,20 +25,25 @@ async def decided(
 ) -> Case:
     """The first of at most `TRIES` runs whose verdict is not the machine's doing, or the last.
 
-    ``is_open`` asks that of a run; by default of its whole proof. ``say`` is told, before
-    each further run, why there is one.
+    ``is_open`` asks that of a run; by default of its whole proof. A run that never began,
+    for the shop found no calm on a strained machine, counts as one; MachineStrained if the
+    last is such. ``say`` is told, before each further run, why there is one.
     """
-    case = await run()
     for number in range(2, TRIES + 1):
-        if not (is_excused(case.proof) if is_open is None else is_open(case)):
-            break
+        try:
+            case = await run()
+        except MachineStrained as error:
+            why = f"the shop found no calm: {error}"
+        else:
+            if not (is_excused(case.proof) if is_open is None else is_open(case)):
+                return case
+            why = f"{case.case_id}: no verdict"
         say(
-            f"{case.case_id}: no verdict, for the machine was too busy or stood still; "
+            f"{why}, for the machine was too busy or stood still; "
             f"waiting until it is calm, then trying again ({number} of {TRIES})"
         )
         await until_calm(machine, clock)
-        case = await run()
-    return case
+    return await run()
 
 
 async def until_calm(machine: Machine, clock: Clock) -> None:

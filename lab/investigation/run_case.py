@@ -22,7 +22,7 @@ from lab.domain.scenario import Scenario
 from lab.errors import LabError
 from lab.investigation import fair_dice, integrity, joining, recorded, sampling
 from lab.investigation.collect import Collected, collect
-from lab.investigation.counting import balanced, snapshot
+from lab.investigation.counting import at_rest, balanced
 from lab.investigation.lease import HeldLease, harm
 from lab.investigation.preflight import preflight
 from lab.investigation.prove import pick_support_code, prove, prove_at_the_edge
@@ -116,7 +116,7 @@ class CaseRun:
 
     async def _run(self) -> Case:
         await self._preflight()
-        before = await snapshot(self._lab.stack, self._lab.store)
+        before = await at_rest(self._lab.stack, self._lab.store, self._lab.clock)
         report = await self._load_windows()
         self._observer.phase(Step.EVIDENCE, "collecting traces")
         requests = self._lab.archive.requests(self._case_id)
@@ -163,7 +163,8 @@ class CaseRun:
             async with self._harmed(Step.REFERENCE, scenario.ambient, {}):
                 await settle(
                     load,
-                    self._scenario.symptom,
+                    scenario.symptom,
+                    machine=self._lab.machine,
                     clock=self._lab.clock,
                     observer=self._observer,
                     journal=self._journal,

@@ -291,6 +291,44 @@ async def test_a_tempo_that_trickles_meets_the_deadline() -> None:
         assert time.monotonic() - began < 2
 
 
+async def test_a_search_may_take_longer_than_a_look_up() -> None:
+    """It reads a log that grows; neither is waited for without an end."""
+
+    async def answer_late(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0.5)
+        return httpx.Response(200, json={"traces": []})
+
+    late = httpx.MockTransport(answer_late)
+    hurried = TempoStore("http://tempo", deadline_s=0.1, search_deadline_s=5, transport=late)
+    async with hurried as store:
+        with pytest.raises(TraceStoreError, match=r"no answer within 0\.1 s"):
+            await store.trace("ab" * 16)
+        assert await store.search("{ }", start_s=0, end_s=1) == frozenset()
+    async with TempoStore("http://tempo", search_deadline_s=0.2, transport=late) as store:
+        with pytest.raises(TraceStoreError, match=r"no answer within 0\.2 s"):
+            await store.search("{ }", start_s=0, end_s=1)
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+async def test_a_proxy_of_the_users_is_for_a_tempo_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, proxied: bool
+) -> None:
+    """Nothing of the lab's own goes through it; a Tempo of the outside world is asked by it."""
+    asked: list[bytes] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
+        async with TempoStore("http://tempo.invalid:3200", proxied=proxied) as store:
+            with pytest.raises(TraceStoreError):
+                await store.spans_received()
+    assert asked == ([b"GET http://tempo.invalid:3200/metrics HTTP/1.1\r\n"] if proxied else [])
+
+
 @pytest.mark.parametrize(
     "answer",
     [

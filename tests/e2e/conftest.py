@@ -89,9 +89,10 @@ def proven(lab: LabUnderTest, request: pytest.FixtureRequest) -> Callable[[str],
                 command = "verify" if name == "card-declined" else "run"
                 finished = lab.run(command, name, timeout_s=PROOF_WITHIN_S)
                 printed, code = finished.stdout, finished.returncode
-            done[name] = bootstrap.archive(lab.settings).load(None)
-            findings = "\n".join(map(str, done[name].proof.findings))
+            case = bootstrap.archive(lab.settings).load(None)
+            findings = "\n".join(map(str, case.proof.findings))
             assert code == 0, f"{name} exited with {code}\n{printed}\n{findings}"
+            done[name] = case  # A run that failed is not kept: the next test tries again.
             (lab.settings.state_dir / f"{name}.txt").write_text(printed)
         return done[name]
 

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -23,8 +24,10 @@ from lab.domain.proof import Outcome, ProofVerdict
 from lab.domain.scenario import Scenario
 from lab.domain.twin import Expectation
 from lab.investigation.integrity import is_excused
-from lab.investigation.run_case import CaseRun
-from lab.investigation.twin import twin_finding, twin_scenario, twins_of
+from lab.investigation.retry import decided
+from lab.investigation.run_case import CaseRun, Lab
+from lab.investigation.twin import twin_finding, twins_of
+from lab.investigation.verify import Trial
 from lab.settings import Settings
 from tests.e2e.conftest import core_scenarios
 from tests.lab_under_test import PROOF_WITHIN_S, LabUnderTest
@@ -175,16 +178,31 @@ class _Watcher:
     def note(self, text: str) -> None: ...
 
 
+async def _run_once(parts: Lab, scenario: Scenario, watcher: _Watcher) -> Case:
+    case_id = parts.archive.next_case_id(scenario.id)
+    return await CaseRun(parts, scenario, case_id=case_id, seed=1, observer=watcher).run()
+
+
 def _run(settings: Settings, scenario: Scenario, watcher: _Watcher) -> Case:
     async def run() -> Case:
         async with bootstrap.lab(settings) as parts:
-            return await CaseRun(
-                parts,
-                scenario,
-                case_id=parts.archive.next_case_id(scenario.id),
-                seed=1,
-                observer=watcher,
-            ).run()
+            return await _run_once(parts, scenario, watcher)
+
+    return anyio.run(run)
+
+
+def _try(settings: Settings, trial: Trial) -> Case:
+    """As `lab verify --twins` does: again where the machine left undecided what is asked."""
+
+    async def run() -> Case:
+        async with bootstrap.lab(settings) as parts:
+            return await decided(
+                partial(_run_once, parts, trial.to_run, _Watcher()),
+                machine=parts.machine,
+                clock=parts.clock,
+                say=print,
+                is_open=trial.is_open,
+            )
 
     return anyio.run(run)
 
@@ -197,7 +215,7 @@ def test_without_its_culprit_a_case_is_refuted(lab: LabUnderTest, name: str) -> 
     """
     scenario = bootstrap.scenarios(lab.settings)[name]
     twin = next(each for each in twins_of(scenario) if each.expect is Expectation.HEALED)
-    case = _run(lab.settings, twin_scenario(scenario, twin), _Watcher())
+    case = _try(lab.settings, Trial(scenario, twin))
     assert twin_finding(scenario, twin, case.evidence).outcome is Outcome.HOLDS
     missed = {each.check for each in case.proof.findings if each.outcome is Outcome.FAILS}
     assert scenario.symptom.measured in missed

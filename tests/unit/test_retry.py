@@ -12,6 +12,7 @@ from lab.adapters.memory.machine import MemoryMachine
 from lab.domain.case import Case
 from lab.domain.journal import Step
 from lab.domain.proof import Finding, Outcome, Proof, ProofVerdict
+from lab.errors import LabError, MachineStrained, WaitTimeout
 from lab.investigation import integrity, retry
 from lab.ports import Strain
 from tests.sample_case import sample_case
@@ -68,9 +69,9 @@ def test_what_strained_the_machine_is_told_with_its_numbers() -> None:
 
 
 class Runs:
-    """Runs that come to the given proofs, one after the other."""
+    """Runs that come to the given proofs, or fail to begin, one after the other."""
 
-    def __init__(self, *proofs: Proof) -> None:
+    def __init__(self, *proofs: Proof | LabError) -> None:
         self._proofs = iter(proofs)
         self.clock = FakeClock()
         self.machine = MemoryMachine(AT_REST)
@@ -79,7 +80,9 @@ class Runs:
 
     async def _run(self) -> Case:
         self.count += 1
-        return replace(sample_case(), proof=next(self._proofs))
+        if isinstance(proof := next(self._proofs), LabError):
+            raise proof
+        return replace(sample_case(), proof=proof)
 
     def decided(self) -> ProofVerdict:
         """The verdict that is left when all is over."""
@@ -98,6 +101,31 @@ def test_a_run_on_a_strained_machine_is_tried_again() -> None:
     assert runs.decided() is ProofVerdict.PROVEN
     assert (runs.count, len(runs.said)) == (2, 1)
     assert "2 of 3" in runs.said[0]
+
+
+def no_calm(kind: type[WaitTimeout] = MachineStrained) -> WaitTimeout:
+    """What a run ends with that found no calm shop."""
+    return kind("calm", waited_s=40, tries=80, last_seen="91% errors")
+
+
+def test_a_run_that_never_began_on_a_strained_machine_is_tried_again() -> None:
+    """As one without a verdict, and what was last seen is told."""
+    runs = Runs(no_calm(), proof(Outcome.FAILS, STALLED), proof(Outcome.HOLDS, AT_REST))
+    assert runs.decided() is ProofVerdict.PROVEN
+    assert (runs.count, len(runs.said)) == (3, 2)
+    assert "91% errors" in runs.said[0]
+
+
+@pytest.mark.parametrize(
+    ("failures", "tries"),
+    [([no_calm(WaitTimeout)], 1), ([no_calm()] * retry.TRIES, retry.TRIES)],
+)
+def test_a_run_that_never_begins_is_an_error(failures: list[WaitTimeout], tries: int) -> None:
+    """At once where the machine is not to blame, and after as many tries as any where it is."""
+    runs = Runs(*failures)
+    with pytest.raises(WaitTimeout):
+        runs.decided()
+    assert runs.count == tries
 
 
 def test_a_refuted_case_stays_refuted() -> None:

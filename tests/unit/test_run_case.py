@@ -31,9 +31,16 @@ from lab.domain.predicate import Predicate
 from lab.domain.proof import Finding, Outcome, ProofVerdict
 from lab.domain.scenario import Scenario
 from lab.domain.schedule import Schedule
-from lab.errors import ConditionsRefused, DirtyShop, LoadError, StackNotReady, WaitTimeout
+from lab.errors import (
+    ConditionsRefused,
+    DirtyShop,
+    LoadError,
+    MachineStrained,
+    StackNotReady,
+    WaitTimeout,
+)
 from lab.investigation.run_case import CaseRun, Lab
-from lab.ports import LeaseStatus
+from lab.ports import LeaseStatus, Strain
 from lab.scenario_file import varied
 from lab.settings import CHECKOUT
 from lab.shop.topology import EDGES, SERVICES
@@ -225,7 +232,17 @@ def test_a_shop_that_never_calms_down_is_not_run(stage: Stage) -> None:
     """Settling gives up after its time and says what it last saw."""
     load = MemoryLoad(stage.clock, {window: _requests(504, 20) for window in Window})
     stage.lab = replace(stage.lab, load=load)
-    with pytest.raises(WaitTimeout, match="inside the reference bounds"):
+    with pytest.raises(WaitTimeout, match="inside the reference bounds") as gave_up:
+        stage.run()
+    assert not isinstance(gave_up.value, MachineStrained)
+
+
+def test_a_strained_machine_is_told_as_what_kept_a_shop_from_calm(stage: Stage) -> None:
+    """So that whoever wants a verdict may run it once more."""
+    load = MemoryLoad(stage.clock, {window: _requests(504, 20) for window in Window})
+    machine = MemoryMachine(Strain(longest_stall_s=0.4, busy=0.3))
+    stage.lab = replace(stage.lab, load=load, machine=machine)
+    with pytest.raises(MachineStrained, match="inside the reference bounds"):
         stage.run()
 
 
