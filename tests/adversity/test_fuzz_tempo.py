@@ -364,7 +364,8 @@ def test_a_tempo_that_takes_the_question_and_says_nothing_meets_the_deadline() -
     async def story() -> None:
         server = await asyncio.start_server(silent, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        async with TempoStore(f"http://127.0.0.1:{port}", deadline_s=0.3) as store:
+        url = f"http://127.0.0.1:{port}"
+        async with TempoStore(url, deadline_s=0.3, search_deadline_s=0.3) as store:
             for question in (
                 store.trace(TRACE_ID),
                 store.search("{}", start_s=0, end_s=1),
