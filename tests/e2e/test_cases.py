@@ -7,7 +7,6 @@ import re
 import shutil
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -17,15 +16,16 @@ import httpx
 import pytest
 
 from lab import bootstrap
+from lab.commands.run import run_one
 from lab.domain.case import Case
 from lab.domain.journal import Step
 from lab.domain.load import LoadProgress, RequestFilter, Window
 from lab.domain.proof import Outcome, ProofVerdict
 from lab.domain.scenario import Scenario
 from lab.domain.twin import Expectation
+from lab.domain.variation import AS_WRITTEN_SEED
 from lab.investigation.integrity import is_excused
-from lab.investigation.retry import decided
-from lab.investigation.run_case import CaseRun, Lab
+from lab.investigation.run_case import CaseRun
 from lab.investigation.twin import twin_finding, twins_of
 from lab.investigation.verify import Trial
 from lab.settings import Settings
@@ -178,15 +178,16 @@ class _Watcher:
     def note(self, text: str) -> None: ...
 
 
-async def _run_once(parts: Lab, scenario: Scenario, watcher: _Watcher) -> Case:
-    case_id = parts.archive.next_case_id(scenario.id)
-    return await CaseRun(parts, scenario, case_id=case_id, seed=1, observer=watcher).run()
-
-
 def _run(settings: Settings, scenario: Scenario, watcher: _Watcher) -> Case:
     async def run() -> Case:
         async with bootstrap.lab(settings) as parts:
-            return await _run_once(parts, scenario, watcher)
+            return await CaseRun(
+                parts,
+                scenario,
+                case_id=parts.archive.next_case_id(scenario.id),
+                seed=1,
+                observer=watcher,
+            ).run()
 
     return anyio.run(run)
 
@@ -196,13 +197,7 @@ def _try(settings: Settings, trial: Trial) -> Case:
 
     async def run() -> Case:
         async with bootstrap.lab(settings) as parts:
-            return await decided(
-                partial(_run_once, parts, trial.to_run, _Watcher()),
-                machine=parts.machine,
-                clock=parts.clock,
-                say=print,
-                is_open=trial.is_open,
-            )
+            return await run_one(parts, trial.to_run, AS_WRITTEN_SEED, trial.is_open)
 
     return anyio.run(run)
 
