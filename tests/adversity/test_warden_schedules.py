@@ -153,7 +153,8 @@ def test_a_control_api_that_hangs_when_a_switch_is_due(lab: WardenLab) -> None:
 def test_a_toxiproxy_that_lost_a_fault_that_is_on(lab: WardenLab) -> None:
     """A look sees that it is due and not there; switching it off finds nothing to do."""
     lease = take(lab, wish(start_s=0.2, on_s=2.0))
-    wait_until(lambda: is_on(lab), "the fault to come")
+    # Toxiproxy has it a moment before the warden has read it back, and until then it must not go.
+    wait_until(lambda: switches(lab) == [True], "the fault to come")
     lab.toxiproxy.reset()
     seen = lab.ask("GET", f"/leases/{lease}/edges").raise_for_status().json()
     assert [fault["edge"] for fault in seen["on"]] == [EDGE]
