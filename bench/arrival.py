@@ -17,7 +17,7 @@ from promises import MeasurementError
 
 from lab.adapters.tempo import MOST_FOUND, TempoStore
 from lab.domain.case import Case
-from lab.investigation.gather import trace_ids
+from lab.investigation.running.whole_window import trace_ids
 from lab.ports import TraceStore
 from lab.settings import Settings
 

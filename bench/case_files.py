@@ -34,11 +34,11 @@ from promises import (
 from results import circumstances, write_section
 
 from lab import bootstrap
-from lab.adapters.otlp_json import write_traces
-from lab.adapters.recording_file import read_recording, recordings
+from lab.adapters.cases.recording_file import read_recording, recordings
+from lab.adapters.otlp.traces import write_traces
 from lab.domain.replay import Replay
 from lab.domain.trace import Trace
-from lab.investigation.recording import thinned
+from lab.investigation.running.recording import thinned
 from lab.settings import CHECKOUT, Settings
 
 PORT_OFFSET: Final = 900

@@ -9,7 +9,7 @@ import httpx
 import psutil
 from promises import DESK_MEMORY, DESK_PAGE, Row
 
-from lab.adapters.processes import pid_listening_on
+from lab.adapters.stack.processes import pid_listening_on
 from lab.domain.case import Case
 from lab.settings import Settings
 

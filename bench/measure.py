@@ -46,12 +46,13 @@ from promises import (
 from results import circumstances, write_section
 
 from lab import bootstrap
-from lab.adapters import loopback, tools
-from lab.adapters.shop_control import ShopControl
+from lab.adapters import loopback
+from lab.adapters.stack.shop_control import ShopControl
+from lab.adapters.tools import toolbox
 from lab.domain.case import Case
 from lab.domain.load import Window
 from lab.domain.proof import Outcome, ProofVerdict
-from lab.investigation.hop import hop_lateness
+from lab.investigation.proof.hop import hop_lateness
 from lab.settings import CHECKOUT, Settings
 from lab.shop.topology import SERVICES
 
@@ -252,7 +253,7 @@ class Bench:
         return [RESTART.measured(anyio.run(restart_times_s, self._settings))]
 
     def _disk(self) -> list[Row]:
-        located = [tools.find(tool, self._settings) for tool in tools.TOOLS]
+        located = [toolbox.find(tool, self._settings) for tool in toolbox.TOOLS]
         built = [each.path.parent for each in located if each is not None]
         return [DISK.measured([kept_gb(CHECKOUT / ".venv", *built)])]
 

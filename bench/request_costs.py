@@ -23,10 +23,10 @@ from promises import MeasurementError, Promise, table
 from results import circumstances, write_section
 
 from lab import bootstrap
-from lab.adapters.case_folder import read_requests
+from lab.adapters.cases.case_folder import read_requests
 from lab.domain.instrumentation import Instrumentation
 from lab.domain.load import LoadPlan, LoadShape, Window
-from lab.investigation.run_case import Lab
+from lab.investigation.running.run_case import Lab
 from lab.settings import Settings
 from lab.shop.topology import SERVICES
 

@@ -18,10 +18,10 @@ from lab import bootstrap
 from lab.domain.load import Window
 from lab.domain.proof import ProofVerdict
 from lab.errors import CaseError, LabError
-from lab.investigation.lease import TTL_S
+from lab.investigation.running.lease import TTL_S
 from tests.adversity.scene import Run, Scene
-from tests.lab_under_test import lab_up
-from tests.warden_parts import wait_until
+from tests.support.lab_under_test import lab_up
+from tests.support.warden_parts import wait_until
 
 VICTIMS: Final = (
     "the run", "warden", "toxiproxy", "postgres", "tempo", "otelcol", "auth", "the load"

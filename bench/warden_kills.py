@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from lab.shop.topology import EDGES
-from tests.warden_lab import WISH, WardenLab, adds_toxic, removes_toxic, warden_lab
-from tests.warden_parts import wait_until
+from tests.support.warden_lab import WISH, WardenLab, adds_toxic, removes_toxic, warden_lab
+from tests.support.warden_parts import wait_until
 
 TTL_S: Final = 1.0
 ROUND: Final = 25

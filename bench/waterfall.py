@@ -18,11 +18,11 @@ from playwright.sync_api import Page, sync_playwright
 from promises import Promise, Row, attempt, table
 from results import circumstances, write_section
 
-from lab.adapters.otlp_json import assemble
+from lab.adapters.otlp.traces import assemble
 from lab.domain.case import Case
 from lab.settings import CHECKOUT
 from tests.browser.conftest import CHROMIUM, RunningDesk, desk_over
-from tests.sample_case import sample_case, span
+from tests.support.sample_case import sample_case, span
 
 ROUNDS: Final = 5
 DEPTH: Final = 150

@@ -17,14 +17,14 @@ from lab.settings import Settings
 from lab.shop.topology import HOST
 
 if TYPE_CHECKING:
-    from lab.adapters.case_archive import FolderArchive
+    from lab.adapters.cases.archive import FolderArchive
     from lab.adapters.clock import SystemClock
-    from lab.adapters.grafana_annotations import GrafanaAnnotations
-    from lab.adapters.stack_compose import ComposeStack
-    from lab.adapters.stack_local import LocalStack
+    from lab.adapters.stack.compose import ComposeStack
+    from lab.adapters.stack.grafana_annotations import GrafanaAnnotations
+    from lab.adapters.stack.local import LocalStack
     from lab.adapters.tempo import TempoStore
     from lab.domain.scenario import Scenario
-    from lab.investigation.run_case import Lab
+    from lab.investigation.running.run_case import Lab
     from lab.ports import Services, Stack
 
 
@@ -40,7 +40,7 @@ def stack(settings: Settings) -> Stack:
     if settings.stack == "compose":
         return compose_stack(settings)
     if settings.stack == "external":
-        from lab.adapters.stack_external import ExternalStack
+        from lab.adapters.stack.external import ExternalStack
 
         return ExternalStack(settings)
     return local_stack(settings)
@@ -55,21 +55,21 @@ def grafana_path(settings: Settings, scenario_id: str) -> str | None:
 
 def local_stack(settings: Settings) -> LocalStack:
     """The real parts as processes of this machine."""
-    from lab.adapters.stack_local import LocalStack
+    from lab.adapters.stack.local import LocalStack
 
     return LocalStack(settings)
 
 
 def compose_stack(settings: Settings) -> ComposeStack:
     """The real parts as containers of this machine."""
-    from lab.adapters.stack_compose import ComposeStack
+    from lab.adapters.stack.compose import ComposeStack
 
     return ComposeStack(settings)
 
 
 def archive(settings: Settings) -> FolderArchive:
     """The case folders of this checkout; logs only of a stack that writes them here."""
-    from lab.adapters.case_archive import FolderArchive
+    from lab.adapters.cases.archive import FolderArchive
 
     log_dir = None if settings.stack == "external" else settings.log_dir
     return FolderArchive(settings.cases_dir, log_dir=log_dir)
@@ -77,7 +77,8 @@ def archive(settings: Settings) -> FolderArchive:
 
 def trace_store(settings: Settings) -> TempoStore:
     """Tempo; of one that may be others' too, the Collector counts what it took from us."""
-    from lab.adapters import collector_metrics, loopback
+    from lab.adapters import loopback
+    from lab.adapters.stack import collector_metrics
     from lab.adapters.tempo import TempoStore
 
     if settings.stack != "external":
@@ -92,7 +93,7 @@ def trace_store(settings: Settings) -> TempoStore:
 
 def stack_answers(settings: Settings) -> bool:
     """Whether a stack seems to be up: something listens where its warden would."""
-    from lab.adapters.readiness import port_is_free
+    from lab.adapters.stack.readiness import port_is_free
     from lab.shop.topology import HOST
 
     return not port_is_free(HOST, settings.port("warden"))
@@ -100,7 +101,7 @@ def stack_answers(settings: Settings) -> bool:
 
 def run_at_work(settings: Settings) -> str | None:
     """Who runs a case in this checkout just now; None where nobody does."""
-    from lab.adapters import run_lock
+    from lab.adapters.cases import run_lock
 
     return run_lock.run_at_work(settings.run_dir)
 
@@ -114,7 +115,7 @@ def clock() -> SystemClock:
 
 def grafana_annotations(settings: Settings) -> GrafanaAnnotations:
     """Where a Grafana of this checkout shows a case's stretches of time, if one runs."""
-    from lab.adapters.grafana_annotations import GrafanaAnnotations
+    from lab.adapters.stack.grafana_annotations import GrafanaAnnotations
 
     return GrafanaAnnotations(settings.url("grafana"))
 
@@ -124,9 +125,9 @@ async def lab(settings: Settings) -> AsyncIterator[Lab]:
     """Everything a run needs, connected for as long as the context lasts."""
     from lab.adapters.locust_load import LocustLoad
     from lab.adapters.machine import ThisMachine
-    from lab.adapters.record_files import RecordFiles
+    from lab.adapters.stack.record_files import RecordFiles
     from lab.adapters.warden_client import WardenClient
-    from lab.investigation.run_case import Lab
+    from lab.investigation.running.run_case import Lab
 
     # The containers' Collector is reached by HTTP alone, however services send to it.
     otlp_protocol = "http/protobuf" if settings.stack == "compose" else settings.otlp_protocol
@@ -158,15 +159,15 @@ async def lab(settings: Settings) -> AsyncIterator[Lab]:
 def shop_services(settings: Settings) -> Services:
     """The shop's keeper, or one for each service, or only a look at their health."""
     if settings.shop_health_url is not None:
-        from lab.adapters.shop_services import WatchedServices
+        from lab.adapters.stack.shop_services import WatchedServices
 
         return WatchedServices(settings.shop_health_url)
     if settings.shop_control_url is not None:
-        from lab.adapters.shop_services import SeparateKeepers
+        from lab.adapters.stack.shop_services import SeparateKeepers
 
         return SeparateKeepers(settings.shop_control_url)
-    from lab.adapters.collector_variant import CollectorVariant, ShopAndCollector
-    from lab.adapters.shop_control import ShopControl
+    from lab.adapters.stack.collector_variant import CollectorVariant, ShopAndCollector
+    from lab.adapters.stack.shop_control import ShopControl
 
     shop = ShopControl(settings.url("shop_control"))
 
@@ -179,8 +180,8 @@ def shop_services(settings: Settings) -> Services:
 
 def _jobs_environment(settings: Settings) -> dict[str, str]:
     """Where the auditor finds its database, through its own edge, and the Collector."""
-    from lab.adapters.postgres import server_of
-    from lab.shop.environment import service_environment
+    from lab.adapters.stack.postgres import server_of
+    from lab.shop.keeper.environment import service_environment
 
     server = server_of(settings)
     return service_environment(

@@ -13,7 +13,8 @@ from pydantic import AfterValidator, AliasChoices, Field, HttpUrl, TypeAdapter, 
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from lab.shop import own_pages, topology
+from lab.shop import topology
+from lab.shop.keeper import own_pages
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 """The folder that holds ``lab/``, ``scenarios/`` and ``deploy/``."""

@@ -10,7 +10,7 @@ import pytest
 
 from lab.adapters.machine import ThisMachine
 from lab.ports import Strain
-from tests.lab_under_test import LabUnderTest, lab_up
+from tests.support.lab_under_test import LabUnderTest, lab_up
 
 RERUNS: Final = 2
 STALL_S: Final = 0.25

@@ -12,8 +12,8 @@ from typing import Any, Final, Self
 
 import httpx
 
-from lab.adapters.otlp_fields import MalformedOtlpError, parse
-from lab.adapters.otlp_json import read_traces
+from lab.adapters.otlp.fields import MalformedOtlpError, parse
+from lab.adapters.otlp.traces import read_traces
 from lab.domain.trace import Trace
 from lab.errors import TraceStoreError
 

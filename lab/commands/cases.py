@@ -72,7 +72,7 @@ def traces(
 
     Of a stranger's telemetry, which has no requests, all traces.
     """
-    from lab.investigation.requests import RequestQuery, find_requests
+    from lab.investigation.reading.requests import RequestQuery, find_requests
     from lab.terminal.requests import request_rows, request_table
 
     query = RequestQuery(outcome, route, window, tenant, service, text, min_ms, max_ms)
@@ -111,7 +111,7 @@ def _list_telemetry(
 
 
 def _list_background(case: Case, limit: int, *, as_json: bool) -> None:
-    from lab.investigation.background import background_rows, background_traces
+    from lab.investigation.reading.background import background_rows, background_traces
     from lab.terminal.background import background_table
 
     found = background_traces(case.evidence, limit)
@@ -132,8 +132,8 @@ def trace(
     as_json: JsonOption = False,
 ) -> None:
     """Show one trace as a tree: status, duration, self time, wire time, what is missing."""
-    from lab.adapters.otlp_json import trace_to_otlp
-    from lab.investigation.resolve import resolve_trace
+    from lab.adapters.otlp.traces import trace_to_otlp
+    from lab.investigation.reading.ids import resolve_trace
     from lab.terminal.trace_tree import trace_tree
 
     archive = bootstrap.archive(Settings())
@@ -151,7 +151,7 @@ def briefing(case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = 
     """Read the pager message again, and how to go about the case in Grafana."""
     from rich.markdown import Markdown
 
-    from lab.investigation.briefing import briefing as text
+    from lab.investigation.solving.briefing import briefing as text
 
     settings = Settings()
     case = bootstrap.archive(settings).load(case_id)

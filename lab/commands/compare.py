@@ -23,8 +23,8 @@ def twin(
     as_json: JsonOption = False,
 ) -> None:
     """Lay a trace beside the healthy one nearest to it, the greatest change of self time first."""
-    from lab.investigation.healthy_twin import compare, twin_rows
-    from lab.investigation.resolve import resolve_trace
+    from lab.investigation.reading.healthy_twin import compare, twin_rows
+    from lab.investigation.reading.ids import resolve_trace
     from lab.terminal.twin_table import twin_table
 
     evidence = bootstrap.archive(Settings()).load(case_id).evidence
@@ -52,7 +52,7 @@ def service_map(
     as_json: JsonOption = False,
 ) -> None:
     """Show who calls whom, how often, how well and how fast, before beside the incident."""
-    from lab.investigation.service_map import service_map as map_of
+    from lab.investigation.reading.service_map import service_map as map_of
     from lab.terminal.map_table import map_document, map_table
 
     found = map_of(bootstrap.archive(Settings()).load(case_id).evidence)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab import bootstrap
-from lab.adapters.run_lock import run_lock
+from lab.adapters.cases.run_lock import run_lock
 from lab.commands.common import JsonOption, add_command, console, notes, print_json, run_async
 from lab.commands.run import SeedOption, run_one, scenario_named
 from lab.commands.stack import up
@@ -19,7 +19,7 @@ from lab.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lab.investigation.levels import Seen
+    from lab.investigation.proof.levels import Seen
 
 
 def contrast(
@@ -28,7 +28,7 @@ def contrast(
     as_json: JsonOption = False,
 ) -> None:
     """Run the same crime with no, zero-code and all spans, and show what each lets one see."""
-    from lab.investigation.levels import nameable, seen_in, verdict_of
+    from lab.investigation.proof.levels import nameable, seen_in, verdict_of
     from lab.terminal.contrast_table import contrast_rows
 
     settings = Settings()
@@ -55,7 +55,7 @@ def contrast(
 
 def _print(levels: Sequence[Seen], verdict: ProofVerdict) -> None:
     """The table, the doubtful findings of each level, and what follows."""
-    from lab.investigation.levels import nameable
+    from lab.investigation.proof.levels import nameable
     from lab.terminal.contrast_table import contrast_table
     from lab.terminal.tables import proof_table
 

@@ -36,7 +36,7 @@ def open_case(
 
     A case file is imported first, unless it is here already.
     """
-    from lab.adapters.case_import import bring_file
+    from lab.adapters.cases.bring import bring_file
 
     settings = Settings()
     archive = bootstrap.archive(settings)
@@ -68,8 +68,8 @@ def _is_served(settings: Settings) -> bool:
     """Whether a desk answers at the port; StackNotReady where something else holds it."""
     import httpx
 
-    from lab.adapters.processes import describe, pid_listening_on
-    from lab.adapters.readiness import port_is_free
+    from lab.adapters.stack.processes import describe, pid_listening_on
+    from lab.adapters.stack.readiness import port_is_free
     from lab.shop.topology import HOST
 
     port = settings.port("desk")

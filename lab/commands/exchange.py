@@ -27,8 +27,8 @@ from lab.errors import DiskRefused, UsageError
 from lab.settings import Settings
 
 if TYPE_CHECKING:
-    from lab.adapters.case_archive import FolderArchive
-    from lab.adapters.case_import import Brought
+    from lab.adapters.cases.archive import FolderArchive
+    from lab.adapters.cases.bring import Brought
 
 SUFFIX: Final = ".case.zip"
 """How the name of a case file ends; no case is called so."""
@@ -56,7 +56,7 @@ def export(
 
     It holds the scenario with its truth; what was accused so far stays here.
     """
-    from lab.adapters.case_zip import pack_folder
+    from lab.adapters.cases.zip_file import pack_folder
 
     archive = bootstrap.archive(Settings())
     case = archive.open(case_id)
@@ -111,7 +111,7 @@ def import_(
 
     Traces make a case that can be looked at and not graded: nobody knows their truth.
     """
-    from lab.adapters.case_import import bring_file
+    from lab.adapters.cases.bring import bring_file
 
     if sum(given is not None for given in (file, otlp, tempo)) != 1:
         raise UsageError("expected one of FILE, --otlp FILE and --tempo URL")
@@ -147,7 +147,7 @@ def import_(
 
 
 def _from_otlp(archive: FolderArchive, file: Path, name: str | None) -> Brought:
-    from lab.adapters.case_import import IMPORTED, bring_otlp
+    from lab.adapters.cases.bring import IMPORTED, bring_otlp
 
     with _counting() as tell:
         return bring_otlp(archive, file, name or IMPORTED, tell)
@@ -162,9 +162,9 @@ def _from_tempo(
     name: str | None,
 ) -> Brought:
     from lab.adapters import loopback
-    from lab.adapters.case_import import IMPORTED, bring_traces, without_secrets
+    from lab.adapters.cases.bring import IMPORTED, bring_traces, without_secrets
     from lab.adapters.tempo import MOST_FOUND, TempoStore
-    from lab.investigation.gather import fetch, trace_ids
+    from lab.investigation.running.whole_window import fetch, trace_ids
 
     start_s, end_s = int(window[0]), int(window[1]) + 1
 
@@ -198,8 +198,8 @@ def replay(
 
     Solve it there, and accuse here by the ids it has there: the lab remembers which is which.
     """
-    from lab.adapters.case_import import without_secrets
-    from lab.adapters.otlp_sender import OtlpSender
+    from lab.adapters.cases.bring import without_secrets
+    from lab.adapters.otlp.sender import OtlpSender
     from lab.domain.replay import Replay, batches
 
     archive = bootstrap.archive(Settings())

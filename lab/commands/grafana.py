@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from lab import bootstrap
-from lab.adapters.grafana import Launch, inherited, launch
+from lab.adapters.stack.grafana import Launch, inherited, launch
 from lab.commands.common import add_command, notes, run_async
 from lab.errors import LabError, PartFailed, StackNotReady
 from lab.settings import Settings
@@ -32,7 +32,7 @@ def grafana() -> None:
     Takes LAB_GRAFANA_HOME (an unpacked official archive), else the `grafana` on
     PATH or of Debian's package, else a container by docker or podman.
     """
-    from lab.adapters.readiness import port_is_free
+    from lab.adapters.stack.readiness import port_is_free
 
     settings = Settings()
     launched = launch(settings)
@@ -76,7 +76,7 @@ async def _serve(settings: Settings, launched: Launch) -> None:
 
 
 async def _until_healthy(settings: Settings, process: asyncio.subprocess.Process) -> None:
-    from lab.adapters.readiness import until_ready
+    from lab.adapters.stack.readiness import until_ready
 
     async with bootstrap.grafana_annotations(settings) as annotations:
 

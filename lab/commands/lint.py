@@ -55,7 +55,7 @@ def lint(
     as_json: JsonOption = False,
 ) -> None:
     """Look for what gives a case away: in texts, dashboards and real telemetry; exit 1 if found."""
-    from lab.adapters.telemetry_files import case_files, given_leases, signal_files
+    from lab.adapters.cases.telemetry_files import case_files, given_leases, signal_files
     from lab.lint import TelemetryLint, dashboard_problems, merged
 
     started_s = time.monotonic()
@@ -122,7 +122,7 @@ def _variant_problems(settings: Settings, scenario: Scenario) -> list[Problem]:
 def _telemetry_problems(
     rules: TelemetryLint, files: Sequence[Path], size: int
 ) -> Iterator[Problem]:
-    from lab.adapters.json_lines import whole_lines
+    from lab.adapters.cases.json_lines import whole_lines
     from lab.terminal.reading_display import ReadingDisplay
 
     with ReadingDisplay(notes, "reading telemetry", size) as display:

@@ -30,7 +30,7 @@ def practice(
 
     Practised before, it is the case of then, with all that was found out so far.
     """
-    from lab.adapters.case_import import bring_file
+    from lab.adapters.cases.bring import bring_file
 
     settings = Settings()
     archive = bootstrap.archive(settings)
@@ -44,7 +44,7 @@ def practice(
 
 
 def _recording(settings: Settings, name: str) -> Path:
-    from lab.adapters.recording_file import recordings
+    from lab.adapters.cases.recording_file import recordings
     from lab.scenario_file import near_names
 
     known = recordings(settings.scenarios_dir)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab import bootstrap
-from lab.adapters.run_lock import run_lock
+from lab.adapters.cases.run_lock import run_lock
 from lab.commands.common import add_command, console, run_async
 from lab.commands.run import HEADLINES, run_one, scenario_named
 from lab.commands.stack import up
@@ -37,8 +37,13 @@ def record(
     ] = False,
 ) -> None:
     """Prove a case and keep it beside its scenario, to practise on; nothing unless proven."""
-    from lab.adapters.recording_file import RECORDING, pack_case, read_with_logs, write_recording
-    from lab.investigation.recording import of_todays, recorded
+    from lab.adapters.cases.recording_file import (
+        RECORDING,
+        pack_case,
+        read_with_logs,
+        write_recording,
+    )
+    from lab.investigation.running.recording import of_todays, recorded
 
     if refresh and case_id is not None:
         raise UsageError("expected --refresh or --case, got both: each says what to record")

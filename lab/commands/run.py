@@ -12,7 +12,7 @@ import typer
 from rich.panel import Panel
 
 from lab import bootstrap
-from lab.adapters.run_lock import run_lock
+from lab.adapters.cases.run_lock import run_lock
 from lab.commands.common import (
     JsonOption,
     RevealOption,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from lab.domain.case import Case
     from lab.domain.scenario import Scenario
-    from lab.investigation.run_case import Lab
+    from lab.investigation.running.run_case import Lab
     from lab.terminal.run_events import RunEvents
 
 HEADLINES: Final = {
@@ -119,8 +119,8 @@ async def run_one(
     ``is_open`` asks of a run whether it was; by default of its whole proof. With ``events``
     the progress goes there instead.
     """
-    from lab.investigation.retry import decided
-    from lab.investigation.run_case import CaseRun
+    from lab.investigation.running.retry import decided
+    from lab.investigation.running.run_case import CaseRun
     from lab.terminal.run_display import RunDisplay
 
     async def run_once() -> Case:
@@ -170,7 +170,7 @@ def print_opened(case: Case, reveal: bool, *, stack: bool = True) -> None:
     """
     from rich.markdown import Markdown
 
-    from lab.investigation.briefing import briefing
+    from lab.investigation.solving.briefing import briefing
     from lab.terminal.tables import proof_table
 
     console.print(Panel(Markdown(briefing(case)), title=case.scenario.title, padding=(1, 2)))
@@ -261,7 +261,7 @@ def run(
 ) -> None:
     """Hurt the shop as a scenario says, gather evidence, prove it, and open the case."""
     from lab.terminal.run_events import RunEvents
-    from lab.warden.application import MAX_TTL_S
+    from lab.warden.applying import MAX_TTL_S
 
     settings = Settings()
     hold_s = seconds(hold_for, at_most_s=MAX_TTL_S) if hold_for is not None else None
@@ -292,10 +292,10 @@ def run(
 
 def _offer_recording(settings: Settings, name: str) -> None:
     """Where the tools must be built first, say what can be solved in the meantime."""
-    from lab.adapters import tools
-    from lab.adapters.recording_file import recordings
+    from lab.adapters.cases.recording_file import recordings
+    from lab.adapters.tools import toolbox
 
-    missing = [tool for tool in tools.TOOLS if tools.find(tool, settings) is None]
+    missing = [tool for tool in toolbox.TOOLS if toolbox.find(tool, settings) is None]
     if settings.stack == "local" and missing and name in recordings(settings.scenarios_dir):
         notes.print(
             f"{len(missing)} tools are built first, once, for about "

@@ -52,7 +52,7 @@ def accuse(
 ) -> None:
     """Name the span that did it, and how; exit 0 solved, 1 not yet."""
     from lab.domain.accusation import Accusation
-    from lab.investigation.solving import Solving
+    from lab.investigation.solving.moves import Solving
     from lab.terminal.tables import verdict_panel
 
     if mechanism is None:
@@ -81,8 +81,8 @@ def _accused(
     case: Case, words: list[str], replays: tuple[Replay, ...], *, nobody: bool
 ) -> tuple[tuple[str, str], ...]:
     """Trace and span id of each that ``words`` name."""
-    from lab.investigation.pasted import resolve_suspect
-    from lab.investigation.resolve import resolve_span, resolve_trace
+    from lab.investigation.reading.ids import resolve_span, resolve_trace
+    from lab.investigation.reading.pasted_links import resolve_suspect
 
     if nobody and words:
         raise UsageError(f"expected no span beside --nobody, got {' '.join(words)}")
@@ -148,10 +148,10 @@ def debrief(
     """Read what happened and how the spans prove it, once the case is solved or given up."""
     from rich.markdown import Markdown
 
-    from lab.investigation.case_logs import read_logs
-    from lab.investigation.debriefing import debriefing
-    from lab.investigation.post_mortem import post_mortem
-    from lab.investigation.solving import Solving
+    from lab.investigation.reading.logs import read_logs
+    from lab.investigation.solving.debriefing import debriefing
+    from lab.investigation.solving.moves import Solving
+    from lab.investigation.solving.post_mortem import post_mortem
 
     archive = bootstrap.archive(Settings())
     case = archive.load(case_id)
@@ -183,8 +183,8 @@ def hint(
 
     A hint that was read stays readable and is charged once; after solving all are free.
     """
-    from lab.investigation.hints import offered_hints
-    from lab.investigation.solving import Solving
+    from lab.investigation.solving.hints import offered_hints
+    from lab.investigation.solving.moves import Solving
     from lab.terminal.tables import hint_table
 
     archive = bootstrap.archive(Settings())

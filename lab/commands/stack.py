@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from lab import bootstrap
-from lab.adapters.run_lock import run_at_work
+from lab.adapters.cases.run_lock import run_at_work
 from lab.commands.common import (
     JsonOption,
     RevealOption,
@@ -25,7 +25,7 @@ from lab.errors import LabError, RunInProgress
 from lab.settings import Settings
 
 if TYPE_CHECKING:
-    from lab.adapters.tool_table import Tool
+    from lab.adapters.tools.table import Tool
 
 UNKNOWN_LEASE: Final = "unknown"
 """Stands for the lease where the warden does not say whether there is one."""
@@ -118,7 +118,7 @@ def status(as_json: JsonOption = False) -> None:
 
 def doctor(as_json: JsonOption = False) -> None:
     """Check this machine and this checkout, and say what to do about each finding."""
-    from lab.adapters.doctor import examine
+    from lab.adapters.stack.doctor import examine
     from lab.terminal.stack_tables import doctor_table
 
     findings = examine(Settings())
@@ -145,7 +145,7 @@ def tools(
     as_json: JsonOption = False,
 ) -> None:
     """List the tools, where each came from, and a key under which CI may cache them."""
-    from lab.adapters import tools as adapter
+    from lab.adapters.tools import toolbox as adapter
     from lab.terminal.stack_tables import tools_table
 
     settings = Settings()
@@ -177,7 +177,7 @@ def tools(
 
 def build_tools(settings: Settings, listed: Sequence[Tool] | None = None) -> None:
     """Build what is missing, a line of progress for each tool."""
-    from lab.adapters import tools as adapter
+    from lab.adapters.tools import toolbox as adapter
     from lab.terminal.build_display import BuildDisplay
 
     with BuildDisplay(notes) as display:

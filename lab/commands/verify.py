@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab import bootstrap
-from lab.adapters.run_lock import run_lock
+from lab.adapters.cases.run_lock import run_lock
 from lab.commands.common import (
     JsonOption,
     add_command,
@@ -31,9 +31,9 @@ from lab.settings import CHECKOUT, Settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from lab.adapters.verify_log import VerifyTable
+    from lab.adapters.cases.verify_log import VerifyTable
     from lab.domain.scenario import Scenario
-    from lab.investigation.verify import Result, Trial
+    from lab.investigation.running.verify import Result, Trial
 
 
 def verify(
@@ -62,8 +62,8 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Prove that scenarios kill as they say: a line a run with its numbers, and JUnit XML."""
-    from lab.adapters.verify_log import VerifyTable
-    from lab.investigation.verify import trials
+    from lab.adapters.cases.verify_log import VerifyTable
+    from lab.investigation.running.verify import trials
     from lab.terminal.verify_table import pass_rates
 
     settings = Settings()
@@ -133,7 +133,7 @@ def _todo(
 async def _run_all(
     settings: Settings, todo: Sequence[Trial], seed: int, tell: Callable[[Result], None]
 ) -> None:
-    from lab.investigation.verify import Result
+    from lab.investigation.running.verify import Result
 
     async with bootstrap.lab(settings) as lab:
         for trial in todo:

@@ -18,8 +18,13 @@ from lab.domain.case import Case
 from lab.domain.mechanism import Mechanism, Scope
 from lab.domain.trace import Span, Trace
 from lab.errors import LabError, UnknownCase, UsageError
-from lab.investigation.judge import judge
-from lab.investigation.pasted import SHAPES, read_paste, resolve_paste, resolve_suspect
+from lab.investigation.reading.pasted_links import (
+    SHAPES,
+    read_paste,
+    resolve_paste,
+    resolve_suspect,
+)
+from lab.investigation.solving.judge import judge
 
 MOST_SUSPECTS: Final = 2
 """A culprit and an accomplice; no case has more."""

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from lab.adapters.otlp_json import trace_to_otlp
+from lab.adapters.otlp.traces import trace_to_otlp
 from lab.desk.debrief import earned
 from lab.desk.desk import OpenCase, OpenFile, TheDesk
 from lab.desk.pages import page
@@ -23,16 +23,16 @@ from lab.domain.case import CaseSummary
 from lab.domain.ledger import Ledger
 from lab.domain.mechanism import Mechanism, Scope
 from lab.errors import UsageError
-from lab.investigation.background import background_rows, background_traces
-from lab.investigation.briefing import briefing
-from lab.investigation.case_logs import LogLine, read_logs
-from lab.investigation.contrast import Contrasts, contrasts
-from lab.investigation.hints import OfferedHint, offered_hints
-from lab.investigation.pasted import resolve_suspect
-from lab.investigation.post_mortem import post_mortem
-from lab.investigation.requests import WINDOW_WORDS
-from lab.investigation.resolve import resolve_trace
-from lab.investigation.signals import Signals, signals
+from lab.investigation.reading.background import background_rows, background_traces
+from lab.investigation.reading.contrast import Contrasts, contrasts
+from lab.investigation.reading.edge_signals import Signals, signals
+from lab.investigation.reading.ids import resolve_trace
+from lab.investigation.reading.logs import LogLine, read_logs
+from lab.investigation.reading.pasted_links import resolve_suspect
+from lab.investigation.reading.requests import WINDOW_WORDS
+from lab.investigation.solving.briefing import briefing
+from lab.investigation.solving.hints import OfferedHint, offered_hints
+from lab.investigation.solving.post_mortem import post_mortem
 
 router = APIRouter(prefix="/api/v1", tags=["cases"])
 pages = APIRouter(include_in_schema=False)

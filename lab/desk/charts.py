@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lab.domain.wording import duration
-from lab.investigation.signals import Bucket, Signals
+from lab.investigation.reading.edge_signals import Bucket, Signals
 
 WIDTH: Final = 440
 HEIGHT: Final = 180

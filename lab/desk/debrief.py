@@ -11,10 +11,10 @@ from lab.desk.guard import check_token
 from lab.desk.pages import page
 from lab.domain.case import Case
 from lab.errors import NotEarned
-from lab.investigation.case_logs import read_logs
-from lab.investigation.debriefing import Debriefing, debriefing
-from lab.investigation.post_mortem import post_mortem
-from lab.investigation.signals import signals
+from lab.investigation.reading.edge_signals import signals
+from lab.investigation.reading.logs import read_logs
+from lab.investigation.solving.debriefing import Debriefing, debriefing
+from lab.investigation.solving.post_mortem import post_mortem
 
 router = APIRouter(include_in_schema=False)
 

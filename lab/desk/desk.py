@@ -12,8 +12,8 @@ from lab.desk.runs import Runs
 from lab.domain.case import Case, CaseFile
 from lab.domain.trace import Trace
 from lab.errors import NothingToGrade
-from lab.investigation.solving import Solving
-from lab.investigation.waterfall import Waterfall, waterfall
+from lab.investigation.reading.waterfall import Waterfall, waterfall
+from lab.investigation.solving.moves import Solving
 from lab.ports import CaseArchive, Clock
 from lab.settings import Settings
 

@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lab.errors import LabError
-from lab.shop import own_pages
+from lab.shop.keeper import own_pages
 
 TOKEN: Final = "desk_token"  # noqa: S105 (the name of a cookie and of a form field)
 

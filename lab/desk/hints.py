@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from lab.desk.desk import OpenCase, TheDesk
 from lab.desk.guard import check_token
 from lab.desk.pages import page
-from lab.investigation.hints import offered_hints
+from lab.investigation.solving.hints import offered_hints
 
 router = APIRouter(include_in_schema=False)
 

@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse
 from lab.desk.desk import OpenFile, TheDesk
 from lab.desk.pages import page
 from lab.desk.trace_page import Assist
-from lab.investigation.service_map import Figures, MapEdge, MapService, service_map
+from lab.investigation.reading.service_map import Figures, MapEdge, MapService, service_map
 
 router = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/api/v1", tags=["map"])

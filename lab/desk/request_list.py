@@ -13,8 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from lab.desk.desk import OpenCase
 from lab.desk.pages import page
 from lab.domain.case import Case
-from lab.investigation.background import background_rows, background_traces
-from lab.investigation.requests import (
+from lab.investigation.reading.background import background_rows, background_traces
+from lab.investigation.reading.requests import (
     OUTCOMES,
     SORTS,
     WINDOW_WORDS,

@@ -12,13 +12,13 @@ from lab.desk.desk import Desk, OpenCase, OpenFile, TheDesk
 from lab.desk.pages import page
 from lab.domain.case import Case, Telemetry
 from lab.errors import ScenarioError, UnknownCase
-from lab.investigation.background import background_traces
-from lab.investigation.briefing import briefing
-from lab.investigation.case_logs import LogLine, patterns, read_logs
-from lab.investigation.contrast import contrasts
-from lab.investigation.hurt import hurt_requests
-from lab.investigation.requests import into_window_s, outcome_of
-from lab.investigation.signals import signals
+from lab.investigation.reading.background import background_traces
+from lab.investigation.reading.contrast import contrasts
+from lab.investigation.reading.edge_signals import signals
+from lab.investigation.reading.impact import hurt_requests
+from lab.investigation.reading.logs import LogLine, patterns, read_logs
+from lab.investigation.reading.requests import into_window_s, outcome_of
+from lab.investigation.solving.briefing import briefing
 from lab.scenario_file import grafana_path
 
 VICTIMS_SHOWN: Final = 8

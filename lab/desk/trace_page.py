@@ -17,10 +17,10 @@ from lab.domain.case import CaseFile
 from lab.domain.rows import Gap, Item, Missing, Wire
 from lab.domain.trace import Span, Trace
 from lab.errors import UnknownCase
-from lab.investigation.case_logs import LogLine, read_logs
-from lab.investigation.healthy_twin import compare, twin_rows
-from lab.investigation.requests import WINDOW_WORDS, outcome_of
-from lab.investigation.waterfall import Waterfall
+from lab.investigation.reading.healthy_twin import compare, twin_rows
+from lab.investigation.reading.logs import LogLine, read_logs
+from lab.investigation.reading.requests import WINDOW_WORDS, outcome_of
+from lab.investigation.reading.waterfall import Waterfall
 
 PLAIN_ROWS: Final = 500
 """Rows a page of the plain table has, which whoever has no script reads."""

@@ -9,8 +9,8 @@ from lab.desk.pages import hue
 from lab.domain.critical_path import Stretch
 from lab.domain.rows import Gap, Missing, Row, Wire
 from lab.domain.trace import Span, Status
-from lab.investigation.case_logs import LogLine
-from lab.investigation.waterfall import SpanMarks, Waterfall
+from lab.investigation.reading.logs import LogLine
+from lab.investigation.reading.waterfall import SpanMarks, Waterfall
 
 MOST_WORDS: Final = 600
 """Characters of a span that `find` looks at beyond its name; a span may carry megabytes."""

@@ -20,11 +20,11 @@ from gevent.event import AsyncResult
 from gevent.fileobject import FileObject
 from gevent.queue import Queue
 
-from lab.load.crew import Crew, Hands, RunFailed
-from lab.load.fleet import Fleet
+from lab.load.master import Fleet
 from lab.load.plan import Plan, PlanError
 from lab.load.request_log import LogRefused, RequestLog, nearest_rank
 from lab.load.storefront import LoginFailed
+from lab.load.users_here import Crew, Hands, RunFailed
 
 PROGRESS_EVERY_S = 0.5
 

@@ -26,10 +26,11 @@ from lab.load.actors import credentials
 from lab.load.plan import Shape
 from lab.load.request_log import RequestLog
 from lab.load.storefront import LoginFailed, Storefront
-from lab.load.stretch import Floor, Stretch
 from lab.load.tracing import RootSpans, otlp_exporter
 from lab.load.users import HEADERS
-from lab.shop import own_pages, topology
+from lab.load.window import Floor, Stretch
+from lab.shop import topology
+from lab.shop.keeper import own_pages
 
 PACE_S = 0.75
 PATIENCE_S = 10.0

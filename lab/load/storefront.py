@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from lab.load.actors import ACTORS, Account, Answer, Call, Visit, login
 from lab.load.plan import TRANSITION, UNJUDGED
 from lab.load.request_log import Entry
-from lab.load.stretch import Floor, Stretch
 from lab.load.tracing import RootSpans
+from lab.load.window import Floor, Stretch
 
 NOBODY = Account(email="", password="", tenant="", token="")
 

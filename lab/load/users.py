@@ -13,7 +13,7 @@ from locust import FastHttpUser, task
 
 from lab.load.plan import Plan
 from lab.load.storefront import Storefront
-from lab.load.stretch import Floor, Stretch
+from lab.load.window import Floor, Stretch
 
 HEADERS = {"User-Agent": "storefront"}
 

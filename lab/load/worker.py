@@ -1,7 +1,7 @@
 """``python -m lab.load worker``: one of several processes that share a run's load.
 
 The plan comes as the first line of stdin; everything else by Locust's own connection to
-the master (`lab.load.fleet`). Ends when stdin does: then the master is gone.
+the master (`lab.load.master`). Ends when stdin does: then the master is gone.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from gevent.fileobject import FileObject
 from locust.env import Environment
 
 from lab.load.actors import ACCOUNTS, credentials
-from lab.load.crew import Crew, RunFailed
-from lab.load.fleet import ANSWER, COMMAND, LISTENS, REQUESTS
+from lab.load.master import ANSWER, COMMAND, LISTENS, REQUESTS
 from lab.load.plan import Plan
 from lab.load.request_log import Entry
 from lab.load.storefront import LoginFailed
+from lab.load.users_here import Crew, RunFailed
 from lab.shop.topology import HOST
 
 SEND_EVERY_S = 0.1

@@ -35,7 +35,7 @@ from lab.load.actors import ACTORS, JOBS, TENANTS
 from lab.scenario_file.names import unknown_name
 from lab.shop import topology
 from lab.shop.collector import COLLECTOR, SAMPLINGS, SETTING
-from lab.shop.environment import OTEL_CONDITIONS
+from lab.shop.keeper.environment import OTEL_CONDITIONS
 from lab.shop.settings import SETTINGS
 
 ROUTES: Final = (

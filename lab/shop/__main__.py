@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _run_parent(offset: int, log_dir: Path | None, only: str | None) -> None:
-    from lab.shop import parent
+    from lab.shop.keeper import parent
 
     parent.run(offset=offset, log_dir=log_dir, only=only)
 
@@ -54,7 +54,7 @@ def _instrument(service: str) -> NoReturn:
 
     Its environment is the topology's; whatever a deployment sets goes before it.
     """
-    from lab.shop.environment import service_environment
+    from lab.shop.keeper.environment import service_environment
 
     known = service_environment(
         service,

@@ -25,7 +25,7 @@ def serve(name: str, counter: SpanCounter) -> None:
     telemetry.start(counter)
     telemetry.log_as_json()
     settings = SETTINGS[name]()
-    module = importlib.import_module(f"lab.shop.{name}")
+    module = importlib.import_module(f"lab.shop.services.{name}")
     config = uvicorn.Config(
         module.create(settings, counter),
         host=settings.host,

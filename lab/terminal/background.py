@@ -11,7 +11,7 @@ from rich.text import Text
 from lab.domain.evidence import Evidence
 from lab.domain.trace import Trace
 from lab.domain.wording import duration, short_ids
-from lab.investigation.background import background_rows, first_span
+from lab.investigation.reading.background import background_rows, first_span
 from lab.terminal.text import clean
 
 _LEAST_DIGITS: Final = 8

@@ -8,7 +8,7 @@ from typing import Any, Final
 from rich.table import Table
 
 from lab.domain.instrumentation import Instrumentation, Sight
-from lab.investigation.levels import Seen
+from lab.investigation.proof.levels import Seen
 from lab.terminal.tables import OUTCOME_MARKS, plain_table
 
 WRITTEN: Final = {

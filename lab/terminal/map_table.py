@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.domain.wording import duration
-from lab.investigation.service_map import Figures, MapEdge, ServiceMap
+from lab.investigation.reading.service_map import Figures, MapEdge, ServiceMap
 from lab.terminal.text import clean
 
 

@@ -14,7 +14,7 @@ from lab.domain.case import Case
 from lab.domain.evidence import Evidence
 from lab.domain.load import Request
 from lab.domain.wording import duration, short_ids
-from lab.investigation.requests import WINDOW_WORDS, into_window_s, outcome_of
+from lab.investigation.reading.requests import WINDOW_WORDS, into_window_s, outcome_of
 from lab.terminal.text import clean
 
 _MARKS: Final = {"ok": ("✔ ok", "green"), "error": ("✖ error", "bold red")} | {

@@ -16,8 +16,8 @@ from lab.domain.case import Case, CaseSummary
 from lab.domain.mechanism import Mechanism
 from lab.domain.proof import Outcome, Proof
 from lab.domain.verdict import Judgement, VerdictClass
-from lab.investigation.hints import OfferedHint
-from lab.investigation.prove import explain
+from lab.investigation.proof.prove import explain
+from lab.investigation.solving.hints import OfferedHint
 from lab.terminal.text import clean
 
 OUTCOME_MARKS: Final = {

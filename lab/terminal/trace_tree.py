@@ -15,7 +15,7 @@ from lab.domain.reference import ReferenceStats
 from lab.domain.rows import Gap, Missing, Row, Wire, extent_ns, rows, wire_of
 from lab.domain.trace import Kind, Span, Status, Trace
 from lab.domain.wording import duration, short_ids, times_usual
-from lab.investigation.requests import WINDOW_WORDS
+from lab.investigation.reading.requests import WINDOW_WORDS
 from lab.terminal.guides import with_guides
 from lab.terminal.text import MARKS, clean
 

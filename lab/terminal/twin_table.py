@@ -11,7 +11,7 @@ from rich.text import Text
 
 from lab.domain.trace import Span
 from lab.domain.wording import duration
-from lab.investigation.healthy_twin import Comparison, PairedRow
+from lab.investigation.reading.healthy_twin import Comparison, PairedRow
 from lab.terminal.text import MARKS, clean
 
 NOTEWORTHY_MS: Final = 1.0

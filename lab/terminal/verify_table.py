@@ -8,7 +8,7 @@ from typing import Final
 from rich.text import Text
 
 from lab.domain.proof import ProofVerdict
-from lab.investigation.verify import Result
+from lab.investigation.running.verify import Result
 from lab.terminal.text import clean
 
 _MARKS: Final = {

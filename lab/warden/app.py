@@ -22,7 +22,7 @@ from lab.domain.fault import Fault, SettingValue, Stream, Toxic
 from lab.domain.schedule import Schedule
 from lab.errors import LabError, LeaseError, LeaseGone, LeaseHeld
 from lab.ports import EdgeState, LeasedEdges, LeaseStatus, Removal, ShopState
-from lab.shop import own_pages
+from lab.shop.keeper import own_pages
 from lab.warden.leases import Leases
 
 MAX_BODY_BYTES: Final = 64 * 1024

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from lab.ports import Clock, Injector, Services
 from lab.shop.topology import HOST
-from lab.warden.application import Applier
-from lab.warden.journal import JournalFile
+from lab.warden.applying import Applier
+from lab.warden.diary import JournalFile
 from lab.warden.leases import Leases
 from lab.warden.probe import EdgeProbe
-from lab.warden.removal import Remover
+from lab.warden.removing import Remover
 from lab.warden.storage import LeaseFile
 
 

@@ -17,7 +17,7 @@ def overlays(conditions: Conditions) -> Mapping[str, Mapping[str, str]]:
         return {}
     # The shop's settings are slow to import, and most leases change none of them.
     from lab.shop.collector import COLLECTOR
-    from lab.shop.environment import condition_environment, known_settings
+    from lab.shop.keeper.environment import condition_environment, known_settings
     from lab.shop.topology import SERVICES
 
     found: dict[str, dict[str, str]] = {}

@@ -12,13 +12,13 @@ from typing import Final, NoReturn
 from lab.domain.fault import Conditions, Fault
 from lab.errors import LabError, LeaseError, LeaseGone, LeaseHeld
 from lab.ports import Clock, EdgeState, LeasedEdges, LeaseStatus, Removal, ShopState
-from lab.warden.application import Applier, check_request
-from lab.warden.journal import WardenJournal
+from lab.warden.applying import Applier, check_request
+from lab.warden.diary import WardenJournal
+from lab.warden.ending import Undoing
 from lab.warden.lease import Lease, LeaseState
-from lab.warden.removal import Remover
+from lab.warden.removing import Remover
 from lab.warden.storage import LeaseStorage
 from lab.warden.switching import Switchboard
-from lab.warden.undoing import Undoing
 
 SHUTDOWN_PATIENCE_S: Final = 2.5
 

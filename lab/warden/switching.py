@@ -8,7 +8,7 @@ from typing import Final
 from lab.domain.fault import Fault
 from lab.errors import LeaseError
 from lab.ports import Clock, Injector, LeasedEdges, Switch
-from lab.warden.journal import WardenJournal
+from lab.warden.diary import WardenJournal
 from lab.warden.lease import Lease
 
 LOOKS: Final = 20

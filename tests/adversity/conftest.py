@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.adversity.scene import Scene
-from tests.lab_under_test import LabUnderTest
+from tests.support.lab_under_test import LabUnderTest
 
 
 @pytest.fixture

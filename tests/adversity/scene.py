@@ -13,18 +13,18 @@ import httpx
 import psutil
 
 from lab import bootstrap
-from lab.adapters import processes
-from lab.adapters.case_archive import FolderArchive
-from lab.adapters.stack_local import LocalStack
-from lab.adapters.supervisor import Supervisor
+from lab.adapters.cases.archive import FolderArchive
+from lab.adapters.stack import processes
+from lab.adapters.stack.local import LocalStack
+from lab.adapters.stack.supervisor import Supervisor
 from lab.adapters.warden_client import WardenClient
 from lab.domain.journal import Ending, RunRecord
 from lab.domain.proof import Finding, ProofVerdict
 from lab.ports import LeaseStatus, PartStatus
 from lab.shop.topology import EDGES
 from lab.warden.probe import EdgeProbe
-from tests.lab_under_test import PROOF_WITHIN_S, LabUnderTest
-from tests.warden_parts import wait_until
+from tests.support.lab_under_test import PROOF_WITHIN_S, LabUnderTest
+from tests.support.warden_parts import wait_until
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 QUICK = "quick"

@@ -15,17 +15,17 @@ from typing import Any
 
 import pytest
 
-from lab.adapters.case_archive import FolderArchive
-from lab.adapters.case_folder import write_case
-from lab.adapters.case_import import bring_file
-from lab.adapters.case_zip import pack_folder
+from lab.adapters.cases.archive import FolderArchive
+from lab.adapters.cases.bring import bring_file
+from lab.adapters.cases.case_folder import write_case
+from lab.adapters.cases.zip_file import pack_folder
 from lab.domain.accusation import Accusation
 from lab.domain.case import Case, CaseFile
 from lab.errors import LabError
-from lab.investigation.judge import judge
-from lab.investigation.recording import thinned
+from lab.investigation.running.recording import thinned
+from lab.investigation.solving.judge import judge
 from tests.adversity.test_fuzz_case_folders import places
-from tests.sample_case import sample_case
+from tests.support.sample_case import sample_case
 
 FILES = 1000
 Harm = Callable[[random.Random, bytes], bytes]

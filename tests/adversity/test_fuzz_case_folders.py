@@ -18,14 +18,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from lab.adapters import case_folder
-from lab.adapters.case_archive import FolderArchive
+from lab.adapters.cases import case_folder
+from lab.adapters.cases.archive import FolderArchive
 from lab.cli import app
 from lab.commands.common import console
 from lab.errors import CaseError, LabError
 from lab.settings import CHECKOUT
-from tests.fuzz import fuzz
-from tests.sample_case import sample_case
+from tests.support.fuzz import fuzz
+from tests.support.sample_case import sample_case
 
 FEW_SECONDS = 30.0
 SEALED = ("manifest.json", "requests.jsonl", "traces.jsonl", "journal.jsonl", "proof.json")

@@ -23,7 +23,7 @@ from lab.domain.scenario import Scenario
 from lab.errors import ScenarioError
 from lab.scenario_file import FILES, load, load_all, parse
 from lab.settings import CHECKOUT
-from tests.fuzz import fuzz
+from tests.support.fuzz import fuzz
 
 SCENARIOS = CHECKOUT / "scenarios"
 TEXTS = [

@@ -21,9 +21,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from lab.adapters.case_archive import FolderArchive
+from lab.adapters.cases.archive import FolderArchive
 from lab.adapters.clock import SystemClock
-from lab.adapters.otlp_json import MOST_SPANS, read_traces, trace_to_otlp
+from lab.adapters.otlp.traces import MOST_SPANS, read_traces, trace_to_otlp
 from lab.adapters.tempo import MOST_BYTES, TempoStore
 from lab.domain.accusation import Accusation
 from lab.domain.case import Case
@@ -33,12 +33,12 @@ from lab.domain.proof import ProofVerdict
 from lab.domain.trace import Trace
 from lab.domain.verdict import VerdictClass
 from lab.errors import TraceStoreError
-from lab.investigation.collect import collect
-from lab.investigation.judge import judge
-from lab.investigation.prove import explain, pick_support_code, prove
+from lab.investigation.proof.prove import explain, pick_support_code, prove
+from lab.investigation.running.collect import collect
+from lab.investigation.solving.judge import judge
 from lab.terminal.trace_tree import trace_tree
-from tests.fuzz import fuzz
-from tests.sample_case import fatal_trace, sample_case
+from tests.support.fuzz import fuzz
+from tests.support.sample_case import fatal_trace, sample_case
 
 CASE = sample_case()
 AFFECTED = CASE.evidence.samples[Sample.AFFECTED]

@@ -21,9 +21,9 @@ from lab.domain.fault import Fault, Toxic
 from lab.errors import InjectorError, LabError
 from lab.shop.topology import HOST
 from lab.warden.leases import Leases
-from tests.fuzz import fuzz
-from tests.warden_fakes import World
-from tests.warden_parts import EDGE_NAMES, served
+from tests.support.fuzz import fuzz
+from tests.support.warden_fakes import World
+from tests.support.warden_parts import EDGE_NAMES, served
 
 EDGE = "auth-users_db"
 TIMEOUT = Fault(EDGE, Toxic.TIMEOUT, {"timeout": 0})

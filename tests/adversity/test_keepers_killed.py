@@ -12,7 +12,7 @@ from lab.domain.journal import Ending
 from lab.domain.proof import Outcome
 from lab.shop.topology import SERVICES
 from tests.adversity.scene import Scene
-from tests.warden_parts import wait_until
+from tests.support.warden_parts import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 

@@ -15,15 +15,15 @@ import anyio
 import pytest
 
 from lab import bootstrap
-from lab.adapters.case_archive import FolderArchive
+from lab.adapters.cases.archive import FolderArchive
 from lab.adapters.clock import SystemClock
 from lab.domain.case import Case
 from lab.domain.journal import Ending, Step
 from lab.domain.load import LoadProgress
 from lab.domain.proof import Outcome, ProofVerdict
-from lab.investigation.run_case import CaseRun
+from lab.investigation.running.run_case import CaseRun
 from tests.adversity.scene import QUICK, Scene
-from tests.lab_under_test import lab_up
+from tests.support.lab_under_test import lab_up
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 

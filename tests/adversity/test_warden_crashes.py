@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.busy_machine import quickest
-from tests.warden_lab import WISH, WardenLab, adds_toxic, removes_toxic, warden_lab
-from tests.warden_parts import wait_until
+from tests.support.busy_machine import quickest
+from tests.support.warden_lab import WISH, WardenLab, adds_toxic, removes_toxic, warden_lab
+from tests.support.warden_parts import wait_until
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.busy_machine import quickest
-from tests.warden_lab import WardenLab, adds_toxic, removes_toxic, warden_lab
-from tests.warden_parts import wait_until
+from tests.support.busy_machine import quickest
+from tests.support.warden_lab import WardenLab, adds_toxic, removes_toxic, warden_lab
+from tests.support.warden_parts import wait_until
 
 EDGE = "auth-users_db"
 

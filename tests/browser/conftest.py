@@ -18,11 +18,11 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from lab.adapters.case_archive import FolderArchive
-from lab.adapters.recording_file import RECORDING
+from lab.adapters.cases.archive import FolderArchive
+from lab.adapters.cases.recording_file import RECORDING
 from lab.domain.case import Case
 from lab.settings import CHECKOUT, Settings
-from tests.lab_under_test import free_offset
+from tests.support.lab_under_test import free_offset
 
 CHROMIUM = os.environ.get("LAB_CHROMIUM_BIN") or shutil.which("chromium") or ""
 """Never one that Playwright brings: that is downloaded from outside any registry."""

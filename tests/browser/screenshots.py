@@ -10,7 +10,7 @@ from typing import Final
 
 from playwright.sync_api import Page, sync_playwright
 
-from lab.adapters.case_archive import FolderArchive
+from lab.adapters.cases.archive import FolderArchive
 from lab.settings import CHECKOUT
 from tests.browser.conftest import CASE, CHROMIUM, RunningDesk, desk_over
 from tests.browser.waterfall import wait_until_drawn

@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from lab.adapters.case_archive import FolderArchive
+from lab.adapters.cases.archive import FolderArchive
 from tests.browser.conftest import CASE, RunningDesk
 from tests.browser.waterfall import wait_until_drawn
 

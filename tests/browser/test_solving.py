@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import BrowserContext, Page, expect
 
-from lab.adapters.case_archive import FolderArchive
+from lab.adapters.cases.archive import FolderArchive
 from tests.browser.conftest import CASE, RunningDesk
 from tests.browser.waterfall import focused, open_trace, row, wait_until_drawn
 

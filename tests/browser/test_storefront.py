@@ -10,10 +10,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from lab.adapters.otlp_json import read_traces
+from lab.adapters.otlp.traces import read_traces
 from lab.domain.trace import Kind, Status, Trace
-from lab.investigation.pasted import read_paste
-from tests.lab_under_test import LabUnderTest
+from lab.investigation.reading.pasted_links import read_paste
+from tests.support.lab_under_test import LabUnderTest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 

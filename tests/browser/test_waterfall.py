@@ -8,14 +8,14 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from lab.adapters.case_archive import FolderArchive
-from lab.adapters.otlp_json import assemble
+from lab.adapters.cases.archive import FolderArchive
+from lab.adapters.otlp.traces import assemble
 from lab.domain.case import Case
 from lab.domain.evidence import Sample
 from lab.domain.trace import Event, Span
 from tests.browser.conftest import CASE, RunningDesk
 from tests.browser.waterfall import focused, open_trace, row, wait_until_drawn
-from tests.sample_case import sample_case, span, span_id
+from tests.support.sample_case import sample_case, span, span_id
 
 EVIL = "<img src=x onerror=\"document.title='hacked'\"><script>document.title='hacked'</script>"
 TRACE = "01bb" * 8

@@ -12,11 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from lab.adapters import compose_file, container_engine
+from lab.adapters.stack import compose_file, container_engine
 from lab.errors import ToolMissing
 from lab.settings import Settings
 from lab.shop.topology import SERVICES
-from tests.lab_under_test import PROOF_WITHIN_S, LabUnderTest, free_offset
+from tests.support.lab_under_test import PROOF_WITHIN_S, LabUnderTest, free_offset
 
 UP_WITHIN_S = 1200
 """The first start pulls images and builds one."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.warden_parts import Toxiproxy, toxiproxy_before_stubs
+from tests.support.warden_parts import Toxiproxy, toxiproxy_before_stubs
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,9 @@ from typing import Any, Protocol
 import psutil
 import pytest
 
-from lab.adapters import case_folder
-from lab.adapters.case_archive import FolderArchive
-from lab.adapters.journal_file import JournalFile
+from lab.adapters.cases import case_folder
+from lab.adapters.cases.archive import FolderArchive
+from lab.adapters.cases.journal_file import JournalFile
 from lab.adapters.memory.case_archive import MemoryArchive
 from lab.adapters.memory.clock import FakeClock
 from lab.domain.case import Case
@@ -27,7 +27,7 @@ from lab.domain.load import Request, Window
 from lab.errors import CaseError
 from lab.ports import CaseArchive
 from lab.scenario_file import varied
-from tests.sample_case import START_S, request, sample_case
+from tests.support.sample_case import START_S, request, sample_case
 
 
 class Given(Protocol):

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.adapters import collector_variant, tools
-from lab.adapters.collector_variant import CollectorVariant, ShopAndCollector
 from lab.adapters.memory.services import MemoryServices
-from lab.adapters.readiness import until_ready
+from lab.adapters.stack import collector_variant
+from lab.adapters.stack.collector_variant import CollectorVariant, ShopAndCollector
+from lab.adapters.stack.readiness import until_ready
+from lab.adapters.tools import toolbox
 from lab.errors import LeaseError
 from lab.settings import CHECKOUT, Settings
 from lab.shop.collector import COLLECTOR, SAMPLING
@@ -45,8 +46,8 @@ def collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runni
     monkeypatch.setattr(collector_variant, "ON_ITS_WAY_S", 0.0)
     monkeypatch.setattr(collector_variant, "DECIDED_S", 0.0)
     settings = Settings(port_offset=_free_offset(), state_dir=tmp_path)
-    [tool] = [tool for tool in tools.TOOLS if tool.name == "otelcol"]
-    binary = tools.find(tool, settings)
+    [tool] = [tool for tool in toolbox.TOOLS if tool.name == "otelcol"]
+    binary = toolbox.find(tool, settings)
     if binary is None:
         pytest.skip("the Collector is not built")
     settings.run_dir.mkdir(parents=True)

@@ -17,7 +17,7 @@ from lab.domain.fault import Fault, Stream, Toxic
 from lab.errors import InjectorError, StackNotReady
 from lab.ports import Injector
 from lab.shop.topology import HOST
-from tests.warden_parts import EDGE_NAMES, HTTP, Toxiproxy, free_ports, served
+from tests.support.warden_parts import EDGE_NAMES, HTTP, Toxiproxy, free_ports, served
 
 EDGE = "auth-users_db"
 TIMEOUT = Fault(EDGE, Toxic.TIMEOUT, {"timeout": 0})

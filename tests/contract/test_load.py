@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.adapters.case_folder import read_requests
+from lab.adapters.cases.case_folder import read_requests
 from lab.adapters.clock import SystemClock
 from lab.adapters.locust_load import LocustLoad
 from lab.adapters.memory.clock import FakeClock
@@ -17,8 +17,8 @@ from lab.adapters.memory.load import MemoryLoad
 from lab.domain.load import LoadPlan, LoadShape, Request, Window
 from lab.errors import LoadError
 from lab.ports import Clock, LoadGenerator
-from tests.stub_shop import stub_shop
-from tests.warden_parts import free_ports
+from tests.support.stub_shop import stub_shop
+from tests.support.warden_parts import free_ports
 
 ANSWER_S = 0.15
 PATIENCE = 20

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from lab.adapters.memory.records import MemoryRecords
-from lab.adapters.record_files import RecordFiles
+from lab.adapters.stack.record_files import RecordFiles
 from lab.domain.evidence import Interval
 from lab.domain.record import Record, RecordQuery, Source
 from lab.errors import RecordsMissing

@@ -10,15 +10,15 @@ from typing import Any, TypeVar
 import pytest
 
 from lab.adapters.memory.stack import MemoryStack
-from lab.adapters.postgres import can_start_servers
-from lab.adapters.stack_external import ExternalStack
-from lab.adapters.stack_local import LocalStack
+from lab.adapters.stack.external import ExternalStack
+from lab.adapters.stack.local import LocalStack
+from lab.adapters.stack.postgres import can_start_servers
 from lab.domain.instrumentation import Instrumentation
 from lab.errors import StackNotReady, UsageError
 from lab.ports import PartStatus, Stack
 from lab.settings import Settings
 from lab.shop.topology import SERVICES
-from tests.lab_under_test import LabUnderTest, free_offset
+from tests.support.lab_under_test import LabUnderTest, free_offset
 
 T = TypeVar("T")
 PARTS = {"postgres", "toxiproxy", "tempo", "otelcol", "warden", "shop", "desk", *SERVICES}

@@ -17,15 +17,15 @@ from typing import Protocol
 import httpx
 import pytest
 
-from lab.adapters import tools
 from lab.adapters.clock import SystemClock
 from lab.adapters.memory.trace_store import MemoryTraceStore
-from lab.adapters.otlp_json import assemble, write_traces
+from lab.adapters.otlp.traces import assemble, write_traces
 from lab.adapters.tempo import TempoStore
+from lab.adapters.tools import toolbox
 from lab.domain.evidence import Sample
 from lab.domain.trace import Event, Kind, Span, Status, Trace
 from lab.errors import ToolMissing, TraceStoreError
-from lab.investigation.collect import collect
+from lab.investigation.running.collect import collect
 from lab.ports import TraceStore
 from lab.settings import CHECKOUT, Settings
 
@@ -85,9 +85,9 @@ def free_port() -> int:
 
 
 def tempo_binary() -> Path | None:
-    tool = next(tool for tool in tools.TOOLS if tool.name == "tempo")
+    tool = next(tool for tool in toolbox.TOOLS if tool.name == "tempo")
     try:
-        located = tools.find(tool, Settings())
+        located = toolbox.find(tool, Settings())
     except ToolMissing:
         return None
     return located.path if located else None

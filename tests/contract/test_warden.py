@@ -27,8 +27,8 @@ from lab.shop.topology import HOST, SERVICES
 from lab.warden.app import MAX_BODY_BYTES, create_app
 from lab.warden.assembly import assemble
 from lab.warden.leases import Leases
-from tests.busy_machine import quickest
-from tests.warden_parts import EDGE_NAMES, Toxiproxy, free_ports
+from tests.support.busy_machine import quickest
+from tests.support.warden_parts import EDGE_NAMES, Toxiproxy, free_ports
 
 TIMEOUT = Fault("auth-users_db", Toxic.TIMEOUT, {"timeout": 0})
 CUT = Fault("payments-bank", None)

@@ -15,7 +15,7 @@ from lab import bootstrap
 from lab.domain.case import Case
 from lab.domain.twin import Tier
 from lab.settings import Settings
-from tests.lab_under_test import PROOF_WITHIN_S, LabUnderTest
+from tests.support.lab_under_test import PROOF_WITHIN_S, LabUnderTest
 
 
 def core_scenarios(settings: Settings) -> tuple[str, ...]:

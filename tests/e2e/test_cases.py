@@ -24,13 +24,13 @@ from lab.domain.proof import Outcome, ProofVerdict
 from lab.domain.scenario import Scenario
 from lab.domain.twin import Expectation
 from lab.domain.variation import AS_WRITTEN_SEED
-from lab.investigation.integrity import is_excused
-from lab.investigation.run_case import CaseRun
-from lab.investigation.twin import twin_finding, twins_of
-from lab.investigation.verify import Trial
+from lab.investigation.proof.but_for import twin_finding, twins_of
+from lab.investigation.running.integrity import is_excused
+from lab.investigation.running.run_case import CaseRun
+from lab.investigation.running.verify import Trial
 from lab.settings import Settings
 from tests.e2e.conftest import core_scenarios
-from tests.lab_under_test import PROOF_WITHIN_S, LabUnderTest
+from tests.support.lab_under_test import PROOF_WITHIN_S, LabUnderTest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(PROOF_WITHIN_S + 60)]
 

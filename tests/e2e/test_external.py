@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab.settings import Settings
-from tests.lab_under_test import PROOF_WITHIN_S, LabUnderTest
+from tests.support.lab_under_test import PROOF_WITHIN_S, LabUnderTest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(PROOF_WITHIN_S + 60)]
 

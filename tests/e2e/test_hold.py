@@ -6,7 +6,7 @@ import pytest
 
 from lab import bootstrap
 from tests.e2e.conftest import HeldRun
-from tests.lab_under_test import PROOF_WITHIN_S, LabUnderTest
+from tests.support.lab_under_test import PROOF_WITHIN_S, LabUnderTest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(PROOF_WITHIN_S + 60)]
 

@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from lab.adapters.telemetry_files import given_leases
+from lab.adapters.cases.telemetry_files import given_leases
 from lab.domain.case import Case
 from lab.lint import TelemetryLint
 from tests.e2e.conftest import core_scenarios
-from tests.lab_under_test import PROOF_WITHIN_S, LabUnderTest
+from tests.support.lab_under_test import PROOF_WITHIN_S, LabUnderTest
 
 # By itself, the first of them waits for a proof of every core scenario.
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(6 * PROOF_WITHIN_S + 60)]

@@ -10,10 +10,10 @@ import anyio
 import pytest
 
 from lab import bootstrap
-from lab.adapters.recording_file import RECORDING, read_recording
+from lab.adapters.cases.recording_file import RECORDING, read_recording
 from lab.domain.trace import Trace
 from lab.settings import CHECKOUT
-from tests.lab_under_test import LabUnderTest
+from tests.support.lab_under_test import LabUnderTest
 
 pytestmark = pytest.mark.e2e
 

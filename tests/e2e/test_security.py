@@ -24,7 +24,7 @@ from lab import bootstrap
 from lab.domain.fault import Fault, Toxic
 from lab.settings import CHECKOUT, Settings
 from lab.shop.topology import EDGES, HOST, PORTS, SERVICES
-from tests.lab_under_test import LabUnderTest, lab_up
+from tests.support.lab_under_test import LabUnderTest, lab_up
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 

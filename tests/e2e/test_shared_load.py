@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from lab.adapters.case_folder import read_requests
+from lab.adapters.cases.case_folder import read_requests
 from lab.domain.case import Case
 from lab.domain.load import Request, Window
-from tests.lab_under_test import PROOF_WITHIN_S, LabUnderTest
+from tests.support.lab_under_test import PROOF_WITHIN_S, LabUnderTest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(PROOF_WITHIN_S + 60)]
 

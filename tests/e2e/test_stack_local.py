@@ -20,17 +20,17 @@ import httpx
 import psutil
 import pytest
 
-from lab.adapters import processes
-from lab.adapters.postgres import can_start_servers
-from lab.adapters.stack_local import LocalStack
-from lab.adapters.supervisor import Supervisor
-from lab.adapters.tools import TOOLS
+from lab.adapters.stack import processes
+from lab.adapters.stack.local import LocalStack
+from lab.adapters.stack.postgres import can_start_servers
+from lab.adapters.stack.supervisor import Supervisor
+from lab.adapters.tools.toolbox import TOOLS
 from lab.errors import StackNotReady
 from lab.ports import PartStatus
 from lab.settings import Settings
 from lab.shop.topology import HOST, SERVICES
-from tests.busy_machine import quickest
-from tests.lab_under_test import free_offset
+from tests.support.busy_machine import quickest
+from tests.support.lab_under_test import free_offset
 
 pytestmark = pytest.mark.e2e
 

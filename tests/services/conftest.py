@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.adapters import postgres as lab_postgres
+from lab.adapters.stack import postgres as lab_postgres
 from lab.settings import Settings
 from lab.shop import topology
 from tests.services.otlp_sink import HttpSink, OtlpSink

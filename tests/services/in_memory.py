@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from lab.shop.environment import OTEL
+from lab.shop.keeper.environment import OTEL
 from lab.shop.telemetry import ClientSpanAttributes
 
 _exporter = InMemorySpanExporter()

@@ -14,7 +14,8 @@ import sys
 from importlib.metadata import entry_points
 from typing import Any
 
-from lab.shop import parent, telemetry
+from lab.shop import telemetry
+from lab.shop.keeper import parent
 
 
 def describe() -> dict[str, Any]:

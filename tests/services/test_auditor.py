@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lab.shop.environment import service_environment
+from lab.shop.keeper.environment import service_environment
 from tests.services.otlp_sink import OtlpSink
 from tests.services.running_shop import Customer, RunningShop, eventually
 

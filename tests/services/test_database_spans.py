@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from lab.adapters.postgres import Server
+from lab.adapters.stack.postgres import Server
 from lab.shop.database import Database
 from lab.shop.problems import UpstreamFailed, UpstreamTimeout
 from lab.shop.settings import DatabaseSettings

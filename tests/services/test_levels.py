@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from lab.shop.environment import LEVELS
+from lab.shop.keeper.environment import LEVELS
 from tests.services.otlp_sink import OtlpSink, ReceivedSpan
 from tests.services.running_shop import Customer, RunningShop, eventually
 

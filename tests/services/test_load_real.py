@@ -17,13 +17,13 @@ from typing import Any
 import psutil
 import pytest
 
-from lab.adapters.case_folder import read_requests
+from lab.adapters.cases.case_folder import read_requests
 from lab.adapters.locust_load import FreePlay, LocustLoad, free_play_command
 from lab.domain.load import Burst, LoadPlan, LoadReport, LoadShape, Request, Window, percentile
 from lab.errors import LoadError
 from lab.settings import Settings
 from tests.services.otlp_sink import GrpcSink, HttpSink
-from tests.stub_shop import StubShop, stub_shop
+from tests.support.stub_shop import StubShop, stub_shop
 
 TRIES = 3
 MOST_LATE_MS = 200

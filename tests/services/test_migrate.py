@@ -8,7 +8,7 @@ import hashlib
 import asyncpg
 import pytest
 
-from lab.adapters.postgres import Server
+from lab.adapters.stack.postgres import Server
 from lab.load.actors import TENANTS
 from lab.shop.migrate import migrate
 

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from lab.adapters.shop_services import SeparateKeepers, WatchedServices, at
+from lab.adapters.stack.shop_services import SeparateKeepers, WatchedServices, at
 from lab.errors import LeaseError, PartFailed, StackNotReady
 from lab.shop import topology
 from tests.services.running_shop import clean_environment, eventually
-from tests.warden_parts import stub_keeper
+from tests.support.warden_parts import stub_keeper
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from lab.shop import topology
-from lab.shop.environment import OtlpProtocol, service_environment
+from lab.shop.keeper.environment import OtlpProtocol, service_environment
 from tests.services.otlp_sink import GrpcSink, HttpSink, OtlpSink
 from tests.services.running_shop import RunningShop, clean_environment, eventually
 

@@ -12,15 +12,15 @@ import psutil
 import pytest
 
 from lab import bootstrap
-from lab.adapters.postgres import can_start_servers
+from lab.adapters.stack.postgres import can_start_servers
 from lab.domain.evidence import Interval
 from lab.domain.load import Window
 from lab.settings import Settings
 from lab.shop.topology import HOST
-from tests.lab_under_test import PROOF_WITHIN_S, LabUnderTest, lab_up
 from tests.services.otlp_sink import GrpcSink
 from tests.signals.second_backend import SpanIds
 from tests.signals.stores import Stores
+from tests.support.lab_under_test import PROOF_WITHIN_S, LabUnderTest, lab_up
 
 HERE = Path(__file__).parent
 CASES = ("db-timeout", "slow-shelves", "card-declined")

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lab.settings import CHECKOUT
-from tests.grafana_files import (
+from tests.signals.stores import Query, Store
+from tests.support.grafana_files import (
     LokiTarget,
     PromTarget,
     ServiceMapTarget,
@@ -15,7 +16,6 @@ from tests.grafana_files import (
     dashboards,
     data_sources,
 )
-from tests.signals.stores import Query, Store
 
 EXERCISES = CHECKOUT / "docs" / "grafana-exercises.md"
 LANGUAGES: dict[str, Store] = {"traceql": "tempo", "promql": "prometheus", "logql": "loki"}

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 import httpx
 import psutil
 
-from lab.adapters import processes
+from lab.adapters.stack import processes
 from lab.domain.evidence import Interval
 from lab.settings import Settings
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab.adapters import collector_config, local_programs, tools
-from lab.adapters.grafana import engine_answers
+from lab.adapters.stack import collector_config, local_programs
+from lab.adapters.stack.grafana import engine_answers
+from lab.adapters.tools import toolbox
 from lab.settings import CHECKOUT, Settings, Signals
 from lab.shop.topology import HOST
-from tests.lab_under_test import LabUnderTest
+from tests.support.lab_under_test import LabUnderTest
 
 DEPLOY = CHECKOUT / "deploy"
 CONTRIB = "docker.io/otel/opentelemetry-collector-contrib:0.159.0"
@@ -25,20 +26,20 @@ def run(command: list[str], environment: dict[str, str] | None = None) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def binary(tool: tools.Tool) -> str:
-    found = tools.find(tool, Settings())
+def binary(tool: toolbox.Tool) -> str:
+    found = toolbox.find(tool, Settings())
     assert found is not None, f"{tool.name} is not built; `lab tools --build --all` builds it"
     return str(found.path)
 
 
-def named(name: str) -> tools.Tool:
-    return next(tool for tool in (*tools.TOOLS, *tools.SIGNAL_TOOLS) if tool.name == name)
+def named(name: str) -> toolbox.Tool:
+    return next(tool for tool in (*toolbox.TOOLS, *toolbox.SIGNAL_TOOLS) if tool.name == name)
 
 
 def test_promtool_accepts_prometheus_configuration() -> None:
     """With its lint."""
     config = str(DEPLOY / "prometheus" / "prometheus.yaml")
-    run([binary(tools.PROMTOOL), "check", "config", "--lint=all", "--lint-fatal", config])
+    run([binary(toolbox.PROMTOOL), "check", "config", "--lint=all", "--lint-fatal", config])
 
 
 def test_promtool_refuses_a_wrong_one(tmp_path: Path) -> None:
@@ -46,7 +47,7 @@ def test_promtool_refuses_a_wrong_one(tmp_path: Path) -> None:
     wrong = tmp_path / "prometheus.yaml"
     wrong.write_text("otlp: {promote_resource_attribute: [service.name]}\n")
     with pytest.raises(AssertionError, match="promote_resource_attribute"):
-        run([binary(tools.PROMTOOL), "check", "config", str(wrong)])
+        run([binary(toolbox.PROMTOOL), "check", "config", str(wrong)])
 
 
 def test_loki_accepts_its_configuration(tmp_path: Path) -> None:

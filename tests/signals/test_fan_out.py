@@ -5,10 +5,10 @@ from __future__ import annotations
 import anyio
 
 from lab.adapters.tempo import TempoStore
-from tests.lab_under_test import LabUnderTest
 from tests.services.running_shop import eventually
 from tests.signals.conftest import Ran
 from tests.signals.second_backend import SpanIds
+from tests.support.lab_under_test import LabUnderTest
 
 
 def test_the_second_backend_gets_every_span_that_the_first_gets(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psutil
 import pytest
 
-from lab.adapters.otlp_json import read_traces
+from lab.adapters.otlp.traces import read_traces
 from lab.domain.evidence import Interval
 from lab.domain.trace import Status
 from tests.signals.conftest import Ran

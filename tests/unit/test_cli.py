@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from lab.adapters.case_archive import FolderArchive
+from lab.adapters.cases.archive import FolderArchive
 from lab.cli import app
 from lab.commands import failures, run
 from lab.commands.common import seconds
@@ -26,8 +26,8 @@ from lab.errors import LabError, UsageError
 from lab.settings import CHECKOUT, Settings
 from lab.terminal.stack_tables import status_table
 from lab.terminal.start_display import StartDisplay
-from lab.warden.application import MAX_TTL_S
-from tests.sample_case import sample_case, span_id
+from lab.warden.applying import MAX_TTL_S
+from tests.support.sample_case import sample_case, span_id
 
 FREE_OFFSET = "14400"
 """Where no stack of any test listens."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from lab.adapters.otlp_json import assemble
+from lab.adapters.otlp.traces import assemble
 from lab.domain.trace import Span, Trace
 from lab.errors import TraceStoreError
 

@@ -1,0 +1,370 @@
+"""Case folders below one folder: made in private, opened in one step, never half there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+from lab.adapters.cases import case_folder, run_folder
+from lab.adapters.cases.journal_file import JournalFile
+from lab.adapters.cases.json_lines import append_line, whole_lines
+from lab.adapters.cases.logs import cut_logs, log_files
+from lab.adapters.cases.manifest import Manifest, read_manifest
+from lab.adapters.cases.replay_file import REPLAYS, read_replays, write_replay
+from lab.adapters.clock import SystemClock
+from lab.domain.case import Case, CaseFile, CaseSummary
+from lab.domain.evidence import Interval
+from lab.domain.journal import RunRecord
+from lab.domain.ledger import Ledger
+from lab.domain.load import Request
+from lab.domain.replay import Replay
+from lab.errors import CaseAtWork, CaseError, DiskRefused, UnknownCase
+from lab.ports import Clock
+from lab.scenario_file import near_names
+
+KEPT_LEFTOVERS: Final = 10
+"""Runs that became no case and whose journals are kept; older ones go when a run begins."""
+
+LOGS_LAG_S: Final = 5.0
+"""How much later than its window a log line of it may be written."""
+
+_ARRIVING: Final = ".import-"
+_ARRIVED: Final = ".imported.json"
+"""When a case came from elsewhere: for a list, it was opened here then."""
+
+_ABANDONED_AFTER_S: Final = 3600.0
+_CASE_ID: Final = re.compile(r"(?P<scenario>[a-z0-9]+(?:-[a-z0-9]+)*)-(?P<number>[1-9][0-9]{0,8})")
+
+
+class FolderArchive:
+    """`lab.ports.CaseArchive` over ``cases_dir``.
+
+    ``log_dir`` holds, at any depth, the Collector's copies of all logs; without it
+    a case has none.
+    """
+
+    def __init__(
+        self, cases_dir: Path, *, log_dir: Path | None = None, clock: Clock | None = None
+    ) -> None:
+        self._cases_dir = cases_dir
+        self._log_dir = log_dir
+        self._clock = clock or SystemClock()
+
+    # --- a run at work ---
+
+    def next_case_id(self, scenario_id: str) -> str:
+        """The next free id, ``<scenario-id>-<n>``; that of a run that died is not free."""
+        taken = [0]
+        for folder in self._folders():
+            found = _CASE_ID.fullmatch(run_folder.case_id_of(folder))
+            if found and found["scenario"] == scenario_id:
+                taken.append(int(found["number"]))
+        return f"{scenario_id}-{max(taken) + 1}"
+
+    def working_folder(self, case_id: str) -> Path:
+        """The private folder of a run's files, made where it is missing.
+
+        Whoever makes one also deletes what runs left behind long ago.
+        """
+        folder = self._working(case_id)
+        with _telling(folder):
+            is_new = not folder.exists()
+            folder.mkdir(parents=True, exist_ok=True)
+            run_folder.own(folder)
+            if is_new:
+                for old in self.leftovers()[KEPT_LEFTOVERS:]:
+                    shutil.rmtree(self._working(old))
+        return folder
+
+    def leftovers(self) -> tuple[str, ...]:
+        """The ids of dead runs that became no case, newest first."""
+        dead = [folder for folder in self._working_folders() if not run_folder.is_owned(folder)]
+        dead.sort(key=run_folder.last_sign_s, reverse=True)
+        return tuple(run_folder.case_id_of(folder) for folder in dead)
+
+    def journal(self, case_id: str) -> JournalFile:
+        """The diary of the run in that folder."""
+        return JournalFile(self._working(case_id) / case_folder.JOURNAL, self._clock)
+
+    def requests(self, case_id: str) -> tuple[Request, ...]:
+        """What the load generator wrote into that folder so far."""
+        return case_folder.read_requests(self._working(case_id) / case_folder.REQUESTS)
+
+    def seal(self, case: Case) -> Path:
+        """Turn the working folder into a case, in one step.
+
+        Everything is on disk before the folder gets the name under which it is found;
+        what is interrupted stays a leftover.
+        """
+        folder, sealed = self.working_folder(case.case_id), self._cases_dir / case.case_id
+        with _telling(folder):
+            if sealed.exists():
+                raise CaseError(f"expected no case {case.case_id} yet, found one at {sealed}")
+            case_folder.write_case(folder, case, self._logs(case))
+            folder.rename(sealed)
+            case_folder.sync_folder(self._cases_dir)
+            run_folder.disown(sealed)
+        return sealed
+
+    # --- runs, whatever became of them ---
+
+    def run_record(self, case_id: str | None) -> RunRecord:
+        """What one run wrote down (None: the newest), be it a case, a leftover, or at work."""
+        if case_id is None:
+            working = max(self._working_folders(), key=run_folder.last_sign_s, default=None)
+            newest = next(iter(self.cases()), None)
+            if working and (
+                newest is None or run_folder.last_sign_s(working) > newest.opened_unix_s
+            ):
+                return run_folder.record_of(working)
+        elif (folder := self._working(case_id)).is_dir():
+            return run_folder.record_of(folder)
+        case = self.load(case_id)
+        return RunRecord(case.case_id, case.journal, is_case=True)
+
+    # --- sealed cases ---
+
+    def cases(self) -> tuple[CaseSummary, ...]:
+        """All sealed cases that can be read, newest first."""
+        found = []
+        for folder in self._folders():
+            if _CASE_ID.fullmatch(folder.name):
+                try:
+                    found.append(_summary(folder))
+                except CaseError:
+                    # `load` says what is wrong with it; one damaged case hides no other.
+                    continue
+        return tuple(sorted(found, key=lambda case: case.opened_unix_s, reverse=True))
+
+    def load(self, case_id: str | None) -> Case:
+        """One case (None: the newest); CaseError says what is damaged, or which there are."""
+        folder = self._sealed(case_id)
+        return replace(case_folder.read_case(folder), case_id=folder.name)
+
+    def open(self, case_id: str | None) -> CaseFile:
+        """The same, or a stranger's telemetry, which nobody can grade."""
+        folder = self._sealed(case_id)
+        return replace(case_folder.read_case_file(folder), case_id=folder.name)
+
+    def folder(self, case_id: str | None) -> Path:
+        """Where a case lies (None: the newest); for whoever copies its files."""
+        return self._sealed(case_id)
+
+    # --- what comes from elsewhere ---
+
+    def now_s(self) -> float:
+        """The time by this archive's clock (Unix seconds)."""
+        return self._clock.unix()
+
+    @contextmanager
+    def arriving(self) -> Iterator[Path]:
+        """A private folder for what is being brought; gone afterwards unless `adopt` took it."""
+        with _telling(self._cases_dir):
+            self._cases_dir.mkdir(parents=True, exist_ok=True)
+            for old in self._cases_dir.glob(f"{_ARRIVING}*"):
+                if time.time() - old.stat().st_mtime > _ABANDONED_AFTER_S:
+                    shutil.rmtree(old, ignore_errors=True)
+            folder = Path(tempfile.mkdtemp(prefix=_ARRIVING, dir=self._cases_dir))
+        try:
+            with _telling(folder):
+                yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def adopt(self, folder: Path, name: str) -> str:
+        """Make a case of what arrived whole, in one step; its id, ``<name>-<n>``.
+
+        The files stay as they were sealed, so the manifest keeps the id that the case had
+        where it was made.
+        """
+        _checked(f"{name}-1")
+        arrived = folder / _ARRIVED
+        arrived.write_text(json.dumps({"unix_s": self._clock.unix()}), encoding="utf-8")
+        case_folder.sync_folder(folder)
+        for _ in range(10):
+            case_id = self.next_case_id(name)
+            try:
+                folder.rename(self._cases_dir / case_id)
+            except OSError:
+                # Somebody else took this number in the meantime.
+                if not (self._cases_dir / case_id).exists():
+                    raise
+                continue
+            case_folder.sync_folder(self._cases_dir)
+            return case_id
+        raise CaseError(f"expected a free id for {name}, found each taken; try again")
+
+    def twin_of(self, folder: Path) -> str | None:
+        """The newest case with the very same files as ``folder``, if there is one."""
+        sums = _sums(folder)
+        ids = (case.case_id for case in self.cases())
+        return next((each for each in ids if _sums(self._cases_dir / each) == sums), None)
+
+    def logs(self, case_id: str) -> tuple[str, ...]:
+        """The log lines of a case, one JSON object each."""
+        return tuple(line for _, line in whole_lines(self._sealed(case_id) / case_folder.LOGS))
+
+    def fingerprint(self, case_id: str) -> str:
+        """What tells the case from another that has, or had, the same id."""
+        path = self._sealed(case_id) / case_folder.CHECKSUMS
+        try:
+            found = path.stat()
+        except OSError:
+            return "none"  # `open` says what is wrong with it.
+        return f"{found.st_ino} {found.st_mtime_ns} {found.st_size}"
+
+    def holding(self, trace_id: str) -> tuple[str, ...]:
+        """The ids of the cases with a trace whose id is, or begins with, that; newest first."""
+        return tuple(
+            case.case_id
+            for case in self.cases()
+            if any(each.startswith(trace_id) for each in self._trace_ids(case.case_id))
+        )
+
+    def _trace_ids(self, case_id: str) -> Iterable[str]:
+        """By which ids the case's traces go, here and wherever it was replayed to."""
+        manifest = read_manifest(self._cases_dir / case_id)
+        here = (
+            tuple(chain.from_iterable(manifest.samples.values()))
+            if isinstance(manifest, Manifest)
+            else tuple(self.open(case_id).evidence.traces)
+        )
+        return chain(here, *(each.trace_ids(here) for each in self.replays(case_id)))
+
+    def records(self, case_id: str) -> tuple[Mapping[str, object], ...]:
+        """All that `record_verdict` wrote, in order; what nobody wrote so is left out."""
+        return tuple(_accusations(self._sealed(case_id)))
+
+    def replays(self, case_id: str) -> tuple[Replay, ...]:
+        """Each replay of the case, newest first: what its spans were called elsewhere."""
+        return read_replays(self._sealed(case_id) / REPLAYS)
+
+    def record_replay(self, case_id: str, replay: Replay, to: str) -> None:
+        """Keep what a replay calls the case's spans, before the first of them is sent."""
+        path = self._sealed(case_id) / REPLAYS
+        with _telling(path):
+            append_line(path, write_replay(replay, to, self._clock.unix()))
+
+    def record_verdict(self, case_id: str, entry: Mapping[str, object]) -> None:
+        """Append one judged accusation, or another thing a learner did, to the case's ledger."""
+        path = self._sealed(case_id) / case_folder.ACCUSATIONS
+        with _telling(path):
+            append_line(path, json.dumps({"time_unix_s": time.time(), **entry}, default=str))
+
+    def _folders(self) -> Iterator[Path]:
+        try:
+            yield from sorted(path for path in self._cases_dir.iterdir() if path.is_dir())
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise DiskRefused(
+                f"expected to read {self._cases_dir}, found: {error.strerror}"
+            ) from error
+
+    def _working_folders(self) -> Iterator[Path]:
+        for folder in self._folders():
+            if run_folder.is_of_a_run(folder) and _CASE_ID.fullmatch(run_folder.case_id_of(folder)):
+                yield folder
+
+    def _working(self, case_id: str) -> Path:
+        return self._cases_dir / run_folder.name_for(_checked(case_id))
+
+    def _sealed(self, case_id: str | None) -> Path:
+        if case_id is None:
+            newest = next(iter(self.cases()), None)
+            if newest is None:
+                raise UnknownCase("expected a case, found none; `lab run db-timeout` makes one")
+            return self._cases_dir / newest.case_id
+        folder = self._cases_dir / _checked(case_id)
+        if not folder.is_dir():
+            known = [case.case_id for case in self.cases()]
+            if self._working(case_id).is_dir():
+                raise CaseAtWork(
+                    f"expected a case, found that {case_id} is still being written, or that its "
+                    "run ended early: `lab journal` tells how far it is"
+                )
+            near = near_names(case_id, known) or tuple(known[:3])
+            hint = f"did you mean {' or '.join(near)}?" if near else "there is none yet"
+            raise UnknownCase(f"expected a case of `lab cases`, got {case_id!r}: {hint}")
+        return folder
+
+    def _logs(self, case: Case) -> Iterator[str]:
+        windows = case.evidence.windows.values()
+        if self._log_dir is None or not windows:
+            return iter(())
+        interval = Interval(
+            min(window.start_s for window in windows),
+            max(window.end_s for window in windows) + LOGS_LAG_S,
+        )
+        sources = log_files(self._log_dir, since_s=interval.start_s)
+        return cut_logs(sources, interval, frozenset(case.evidence.traces))
+
+
+def _checked(case_id: str) -> str:
+    # A case id becomes a path, so nothing else may get through.
+    if not _CASE_ID.fullmatch(case_id):
+        raise UnknownCase(f"expected a case id such as db-timeout-1, got {case_id!r}")
+    return case_id
+
+
+def _summary(folder: Path) -> CaseSummary:
+    manifest = read_manifest(folder)
+    ledger = Ledger.of(_accusations(folder))
+    of_a_case = manifest if isinstance(manifest, Manifest) else None
+    return CaseSummary(
+        case_id=folder.name,
+        scenario_id=of_a_case.scenario_id if of_a_case else None,
+        title=manifest.title,
+        difficulty=of_a_case.difficulty if of_a_case else None,
+        opened_unix_s=_arrived_unix_s(folder) or manifest.opened_unix_s,
+        verdict=of_a_case.verdict if of_a_case else None,
+        accusations=len(ledger.accusations),
+        solved=ledger.solved is not None,
+        points=ledger.points,
+    )
+
+
+def _sums(folder: Path) -> frozenset[str]:
+    """The lines of the checksums, in whatever order they were written."""
+    return frozenset(line for _, line in whole_lines(folder / case_folder.CHECKSUMS))
+
+
+def _arrived_unix_s(folder: Path) -> float | None:
+    """When it was brought here (Unix seconds); None of a case that was made here."""
+    try:
+        return float(json.loads((folder / _ARRIVED).read_text(encoding="utf-8"))["unix_s"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _accusations(folder: Path) -> Iterator[dict[str, object]]:
+    for _, line in whole_lines(folder / case_folder.ACCUSATIONS):
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(entry, dict):
+            yield entry
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Turn what the system says about ``path`` into a DiskRefused that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        free = shutil.disk_usage(path.anchor or os.sep).free // 2**20
+        raise DiskRefused(
+            f"expected to write {error.filename or path}, found: {error.strerror} "
+            f"({free} MiB free); free some space or set LAB_STATE_DIR to a folder of yours"
+        ) from error

@@ -1,0 +1,291 @@
+"""One case folder: what lies in it, written in the lab's own words and read back strictly.
+
+`docs/case-file.md` describes every member; an exported case is a zip of the same files::
+
+    manifest.json      what was run, when, with which versions; names every sample
+    scenario/          the scenario's files as they were that day
+    requests.jsonl     every request of the load
+    traces.jsonl       the fetched traces, OTLP/JSON, one trace a line
+    logs.jsonl         the traces' log lines, and those of no trace
+    records.jsonl      what the proof counts beside traces, with its source; only where it does
+    journal.jsonl      what the run wrote down
+    proof.json         every finding
+    accusations.jsonl  what learners said since
+    replays.jsonl      what its spans were called where it was replayed to since
+    checksums          SHA-256 of all files but those two, as ``sha256sum`` writes them
+
+A stranger's telemetry has the manifest, the traces and the checksums.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from lab import scenario_file
+from lab.adapters.cases.journal_file import read_journal, write_entry
+from lab.adapters.cases.json_lines import whole_lines
+from lab.adapters.cases.manifest import (
+    FORMAT,
+    MANIFEST,
+    VERSION,
+    Manifest,
+    TelemetryManifest,
+    manifest_of,
+    manifest_text,
+    read_manifest,
+)
+from lab.adapters.cases.replay_file import REPLAYS
+from lab.adapters.cases.strict_reading import damaged, text_of, validated
+from lab.adapters.otlp.fields import MalformedOtlpError, parse
+from lab.adapters.otlp.traces import read_traces, trace_to_otlp
+from lab.domain.case import Case, CaseFile, Telemetry
+from lab.domain.evidence import Evidence
+from lab.domain.load import Request
+from lab.domain.proof import Proof
+from lab.domain.record import Records, RecordsLine
+from lab.domain.scenario import Scenario
+from lab.domain.trace import Trace
+from lab.domain.variation import Plan
+from lab.errors import CaseError, NothingToGrade, ScenarioError
+
+SCENARIO: Final = "scenario"
+REQUESTS: Final = "requests.jsonl"
+TRACES: Final = "traces.jsonl"
+LOGS: Final = "logs.jsonl"
+RECORDS: Final = "records.jsonl"
+JOURNAL: Final = "journal.jsonl"
+PROOF: Final = "proof.json"
+ACCUSATIONS: Final = "accusations.jsonl"
+CHECKSUMS: Final = "checksums"
+
+_OF_A_CASE: Final = frozenset({MANIFEST, REQUESTS, TRACES, LOGS, JOURNAL, PROOF})
+_OF_TELEMETRY: Final = frozenset({MANIFEST, TRACES})
+
+MOST_TRACES: Final = 20_000
+MOST_SPANS: Final = 500_000
+"""In one case; whoever reads one holds all of it in memory."""
+
+_SEALED_NAME: Final = re.compile(
+    rf"(?:{SCENARIO}/)?[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9]+){{1,2}}"
+)
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+_REQUEST: Final = TypeAdapter(Request)
+_PROOF: Final = TypeAdapter(Proof)
+_RECORDS: Final = TypeAdapter(RecordsLine)
+
+
+# --- writing -----------------------------------------------------------------------------
+
+
+def write_case(folder: Path, case: Case, logs: Iterable[str]) -> None:
+    """Write every file of ``case`` and bring it to disk; OSError where the disk refuses."""
+    _write(folder / MANIFEST, [manifest_text(manifest_of(case))])
+    (folder / SCENARIO).mkdir(exist_ok=True)
+    for name, text in case.scenario.source.items():
+        _write(folder / SCENARIO / Path(name).name, [text], end="")
+    _write(
+        folder / REQUESTS, (_REQUEST.dump_json(each).decode() for each in case.evidence.requests)
+    )
+    traces = case.evidence.traces.values()
+    _write(folder / TRACES, (json.dumps(trace_to_otlp(trace)) for trace in traces))
+    _write(folder / LOGS, logs)
+    if case.evidence.records:
+        _write(folder / RECORDS, _record_lines(case))
+    _write(folder / JOURNAL, (write_entry(entry) for entry in case.journal))
+    _write(folder / PROOF, [_PROOF.dump_json(case.proof, indent=2).decode()])
+    write_checksums(folder)
+    for each in (folder / SCENARIO, folder):
+        sync_folder(each)
+
+
+def seal_telemetry(
+    folder: Path, title: str, source: str, opened_unix_s: float, *, traces: int, spans: int
+) -> TelemetryManifest:
+    """Write what the traces that lie in ``folder`` are, and the checksums."""
+    manifest = TelemetryManifest(
+        format=FORMAT,
+        version=VERSION,
+        kind="telemetry",
+        title=title,
+        source=source,
+        opened_unix_s=opened_unix_s,
+        traces=traces,
+        spans=spans,
+    )
+    _write(folder / MANIFEST, [manifest_text(manifest)])
+    write_checksums(folder)
+    sync_folder(folder)
+    return manifest
+
+
+def _record_lines(case: Case) -> Iterator[str]:
+    queries = case.scenario.observation.records
+    for name, records in case.evidence.records.items():
+        line = RecordsLine(name, queries[name].source, records)
+        yield _RECORDS.dump_json(line, exclude_defaults=True).decode()
+
+
+def write_checksums(folder: Path) -> None:
+    """Seal every file of the folder as it is now."""
+    sums = (f"{_sha256(path)}  {path.relative_to(folder)}" for path in _sealed_files(folder))
+    _write(folder / CHECKSUMS, tuple(sums))
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's list of names to disk, without which a file in it may be lost."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write(path: Path, lines: Iterable[str], end: str = "\n") -> None:
+    with path.open("w", encoding="utf-8", errors="replace", newline="\n") as file:
+        file.writelines(line + end for line in lines)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sealed_files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        changes = path.name in {ACCUSATIONS, REPLAYS, CHECKSUMS} or path.name.startswith(".")
+        if path.is_file() and not changes:
+            yield path
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# --- reading -----------------------------------------------------------------------------
+
+
+def read_case_file(folder: Path) -> CaseFile:
+    """Whatever the folder holds; CaseError names the first file that is not as it was sealed."""
+    manifest = read_manifest(folder)
+    _check_sums(folder, manifest)
+    if isinstance(manifest, TelemetryManifest):
+        return _read_telemetry(folder, manifest)
+    scenario = _read_scenario(folder, manifest.scenario_id, manifest.plan)
+    return Case(
+        case_id=manifest.case_id,
+        scenario=scenario,
+        seed=manifest.seed,
+        opened_unix_s=manifest.opened_unix_s,
+        ending=manifest.ending,
+        versions=manifest.versions,
+        evidence=Evidence(
+            windows=manifest.windows,
+            requests=read_requests(folder / REQUESTS),
+            samples=manifest.samples,
+            traces=_read_traces(folder / TRACES),
+            joins=scenario.truth.joins,
+            records=_read_records(folder / RECORDS),
+        ),
+        journal=read_journal(folder / JOURNAL),
+        proof=validated(_PROOF, text_of(folder / PROOF), folder / PROOF),
+        support_code=manifest.support_code,
+        sampled_from=manifest.sampled_from,
+        instrumentation=manifest.instrumentation,
+    )
+
+
+def read_case(folder: Path) -> Case:
+    """The whole case; NothingToGrade where the folder holds a stranger's telemetry."""
+    found = read_case_file(folder)
+    if isinstance(found, Telemetry):
+        raise NothingToGrade(
+            f"expected a case with a truth, found {folder.name}: telemetry that somebody brought "
+            f"({found.source}). Nobody knows who did it, so there is nothing to brief, prove or "
+            "grade; `lab traces` and `lab trace` show it"
+        )
+    return found
+
+
+def _read_telemetry(folder: Path, manifest: TelemetryManifest) -> Telemetry:
+    return Telemetry(
+        case_id=folder.name,
+        title=manifest.title,
+        source=manifest.source,
+        opened_unix_s=manifest.opened_unix_s,
+        evidence=Evidence(
+            windows={}, requests=(), samples={}, traces=_read_traces(folder / TRACES)
+        ),
+    )
+
+
+def read_requests(path: Path) -> tuple[Request, ...]:
+    """Every request of a log whose last line may be torn; CaseError names a damaged line."""
+    return tuple(validated(_REQUEST, line, path, number) for number, line in whole_lines(path))
+
+
+def _read_scenario(folder: Path, scenario_id: str, plan: Plan) -> Scenario:
+    texts = {path.name: text_of(path) for path in sorted((folder / SCENARIO).glob("*"))}
+    try:
+        return scenario_file.parse(texts, scenario_id, plan)
+    except ScenarioError as error:
+        raise CaseError(
+            f"{folder / SCENARIO}: expected a scenario this lab understands; "
+            f"another version wrote it, or it was changed:\n{error}"
+        ) from error
+
+
+def _read_traces(path: Path) -> dict[str, Trace]:
+    traces: dict[str, Trace] = {}
+    spans = 0
+    for number, line in whole_lines(path):
+        try:
+            found = read_traces(parse(line))
+        except MalformedOtlpError as error:
+            raise damaged(path, f"a trace as OTLP/JSON in line {number} ({error})") from error
+        traces |= found
+        spans += sum(len(trace.spans) for trace in found.values())
+        if len(traces) > MOST_TRACES or spans > MOST_SPANS:
+            raise damaged(path, f"at most {MOST_TRACES} traces and {MOST_SPANS} spans")
+    return traces
+
+
+def _read_records(path: Path) -> Records:
+    lines = (validated(_RECORDS, line, path, number) for number, line in whole_lines(path))
+    return {line.name: line.records for line in lines}
+
+
+def is_sealed_name(name: str) -> bool:
+    """Whether a file of a sealed case may be called so; such a name never leaves its folder."""
+    return _SEALED_NAME.fullmatch(name) is not None
+
+
+def sealed_files(folder: Path) -> Mapping[str, str]:
+    """Member → SHA-256, as the checksums say; CaseError where they do not say it as they should."""
+    path = folder / CHECKSUMS
+    sums: dict[str, str] = {}
+    for line in text_of(path).splitlines():
+        digest, _, name = line.partition("  ")
+        if not _SHA256.fullmatch(digest) or not is_sealed_name(name) or name in sums:
+            raise damaged(path, "lines of '<sha256>  <file>', each file once")
+        sums[name] = digest
+    return sums
+
+
+def _check_sums(folder: Path, manifest: Manifest | TelemetryManifest) -> None:
+    sums = sealed_files(folder)
+    needed = _OF_A_CASE if isinstance(manifest, Manifest) else _OF_TELEMETRY
+    if unlisted := needed - sums.keys():
+        raise damaged(folder / CHECKSUMS, f"a line for {min(unlisted)}")
+    for name, expected in sums.items():
+        listed = folder / name
+        if not listed.is_file():
+            raise damaged(listed, "this file, found none")
+        if _sha256(listed) != expected:
+            raise damaged(listed, f"SHA-256 {expected[:12]}…, found another")

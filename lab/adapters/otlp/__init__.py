@@ -1,0 +1,1 @@
+"""OTLP as JSON: its fields, its traces, its files, and sending it."""

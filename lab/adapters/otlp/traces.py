@@ -1,0 +1,203 @@
+"""OTLP/JSON ⇄ traces: how Tempo answers, how the Collector writes, how a case keeps spans.
+
+Read are both spellings of ids (hex, as the OTLP specification's section "JSON Protobuf
+Encoding" demands and the Collector's file exporter writes; base64, as Tempo's
+``/api/v2/traces`` answers), enumerations by number or by name, and 64-bit numbers as
+strings or numbers. Unknown fields are ignored, as that section says; what is there
+and cannot be meant is `MalformedOtlpError`, with the path of the field. Written is what the
+specification says: lowerCamelCase, hex ids, enumerations as numbers, 64-bit numbers
+as strings.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from typing import Any, Final
+
+from lab.adapters.otlp import fields
+from lab.adapters.otlp.fields import MalformedOtlpError
+from lab.domain.trace import AttributeValue, Event, Kind, Link, Span, Status, Trace
+
+_KINDS: Final = (
+    Kind.INTERNAL,  # 0, unspecified: the specification allows to take it as internal
+    Kind.INTERNAL,
+    Kind.SERVER,
+    Kind.CLIENT,
+    Kind.PRODUCER,
+    Kind.CONSUMER,
+)
+_STATUSES: Final = (Status.UNSET, Status.OK, Status.ERROR)
+_KIND_NAMES: Final = {"SPAN_KIND_UNSPECIFIED": 0} | {
+    f"SPAN_KIND_{kind.name}": number for number, kind in enumerate(_KINDS) if number
+}
+_STATUS_NAMES: Final = {
+    f"STATUS_CODE_{status.name}": number for number, status in enumerate(_STATUSES)
+}
+_NOT_FINITE: Final = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+MOST_SPANS: Final = 10_000
+"""In one document; a trace of more is refused, for no request of a shop makes so many."""
+
+DEEPEST_TRACE: Final = 500
+"""Spans below each other; whoever asks for ancestors walks them for each span."""
+
+_TRACE_ID_BYTES: Final = 16
+_SPAN_ID_BYTES: Final = 8
+
+
+def read_traces(document: object) -> dict[str, Trace]:
+    """Trace id → trace, of a ``TracesData`` document or of Tempo's ``{"trace": …}`` round one."""
+    if document is None:
+        raise MalformedOtlpError("document", "an object", document)
+    data = fields.message(document, "document")
+    if "trace" in data:
+        data = fields.message(data["trace"], "trace")
+    spans: dict[str, list[Span]] = {}
+    for number, span in enumerate(_spans(data)):
+        if number >= MOST_SPANS:
+            raise MalformedOtlpError("document", f"at most {MOST_SPANS} spans", "more")
+        spans.setdefault(span.trace_id, []).append(span)
+    traces = {trace_id: assemble(trace_id, found) for trace_id, found in spans.items()}
+    for trace in traces.values():
+        if trace.depth > DEEPEST_TRACE:
+            raise MalformedOtlpError(
+                f"trace {trace.trace_id}",
+                f"at most {DEEPEST_TRACE} spans below each other",
+                trace.depth,
+            )
+    return traces
+
+
+def assemble(trace_id: str, spans: Iterable[Span]) -> Trace:
+    """A trace of what was received: the first of each span id, in order of their start."""
+    first: dict[str, Span] = {}
+    for span in spans:
+        first.setdefault(span.span_id, span)
+    ordered = sorted(first.values(), key=lambda span: (span.start_ns, span.span_id))
+    return Trace(trace_id, tuple(ordered))
+
+
+def trace_to_otlp(trace: Trace) -> dict[str, Any]:
+    """A ``TracesData`` document of one trace."""
+    return write_traces([trace])
+
+
+def write_traces(traces: Iterable[Trace]) -> dict[str, Any]:
+    """A ``TracesData`` document of the traces, one ``resourceSpans`` per resource in a row."""
+    spans = (span for trace in traces for span in trace)
+    by_resource = groupby(spans, key=lambda span: (span.service, dict(span.resource)))
+    return {
+        "resourceSpans": [
+            {
+                "resource": {"attributes": _write_attributes({"service.name": service} | resource)},
+                "scopeSpans": [{"spans": [_write_span(span) for span in spans]}],
+            }
+            for (service, resource), spans in by_resource
+        ]
+    }
+
+
+def _spans(data: Mapping[str, Any]) -> Iterator[Span]:
+    # `batches` is what Tempo called `resourceSpans` before its second API.
+    field = "resourceSpans" if "resourceSpans" in data else "batches"
+    for r, group in enumerate(fields.messages(data, field, "")):
+        at = f"{field}[{r}]"
+        resource = fields.attributes(
+            fields.message(group.get("resource"), f"{at}.resource"), f"{at}.resource"
+        )
+        for s, scope in enumerate(fields.messages(group, "scopeSpans", at)):
+            where = f"{at}.scopeSpans[{s}]"
+            for n, span in enumerate(fields.messages(scope, "spans", where)):
+                yield _span(span, resource, f"{where}.spans[{n}]")
+
+
+def _span(span: Mapping[str, Any], resource: Mapping[str, AttributeValue], at: str) -> Span:
+    status = fields.message(span.get("status"), f"{at}.status")
+    return Span(
+        trace_id=fields.identity(span, "traceId", _TRACE_ID_BYTES, at),
+        span_id=fields.identity(span, "spanId", _SPAN_ID_BYTES, at),
+        parent_id=fields.optional_identity(span, "parentSpanId", _SPAN_ID_BYTES, at),
+        name=fields.text(span, "name", at),
+        kind=_KINDS[fields.enumerated(span, "kind", _KIND_NAMES, at)],
+        service=str(resource.get("service.name", "")),
+        start_ns=fields.time_ns(span, "startTimeUnixNano", at),
+        end_ns=fields.time_ns(span, "endTimeUnixNano", at),
+        status=_STATUSES[fields.enumerated(status, "code", _STATUS_NAMES, f"{at}.status")],
+        status_message=fields.text(status, "message", f"{at}.status"),
+        attributes=fields.attributes(span, at),
+        events=tuple(
+            _event(event, f"{at}.events[{n}]")
+            for n, event in enumerate(fields.messages(span, "events", at))
+        ),
+        links=tuple(
+            _link(link, f"{at}.links[{n}]")
+            for n, link in enumerate(fields.messages(span, "links", at))
+        ),
+        resource=resource,
+    )
+
+
+def _event(event: Mapping[str, Any], at: str) -> Event:
+    return Event(
+        name=fields.text(event, "name", at),
+        time_ns=fields.time_ns(event, "timeUnixNano", at),
+        attributes=fields.attributes(event, at),
+    )
+
+
+def _link(link: Mapping[str, Any], at: str) -> Link:
+    return Link(
+        trace_id=fields.identity(link, "traceId", _TRACE_ID_BYTES, at),
+        span_id=fields.identity(link, "spanId", _SPAN_ID_BYTES, at),
+        attributes=fields.attributes(link, at),
+    )
+
+
+def _write_span(span: Span) -> dict[str, Any]:
+    status = {"code": _STATUSES.index(span.status), "message": span.status_message}
+    return {
+        "traceId": span.trace_id,
+        "spanId": span.span_id,
+        **({"parentSpanId": span.parent_id} if span.parent_id else {}),
+        "name": span.name,
+        "kind": _KIND_NAMES[f"SPAN_KIND_{span.kind.name}"],
+        "startTimeUnixNano": str(span.start_ns),
+        "endTimeUnixNano": str(span.end_ns),
+        "attributes": _write_attributes(span.attributes),
+        "events": [
+            {
+                "name": event.name,
+                "timeUnixNano": str(event.time_ns),
+                "attributes": _write_attributes(event.attributes),
+            }
+            for event in span.events
+        ],
+        "links": [
+            {
+                "traceId": link.trace_id,
+                "spanId": link.span_id,
+                "attributes": _write_attributes(link.attributes),
+            }
+            for link in span.links
+        ],
+        "status": {key: value for key, value in status.items() if value},
+    }
+
+
+def _write_attributes(attributes: Mapping[str, AttributeValue]) -> list[dict[str, Any]]:
+    return [{"key": key, "value": _write_value(value)} for key, value in attributes.items()]
+
+
+def _write_value(value: AttributeValue) -> dict[str, Any]:
+    match value:
+        case bool():
+            return {"boolValue": value}
+        case int():
+            return {"intValue": str(value)}
+        case float():
+            return {"doubleValue": value if math.isfinite(value) else _NOT_FINITE[str(value)]}
+        case str():
+            return {"stringValue": value}
+        case _:
+            return {"arrayValue": {"values": [_write_value(item) for item in value]}}

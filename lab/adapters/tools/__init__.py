@@ -1,0 +1,1 @@
+"""The Go programs of the local stack: found, or built."""

@@ -1,0 +1,209 @@
+"""Finds the tools of the local stack, or builds them, once per user.
+
+A tool is looked for in ``LAB_<TOOL>_BIN``, then on ``PATH``, then in the
+per-user cache; what is still missing, Go builds from the pinned modules in
+``deploy/local/tools``. Nothing here prints: see `Progress`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from lab.adapters.tools import go_toolchain
+from lab.adapters.tools.go_build import Workshop
+from lab.adapters.tools.go_toolchain import Installer
+from lab.adapters.tools.table import PROMTOOL, SIGNAL_TOOLS, TOOLS, Located, Progress, Tool
+from lab.errors import ToolMissing
+from lab.settings import Settings
+
+__all__ = [
+    "ALL_TOOLS",
+    "PROMTOOL",
+    "SIGNAL_TOOLS",
+    "TOOLS",
+    "Located",
+    "Progress",
+    "Tool",
+    "cache_key",
+    "ensure",
+    "find",
+    "wanted",
+]
+
+_ANSWER_S: Final = 20.0
+
+
+# promtool beside prometheus: it is made of what was compiled for that.
+ALL_TOOLS: Final = (*TOOLS, SIGNAL_TOOLS[0], PROMTOOL, *SIGNAL_TOOLS[1:])
+
+
+def wanted(settings: Settings) -> tuple[Tool, ...]:
+    """The tools of the stack that ``settings`` ask for."""
+    return (*TOOLS, *SIGNAL_TOOLS) if settings.signals == "full" else TOOLS
+
+
+def find(tool: Tool, settings: Settings) -> Located | None:
+    """Look for ``tool`` without building it.
+
+    ToolMissing only where the user named a binary that will not do: to build
+    another in silence would not be what was asked for. A binary on ``PATH``
+    that will not do (another version, or another program of that name) is
+    passed over.
+    """
+    named = _named_by_user(tool, settings)
+    if named is not None:
+        if (flaw := _flaw(tool, named)) is not None:
+            raise ToolMissing(
+                f"expected {tool.setting} to be {tool.name} {tool.version}, found that {named} "
+                f"{flaw}; correct the variable, or unset it to have the tool built"
+            )
+        return Located(named, "environment", tool.version)
+    on_path = shutil.which(tool.executable)
+    if on_path is not None and _flaw(tool, Path(on_path)) is None:
+        return Located(Path(on_path), "path", tool.version)
+    cached = tool.cached_in(settings.cache_dir)
+    return Located(cached, "cache", tool.version) if cached.is_file() else None
+
+
+def ensure(
+    tools: Iterable[Tool],
+    settings: Settings,
+    progress: Progress,
+    *,
+    install_go: Installer = go_toolchain.install_wheel,
+) -> dict[str, Path]:
+    """Return the path of each tool by its name; build those that are missing.
+
+    Interrupted or failed, it keeps what is done and continues on the next
+    call. A second builder waits for the first and takes what that built.
+    Raises ToolMissing, with what to do about it.
+    """
+    asked_for = tuple(tools)
+    located = {tool.name: find(tool, settings) for tool in asked_for}
+    missing = [tool for tool in asked_for if located[tool.name] is None]
+    workshop = Workshop(settings.cache_dir)
+    if missing:
+        _build(missing, workshop, progress, install_go)
+    elif workshop.has_leftovers():
+        _sweep(workshop)
+    return {
+        tool.name: found.path if found else tool.cached_in(settings.cache_dir)
+        for tool in asked_for
+        for found in (located[tool.name],)
+    }
+
+
+def cache_key(settings: Settings) -> str:
+    """Name the content of the cache, for CI to save and restore it by.
+
+    It changes with the modules, the build options and the platform. A tool
+    that the user names is not built and does not count.
+    """
+    keys = (tool.key() for tool in wanted(settings) if _named_by_user(tool, settings) is None)
+    return hashlib.sha256("\0".join(keys).encode()).hexdigest()[:16]
+
+
+def _build(
+    missing: Sequence[Tool], workshop: Workshop, progress: Progress, install_go: Installer
+) -> None:
+    started = time.monotonic()
+    estimate_s = sum(tool.estimate_s for tool in missing)
+
+    def waiting(phase: str) -> None:
+        progress(missing[0].name, phase, time.monotonic() - started, estimate_s)
+
+    with workshop.exclusively(waiting):
+        # Whoever was waited for may have built them meanwhile.
+        left = [tool for tool in missing if not tool.cached_in(workshop.cache_dir).is_file()]
+        if left:
+            workshop.prepare()
+            required = max(tool.go_version for tool in left)
+            go = go_toolchain.on_path(required, workshop.scratch)
+            if go is None:
+                go = install_go(workshop.cache_dir, progress)
+            with workshop.fetching(left[1:], go):
+                for tool in left:
+                    began = time.monotonic()
+                    _place(tool, workshop.compile(tool, go, progress), workshop.cache_dir)
+                    progress(tool.name, "done", time.monotonic() - began, tool.estimate_s)
+        workshop.discard()
+
+
+def _place(tool: Tool, binary: Path, cache_dir: Path) -> None:
+    """Put a fresh binary where `find` looks, in one step, once it proves to be what it should."""
+    if (flaw := _flaw(tool, binary)) is not None:
+        raise ToolMissing(
+            f"expected to have built {tool.name} {tool.version}, found that it {flaw}; "
+            f"set {tool.setting} to a binary of that version"
+        )
+    cached = tool.cached_in(cache_dir)
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    binary.replace(cached)
+
+
+def _sweep(workshop: Workshop) -> None:
+    """Remove what an interrupted removal left, unless somebody builds right now."""
+
+    def give_up(_: str) -> None:
+        raise BlockingIOError
+
+    with suppress(BlockingIOError), workshop.exclusively(give_up):
+        workshop.discard()
+
+
+def _named_by_user(tool: Tool, settings: Settings) -> Path | None:
+    named: Path | None = getattr(settings, f"{tool.name}_bin")
+    return named and named.resolve()
+
+
+def _flaw(tool: Tool, binary: Path) -> str | None:
+    """Say why ``binary`` cannot serve as ``tool``; None when it can."""
+    if not binary.is_file():
+        return "is not a file"
+    try:
+        printed = _output(binary, "--version")
+        if re.search(rf"\bversion v?{re.escape(tool.version)}(?![\w.+-])", printed) is None:
+            return f"prints {printed.partition(chr(10))[0]!r} for --version"
+        if tool.components and (lacking := set(tool.components) - _components(binary)):
+            return f"was built without {', '.join(sorted(lacking))}"
+    except (OSError, subprocess.SubprocessError, YAMLError) as error:
+        return f"does not answer as it should ({error})"
+    return None
+
+
+def _components(collector: Path) -> set[str]:
+    """What ``otelcol components`` lists, as ``<kind>/<name>``."""
+    listed = YAML(typ="safe").load(_output(collector, "components"))
+    return {
+        f"{kind}/{entry.get('name')}"
+        for kind, entries in (listed.items() if isinstance(listed, dict) else ())
+        if isinstance(entries, list)
+        for entry in entries
+        if isinstance(entry, dict)
+    }
+
+
+def _output(binary: Path, argument: str) -> str:
+    """Whatever the binary says; some print their version to stderr."""
+    done = subprocess.run(
+        [binary, argument],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=True,
+        timeout=_ANSWER_S,
+    )
+    return done.stdout

@@ -1,0 +1,1 @@
+"""Whether a case is fair: findings about its truth, its symptom and its decoys."""

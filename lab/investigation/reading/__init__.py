@@ -1,0 +1,1 @@
+"""What a trace or a case shows; reads nothing of the scenario."""

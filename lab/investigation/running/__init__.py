@@ -1,0 +1,1 @@
+"""How a case comes to be: from preflight to the opened case."""

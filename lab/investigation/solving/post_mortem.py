@@ -1,0 +1,55 @@
+"""A debriefing as a Markdown document that can be kept, sent and printed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.domain.case import Case
+from lab.domain.ledger import Ledger
+from lab.investigation.solving.briefing import briefing
+from lab.investigation.solving.debriefing import Debriefing, Witness
+
+
+def post_mortem(case: Case, ledger: Ledger, found: Debriefing) -> str:
+    """The whole story: symptom, cause, path, innocents, what could not be told, and the way."""
+    return "\n".join(_lines(case, ledger, found)).rstrip() + "\n"
+
+
+def _lines(case: Case, ledger: Ledger, found: Debriefing) -> Iterator[str]:
+    truth = case.scenario.truth
+    yield f"# Post-mortem: {case.scenario.title}\n"
+    yield f"Case `{case.case_id}`, seed {case.seed}. {_result(ledger)}\n"
+    yield "## What was reported\n"
+    yield briefing(case).rstrip() + "\n"
+    yield "## What did it\n"
+    if truth.is_nobody:
+        yield f"Nobody: `{truth.mechanism.value}`. {truth.mechanism.definition}\n"
+        yield from (f"- {_told(each)}" for each in found.evidence)
+    else:
+        yield f"`{truth.mechanism.value}`, hitting {truth.scope.value}."
+        yield f"{truth.mechanism.definition}\n"
+        yield from (f"- {_told(each)}" for each in found.culprits)
+        yield "\n### The path, from the edge down\n"
+        yield from (f"{n}. {each.said}" for n, each in enumerate(found.path, start=1))
+    if found.decoys:
+        yield "\n## Who looked guilty and was not\n"
+        yield from (f"- {each.why}" for each in found.decoys)
+    yield "\n## What metrics and logs could not tell\n"
+    yield from (f"- {each}" for each in found.blind_spots)
+    yield "\n" + case.scenario.debrief.rstrip() + "\n"
+    yield "## The way there\n"
+    yield from (f"- after {each.after_s:.0f} s: {each.said}" for each in found.own_way)
+    yield "\nThe shortest one: " + ", then ".join(found.shortest_way) + "."
+
+
+def _told(witness: Witness) -> str:
+    span = witness.span
+    return f"{witness.said}; status {span.status}; trace `{span.trace_id}`, span `{span.span_id}`"
+
+
+def _result(ledger: Ledger) -> str:
+    tries = len(ledger.accusations)
+    hints = len(ledger.hints_charged)
+    if ledger.given_up or ledger.solved is None:
+        return f"Given up after {tries} accusations and {hints} hints."
+    return f"Solved for {ledger.points} points, with {tries} accusations and {hints} hints."

@@ -1,0 +1,252 @@
+"""The case file: as its page and its schema describe it, and refused where it is hostile."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import stat
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.adapters.cases import zip_file
+from lab.adapters.cases.case_folder import read_case_file, write_case
+from lab.adapters.cases.schema import case_file_schema
+from lab.adapters.cases.zip_file import pack_folder, unpack
+from lab.errors import CaseError
+from lab.settings import CHECKOUT
+from tests.support.sample_case import sample_case
+
+PAGE = (CHECKOUT / "docs" / "case-file.md").read_text(encoding="utf-8")
+
+
+def packed(folder: Path) -> bytes:
+    write_case(folder, sample_case(), ())
+    target = io.BytesIO()
+    pack_folder(folder, target)
+    return target.getvalue()
+
+
+@pytest.fixture
+def members(tmp_path: Path) -> dict[str, bytes]:
+    """The members of a whole case file, by name."""
+    (tmp_path / "made").mkdir()
+    with zipfile.ZipFile(io.BytesIO(packed(tmp_path / "made"))) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Path:
+    """The empty folder that an archive is unpacked into."""
+    folder = tmp_path / "room"
+    folder.mkdir()
+    return folder
+
+
+def zipped(path: Path, members: dict[str, bytes], **more: Any) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content, **more)
+    return path
+
+
+def resealed(members: dict[str, bytes]) -> dict[str, bytes]:
+    """The same with checksums that fit."""
+    lines = (
+        f"{hashlib.sha256(content).hexdigest()}  {name}\n"
+        for name, content in members.items()
+        if name != "checksums"
+    )
+    return members | {"checksums": "".join(lines).encode()}
+
+
+def test_the_committed_schema_is_the_one_the_code_means() -> None:
+    """Where it is not, `lab schema --case-file` writes it."""
+    committed = (CHECKOUT / "docs" / "case-file.schema.json").read_text(encoding="utf-8")
+    assert committed == case_file_schema()
+    named = set(json.loads(committed)["$defs"])
+    assert {"Manifest", "TelemetryManifest", "Request", "JournalEntry", "LogRecord"} < named
+
+
+def test_the_page_names_every_member(members: dict[str, bytes]) -> None:
+    assert [name for name in members if name.rpartition("/")[2] not in PAGE] == []
+
+
+def test_the_page_names_every_limit() -> None:
+    """Numbers in prose grow old; these are read from the code."""
+    for number in (zip_file.MOST_MEMBERS, zip_file.MOST_RATIO):
+        assert f" {number} " in PAGE
+    for size in (zip_file.MOST_PACKED_BYTES, zip_file.MOST_BYTES):
+        assert f"{size // 2**20} MiB" in PAGE
+    assert "20,000 traces or 500,000 spans" in PAGE
+
+
+def test_what_was_packed_is_unpacked(members: dict[str, bytes], tmp_path: Path, room: Path) -> None:
+    unpack(zipped(tmp_path / "a.zip", members), room)
+    assert read_case_file(room) == sample_case()
+
+
+def test_a_folder_of_the_archive_of_its_own_is_no_member(
+    members: dict[str, bytes], tmp_path: Path, room: Path
+) -> None:
+    """`zip -r` writes one for the scenario's folder."""
+    unpack(zipped(tmp_path / "a.zip", {"scenario/": b""} | members), room)
+    assert read_case_file(room).case_id == "db-timeout-1"
+
+
+def test_a_member_of_a_later_lab_is_kept_and_not_looked_at(
+    members: dict[str, bytes], tmp_path: Path, room: Path
+) -> None:
+    """Version 1 can grow: what is sealed and has an honest name does no harm."""
+    path = zipped(tmp_path / "a.zip", resealed(members | {"db-log.jsonl": b"{}\n"}))
+    unpack(path, room)
+    assert read_case_file(room) == sample_case()
+    assert (room / "db-log.jsonl").read_bytes() == b"{}\n"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../escaped", "../../escaped.txt", "/etc/escaped.txt", "C:/escaped.txt",
+        "a\\..\\escaped.txt", "scenario/../../escaped.txt", "scenario/deep/escaped.txt",
+        "other/escaped.txt",
+        ".imported.json", ".owner.json", "scenario/.hidden", "a\x1b[2J.txt", "nul\x00.txt",
+        "ﬁle.txt", " manifest.json", "manifest.json/",
+    ],
+)  # fmt: skip
+def test_a_member_that_could_lie_elsewhere_is_refused(
+    members: dict[str, bytes], tmp_path: Path, room: Path, name: str
+) -> None:
+    """Whatever its checksum says; and nothing at all is unpacked."""
+    path = zipped(tmp_path / "a.zip", resealed({name: b"x"} | members))
+    with pytest.raises(CaseError, match=r"a member .*no name of a file in a case|two|nul") as told:
+        unpack(path, room)
+    assert str(told.value).isprintable()
+    assert list(room.iterdir()) == []
+    assert not list(tmp_path.glob("**/*escaped*"))
+
+
+def add_twice(path: Path) -> None:
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("traces.jsonl", b"")
+
+
+def add_link(path: Path) -> None:
+    link = zipfile.ZipInfo("link.txt")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(link, "/etc/passwd")
+
+
+def add_bomb(path: Path) -> None:
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros.txt", bytes(4 * 2**20))
+
+
+def add_many(path: Path) -> None:
+    with zipfile.ZipFile(path, "a") as archive:
+        for number in range(zip_file.MOST_MEMBERS):
+            archive.writestr(f"more{number}.txt", b"")
+
+
+def add_another_method(path: Path) -> None:
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("packed.txt", b"x" * 100)
+
+
+def add_unsealed(path: Path) -> None:
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("unsealed.txt", b"x")
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def encrypt(path: Path) -> None:
+    """Set the flag in every header, local and central."""
+    content = bytearray(path.read_bytes())
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = content.find(signature)
+        while at >= 0:
+            content[at + flags] |= 1
+            at = content.find(signature, at + 4)
+    path.write_bytes(content)
+
+
+def lie_about_a_size(path: Path) -> None:
+    """Claim in the table of contents that a member is shorter than it is."""
+    content = bytearray(path.read_bytes())
+    at = content.find(b"PK\x01\x02")
+    content[at + 24 : at + 28] = (7).to_bytes(4, "little")
+    path.write_bytes(content)
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[200] ^= 0x10
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("harm", "complaint"),
+    [
+        (add_twice, r"'traces\.jsonl' twice"),
+        (add_link, r"'link\.txt', which is no regular file"),
+        (add_bomb, "claims to unpack to 4194304 bytes"),
+        (add_many, "members, where one has at most 64"),
+        (add_another_method, "packed by method 14; only deflate"),
+        (add_unsealed, "unsealed.txt, which its checksums do not know"),
+        (cut, "no zip that can be read"),
+        (encrypt, "'manifest.json', encrypted"),
+        (lie_about_a_size, "manifest.json (damaged|of another length)"),
+        (flip_a_bit, "damaged"),
+    ],
+)
+def test_a_hostile_archive_is_refused(
+    members: dict[str, bytes],
+    tmp_path: Path,
+    room: Path,
+    harm: Callable[[Path], None],
+    complaint: str,
+) -> None:
+    """Each for its own reason, in a sentence that says what to do."""
+    path = zipped(tmp_path / "a.zip", members)
+    harm(path)
+    with pytest.raises(CaseError, match=complaint) as told:
+        unpack(path, room)
+    assert str(told.value).endswith("or ask there for another export")
+
+
+def test_all_that_is_wrong_with_an_archive_is_told_at_once(
+    members: dict[str, bytes], tmp_path: Path, room: Path
+) -> None:
+    path = zipped(tmp_path / "a.zip", members)
+    for harm in (add_link, add_bomb, add_another_method):
+        harm(path)
+    with pytest.raises(CaseError, match=r"link\.txt.*zeros\.txt.*packed\.txt"):
+        unpack(path, room)
+
+
+@pytest.mark.parametrize("limit", ["MOST_PACKED_BYTES", "MOST_BYTES"])
+def test_an_archive_above_a_limit_is_refused(
+    members: dict[str, bytes],
+    tmp_path: Path,
+    room: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: str,
+) -> None:
+    monkeypatch.setattr(zip_file, limit, 1000)
+    with pytest.raises(CaseError, match=r"MiB, where one has at most|more than 0 MiB"):
+        unpack(zipped(tmp_path / "a.zip", members), room)
+
+
+def test_what_is_no_archive_is_told_apart_from_none(tmp_path: Path, room: Path) -> None:
+    with pytest.raises(CaseError, match="found none"):
+        unpack(tmp_path / "nowhere.zip", room)
+    with pytest.raises(CaseError, match="found something else"):
+        unpack(tmp_path, room)

@@ -1,0 +1,165 @@
+"""What the local stack runs, derived from the topology and the settings."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab.adapters import loopback
+from lab.adapters.stack import local_parts, local_programs, postgres
+from lab.errors import StackNotReady
+from lab.settings import Settings, Signals
+from lab.shop.topology import EDGES, SERVICES
+
+TOOL_NAMES = ("toxiproxy", "tempo", "otelcol", "prometheus", "loki")
+BINARIES = {name: Path("/bin") / name for name in TOOL_NAMES}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(state_dir=tmp_path / ".lab", port_offset=500)
+
+
+def test_every_edge_has_its_proxy_before_the_real_callee(settings: Settings) -> None:
+    """On loopback only; a database's upstream is the server itself."""
+    proxies = {proxy["name"]: proxy for proxy in local_programs.proxies(settings)}
+
+    assert set(proxies) == {edge.name for edge in EDGES}
+    assert proxies["gateway-auth"]["listen"] == f"127.0.0.1:{settings.port('gateway-auth')}"
+    assert proxies["gateway-auth"]["upstream"] == f"127.0.0.1:{settings.port('auth')}"
+    assert proxies["auth-users_db"]["upstream"] == f"127.0.0.1:{settings.port('postgres')}"
+
+
+def test_a_server_of_the_users_own_takes_the_place_of_ours(tmp_path: Path) -> None:
+    """No PostgreSQL is started; proxies and the shop go where the DSN says."""
+    settings = Settings(
+        state_dir=tmp_path, postgres_dsn="postgresql://me:p%40ss@10.0.0.9:6543/postgres"
+    )
+
+    names = [program.name for program in local_programs.programs(settings, BINARIES)]
+    upstreams = {str(proxy["upstream"]) for proxy in local_programs.proxies(settings)}
+    server = postgres.server_of(settings)
+
+    assert "postgres" not in names
+    assert "10.0.0.9:6543" in upstreams
+    assert server.dsn("users") == "postgresql://me:p%40ss@10.0.0.9:6543/users"
+    assert local_programs.environment(settings)["PGPASSWORD"] == "p@ss"
+
+
+def test_the_shells_own_settings_stay_outside(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would redirect the lab's telemetry or connections is not inherited."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://elsewhere.example")
+    monkeypatch.setenv("PGHOST", "elsewhere.example")
+    monkeypatch.setenv("LAB_PORT_OFFSET", "900")
+    monkeypatch.setenv("EDITOR", "vi")
+
+    environment = local_programs.environment(settings)
+
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" not in environment
+    assert "PGHOST" not in environment
+    assert environment["LAB_PORT_OFFSET"] == "500"
+    assert environment["EDITOR"] == "vi"
+
+
+@pytest.mark.parametrize("signals", ["traces", "full"])
+def test_every_part_is_waited_for(tmp_path: Path, signals: Signals) -> None:
+    """Each program and each service has a probe, and ports that are its own."""
+    settings = Settings(state_dir=tmp_path / ".lab", signals=signals)
+    parts = local_parts.local_parts(settings, loopback.client())
+    programs = {program.name for program in local_programs.programs(settings, BINARIES)}
+
+    assert {part.program for part in parts if part.starts} == programs
+    assert {part.name for part in parts if not part.starts} == set(SERVICES)
+    ports = [port for part in parts if part.starts for port in part.ports]
+    assert len(ports) == len(set(ports))
+
+
+def test_full_signals_add_two_stores_and_what_feeds_them(tmp_path: Path) -> None:
+    """The Collector reads a second file, and Tempo makes metrics; both only then."""
+
+    def configured(signals: Signals) -> tuple[str, str]:
+        settings = Settings(state_dir=tmp_path / ".lab", signals=signals)
+        programs = local_programs.programs(settings, BINARIES)
+        collector = next(each for each in programs if each.name == "otelcol")
+        environment = local_programs.environment(settings)
+        return " ".join(collector.command), environment.get("TEMPO_GENERATOR_PROCESSORS", "")
+
+    command, processors = configured("full")
+    assert "otelcol/signals.yaml" in command
+    assert "service-graphs" in processors
+    command, processors = configured("traces")
+    assert "otelcol/signals.yaml" not in command
+    assert processors == ""
+
+
+def test_the_shop_waits_for_its_tables_at_the_first_start_only(settings: Settings) -> None:
+    """Later it starts beside the database, which saves a second."""
+
+    def needs(*, first_start: bool) -> tuple[str, ...]:
+        parts = local_parts.local_parts(settings, loopback.client(), first_start=first_start)
+        return next(part.needs for part in parts if part.name == "shop")
+
+    assert needs(first_start=True) == ("postgres",)
+    assert needs(first_start=False) == ()
+
+
+def test_data_of_another_major_version_is_refused(settings: Settings) -> None:
+    """It says which version wrote the folder, and touches nothing."""
+    folder = settings.data_dir / "postgres"
+    folder.mkdir(parents=True)
+    (folder / "PG_VERSION").write_text("15\n")
+
+    with pytest.raises(StackNotReady, match="found that of 15"):
+        postgres.LocalPostgres(settings).prepare()
+
+    assert [entry.name for entry in folder.iterdir()] == ["PG_VERSION"]
+
+
+def test_a_killed_server_that_nobody_reaped_does_not_keep_the_next_from_starting(
+    settings: Settings,
+) -> None:
+    """To PostgreSQL a zombie with the number in its lock is alive; one that lives keeps it."""
+    folder = settings.data_dir / "postgres"
+    folder.mkdir(parents=True)
+    (folder / "PG_VERSION").write_text(f"{postgres.MAJOR}\n")
+    lock = folder / "postmaster.pid"
+    with subprocess.Popen(["sleep", "60"]) as server:
+        lock.write_text(f"{server.pid}\n{folder}\n")
+        postgres.LocalPostgres(settings).prepare()
+        assert lock.exists()
+        server.kill()
+        os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
+        postgres.LocalPostgres(settings).prepare()
+        assert not lock.exists()
+
+
+def test_root_without_namespaces_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run as somebody else, or bring a server: nothing is changed to make it work."""
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("shutil.which", lambda _: None)
+
+    reason = postgres.can_start_servers()
+
+    assert reason is not None
+    assert "ordinary user" in reason
+    assert "LAB_POSTGRES_DSN" in reason
+
+
+def test_root_where_namespaces_are_forbidden_is_told_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's own words are in the message."""
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(postgres, "_UNROOT", ("sh", "-c", "echo not permitted >&2; exit 1"))
+
+    assert "not permitted" in str(postgres.can_start_servers())
+
+
+def test_an_ordinary_user_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No namespace, no wrapper."""
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+
+    assert postgres.can_start_servers() is None

@@ -1,0 +1,188 @@
+"""The commands that carry cases: what they say, what they write, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from lab.adapters.cases.archive import FolderArchive
+from lab.adapters.otlp.traces import write_traces
+from lab.adapters.tools import toolbox
+from lab.cli import app
+from lab.commands import common, desk, practice, run
+from lab.commands.moments import moment_s
+from lab.errors import CaseError, DiskRefused, LabError, NothingToGrade, UsageError
+from lab.settings import CHECKOUT, Settings
+from tests.support.sample_case import fatal_trace, healthy_trace, sample_case
+
+CASE_ID = "db-timeout-1"
+Lab = Callable[..., Any]
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    """The command line with one case."""
+    archive = FolderArchive(tmp_path / "cases")
+    archive.working_folder(CASE_ID)
+    archive.seal(sample_case(CASE_ID))
+
+    def run(*words: str) -> Any:
+        result = CliRunner().invoke(app, words, env={"LAB_STATE_DIR": str(tmp_path)})
+        if isinstance(result.exception, LabError):
+            raise result.exception
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        return result
+
+    return run
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The addresses at which a desk would be served."""
+    found: list[str] = []
+    for module in (desk, practice):
+        monkeypatch.setattr(module, "show", lambda settings, path, browser: found.append(path))
+    return found
+
+
+def test_a_case_goes_out_and_comes_back(lab: Lab, tmp_path: Path) -> None:
+    """By --json, for programs; the second time it is known."""
+    path = tmp_path / "out.case.zip"
+    out = json.loads(lab("export", CASE_ID, "--to", str(path), "--json").output)
+    assert out == {"case": CASE_ID, "file": str(path), "bytes": path.stat().st_size}
+    known = json.loads(lab("import", str(path), "--json").output)
+    assert (known["case"], known["is_new"]) == (CASE_ID, False)
+    new = json.loads(lab("import", str(path), "--again", "--json").output)
+    assert (new["case"], new["is_new"]) == ("db-timeout-2", True)
+    assert [each.name for each in tmp_path.iterdir() if each.suffix == ".part"] == []
+
+
+def test_an_export_writes_over_nothing_unless_told(lab: Lab, tmp_path: Path) -> None:
+    path = tmp_path / "out.case.zip"
+    path.write_text("mine")
+    with pytest.raises(UsageError, match="--force"):
+        lab("export", "--to", str(path))
+    assert path.read_text() == "mine"
+    lab("export", "--to", str(path), "--force")
+    assert path.read_bytes().startswith(b"PK")
+
+
+def test_an_export_that_the_disk_refuses_is_said_so(lab: Lab, tmp_path: Path) -> None:
+    with pytest.raises(DiskRefused, match="say --to another place"):
+        lab("export", "--to", str(tmp_path / "nowhere" / "x.case.zip"))
+
+
+def test_a_damaged_case_is_not_exported(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "cases" / CASE_ID / "traces.jsonl").write_text("{}\n")
+    with pytest.raises(CaseError, match="SHA-256"):
+        lab("export", "--to", str(tmp_path / "x.case.zip"))
+    assert not (tmp_path / "x.case.zip").exists()
+
+
+def test_a_case_file_is_opened_at_the_desk(lab: Lab, tmp_path: Path, shown: list[str]) -> None:
+    """Imported on the way where it is not here already; a case by its id as ever."""
+    path = tmp_path / "out.case.zip"
+    lab("export", "--to", str(path))
+    lab("open", str(path))
+    lab("open", CASE_ID)
+    assert shown == [f"/cases/{CASE_ID}"] * 2
+
+
+def test_a_recorded_case_is_practised_on_and_taken_up_again(lab: Lab, shown: list[str]) -> None:
+    """What was accused stays with it, until somebody asks to begin anew."""
+    first = lab("practice", "half-a-page").output
+    lab("practice", "half-a-page")
+    lab("practice", "half-a-page", "--fresh")
+    assert shown == ["/cases/half-a-page-1", "/cases/half-a-page-1", "/cases/half-a-page-2"]
+    assert "The stack" not in first
+    lab("practice", "half-a-page", "--no-desk")
+    assert len(shown) == 3
+    assert json.loads(lab("cases", "--json").output)[0]["scenario"] == "half-a-page"
+
+
+def test_what_was_never_recorded_cannot_be_practised_on(lab: Lab) -> None:
+    """With what may have been meant."""
+    with pytest.raises(UsageError, match="got 'db-timeut': db-timeout can be practised on"):
+        lab("practice", "db-timeut")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_recording_is_offered_while_tools_are_built(
+    monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    """Minutes of waiting are minutes of practice; who has the tools is told nothing."""
+    said: list[str] = []
+    monkeypatch.setattr(toolbox, "find", lambda tool, settings: object() if there else None)
+    monkeypatch.setattr(common.notes, "print", lambda text, **_: said.append(text))
+    run._offer_recording(Settings(), "db-timeout")
+    run._offer_recording(Settings(), "never-recorded")
+    assert len(said) == (0 if there else 1)
+    assert there or "make practice NAME=db-timeout" in said[0]
+
+
+def test_a_strangers_traces_are_listed_and_shown_and_not_graded(lab: Lab, tmp_path: Path) -> None:
+    """Everything that needs no truth works; everything else says that there is none."""
+    good, bad = healthy_trace("ab" * 16), fatal_trace("cd" * 16)
+    path = tmp_path / "traces.json"
+    path.write_text(json.dumps(write_traces([good, bad])))
+    told = json.loads(lab("import", "--otlp", str(path), "--json").output)
+    assert told == {"case": "imported-1", "is_new": True, "traces": 2, "spans": 12}
+    rows = json.loads(lab("traces", "imported-1", "--json").output)
+    assert [row["trace_id"] for row in rows] == [good.trace_id, bad.trace_id]
+    (worst,) = json.loads(lab("traces", "--slowest", "--limit", "1", "--json").output)
+    assert (worst["trace_id"], worst["errors"], worst["whole"]) == (bad.trace_id, 5, True)
+    (failed,) = json.loads(lab("traces", "--outcome", "error", "--json").output)
+    assert failed == worst
+    assert lab("trace", "abab", "--json").exit_code == 0
+    for words in (("briefing",), ("hint",), ("proof", "--reveal"), ("debrief", "--reveal"),
+                  ("accuse", "abab", "ab", "--mechanism", "timeout")):  # fmt: skip
+        with pytest.raises(NothingToGrade, match="Nobody knows who did it"):
+            lab(*words)
+    for words in (("--window", "incident"), ("--route", "x"), ("--outcome", "rejected")):
+        with pytest.raises(UsageError, match="no routes and no windows"):
+            lab("traces", *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ((), "expected one of FILE"),
+        (("a.case.zip", "--otlp", "b"), "expected one of FILE"),
+        (("a.case.zip", "--name", "b"), "expected no --name"),
+        (("nowhere.case.zip",), "expected a case file .*found none"),
+        (("--otlp", "nowhere.json"), "expected a file, found none"),
+        (("--tempo", "http://127.0.0.1:9", "--from", "yesterday"), "expected a moment"),
+        (("--tempo", "http://127.0.0.1:9", "--from", "1m", "--to", "2m"), "--from before --to"),
+        (("--tempo", "http://127.0.0.1:9"), "expected Tempo to answer"),
+        (("--tempo", "http://127.0.0.1:9", "--header", "x"), "expected --header"),
+    ],
+)
+def test_an_import_that_means_nothing_is_refused(
+    lab: Lab, words: tuple[str, ...], complaint: str
+) -> None:
+    with pytest.raises(LabError, match=complaint):
+        lab("import", *words)
+
+
+def test_moments_are_read_as_people_type_them() -> None:
+    assert moment_s("now", 1000.0) == 1000.0
+    assert moment_s("15m", 1000.0) == 100.0
+    assert moment_s("1.5h", 10_000.0) == 4600.0
+    assert moment_s("2026-03-01T13:02:00Z", 0) == moment_s("2026-03-01T14:02:00+01:00", 0)
+    for text in ("", "m", "yesterday", "99999999-01-01"):
+        with pytest.raises(UsageError, match="expected a moment"):
+            moment_s(text, 0)
+
+
+def test_every_recording_is_small_enough_for_a_checkout() -> None:
+    """400 KiB each and 10 MB together, so that thirty cases cost less than one picture book."""
+    sizes = {path.parent.name: path.stat().st_size for path in
+             (CHECKOUT / "scenarios").glob("*/recorded.case.zip")}  # fmt: skip
+    assert sizes
+    assert {name for name, size in sizes.items() if size > 400 * 1024} == set()
+    assert sum(sizes.values()) <= 10_000_000

@@ -1,0 +1,156 @@
+"""The board, and a run that is started at it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import bootstrap
+from lab.domain.journal import Step
+from lab.domain.load import LoadProgress, Window
+from lab.errors import RunInProgress
+from lab.terminal.run_events import RunEvents
+from tests.support.desk_over_memory import DeskUnderTest
+from tests.support.sample_case import sample_case, span_id
+
+PHASE = {"event": "phase", "step": "crime", "says": "the incident", "detail": "", "seconds_left": 9}
+OPENED = {"event": "opened", "case": "db-timeout-1", "verdict": "proven"}
+
+
+def telling(
+    *events: dict[str, Any], exit_code: int = 0, says: str = "", waits_s: float = 0.0
+) -> Any:
+    """A command that prints these events, waits, says something and exits."""
+    lines = "\n".join(json.dumps(each) for each in events)
+    program = (
+        f"import sys, time; print({lines!r}, flush=True); time.sleep({waits_s}); "
+        f"print({says!r}, file=sys.stderr); sys.exit({exit_code})"
+    )
+    return lambda scenario: [sys.executable, "-c", program]
+
+
+@pytest.fixture
+def stack_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "stack_answers", lambda settings: True)
+
+
+def until_over(desk: DeskUnderTest) -> None:
+    deadline = time.monotonic() + 20
+    while desk.runs.at_work is not None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert desk.runs.at_work is None
+
+
+def start(desk: DeskUnderTest) -> Any:
+    return desk.send("/", "/runs", scenario="db-timeout")
+
+
+def test_the_board_lists_every_scenario_by_difficulty(tmp_path: Path) -> None:
+    """New ones, open ones and solved ones, with what they brought, and what they teach."""
+    desk = DeskUnderTest(tmp_path, sample_case())
+    shown = desk.get("/").text
+    assert shown.index("Level 1") < shown.index("Level 2") < shown.index("Level 3")
+    assert shown.count("○ new") == len(desk.runs.scenarios()) - 1
+    assert "◐ open" in shown
+    trace = "01bb" * 8
+    body = {"suspects": [f"{trace} {span_id(trace, 6)}"], "mechanism": "timeout"}
+    desk.post("/api/v1/cases/db-timeout-1/accusations", json=body)
+    shown = desk.get("/").text
+    assert "✔ solved, 100 points" in shown
+    assert "<b>1</b> of" in shown
+
+
+def test_with_the_stack_down_nothing_is_started(tmp_path: Path) -> None:
+    """The board says why, has no button, and a form that comes anyway is refused."""
+    desk = DeskUnderTest(tmp_path, sample_case(), command=telling(OPENED))
+    assert "the stack is down" in desk.get("/").text
+    assert 'action="/runs"' not in desk.get("/").text
+    answer = desk.send("/cases/db-timeout-1/accuse", "/runs", scenario="db-timeout")
+    assert answer.status_code == 409
+    assert desk.runs.last is None
+
+
+@pytest.mark.usefixtures("stack_up")
+def test_a_run_leads_to_its_case(tmp_path: Path) -> None:
+    """Start, progress as it is told, and a way into the case."""
+    desk = DeskUnderTest(tmp_path, sample_case(), command=telling(PHASE, OPENED, waits_s=1.0))
+    shown = start(desk)
+    assert shown.url.path == "/runs/1"
+    assert 'http-equiv="refresh"' in shown.text
+    assert "is being run right now" in desk.get("/").text
+    until_over(desk)
+    shown = desk.get("/runs/1")
+    assert 'href="/cases/db-timeout-1"' in shown.text
+    assert 'http-equiv="refresh"' not in shown.text
+
+
+@pytest.mark.usefixtures("stack_up")
+def test_events_are_sent_as_they_come_and_from_where_they_were_left(tmp_path: Path) -> None:
+    """Numbered, as the standard says; the last one says how it ended."""
+    desk = DeskUnderTest(tmp_path, sample_case(), command=telling(PHASE, OPENED, waits_s=0.5))
+    start(desk)
+    answer = desk.get("/runs/1/events")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    sent = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+    assert [each["event"] for each in sent] == ["phase", "opened", "ended"]
+    again = desk.get("/runs/1/events", headers={"last-event-id": "1"}).text
+    assert again.startswith("id: 2\n")
+    assert again.count("data: ") == 1
+
+
+@pytest.mark.usefixtures("stack_up")
+def test_a_run_that_fails_says_what_it_said(tmp_path: Path) -> None:
+    """The end of its error output, and no case."""
+    command = telling(PHASE, exit_code=2, says="lab: expected <clean> edges")
+    desk = DeskUnderTest(tmp_path, sample_case(), command=command)
+    start(desk)
+    until_over(desk)
+    shown = desk.get("/runs/1").text
+    assert "lab: expected &lt;clean&gt; edges" in shown
+    assert "It became no case" in shown
+
+
+@pytest.mark.usefixtures("stack_up")
+def test_one_run_at_a_time(tmp_path: Path) -> None:
+    """A second start is refused while the first is at work, and welcome afterwards."""
+    desk = DeskUnderTest(tmp_path, sample_case(), command=telling(OPENED, waits_s=1.0))
+    start(desk)
+    with pytest.raises(RunInProgress):
+        desk.runs.start("db-timeout")
+    until_over(desk)
+    assert desk.runs.start("db-timeout").number == 2
+    until_over(desk)
+
+
+@pytest.mark.usefixtures("stack_up")
+@pytest.mark.parametrize("scenario", ["moon", "../etc", "--hold=10m", ""])
+def test_only_what_is_on_the_board_is_run(tmp_path: Path, scenario: str) -> None:
+    """Nothing a form says reaches a command line unless it is a scenario's id."""
+    desk = DeskUnderTest(tmp_path, sample_case(), command=telling(OPENED))
+    answer = desk.send("/cases/db-timeout-1/accuse", "/runs", scenario=scenario)
+    assert answer.status_code == 422
+    assert desk.runs.last is None
+
+
+def test_a_run_that_never_was_is_not_there(tmp_path: Path) -> None:
+    """With a way back."""
+    desk = DeskUnderTest(tmp_path)
+    assert desk.get("/runs/7").status_code == 404
+    assert desk.get("/runs/7/events").status_code == 404
+
+
+def test_a_run_tells_programs_a_line_an_event(capsys: pytest.CaptureFixture[str]) -> None:
+    """Steps in words, seconds of load, notes; each a JSON object."""
+    with RunEvents(sys.stdout) as events:
+        events.phase(Step.CRIME, "under load", 4.26)
+        events.progress(LoadProgress(Window.CRIME, 12, 12.0, 0.5, 1010.0))
+        events.note("again")
+    phase, load, note = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (phase["step"], phase["seconds_left"]) == ("crime", 4.3)
+    assert (load["event"], load["error_rate"]) == ("load", 0.5)
+    assert note == {"event": "note", "text": "again"}

@@ -1,0 +1,342 @@
+"""The case room: what it shows of an incident, and how the list of requests is asked."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.adapters.cases.recording_file import read_recording
+from lab.desk.charts import three_signals
+from lab.domain.case import Case, Telemetry
+from lab.domain.load import Window
+from lab.domain.trace import Span
+from lab.investigation.reading.contrast import contrasts
+from lab.investigation.reading.edge_signals import signals
+from lab.investigation.reading.impact import hurt_requests
+from lab.investigation.reading.logs import patterns, read_logs
+from lab.investigation.reading.requests import SORTS, RequestQuery, find_requests
+from lab.settings import CHECKOUT
+from tests.support.desk_over_memory import DeskUnderTest
+from tests.support.sample_case import START_S, request, sample_case
+
+ROOM = "/cases/db-timeout-1"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> DeskUnderTest:
+    return DeskUnderTest(tmp_path, sample_case())
+
+
+def recorded(name: str) -> Case:
+    return read_recording(CHECKOUT / "scenarios" / name / "recorded.case.zip")
+
+
+def log_line(at_s: float, body: str, **more: Any) -> str:
+    line = {"time_unix_s": START_S + at_s, "service": "auth", "severity": "ERROR", "body": body}
+    return json.dumps({**line, "trace_id": None, "span_id": None, "attributes": {}, **more})
+
+
+# --- the three signals ---
+
+
+def test_each_second_counts_its_own_requests() -> None:
+    """Rate, errors, refusals and latency of the three windows; nothing between them."""
+    found = signals(sample_case().evidence)
+    assert [each.word for each in found.windows] == ["before", "incident", "after"]
+    assert sum(each.requests for each in found.buckets) == 24
+    assert sum(each.errors for each in found.buckets) == 11
+    assert sum(each.rejected for each in found.buckets) == 1
+    assert found.buckets[0].p50_ms == 12.5
+    assert (found.buckets[10].requests, found.buckets[10].p95_ms) == (0, None)
+    assert (found.buckets[10].window, found.buckets[21].window) == (None, "incident")
+
+
+def test_a_route_has_signals_of_its_own() -> None:
+    """Others' requests are not among them, and the axis stays the same."""
+    found = signals(sample_case().evidence, route="GET /products")
+    assert sum(each.requests for each in found.buckets) == 2
+    assert len(found.buckets) == len(signals(sample_case().evidence).buckets)
+
+
+def test_a_chart_says_the_same_as_its_table() -> None:
+    """A bar for each second that had requests, a slot and a row for each second there was."""
+    found = signals(sample_case().evidence)
+    rate, errors, latency = three_signals(found, fault=[(20.0, 32.0)])
+    assert len(rate.bars) == sum(each.requests > 0 for each in found.buckets)
+    assert {bar.kind for bar in errors.bars} == {"error", "rejected"}
+    assert all(len(chart.rows) == len(found.buckets) for chart in (rate, errors, latency))
+    assert all(chart.left <= bar.x <= chart.right for chart in (rate, errors) for bar in chart.bars)
+    assert [each.says for each in rate.shades if each.kind == "fault"] == [""]
+    assert "p95 1.01s" in latency.slots[21].says
+
+
+def test_no_request_draws_nothing_and_fails_nowhere() -> None:
+    """An empty case has empty charts."""
+    evidence = dataclasses.replace(sample_case().evidence, requests=())
+    assert all(not chart.bars for chart in three_signals(signals(evidence)))
+    assert three_signals(signals(dataclasses.replace(evidence, windows={})))[0].slots == ()
+
+
+# --- whom it hit, and what sets them apart ---
+
+
+def test_hurt_is_what_went_as_none_did_before() -> None:
+    """Failed or unanswered, in the incident alone; a healthy case hurts nobody."""
+    evidence = sample_case().evidence
+    assert len(hurt_requests(evidence)) == 11
+    well = [each for each in evidence.requests if each.window is not Window.CRIME]
+    assert hurt_requests(dataclasses.replace(evidence, requests=tuple(well))) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_hurt"),
+    [
+        ({"latency_ms": 12.5}, False),
+        ({"latency_ms": 400.0}, True),
+        ({"status": 400}, True),
+        ({"status": 0}, True),
+        ({"answer_bytes": 10}, True),
+        ({"answer_bytes": 900}, False),
+    ],
+)
+def test_each_kind_of_harm_is_seen(changes: dict[str, Any], is_hurt: bool) -> None:
+    """Late, refused, unanswered, or all but empty, each against its own route before."""
+    before = [request(f"{n:032x}", Window.REFERENCE, n, answer_bytes=1000) for n in range(1, 9)]
+    during = request("f" * 32, Window.CRIME, 21, **{"answer_bytes": 1000, **changes})
+    evidence = dataclasses.replace(sample_case().evidence, requests=(*before, during))
+    assert (during in hurt_requests(evidence)) is is_hurt
+
+
+@pytest.mark.parametrize(
+    ("name", "where", "key", "value"),
+    [
+        ("one-tenant-only", "request", "tenant", "acme"),
+        ("cut-thread", "payments", "reached", "yes"),
+        ("db-timeout", "auth", "exception", "TimeoutError"),
+        ("card-declined", "bank", "http.response.status_code", "402"),
+    ],
+)
+def test_a_contrast_names_what_differs(name: str, where: str, key: str, value: str) -> None:
+    """On cases that really happened, among the first rows."""
+    first = contrasts(recorded(name).evidence).rows[:8]
+    assert (where, key, value) in {(each.where, each.key, each.value) for each in first}
+
+
+def test_where_nothing_differs_a_contrast_is_empty(desk: DeskUnderTest) -> None:
+    """Healthy beside healthy; and the page says so instead of showing noise."""
+    evidence = recorded("slow-shelves").evidence
+    assert contrasts(evidence).rows == ()
+    assert desk.get(f"{ROOM}/contrast").status_code == 200
+    assert desk.archive.records("db-timeout-1")[-1]["assist"] == "contrast"
+
+
+# --- logs ---
+
+
+def test_lines_that_say_the_same_are_counted_by_window() -> None:
+    """Numbers and ids in them do not tell them apart; the worst come first."""
+    lines = [
+        log_line(1, "listening", severity="INFO"),
+        log_line(21, "attempt 1 of ab12cd34ef failed"),
+        log_line(22, "attempt 2 of 99887766aa failed"),
+        "{torn",
+        "[]",
+    ]
+    first, second = patterns(read_logs(sample_case().evidence, lines))
+    assert (first.pattern, first.incident, first.before) == ("attempt # of # failed", 2, 0)
+    assert (second.service, second.before) == ("auth", 1)
+
+
+def test_the_logs_page_filters_and_pages(desk: DeskUnderTest) -> None:
+    """By service, level, window and text; HTML in a line is shown and not obeyed."""
+    desk.archive.give_logs(
+        "db-timeout-1",
+        tuple(log_line(21 + n / 100, f"<b>line {n}</b>") for n in range(150)),
+    )
+    shown = desk.get(f"{ROOM}/logs?window=incident&severity=ERROR").text
+    assert "150 lines" in shown
+    assert "&lt;b&gt;line 0&lt;/b&gt;" in shown
+    assert "<b>line" not in shown
+    assert "line 149" in desk.get(f"{ROOM}/logs?page=2&service=auth").text
+    assert "1 lines" in desk.get(f"{ROOM}/logs", params={"q": "line 77<"}).text
+
+
+# --- pages ---
+
+
+def test_the_room_has_everything_of_the_first_minutes(desk: DeskUnderTest) -> None:
+    """Pager message, support code, three charts with tables, and the first victims."""
+    shown = desk.get(ROOM).text
+    assert "The pager goes off" in shown
+    assert f'href="{ROOM}/traces/{"01bb" * 8}"' in shown
+    assert shown.count("<svg viewBox") == 3
+    assert shown.count("Values as a table") == 3
+    assert "11 requests of the incident" in shown
+
+
+def test_a_route_nobody_knows_is_said_so(desk: DeskUnderTest) -> None:
+    """With the routes there are."""
+    answer = desk.get(ROOM, params={"route": "GET /moon"})
+    assert answer.status_code == 404
+    assert "POST /checkout" in answer.text
+
+
+def test_a_strangers_telemetry_can_be_read_and_not_graded(tmp_path: Path) -> None:
+    """Its traces are listed; there is no pager message, and nobody to accuse."""
+    desk = DeskUnderTest(tmp_path, sample_case())
+    evidence = dataclasses.replace(sample_case().evidence, requests=(), windows={})
+    brought = Telemetry("brought-1", "Somebody's traces", "a file", START_S, evidence)
+    desk.archive.bring(brought)
+    assert "Somebody&#39;s traces" in desk.get("/cases/brought-1").text
+    assert desk.get("/cases/brought-1/accuse").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("", 23),
+        ("?kept=any", 24),
+        ("?outcome=error", 10),
+        ("?outcome=error&kept=any", 11),
+        ("?window=before&route=POST+%2Fcheckout", 10),
+        ("?tenant=acme&min_ms=1015", 5),
+        ("?max_ms=20", 13),
+        ("?service=notifier", 1),
+        ("?q=TimeoutError", 10),
+        ("?q=01bb01bb", 1),
+        ("?outcome=&route=&min_ms=", 23),
+    ],
+)
+def test_the_address_says_which_requests_are_listed(
+    desk: DeskUnderTest, query: str, count: int
+) -> None:
+    """Each filter alone and with others; an empty field asks nothing."""
+    assert f"{count} requests" in desk.get(f"{ROOM}/traces{query}").text
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("outcome=bad", 422), ("sort=mood", 422), ("page=0", 422), ("min_ms=soon", 422)],
+)
+def test_a_list_that_cannot_be_meant_is_refused(
+    desk: DeskUnderTest, query: str, status: int
+) -> None:
+    """With a page that says what was expected."""
+    answer = desk.get(f"{ROOM}/traces?{query}")
+    assert answer.status_code == status
+    assert "This cannot be understood" in answer.text
+
+
+@pytest.mark.parametrize("key", ["time", "latency", "route", "status", "tenant", "bytes"])
+def test_any_column_sorts_both_ways(key: str) -> None:
+    """Rising one way, falling the other, and the same requests."""
+    evidence = sample_case().evidence
+    up = find_requests(evidence, RequestQuery(), sort=key)
+    down = find_requests(evidence, RequestQuery(), sort=key, descending=True)
+    keys = [SORTS[key](each) for each in up]
+    assert keys == sorted(keys)
+    assert [SORTS[key](each) for each in down] == sorted(keys, reverse=True)
+
+
+def test_the_head_of_a_column_keeps_the_filters(desk: DeskUnderTest) -> None:
+    """Sorting changes the order and nothing else, and the second click turns it round."""
+    shown = desk.get(f"{ROOM}/traces?outcome=error&sort=latency").text.replace("&amp;", "&")
+    assert "?outcome=error&sort=latency&order=down" in shown
+    assert 'aria-sort="ascending"' in shown
+
+
+def test_a_page_beyond_the_first_has_the_next_rows(tmp_path: Path) -> None:
+    """Fifty a page, the rest on the next."""
+    case = sample_case()
+    many = tuple(request(f"{n:032x}", Window.REFERENCE, n / 100) for n in range(1, 121))
+    evidence = dataclasses.replace(case.evidence, requests=many)
+    desk = DeskUnderTest(tmp_path, dataclasses.replace(case, evidence=evidence))
+    shown = desk.get(f"{ROOM}/traces?kept=any&page=3").text
+    assert "Page 3 of 3" in shown
+    assert len(re.findall(r"before \d\.\d s", shown)) == 20
+
+
+def test_a_hundred_thousand_requests_stay_quick(tmp_path: Path) -> None:
+    """A filtered and sorted page, and the room, in about a second on a slow machine."""
+    case = sample_case()
+    routes = ("POST /checkout", "GET /products", "GET /home")
+    many = tuple(
+        request(f"{n:032x}", window, at_s, route=routes[n % 3], latency_ms=float(n % 977))
+        for n in range(1, 100_001)
+        for window, at_s in [
+            (Window.REFERENCE, n / 12_500) if n % 2 else (Window.CRIME, 20 + n / 8_400)
+        ]
+    )
+    evidence = dataclasses.replace(case.evidence, requests=many)
+    desk = DeskUnderTest(tmp_path, dataclasses.replace(case, evidence=evidence))
+    started = time.process_time()
+    answer = desk.get(f"{ROOM}/traces?kept=any&outcome=ok&sort=latency&order=down&page=99")
+    assert answer.status_code == 200
+    assert "100000 requests" in answer.text
+    assert time.process_time() - started < 2.0
+
+
+def test_background_traces_have_a_list_of_their_own(tmp_path: Path) -> None:
+    """Each with the span it begins with."""
+    case = recorded("cut-thread")
+    desk = DeskUnderTest(tmp_path, case)
+    shown = desk.get(f"/cases/{case.case_id}/background").text
+    assert "POST /charges" in shown
+    assert f"{len(case.evidence.traces) - len(kept(case))} traces" in shown
+
+
+def kept(case: Case) -> list[str]:
+    return [each for each in case.evidence.traces if each in case.evidence.request_of]
+
+
+def test_html_in_telemetry_is_shown_and_not_obeyed(tmp_path: Path) -> None:
+    """In a span's name and attributes, a route and a tenant."""
+    case = sample_case()
+    evil = '<img src=x onerror="alert(1)">'
+    traces = {
+        key: dataclasses.replace(trace, spans=tuple(_evil(span, evil) for span in trace.spans))
+        for key, trace in case.evidence.traces.items()
+    }
+    requests = tuple(
+        dataclasses.replace(each, route=f"GET /{evil}", tenant=evil)
+        for each in case.evidence.requests
+    )
+    evidence = dataclasses.replace(case.evidence, traces=traces, requests=requests)
+    desk = DeskUnderTest(tmp_path, dataclasses.replace(case, evidence=evidence))
+    for path in ("", "/traces", "/contrast", f"/accuse?suspect={'01bb' * 8}"):
+        shown = desk.get(ROOM + path)
+        assert shown.status_code == 200
+        assert "<img" not in shown.text
+
+
+def _evil(span: Span, evil: str) -> Span:
+    return dataclasses.replace(span, name=evil, attributes={**span.attributes, evil: evil})
+
+
+def test_the_room_says_where_to_begin_in_grafana(desk: DeskUnderTest) -> None:
+    """As `lab briefing` does, folded away: not everybody has one."""
+    found = desk.get(ROOM).text
+    assert "<summary>In Grafana</summary>" in found
+    assert "{ nestedSetParent &lt; 0 &amp;&amp; status = error }" in found
+
+
+def test_a_scenario_without_a_way_through_grafana_has_a_room_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So has one whose text is damaged."""
+    scenarios = tmp_path / "scenarios" / "db-timeout"
+    scenarios.mkdir(parents=True)
+    monkeypatch.setenv("LAB_SCENARIOS_DIR", str(scenarios.parent))
+    desk = DeskUnderTest(tmp_path, sample_case())
+    for content in (None, b"\xff"):
+        if content is not None:
+            (scenarios / "grafana.md").write_bytes(content)
+        answer = desk.get(ROOM)
+        assert answer.status_code == 200
+        assert "In Grafana" not in answer.text

@@ -1,0 +1,244 @@
+"""The trace's pages: the waterfall and its plain table, a span's details, the twin and the map."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.adapters.otlp.traces import assemble
+from lab.domain.case import Case
+from lab.domain.trace import Event, Kind, Link, Span, Trace
+from lab.investigation.reading.healthy_twin import compare
+from tests.support.desk_over_memory import DeskUnderTest
+from tests.support.sample_case import fatal_trace, sample_case, span, span_id
+
+FATAL = "01bb" * 8
+ROOM = "/cases/db-timeout-1"
+PAGE = f"{ROOM}/traces/{FATAL}"
+API = f"/api/v1{PAGE}"
+QUERY = span_id(FATAL, 6)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> DeskUnderTest:
+    return DeskUnderTest(tmp_path, sample_case())
+
+
+def case_with(trace: Trace) -> Case:
+    """The sample case, with this one in place of a trace it keeps."""
+    case = sample_case()
+    traces = {**case.evidence.traces, trace.trace_id: trace}
+    return dataclasses.replace(case, evidence=dataclasses.replace(case.evidence, traces=traces))
+
+
+def rows_of(desk: DeskUnderTest) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = desk.get(f"{API}/waterfall").json()["rows"]
+    return rows
+
+
+def with_id(rows: list[dict[str, Any]], wanted: str) -> dict[str, Any]:
+    return next(row for row in rows if row.get("id") == wanted and row["kind"] == "span")
+
+
+# --- the waterfall ---
+
+
+def test_the_page_reads_as_a_plain_table_without_a_script(desk: DeskUnderTest) -> None:
+    """Every span with its own page, its error told from one handed up, and the seal."""
+    text = desk.get(PAGE).text
+    plain = text.partition("<noscript>")[2].partition("</noscript>")[0]
+    assert plain.count("/spans/") == 6
+    assert plain.count("✖ fails") == 1
+    assert plain.count("↥ hands up") == 4
+    assert "⇄ on the wire to auth and back" in plain
+    assert "◉ sealed" in text
+    assert "style=" not in text, "the desk's own policy would drop it"
+
+
+def test_every_row_comes_with_what_is_drawn_of_it(desk: DeskUnderTest) -> None:
+    """Ghost, self time, critical path, wire and who is below; times in ms since the start."""
+    document = desk.get(f"{API}/waterfall").json()
+    assert document["traceId"] == FATAL
+    assert [each["name"] for each in document["services"]] == ["storefront", "gateway", "auth"]
+    query = with_id(document["rows"], QUERY)
+    assert query["error"] == "own"
+    assert query["usual"] == [3.0, 3.0]
+    assert query["times"] == pytest.approx(1001 / 3)
+    assert query["at"] == pytest.approx(3.6)
+    assert sum(length for _, length in query["critical"]) == pytest.approx(1001)
+    root = with_id(document["rows"], span_id(FATAL, 1))
+    assert root["below"] == len(document["rows"]) - 1
+    assert [row["peer"] for row in document["rows"] if row["kind"] == "wire"] == ["gateway", "auth"]
+
+
+def test_log_lines_are_counted_for_a_span_its_subtree_and_the_trace(tmp_path: Path) -> None:
+    """Three honest numbers; a line of no span counts for the trace alone."""
+    desk = DeskUnderTest(tmp_path, sample_case())
+    line = '{"time_unix_s": 1700000020.5, "service": "auth", "body": "Connection timeout", '
+    desk.archive.logs = lambda case_id: (  # type: ignore[method-assign]
+        line + f'"trace_id": "{FATAL}", "span_id": "{QUERY}"}}',
+        line + f'"trace_id": "{FATAL}", "span_id": null}}',
+        line + f'"trace_id": "{"02" * 16}", "span_id": null}}',
+    )
+    document = desk.get(f"{API}/waterfall").json()
+    assert document["logs"] == 2
+    assert with_id(document["rows"], QUERY)["logs"] == [500.0]
+    assert with_id(document["rows"], span_id(FATAL, 1))["logsBelow"] == 1
+    details = desk.get(f"{PAGE}/spans/{span_id(FATAL, 4)}").text
+    assert "this span 0 · with all below it 1 · trace 2" in details
+
+
+def test_a_trace_that_is_not_whole_says_why(tmp_path: Path) -> None:
+    """Its rows are there all the same, below the parent that never came."""
+    whole = fatal_trace(FATAL)
+    desk = DeskUnderTest(tmp_path, case_with(Trace(FATAL, whole.spans[1:])))
+    text = desk.get(PAGE).text
+    assert "◌ parent never came" in text
+    assert f"never came: {span_id(FATAL, 1)}" in text
+    assert rows_of(desk)[0]["kind"] == "missing"
+
+
+def test_html_in_a_trace_is_shown_and_not_obeyed(tmp_path: Path) -> None:
+    """In names, attributes, events and links alike."""
+    evil = "<img src=x onerror=alert(1)>"
+    hurt = span(
+        FATAL, 1, None, f"auth {evil}", (0, 5),
+        attributes={evil: evil, "service.peer.name": evil},
+        events=(Event(evil, 0, {"exception.type": evil, "exception.message": evil,
+                                "exception.stacktrace": evil}),),
+        status_message=evil,
+    )  # fmt: skip
+    desk = DeskUnderTest(tmp_path, case_with(assemble(FATAL, [hurt])))
+    for path in (PAGE, f"{PAGE}/spans/{hurt.span_id}", f"{PAGE}/twin", f"{ROOM}/map"):
+        answer = desk.get(path)
+        assert answer.status_code == 200, path
+        assert "<img" not in answer.text, path
+    assert desk.get(f"{API}/waterfall").headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("number", [1, 100, 2_000])
+def test_a_trace_of_any_size_opens(tmp_path: Path, number: int) -> None:
+    """The plain table is paged, what the script reads is whole."""
+    spans = [
+        span(FATAL, n, None if n == 0 else n - 1 if n % 150 else 0, f"auth step {n}", (n, n + 9))
+        for n in range(number)
+    ]
+    desk = DeskUnderTest(tmp_path, case_with(assemble(FATAL, spans)))
+    assert len([row for row in rows_of(desk) if row["kind"] == "span"]) == number
+    text = desk.get(PAGE).text
+    assert text.count("/spans/") <= 501
+    assert ("Further rows" in text) == (number > 500)
+    assert "Further rows" in desk.get(f"{PAGE}?from=500").text or number <= 1000
+
+
+def test_cycles_orphans_and_wild_clocks_open(tmp_path: Path) -> None:
+    """Whatever a stranger's telemetry holds, its page comes."""
+    wild = [
+        span(FATAL, 1, 2, "auth a", (0, 5)),
+        span(FATAL, 2, 1, "auth b", (9, 3)),
+        span(FATAL, 3, 99, "gateway c", (-4000, 8000), kind=Kind.CLIENT),
+        span(FATAL, 4, 3, "auth ünïcödé ⚡\u202e", (-5000, -4500), kind=Kind.SERVER),
+    ]
+    desk = DeskUnderTest(tmp_path, case_with(assemble(FATAL, wild)))
+    text = desk.get(PAGE).text
+    assert "clocks apart by 1.00s at least" in text
+    assert len([row for row in rows_of(desk) if row["kind"] == "span"]) == 4
+
+
+def test_what_is_not_in_the_case_is_not_found(desk: DeskUnderTest) -> None:
+    """A page that says so, and the right status."""
+    for path in (f"{ROOM}/traces/{'f' * 32}", f"{ROOM}/traces/xyz", f"{PAGE}/spans/{'f' * 16}"):
+        assert desk.get(path).status_code == 404, path
+    assert desk.get(f"/api/v1{ROOM}/traces/{'f' * 32}/waterfall").status_code == 404
+    assert desk.get(f"{PAGE}?from=-1").status_code == 422
+
+
+# --- details ---
+
+
+def test_the_details_of_a_span_lead_on(desk: DeskUnderTest) -> None:
+    """To the accusation, to the exact span in Grafana, and as a traceparent."""
+    text = desk.get(f"{PAGE}/spans/{QUERY}?part=true").text
+    assert "<html" not in text
+    assert f'href="{ROOM}/accuse?suspect={FATAL}+{QUERY}"' in text
+    assert f"spanId%22%3A%22{QUERY}" in text
+    assert f"00-{FATAL}-{QUERY}-01" in text
+    assert "✖ fails by itself" in text
+    assert "no answer within 1 s" in text
+    assert "×334 its usual 3.0ms" in text
+    whole = desk.get(f"{PAGE}/spans/{QUERY}").text
+    assert text.strip().splitlines()[0] in whole
+
+
+def test_links_are_followed_both_ways(tmp_path: Path) -> None:
+    """From who took a message up to who left it, and back."""
+    left, other = fatal_trace(FATAL), "01cc" * 8
+    case = case_with(left)
+    taken: Span = span(other, 1, None, "notifier process", (0, 1), links=(Link(FATAL, QUERY),))
+    evidence = case.evidence
+    traces = {**evidence.traces, other: assemble(other, [taken])}
+    case = dataclasses.replace(case, evidence=dataclasses.replace(evidence, traces=traces))
+    desk = DeskUnderTest(tmp_path, case)
+    there = desk.get(f"{ROOM}/traces/{other}/spans/{taken.span_id}").text
+    assert f'href="{PAGE}?span={QUERY}"' in there
+    back = desk.get(f"{PAGE}/spans/{QUERY}").text
+    assert f"traces/{other}?span={taken.span_id}" in back
+    assert "notifier process" in back
+
+
+# --- twin and map ---
+
+
+def test_the_twin_shows_the_greatest_change_first(desk: DeskUnderTest) -> None:
+    """Or the tree; and a program gets the same rows."""
+    text = desk.get(f"{PAGE}/twin").text
+    first = re.search(r"<tbody>\s*<tr>(.*?)</tr>", text, re.DOTALL)
+    assert first
+    assert "SELECT" in first[1]
+    assert "+998ms" in first[1]
+    tree = desk.get(f"{PAGE}/twin?order=tree").text
+    assert "POST /checkout" in tree.partition("<tbody>")[2].partition("</tr>")[0]
+    rows = desk.get(f"{API}/twin").json()["rows"]
+    comparison = compare(sample_case().evidence, fatal_trace(FATAL))
+    assert comparison is not None
+    assert len(rows) == len(comparison.rows)
+    assert rows[0]["name"] == "SELECT"
+
+
+def test_a_trace_without_a_twin_says_so(tmp_path: Path) -> None:
+    """Where the reference has none of its route."""
+    case = sample_case()
+    samples = dict.fromkeys(case.evidence.samples, ())
+    evidence = dataclasses.replace(case.evidence, samples=samples)
+    desk = DeskUnderTest(tmp_path, dataclasses.replace(case, evidence=evidence))
+    assert "keeps no healthy trace of the same route" in desk.get(f"{PAGE}/twin").text
+    assert desk.get(f"{API}/twin").status_code == 404
+    assert "0 traces from before" in desk.get(f"{ROOM}/map").text
+
+
+def test_the_map_says_the_same_drawn_and_in_a_table(desk: DeskUnderTest) -> None:
+    """Every arrow twice, with what became of it in a word."""
+    text = desk.get(f"{ROOM}/map").text
+    assert "auth calls users_db: failing" in text
+    assert re.search(r"auth</span> →.*?users_db.*?✖ failing", text, re.DOTALL)
+    assert "sends no spans" in text
+    document = desk.get(f"/api/v1{ROOM}/map").json()
+    assert {"caller", "callee", "reference", "crime"} <= set(document["edges"][0])
+
+
+def test_what_was_used_and_looked_at_is_noted(desk: DeskUnderTest) -> None:
+    """For the debrief: tools are free and told. A tool nobody knows is refused."""
+    desk.get(PAGE)
+    desk.get(f"{PAGE}/twin")
+    assert desk.post("/api/v1/cases/db-timeout-1/assists/critical path").status_code == 204
+    assert desk.post("/api/v1/cases/db-timeout-1/assists/bribery").status_code == 422
+    records = desk.archive.records("db-timeout-1")
+    assert [record["looked_at"] for record in records if "looked_at" in record] == [FATAL]
+    assert [record["assist"] for record in records if "assist" in record] == [
+        "healthy twin",
+        "critical path",
+    ]

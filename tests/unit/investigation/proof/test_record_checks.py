@@ -1,0 +1,167 @@
+"""What is counted beside spans: lines a request has, finds, how much a counter grew."""
+
+from dataclasses import replace
+
+import pytest
+
+from lab.domain.bound import parse
+from lab.domain.evidence import Evidence, Interval, Sample
+from lab.domain.load import RequestFilter, Window
+from lab.domain.predicate import Predicate
+from lab.domain.proof import Finding, Outcome
+from lab.domain.record import Record
+from lab.domain.record_check import (
+    Answered,
+    RecordCheck,
+    RecordCountCheck,
+    RecordRatioCheck,
+    RecordShareCheck,
+    SpanRecordedCheck,
+)
+from lab.domain.reference import ReferenceStats
+from lab.domain.symptom import Harm, Symptom
+from lab.investigation.proof.affected import affected_share
+from lab.investigation.proof.record_checks import growth, record_finding
+from tests.support.evidence import DB_TIMEOUT
+from tests.support.traces import WINDOWS, client, evidence, request, trace
+
+ALL = RequestFilter()
+IN_CRIME = WINDOWS[Window.CRIME]
+
+
+def charged(*times: int, statuses: tuple[int, ...] = ()) -> Evidence:
+    """Requests of the crime, the n-th of which was charged so many times."""
+    requests = [
+        request(f"{n:032x}", Window.CRIME, status=status)
+        for n, status in enumerate(statuses or (201,) * len(times))
+    ]
+    charges = [Record(11.0, f"{n:032x}") for n, many in enumerate(times) for _ in range(many)]
+    found = evidence(requests, {})
+    return replace(
+        found, records={"charges": tuple(charges), "bookings": (Record(11.0, "0" * 32),)}
+    )
+
+
+def judged(check: RecordCheck, found: Evidence) -> Finding:
+    return record_finding(check, found, ReferenceStats())
+
+
+def twice(bound: str, answered: Answered = Answered.ANY) -> RecordShareCheck:
+    return RecordShareCheck("c", "charges", parse(">= 2"), parse(bound), ALL, answered)
+
+
+@pytest.mark.parametrize(
+    ("check", "outcome", "measured"),
+    [
+        (twice("25%..35%"), Outcome.HOLDS, "33.3% (1 of 3 crime requests)"),
+        (twice("== 0%"), Outcome.FAILS, "33.3% (1 of 3 crime requests)"),
+        (twice(">= 50%", Answered.SUCCESS), Outcome.HOLDS, "50.0% (1 of 2 crime requests)"),
+        (twice("== 0%", Answered.ERROR), Outcome.HOLDS, "0.0% (0 of 1 crime requests)"),
+        (twice("== 0%", Answered.REJECTION), Outcome.UNKNOWN, "no crime requests"),
+        (RecordCountCheck("c", "charges", parse("== 3")), Outcome.HOLDS, "3"),
+        (RecordCountCheck("c", "charges", parse("== 0")), Outcome.FAILS, "3"),
+        (RecordRatioCheck("c", "charges", parse("== 1"), ALL), Outcome.HOLDS, "1.00 (3 to 3)"),
+        (
+            RecordRatioCheck("c", "charges", parse("<= 2"), ALL, "bookings"),
+            Outcome.FAILS,
+            "3.00 (3 to 1)",
+        ),
+        (
+            RecordRatioCheck("c", "charges", parse("<= 2"), ALL, "refunds"),
+            Outcome.UNKNOWN,
+            "nothing to count",
+        ),
+        (RecordCountCheck("c", "refunds", parse("== 0")), Outcome.UNKNOWN, "no records"),
+    ],
+)
+def test_records_are_counted_by_request(
+    check: RecordCheck, outcome: Outcome, measured: str
+) -> None:
+    """Of each request its own; what was never looked for is unknown, and never none."""
+    finding = judged(check, charged(2, 1, 0, statuses=(201, 201, 502)))
+    assert (finding.outcome, finding.measured) == (outcome, measured)
+
+
+def point(time_s: float, value: float, since_s: float = 0.0) -> Record:
+    return Record(time_s, value=value, since_unix_s=since_s)
+
+
+@pytest.mark.parametrize(
+    ("points", "grown"),
+    [
+        ([point(9, 5), point(15, 40), point(23, 105), point(25, 110)], 100),
+        ([point(15, 40, since_s=11), point(23, 90, since_s=11)], 90),
+        ([point(9, 5), point(15, 40)], None),
+        ([point(23, 90)], None),
+        ([point(9, 500), point(23, 90, since_s=11)], None),
+        ([point(23, 90, since_s=22.5)], None),
+        ([], None),
+    ],
+    ids=[
+        "from the last before to the first after",
+        "a series that began in the window began at nothing",
+        "no point after the end",
+        "an old series without a point before",
+        "began anew meanwhile",
+        "began after the window",
+        "no points",
+    ],
+)
+def test_a_counter_grows_over_a_window_or_nobody_knows(
+    points: list[Record], grown: float | None
+) -> None:
+    assert growth(points, Interval(10.0, 22.0)) == grown
+    assert Interval(10.0, 22.0) == IN_CRIME
+
+
+def test_the_growth_of_a_counter_is_compared_with_the_finds_of_a_search() -> None:
+    """Ten calls were counted, and of one request spans were kept."""
+    kept = (Record(trace_id=f"{0:032x}"), Record(trace_id="f" * 32))
+    counted = replace(charged(1, 1), records={"calls": (point(9, 5), point(23, 15)), "kept": kept})
+    finding = judged(RecordRatioCheck("c", "calls", parse("7..13"), ALL, "kept"), counted)
+    assert (finding.outcome, finding.measured) == (Outcome.HOLDS, "10.00 (10 to 1)")
+
+
+@pytest.mark.parametrize(("holder", "outcome"), [(77, Outcome.HOLDS), (78, Outcome.FAILS)])
+def test_a_span_is_found_in_somebody_elses_records(holder: int, outcome: Outcome) -> None:
+    """By one attribute and one entry; a span without the attribute is found in none."""
+    pid = {"db.connection.id": 77}
+    spans = [client("auditor", "SELECT", 0, 5, "ledger_db", attributes=each) for each in (pid, {})]
+    traces = [trace(f"{n:032x}", span) for n, span in enumerate(spans)]
+    waits = (Record(11.0, attributes={"holding": holder}), Record(11.0))
+    found = replace(evidence([], {Sample.AFFECTED: traces}), records={"waits": waits})
+    check = SpanRecordedCheck(
+        "c", Predicate(name="SELECT"), "db.connection.id", "waits", "holding", parse(">= 50%")
+    )
+    assert judged(check, found).outcome is outcome
+
+
+def test_who_was_charged_twice_has_suffered_whatever_the_answer_was() -> None:
+    """The books decide, for sampling, proof and controls alike."""
+    symptom = Symptom(
+        "POST /checkout",
+        Harm.RECORDED,
+        parse(">= 20%"),
+        records="charges",
+        per_request=parse(">= 2"),
+    )
+    found = charged(2, 1, 0)
+    assert [found.suffered(symptom, each) for each in found.requests] == [True, False, False]
+    assert symptom.measured == ">= 2 charges a request"
+
+
+def test_without_the_books_nobody_knows_who_suffered() -> None:
+    """Unknown, also where suffering is to have no entry at all: nobody looked."""
+    symptom = Symptom(
+        "POST /checkout",
+        Harm.RECORDED,
+        parse("90%..100%"),
+        records="kept",
+        per_request=parse("== 0"),
+    )
+    scenario = replace(DB_TIMEOUT, symptom=symptom)
+    found = charged(1, 1)
+    share = affected_share(scenario, found, ReferenceStats(), Window.CRIME)
+    assert (share.value, str(share)) == (None, "no crime requests")
+    looked = replace(found, records={"kept": ()})
+    assert affected_share(scenario, looked, ReferenceStats(), Window.CRIME).value == 1.0

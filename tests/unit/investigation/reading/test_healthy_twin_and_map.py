@@ -1,0 +1,189 @@
+"""An incident beside the healthy shop: the twin of a trace, and the map."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+
+from lab.domain.evidence import Evidence, Sample
+from lab.domain.load import Window
+from lab.domain.trace import Link, Span, Trace
+from lab.investigation.reading.healthy_twin import PairedRow, compare, healthy_twin, pair_rows
+from lab.investigation.reading.service_map import ServiceMap, service_map
+from tests.support.evidence import db_timeout, slow_shelves
+from tests.support.hostile import hostile_traces
+from tests.support.traces import (
+    declined_checkout,
+    evidence,
+    healthy_checkout,
+    internal,
+    page,
+    request,
+    silent_login_check,
+    trace,
+)
+
+ID = f"{0xABC:032x}"
+
+
+def told(rows: list[PairedRow] | tuple[PairedRow, ...]) -> list[str]:
+    """Each row as ``service name`` with − where only the healthy one has it, + where only here."""
+    return [
+        f"{'-' if row.here is None else '+' if row.healthy is None else ''}"
+        f"{row.either.service} {row.either.name}"
+        for row in rows
+    ]
+
+
+# --- the twin ---
+
+
+def test_the_first_row_of_a_comparison_is_what_changed_most_of_itself() -> None:
+    """Everybody above it took longer as well, and none of that was their own."""
+    run = slow_shelves().evidence()
+    affected = run.whole_traces(Sample.AFFECTED)[0]
+    comparison = compare(run, affected)
+    assert comparison is not None
+    assert told(comparison.by_change)[:2] == ["catalog SELECT", "catalog SELECT"]
+    assert comparison.by_change[0].change_ms == pytest.approx(148)
+
+
+def test_what_one_side_lacks_stays_in_the_list() -> None:
+    """A checkout that died at auth never came to pay; a step that is new is shown as new."""
+    died, healthy = silent_login_check(ID, warm=False), healthy_checkout("b" * 32)
+    rows = list(pair_rows(died, healthy))
+    assert "-payments charge_credit_card" in told(rows)
+    assert "+auth db.connect" in told(rows)
+    assert {row.here.span_id for row in rows if row.here} == set(died.by_id)
+    assert {row.healthy.span_id for row in rows if row.healthy} == set(healthy.by_id)
+
+
+def test_runs_of_one_operation_are_paired_in_their_order() -> None:
+    """The second SELECT with the second, and a third has no counterpart."""
+    one = trace(ID, internal("a", "x", 0, 9, *(internal("a", "SELECT", n, 1) for n in range(3))))
+    two = trace("b", internal("a", "x", 0, 9, *(internal("a", "SELECT", n, 1) for n in range(2))))
+    rows = list(pair_rows(one, two))
+    assert told(rows) == ["a x", "a SELECT", "a SELECT", "+a SELECT"]
+    assert [row.healthy and row.healthy.start_ns for row in rows[1:]] == [
+        *(span.start_ns for span in two.children(two.roots[0])),
+        None,
+    ]
+
+
+def test_the_twin_is_the_reference_trace_with_the_same_steps() -> None:
+    """A declined checkout among healthy ones is nearest to a declined one."""
+    declined, others = declined_checkout("d" * 32), [healthy_checkout(f"{n:032x}") for n in (1, 2)]
+    odd = trace("e" * 32, internal("storefront", "POST /checkout", 0, 30))
+    reference = [*others, odd]
+    found = evidence(
+        [
+            *(request(each.trace_id, Window.REFERENCE) for each in reference),
+            request(declined.trace_id, Window.CRIME, status=400),
+        ],
+        {Sample.REFERENCE: reference, Sample.AFFECTED: [declined]},
+    )
+    twin = healthy_twin(found, declined)
+    assert twin is not None
+    assert twin.trace_id == others[0].trace_id, "of two as near, the lower id"
+
+
+def test_a_trace_is_never_its_own_twin_and_never_one_of_another_route() -> None:
+    """Where the reference has no other of its route, there is none."""
+    lone = healthy_checkout(ID)
+    shelf = page("c" * 32)
+    found = evidence(
+        [
+            request(lone.trace_id, Window.REFERENCE),
+            request(shelf.trace_id, Window.REFERENCE, route="GET /products"),
+        ],
+        {Sample.REFERENCE: [lone, shelf]},
+    )
+    assert healthy_twin(found, lone) is None
+    assert compare(found, lone) is None
+
+
+@given(hostile_traces, hostile_traces)
+def test_every_span_of_both_sides_stands_in_one_row(one: Trace, other: Trace) -> None:
+    """Whatever is compared with whatever."""
+    rows = list(pair_rows(one, other))
+    assert sorted(row.here.span_id for row in rows if row.here) == sorted(one.by_id)
+    assert sorted(row.healthy.span_id for row in rows if row.healthy) == sorted(other.by_id)
+
+
+# --- the map ---
+
+
+def edges(found: ServiceMap) -> set[str]:
+    return {f"{edge.caller}{'~' if edge.is_link else '-'}{edge.callee}" for edge in found.edges}
+
+
+def test_the_map_is_drawn_from_spans_alone() -> None:
+    """Who answers is asked first; of whom no span came, the caller's word is taken."""
+    found = service_map(db_timeout().evidence())
+    assert {"storefront-gateway", "gateway-auth", "auth-users_db", "payments-bank"} <= edges(found)
+    speaks = {each.name: each.speaks for each in found.services}
+    assert speaks["bank"]
+    assert not speaks["users_db"]
+
+
+def test_an_edge_shows_the_incident_beside_the_healthy_shop() -> None:
+    """Every call of auth's database failed, and checkout was never asked."""
+    found = service_map(db_timeout().evidence())
+    by_name = {(edge.caller, edge.callee): edge for edge in found.edges}
+    sick = by_name["auth", "users_db"]
+    assert sick.reference is not None
+    assert sick.crime is not None
+    assert (sick.reference.error_share, sick.crime.error_share) == (0.0, 1.0)
+    assert sick.reference.per_trace == 2.0
+    assert sick.crime.p50_ms >= 400
+    assert by_name["gateway", "checkout"].crime is None
+
+
+def test_callers_stand_left_of_whom_they_call() -> None:
+    """Also where two services call each other, of which none is first."""
+    found = service_map(db_timeout().evidence())
+    layer = {each.name: each.layer for each in found.services}
+    assert layer["storefront"] < layer["gateway"] < layer["auth"] < layer["users_db"]
+    from tests.support.traces import client, server
+
+    ring = trace(
+        ID,
+        client("a", "GET", 0, 9, "b", server("b", "GET /", 1, 7, client("b", "GET", 2, 5, "a",
+               server("a", "GET /", 3, 3)))),
+    )  # fmt: skip
+    both = service_map(evidence([], {Sample.REFERENCE: [ring]}))
+    assert edges(both) == {"a-b", "b-a"}
+
+
+def test_who_took_up_later_what_another_left_is_an_edge_as_well() -> None:
+    """A message waits in no span; the link says from whom it came."""
+    left = trace(ID, internal("checkout", "outbox", 0, 1))
+    taken = trace("b" * 32, internal("notifier", "process", 50, 5))
+    linked = dataclasses.replace(taken.spans[0], links=(Link(ID, left.spans[0].span_id),))
+    linked = dataclasses.replace(linked, span_id="99" * 8)
+    joined = dataclasses.replace(left, joined=(Trace("b" * 32, (linked,)),))
+    base = evidence([], {Sample.REFERENCE: [left]})
+    found = service_map(_with(base, joined))
+    assert edges(found) == {"checkout~notifier"}
+
+
+def _with(base: Evidence, joined: Trace) -> Evidence:
+    return dataclasses.replace(base, traces={joined.trace_id: joined})
+
+
+def test_a_case_without_traces_has_an_empty_map() -> None:
+    """And nothing is divided by nothing."""
+    found = service_map(evidence([], {}))
+    assert (found.services, found.edges) == ((), ())
+
+
+@given(hostile_traces)
+def test_a_hostile_trace_makes_a_map_all_the_same(hostile: Trace) -> None:
+    """Shares stay shares."""
+    found = service_map(evidence([], {Sample.REFERENCE: [hostile]}))
+    for edge in found.edges:
+        assert edge.reference is not None
+        assert 0 <= edge.reference.error_share <= 1
+    assert all(isinstance(span, Span) for span in hostile)
