@@ -17,8 +17,8 @@ from promises import MeasurementError
 
 from lab.adapters.tempo import MOST_FOUND, TempoStore
 from lab.domain.case import Case
-from lab.investigation.running.whole_window import trace_ids
-from lab.ports import TraceStore
+from lab.investigation.running.collect import trace_ids
+from lab.ports.trace_store import TraceStore
 from lab.settings import Settings
 
 PROBES: Final = 20

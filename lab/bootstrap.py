@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from lab.adapters.tempo import TempoStore
     from lab.domain.scenario import Scenario
     from lab.investigation.running.run_case import Lab
-    from lab.ports import Services, Stack
+    from lab.ports.services import Services
+    from lab.ports.stack import Stack
 
 
 def scenarios(settings: Settings) -> dict[str, Scenario]:

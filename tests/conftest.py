@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 
 from lab.adapters.machine import ThisMachine
-from lab.ports import Strain
+from lab.ports.machine import Strain
 from tests.support.lab_under_test import LabUnderTest, lab_up
 
 RERUNS: Final = 2

@@ -7,7 +7,7 @@ import time
 
 
 class SystemClock:
-    """`lab.ports.Clock` by the operating system."""
+    """`Clock` by the operating system."""
 
     def monotonic(self) -> float:
         """Seconds that never jump."""

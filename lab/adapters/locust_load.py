@@ -22,7 +22,7 @@ import anyio
 
 from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Window
 from lab.errors import LoadError, UsageError
-from lab.ports import LoadRun
+from lab.ports.load import LoadRun
 from lab.settings import Settings
 from lab.shop import topology
 

@@ -10,13 +10,13 @@ from typing import Final
 
 import psutil
 
-from lab.ports import Strain
+from lab.ports.machine import Strain
 
 TICK_S: Final = 0.01
 
 
 class ThisMachine:
-    """`lab.ports.Machine` for the machine that this process runs on."""
+    """`Machine` for the machine that this process runs on."""
 
     @contextlib.contextmanager
     def watch(self) -> Iterator[Callable[[], Strain]]:

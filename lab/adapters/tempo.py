@@ -50,7 +50,7 @@ class _Answer:
 
 
 class TempoStore:
-    """`lab.ports.TraceStore` over one Tempo; an async context manager.
+    """`TraceStore` over one Tempo; an async context manager.
 
     ``url`` is the base of its HTTP API; ``headers`` go with each request, for one that
     asks for a tenant or a key; ``proxied`` lets a proxy of the user's stand between, for one

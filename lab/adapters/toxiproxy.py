@@ -23,7 +23,7 @@ from urllib3.exceptions import NewConnectionError
 
 from lab.domain.fault import Fault, Stream, Toxic
 from lab.errors import InjectorError, StackNotReady
-from lab.ports import EdgeState
+from lab.ports.injector import EdgeState
 from lab.shop.topology import EDGES
 
 CALL_DEADLINE_S: Final = 1.0
@@ -92,7 +92,7 @@ _package = threading.Lock()
 
 
 class ToxiproxyInjector:
-    """`lab.ports.Injector` over a real Toxiproxy.
+    """`Injector` over a real Toxiproxy.
 
     Every call raises InjectorError where Toxiproxy refuses, hangs, or does not
     show afterwards what was asked, and StackNotReady where nobody listens.

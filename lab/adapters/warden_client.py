@@ -12,7 +12,9 @@ from pydantic import TypeAdapter
 
 from lab.domain.fault import Conditions, Fault
 from lab.errors import InjectorError, LabError, LeaseError, LeaseGone, LeaseHeld, StackNotReady
-from lab.ports import EdgeState, LeasedEdges, LeaseStatus, Removal, ShopState
+from lab.ports.injector import EdgeState
+from lab.ports.services import ShopState
+from lab.ports.warden import LeasedEdges, LeaseStatus, Removal
 
 READ_DEADLINE_S: Final = 3.0
 SHOP_DEADLINE_S: Final = 6.0
@@ -52,7 +54,7 @@ _WAY_OUT: Final = "`lab status`, then `lab heal`; warden.jsonl among the logs te
 
 
 class WardenClient:
-    """`lab.ports.Warden` over HTTP.
+    """`Warden` over HTTP.
 
     LeaseError (or LeaseHeld, LeaseGone) says what is refused; the warden's own words
     name edges and toxics, so they are only a note on the error (PEP 678).

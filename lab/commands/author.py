@@ -41,7 +41,7 @@ def schema(
     case_file: Annotated[bool, typer.Option("--case-file", help="That of a case file.")] = False,
 ) -> None:
     """Print the JSON Schema of `scenario.yaml`, from which editors complete."""
-    from lab.adapters.cases.schema import case_file_schema
+    from lab.adapters.cases.manifest import case_file_schema
     from lab.scenario_file import json_schema
 
     typer.echo(case_file_schema() if case_file else json_schema(), nl=False)

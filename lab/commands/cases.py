@@ -112,7 +112,7 @@ def _list_telemetry(
 
 def _list_background(case: Case, limit: int, *, as_json: bool) -> None:
     from lab.investigation.reading.background import background_rows, background_traces
-    from lab.terminal.background import background_table
+    from lab.terminal.requests import background_table
 
     found = background_traces(case.evidence, limit)
     if as_json:

@@ -25,7 +25,7 @@ def twin(
     """Lay a trace beside the healthy one nearest to it, the greatest change of self time first."""
     from lab.investigation.reading.healthy_twin import compare, twin_rows
     from lab.investigation.reading.ids import resolve_trace
-    from lab.terminal.twin_table import twin_table
+    from lab.terminal.comparing import twin_table
 
     evidence = bootstrap.archive(Settings()).load(case_id).evidence
     found = resolve_trace(evidence, trace_id)
@@ -53,7 +53,7 @@ def service_map(
 ) -> None:
     """Show who calls whom, how often, how well and how fast, before beside the incident."""
     from lab.investigation.reading.service_map import service_map as map_of
-    from lab.terminal.map_table import map_document, map_table
+    from lab.terminal.comparing import map_document, map_table
 
     found = map_of(bootstrap.archive(Settings()).load(case_id).evidence)
     if as_json:

@@ -18,11 +18,11 @@ from lab.commands.common import (
     add_command,
     console,
     lab_command,
+    moment_s,
     notes,
     print_json,
     run_async,
 )
-from lab.commands.moments import moment_s
 from lab.errors import DiskRefused, UsageError
 from lab.settings import Settings
 
@@ -164,7 +164,7 @@ def _from_tempo(
     from lab.adapters import loopback
     from lab.adapters.cases.bring import IMPORTED, bring_traces, without_secrets
     from lab.adapters.tempo import MOST_FOUND, TempoStore
-    from lab.investigation.running.whole_window import fetch, trace_ids
+    from lab.investigation.running.collect import fetch, trace_ids
 
     start_s, end_s = int(window[0]), int(window[1]) + 1
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from lab.domain.case import Case
     from lab.domain.scenario import Scenario
     from lab.investigation.running.run_case import Lab
-    from lab.terminal.run_events import RunEvents
+    from lab.terminal.run_display import RunEvents
 
 HEADLINES: Final = {
     ProofVerdict.PROVEN: "PROVEN: the case is fair, every finding holds",
@@ -260,7 +260,7 @@ def run(
     ] = False,
 ) -> None:
     """Hurt the shop as a scenario says, gather evidence, prove it, and open the case."""
-    from lab.terminal.run_events import RunEvents
+    from lab.terminal.run_display import RunEvents
     from lab.warden.applying import MAX_TTL_S
 
     settings = Settings()

@@ -33,7 +33,7 @@ UNKNOWN_LEASE: Final = "unknown"
 
 def up() -> None:
     """Start everything that is not running, and wait until it is ready."""
-    from lab.terminal.start_display import StartDisplay
+    from lab.terminal.stack_tables import StartDisplay
 
     settings = Settings()
     if settings.stack == "local":
@@ -178,7 +178,7 @@ def tools(
 def build_tools(settings: Settings, listed: Sequence[Tool] | None = None) -> None:
     """Build what is missing, a line of progress for each tool."""
     from lab.adapters.tools import toolbox as adapter
-    from lab.terminal.build_display import BuildDisplay
+    from lab.terminal.stack_tables import BuildDisplay
 
     with BuildDisplay(notes) as display:
         adapter.ensure(listed or adapter.wanted(settings), settings, display)

@@ -168,8 +168,7 @@ def _row(result: Result) -> dict[str, object]:
 
 def _write(done: Sequence[Result], settings: Settings, junit: Path | None) -> None:
     """Both files that a CI shows."""
-    from lab.terminal.junit import junit_xml
-    from lab.terminal.verify_table import summary_markdown
+    from lab.terminal.verify_table import junit_xml, summary_markdown
 
     runs = [(each.trial.name, each.proof, each.took_s) for each in done]
     target = junit or settings.state_dir / "junit.xml"

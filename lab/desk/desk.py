@@ -14,7 +14,8 @@ from lab.domain.trace import Trace
 from lab.errors import NothingToGrade
 from lab.investigation.reading.waterfall import Waterfall, waterfall
 from lab.investigation.solving.moves import Solving
-from lab.ports import CaseArchive, Clock
+from lab.ports.case_archive import CaseArchive
+from lab.ports.clock import Clock
 from lab.settings import Settings
 
 MOST_CASES_IN_MEMORY: Final = 2

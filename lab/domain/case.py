@@ -57,7 +57,7 @@ class Telemetry:
 
 
 CaseFile = Case | Telemetry
-"""What a case folder may hold; `lab.ports.CaseArchive.load` gives only what can be graded."""
+"""What a case folder may hold; `CaseArchive.load` gives only what can be graded."""
 
 
 @dataclass(frozen=True, slots=True)

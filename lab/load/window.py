@@ -1,18 +1,54 @@
-"""Which window is on, who visits next, and what is still in flight."""
+"""Which window is on, who visits next by quota, and what is still in flight."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from fractions import Fraction
 from itertools import count
+from math import ceil
 from random import Random
 
 from gevent.event import Event
 
 from lab.load.actors import Account, Visit
 from lab.load.plan import TRANSITION, Shape
-from lab.load.quota import Quota
+
+
+class Quota:
+    """Deals names so that after any number of deals each is within 1 of its share.
+
+    With two names any stretch, from wherever to wherever, is within 1 as well. Not
+    random: the same weights always give the same sequence. R. Tijdeman, "The chairman
+    assignment problem", Discrete Mathematics 32 (1980).
+    """
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        exact = {name: Fraction(str(weight)) for name, weight in weights.items() if weight > 0}
+        if not exact:
+            raise ValueError(f"expected at least one weight above 0, got {dict(weights)}")
+        total = sum(exact.values())
+        self._shares = {name: exact[name] / total for name in sorted(exact)}
+        self._dealt = dict.fromkeys(self._shares, 0)
+        self._deals = 0
+        self._slack = Fraction(1, 2 * max(len(exact), 2) - 2)
+
+    def deal(self) -> str:
+        """The next name: of those far enough behind their share, the one due first."""
+        self._deals += 1
+        behind = [
+            name
+            for name, share in self._shares.items()
+            if share * self._deals - self._dealt[name] >= self._slack
+        ]
+        name = min(behind, key=self._due)
+        self._dealt[name] += 1
+        return name
+
+    def _due(self, name: str) -> int:
+        """The deal at which ``name`` would fall too far behind if it were not dealt till then."""
+        return ceil((self._dealt[name] + 1 - self._slack) / self._shares[name])
 
 
 class Stretch:

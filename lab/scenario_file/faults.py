@@ -1,4 +1,4 @@
-"""Faults as a scenario writes them: one model a toxic, because each has its own attributes."""
+"""Faults and their dice as a scenario writes them: one model a toxic, for its attributes."""
 
 from __future__ import annotations
 
@@ -8,19 +8,39 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from lab.domain.dice import MOST_THROWS, Dice
 from lab.domain.fault import TOXIC_ATTRIBUTES, Fault, Stream, Toxic
 from lab.domain.schedule import Schedule
+from lab.scenario_file.checks import PredicateEntry
 from lab.scenario_file.values import (
     Count,
+    CountBound,
     EdgeName,
     Entry,
     Refused,
     Seconds,
     StreamWord,
+    Text,
     ToxicWord,
     WholeMs,
     WholeUs,
 )
+
+
+class DiceEntry(Entry):
+    """How the roll of a fractional fault is read from the warm-up's traces, and when it is fair."""
+
+    edge: EdgeName = Field(description="The edge of that fault.")
+    of: PredicateEntry = Field(description="A span of a connection that was hit.")
+    by: Text = Field(min_length=1, description="The attribute that tells connections apart.")
+    values: CountBound = Field(description="How many values of it must be hit.")
+    throws: Annotated[Count, Field(ge=1, le=MOST_THROWS)] = Field(
+        MOST_THROWS, description="How often the dice fall at most before the run is incomplete."
+    )
+
+    def dice(self) -> Dice:
+        """As the domain has it."""
+        return Dice(self.edge, self.of.predicate(), self.by, self.values, self.throws)
 
 
 class ScheduleEntry(Entry):

@@ -21,9 +21,8 @@ from lab.domain.fault import SettingValue
 from lab.domain.load import LoadShape, Window
 from lab.domain.scenario import WARMUP_S
 from lab.domain.twin import Part, Tier
-from lab.scenario_file.dice import DiceEntry
 from lab.scenario_file.evidence import EvidenceEntry, unknown_records
-from lab.scenario_file.faults import FaultEntry
+from lab.scenario_file.faults import DiceEntry, FaultEntry
 from lab.scenario_file.loads import Load, LoadEntry, PhasedLoadEntry
 from lab.scenario_file.record_checks import AnyCheckEntry
 from lab.scenario_file.symptoms import SymptomEntry

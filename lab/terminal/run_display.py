@@ -1,9 +1,11 @@
-"""The progress of a run while it runs; it names nothing of what is hurt."""
+"""The progress of a run, for people or for programs; it names nothing of what is hurt."""
 
 from __future__ import annotations
 
+import json
 import time
-from typing import Final, Self
+from dataclasses import asdict
+from typing import Any, Final, Self, TextIO
 
 from rich.console import Console
 from rich.live import Live
@@ -15,6 +17,48 @@ from lab.domain.load import LoadProgress
 from lab.domain.scenario import Scenario
 from lab.domain.wording import duration
 from lab.terminal.display import Display
+
+
+class RunEvents:
+    """`Observer` that writes one object a line, each with its ``event``.
+
+    ``phase`` has ``step``, ``says``, ``detail`` and ``seconds_left``; ``load`` the newest second;
+    ``note`` a ``text``. The caller writes how it ended.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __enter__(self) -> Self:
+        """Nothing to start."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to end."""
+
+    def phase(self, step: Step, detail: str, seconds_left: float | None = None) -> None:
+        """Told when a step starts, and as its time runs down."""
+        self.write(
+            "phase",
+            step=step.value,
+            says=STEP_WORDS[step],
+            detail=detail,
+            seconds_left=None if seconds_left is None else round(max(0.0, seconds_left), 1),
+        )
+
+    def progress(self, progress: LoadProgress) -> None:
+        """The newest second of load."""
+        self.write("load", **asdict(progress))
+
+    def note(self, text: str) -> None:
+        """Something worth a line."""
+        self.write("note", text=text)
+
+    def write(self, event: str, **data: Any) -> None:
+        """One line, at once: somebody reads along."""
+        self._stream.write(json.dumps({"event": event, **data}, default=str) + "\n")
+        self._stream.flush()
+
 
 STEP_WORDS: Final = {
     Step.PREFLIGHT: "is the lab fit for a case?",
@@ -34,7 +78,7 @@ LoadedSteps = frozenset({Step.SETTLE, Step.REFERENCE, Step.CRIME, Step.RECOVERY}
 
 
 class RunDisplay(Display[Live]):
-    """`lab.ports.Observer` on a console: live in a terminal, else plain lines.
+    """`Observer` on a console: live in a terminal, else plain lines.
 
     A context manager; what it showed live is gone at its end, notes stay.
     """

@@ -21,7 +21,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from lab.domain.fault import Fault, SettingValue, Stream, Toxic
 from lab.domain.schedule import Schedule
 from lab.errors import LabError, LeaseError, LeaseGone, LeaseHeld
-from lab.ports import EdgeState, LeasedEdges, LeaseStatus, Removal, ShopState
+from lab.ports.injector import EdgeState
+from lab.ports.services import ShopState
+from lab.ports.warden import LeasedEdges, LeaseStatus, Removal
 from lab.shop.keeper import own_pages
 from lab.warden.leases import Leases
 

@@ -9,12 +9,43 @@ from typing import Final
 
 from lab.domain.fault import Conditions, Fault
 from lab.errors import LeaseError
-from lab.ports import Clock, EdgeState, Injector, Services, ShopState
+from lab.ports.clock import Clock
+from lab.ports.injector import EdgeState, Injector
+from lab.ports.services import Services, ShopState
 from lab.shop.topology import EDGES, SERVICES
-from lab.warden.conditions import overlays
 from lab.warden.diary import WardenJournal
 from lab.warden.lease import Lease
 from lab.warden.switching import Switchboard
+
+
+def overlays(conditions: Conditions) -> Mapping[str, Mapping[str, str]]:
+    """Service → variables to lay over its defaults.
+
+    LeaseError lists every condition that names no service or no setting of it.
+    """
+    if not conditions:
+        return {}
+    # The shop's settings are slow to import, and most leases change none of them.
+    from lab.shop.collector import COLLECTOR
+    from lab.shop.keeper.environment import condition_environment, known_settings
+    from lab.shop.topology import SERVICES
+
+    found: dict[str, dict[str, str]] = {}
+    problems = []
+    for condition, value in conditions.items():
+        service, _, setting = condition.partition(".")
+        if service not in {*SERVICES, COLLECTOR}:
+            known = [*SERVICES, COLLECTOR]
+            problems.append(f"{condition}: expected a service of {known}")
+        elif setting not in known_settings(service):
+            problems.append(f"{condition}: expected a setting of {sorted(known_settings(service))}")
+        elif service != COLLECTOR or value != "off":  # Which it is anyway.
+            name, text = condition_environment(setting, value)
+            found.setdefault(service, {})[name] = text
+    if problems:
+        raise LeaseError("; ".join(problems))
+    return found
+
 
 MAX_TTL_S: Final = 6 * 3600.0
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from lab.ports import Clock, Injector, Services
+from lab.ports.clock import Clock
+from lab.ports.injector import Injector
+from lab.ports.services import Services
 from lab.shop.topology import HOST
 from lab.warden.applying import Applier
 from lab.warden.diary import JournalFile

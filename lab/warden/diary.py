@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 from typing import Protocol
 
-from lab.ports import Clock
+from lab.ports.clock import Clock
 
 log = logging.getLogger("lab.warden")
 

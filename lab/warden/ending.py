@@ -6,7 +6,8 @@ from dataclasses import asdict
 from typing import Final
 
 from lab.errors import LabError, LeaseError
-from lab.ports import Clock, Removal
+from lab.ports.clock import Clock
+from lab.ports.warden import Removal
 from lab.warden.diary import WardenJournal
 from lab.warden.lease import Lease
 from lab.warden.removing import Harm, Remover

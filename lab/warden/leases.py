@@ -11,7 +11,10 @@ from typing import Final, NoReturn
 
 from lab.domain.fault import Conditions, Fault
 from lab.errors import LabError, LeaseError, LeaseGone, LeaseHeld
-from lab.ports import Clock, EdgeState, LeasedEdges, LeaseStatus, Removal, ShopState
+from lab.ports.clock import Clock
+from lab.ports.injector import EdgeState
+from lab.ports.services import ShopState
+from lab.ports.warden import LeasedEdges, LeaseStatus, Removal
 from lab.warden.applying import Applier, check_request
 from lab.warden.diary import WardenJournal
 from lab.warden.ending import Undoing
@@ -24,7 +27,7 @@ SHUTDOWN_PATIENCE_S: Final = 2.5
 
 
 class Leases:
-    """The warden without its HTTP: implements `lab.ports.Warden`.
+    """The warden without its HTTP: implements `Warden`.
 
     Whoever runs it calls `start` once and then `tick` several times a second.
     The order is always the same: write down, do, read back; and at the end: undo,

@@ -9,7 +9,10 @@ from typing import Final, TypeVar, cast
 
 from lab.domain.fault import Fault
 from lab.errors import InjectorError, LabError, LeaseError, StackNotReady
-from lab.ports import Clock, EdgeState, Injector, Removal, Services
+from lab.ports.clock import Clock
+from lab.ports.injector import EdgeState, Injector
+from lab.ports.services import Services
+from lab.ports.warden import Removal
 from lab.warden.diary import WardenJournal
 from lab.warden.lease import Lease
 from lab.warden.probe import Probe

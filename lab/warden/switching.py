@@ -7,7 +7,9 @@ from typing import Final
 
 from lab.domain.fault import Fault
 from lab.errors import LeaseError
-from lab.ports import Clock, Injector, LeasedEdges, Switch
+from lab.ports.clock import Clock
+from lab.ports.injector import Injector
+from lab.ports.warden import LeasedEdges, Switch
 from lab.warden.diary import WardenJournal
 from lab.warden.lease import Lease
 

@@ -20,7 +20,8 @@ from lab.adapters.stack.supervisor import Supervisor
 from lab.adapters.warden_client import WardenClient
 from lab.domain.journal import Ending, RunRecord
 from lab.domain.proof import Finding, ProofVerdict
-from lab.ports import LeaseStatus, PartStatus
+from lab.ports.stack import PartStatus
+from lab.ports.warden import LeaseStatus
 from lab.shop.topology import EDGES
 from lab.warden.probe import EdgeProbe
 from tests.support.lab_under_test import PROOF_WITHIN_S, LabUnderTest

@@ -25,7 +25,7 @@ from lab.domain.case import Case
 from lab.domain.journal import Ending, Step
 from lab.domain.load import Request, Window
 from lab.errors import CaseError
-from lab.ports import CaseArchive
+from lab.ports.case_archive import CaseArchive
 from lab.scenario_file import varied
 from tests.support.sample_case import START_S, request, sample_case
 

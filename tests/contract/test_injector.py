@@ -15,7 +15,7 @@ from lab.adapters.memory.injector import MemoryInjector
 from lab.adapters.toxiproxy import ToxiproxyInjector
 from lab.domain.fault import Fault, Stream, Toxic
 from lab.errors import InjectorError, StackNotReady
-from lab.ports import Injector
+from lab.ports.injector import Injector
 from lab.shop.topology import HOST
 from tests.support.warden_parts import EDGE_NAMES, HTTP, Toxiproxy, free_ports, served
 

@@ -16,7 +16,8 @@ from lab.adapters.memory.clock import FakeClock
 from lab.adapters.memory.load import MemoryLoad
 from lab.domain.load import LoadPlan, LoadShape, Request, Window
 from lab.errors import LoadError
-from lab.ports import Clock, LoadGenerator
+from lab.ports.clock import Clock
+from lab.ports.load import LoadGenerator
 from tests.support.stub_shop import stub_shop
 from tests.support.warden_parts import free_ports
 

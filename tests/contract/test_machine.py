@@ -11,7 +11,7 @@ import pytest
 
 from lab.adapters.machine import ThisMachine
 from lab.adapters.memory.machine import MemoryMachine
-from lab.ports import Machine
+from lab.ports.machine import Machine
 
 WATCH = """
 from lab.adapters.machine import ThisMachine

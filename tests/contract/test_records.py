@@ -12,7 +12,7 @@ from lab.adapters.stack.record_files import RecordFiles
 from lab.domain.evidence import Interval
 from lab.domain.record import Record, RecordQuery, Source
 from lab.errors import RecordsMissing
-from lab.ports import RecordStore
+from lab.ports.records import RecordStore
 
 EPOCH_S = 1_700_000_000
 RUN = Interval(EPOCH_S, EPOCH_S + 60)

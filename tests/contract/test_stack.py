@@ -15,7 +15,7 @@ from lab.adapters.stack.local import LocalStack
 from lab.adapters.stack.postgres import can_start_servers
 from lab.domain.instrumentation import Instrumentation
 from lab.errors import StackNotReady, UsageError
-from lab.ports import PartStatus, Stack
+from lab.ports.stack import PartStatus, Stack
 from lab.settings import Settings
 from lab.shop.topology import SERVICES
 from tests.support.lab_under_test import LabUnderTest, free_offset

@@ -26,7 +26,7 @@ from lab.domain.evidence import Sample
 from lab.domain.trace import Event, Kind, Span, Status, Trace
 from lab.errors import ToolMissing, TraceStoreError
 from lab.investigation.running.collect import collect
-from lab.ports import TraceStore
+from lab.ports.trace_store import TraceStore
 from lab.settings import CHECKOUT, Settings
 
 pytestmark = pytest.mark.anyio

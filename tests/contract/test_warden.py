@@ -22,7 +22,9 @@ from lab.adapters.warden_client import WardenClient
 from lab.domain.fault import Fault, Toxic
 from lab.domain.schedule import Schedule
 from lab.errors import LeaseError, LeaseGone, LeaseHeld, StackNotReady
-from lab.ports import Injector, Services, Warden
+from lab.ports.injector import Injector
+from lab.ports.services import Services
+from lab.ports.warden import Warden
 from lab.shop.topology import HOST, SERVICES
 from lab.warden.app import MAX_BODY_BYTES, create_app
 from lab.warden.assembly import assemble

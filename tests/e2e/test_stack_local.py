@@ -26,7 +26,7 @@ from lab.adapters.stack.postgres import can_start_servers
 from lab.adapters.stack.supervisor import Supervisor
 from lab.adapters.tools.toolbox import TOOLS
 from lab.errors import StackNotReady
-from lab.ports import PartStatus
+from lab.ports.stack import PartStatus
 from lab.settings import Settings
 from lab.shop.topology import HOST, SERVICES
 from tests.support.busy_machine import quickest

@@ -11,7 +11,7 @@ from lab.adapters.memory.injector import MemoryInjector
 from lab.adapters.memory.services import MemoryServices
 from lab.domain.fault import Fault
 from lab.errors import InjectorError, LeaseError, StackNotReady
-from lab.ports import EdgeState, Injector
+from lab.ports.injector import EdgeState, Injector
 from lab.shop.topology import EDGES, SERVICES
 from lab.warden.applying import Applier
 from lab.warden.lease import Lease

@@ -24,8 +24,7 @@ from lab.commands.common import seconds
 from lab.domain.symptom import Harm
 from lab.errors import LabError, UsageError
 from lab.settings import CHECKOUT, Settings
-from lab.terminal.stack_tables import status_table
-from lab.terminal.start_display import StartDisplay
+from lab.terminal.stack_tables import StartDisplay, status_table
 from lab.warden.applying import MAX_TTL_S
 from tests.support.sample_case import sample_case, span_id
 

@@ -29,7 +29,7 @@ from lab.domain.ledger import Ledger
 from lab.domain.load import Request
 from lab.domain.replay import Replay
 from lab.errors import CaseAtWork, CaseError, DiskRefused, UnknownCase
-from lab.ports import Clock
+from lab.ports.clock import Clock
 from lab.scenario_file import near_names
 
 KEPT_LEFTOVERS: Final = 10
@@ -47,7 +47,7 @@ _CASE_ID: Final = re.compile(r"(?P<scenario>[a-z0-9]+(?:-[a-z0-9]+)*)-(?P<number
 
 
 class FolderArchive:
-    """`lab.ports.CaseArchive` over ``cases_dir``.
+    """`CaseArchive` over ``cases_dir``.
 
     ``log_dir`` holds, at any depth, the Collector's copies of all logs; without it
     a case has none.

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from lab.adapters.cases.json_lines import append_line, whole_lines
 from lab.domain.journal import JournalEntry, Step
 from lab.errors import CaseError, DiskRefused
-from lab.ports import Clock
+from lab.ports.clock import Clock
 
 YEAR_10000_UNIX_S: Final = 253_402_300_800.0
 """What is later than any clock shows, and than Python's calendar goes."""
@@ -19,7 +19,7 @@ _ENTRY: Final = TypeAdapter(JournalEntry)
 
 
 class JournalFile:
-    """`lab.ports.Journal` over one file of JSON lines."""
+    """`Journal` over one file of JSON lines."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path

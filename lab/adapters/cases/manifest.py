@@ -1,4 +1,4 @@
-"""``manifest.json``: what a case file is, and what no other member of it says."""
+"""``manifest.json``: what a case file is; and the schema of all its members."""
 
 from __future__ import annotations
 
@@ -12,22 +12,18 @@ from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from lab.adapters.cases.journal_file import YEAR_10000_UNIX_S
+from lab.adapters.cases.logs import LogRecord
 from lab.adapters.cases.strict_reading import damaged, text_of, validated
 from lab.domain.case import Case
 from lab.domain.evidence import Interval, Sample
 from lab.domain.instrumentation import Instrumentation
-from lab.domain.journal import Ending
-from lab.domain.load import Window
-from lab.domain.proof import ProofVerdict
+from lab.domain.journal import Ending, JournalEntry
+from lab.domain.load import Request, Window
+from lab.domain.proof import Proof, ProofVerdict
+from lab.domain.record import RecordsLine
 from lab.domain.variation import Plan
 from lab.errors import CaseError
 from lab.shop import topology
-
-FORMAT: Final = "deadspan-case"
-VERSION: Final = 1
-"""The version that is written; a reader refuses what is newer, and reads what is older."""
-
-MANIFEST: Final = "manifest.json"
 
 _DRAFT: Final = 1
 """``format`` of the layout before version 1, whose manifest had no ``version`` and no ``kind``."""
@@ -148,3 +144,30 @@ def read_manifest(folder: Path) -> AnyManifest:
 
 def _is_newer(version: object) -> bool:
     return isinstance(version, int) and not isinstance(version, bool) and version > VERSION
+
+
+_MEMBERS: Final[tuple[type[Any], ...]] = (
+    Manifest, TelemetryManifest, Request, JournalEntry, LogRecord, RecordsLine, Proof,
+)  # fmt: skip
+
+
+def case_file_schema() -> str:
+    """One document with a definition for each member, as ``docs/case-file.schema.json`` has it."""
+    _, schema = TypeAdapter.json_schemas(
+        [(each.__name__, "validation", TypeAdapter(each)) for each in _MEMBERS]
+    )
+    document: dict[str, Any] = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Deadspan case file, version 1",
+        "description": "The manifest; the definitions describe the lines of the other members.",
+        "oneOf": [{"$ref": "#/$defs/Manifest"}, {"$ref": "#/$defs/TelemetryManifest"}],
+        **schema,
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+FORMAT: Final = "deadspan-case"
+VERSION: Final = 1
+"""The version that is written; a reader refuses what is newer, and reads what is older."""
+
+MANIFEST: Final = "manifest.json"

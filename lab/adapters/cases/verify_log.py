@@ -1,18 +1,52 @@
-"""``bench/verify.md``: what every counted run of every case came to, over many sittings."""
+"""``bench/verify.md``: what every counted run came to, and what has changed since."""
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from lab.adapters.cases.git_history import GitHistory
 from lab.domain.proof import ProofVerdict
 from lab.errors import UsageError
-from lab.investigation.running.resume import Changes, Row, still_missing
-from lab.investigation.running.verify import Result, Trial
+from lab.investigation.running.verify import Changes, Result, Row, Trial, still_missing
 from lab.scenario_file import FILES
+
+UNCOMMITTED_S: float = float("inf")
+"""When a file was changed that no commit has yet: later than anything."""
+
+
+class GitHistory:
+    """The history of the checkout at ``root``; of what is no checkout nothing is known."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def commit(self, *, apart_from: str) -> str:
+        """The commit's short name, with a + where a file but ``apart_from`` differs from it."""
+        name = self._git("rev-parse", "--short", "HEAD") or "unknown"
+        changed = self._git("status", "--porcelain", "-uno", "--", ".", f":!{apart_from}")
+        return f"{name}+" if changed else name
+
+    def changed_at_s(self, paths: Sequence[str]) -> float:
+        """When any of ``paths`` last changed (Unix seconds); 0 where nothing is known."""
+        if self._git("status", "--porcelain", "--", *paths):
+            return UNCOMMITTED_S
+        return float(self._git("log", "-1", "--format=%ct", "--", *paths) or 0)
+
+    def _git(self, *words: str) -> str:
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(self._root), *words],  # noqa: S607 — whichever git there is
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        except OSError:
+            return ""
+        return done.stdout.strip() if done.returncode == 0 else ""
+
 
 TABLE: Final = "bench/verify.md"
 _DEPLOYED: Final = (

@@ -11,11 +11,11 @@ from lab.domain.ledger import Ledger
 from lab.domain.load import Request
 from lab.domain.replay import Replay
 from lab.errors import CaseError, UnknownCase
-from lab.ports import Clock
+from lab.ports.clock import Clock
 
 
 class MemoryJournal:
-    """`lab.ports.Journal` as a list."""
+    """`Journal` as a list."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -32,7 +32,7 @@ class MemoryJournal:
 
 
 class MemoryArchive:
-    """`lab.ports.CaseArchive` for tests.
+    """`CaseArchive` for tests.
 
     ``folder`` is where working folders would be; nothing is written there. `give`
     says what the load generator would have written.

@@ -6,7 +6,7 @@ import asyncio
 
 
 class FakeClock:
-    """`lab.ports.Clock` for tests: sleeping takes no time and moves the clock.
+    """`Clock` for tests: sleeping takes no time and moves the clock.
 
     ``unix`` runs ``offset_s`` ahead of ``monotonic``; `advance` moves both by hand.
     """

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from lab.domain.fault import Fault
 from lab.errors import InjectorError
-from lab.ports import EdgeState
+from lab.ports.injector import EdgeState
 
 
 class MemoryInjector:
-    """`lab.ports.Injector` that keeps what it is given, and refuses what the real one does."""
+    """`Injector` that keeps what it is given, and refuses what the real one does."""
 
     def __init__(self, edges: Iterable[str]) -> None:
         self._edges = {name: EdgeState(name, enabled=True, toxics=()) for name in edges}

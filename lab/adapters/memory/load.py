@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Request, Window, percentile
 from lab.errors import LoadError
-from lab.ports import Clock
+from lab.ports.clock import Clock
 
 _REQUEST = TypeAdapter(Request)
 

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from lab.ports import Strain
+from lab.ports.machine import Strain
 
 AT_REST: Final = Strain(longest_stall_s=0.0, busy=0.0)
 
 
 @dataclass
 class MemoryMachine:
-    """`lab.ports.Machine` under a strain that is given; at rest by default."""
+    """`Machine` under a strain that is given; at rest by default."""
 
     strain: Strain = AT_REST
 

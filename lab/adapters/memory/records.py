@@ -12,7 +12,7 @@ from lab.errors import RecordsMissing
 
 @dataclass
 class MemoryRecords:
-    """`lab.ports.RecordStore` for tests; a source without an entry cannot be had."""
+    """`RecordStore` for tests; a source without an entry cannot be had."""
 
     written: Mapping[Source, tuple[Record, ...]] = field(default_factory=dict)
 

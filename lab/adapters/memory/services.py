@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from lab.errors import LeaseError
-from lab.ports import ServiceState
+from lab.ports.services import ServiceState
 
 
 class MemoryServices:
-    """`lab.ports.Services` without processes; ``restarted`` lists who was restarted, in order."""
+    """`Services` without processes; ``restarted`` lists who was restarted, in order."""
 
     def __init__(self, names: Iterable[str], *, can_configure: bool = True) -> None:
         self.can_configure = can_configure

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from lab.domain.instrumentation import Instrumentation
 from lab.errors import StackNotReady
-from lab.ports import PartStatus, StackCounters
+from lab.ports.stack import PartStatus, StackCounters
 from lab.shop.topology import PORTS, SERVICES
 
 _PROGRAMS = ("postgres", "toxiproxy", "tempo", "otelcol", "warden", "shop", "desk")
@@ -14,7 +14,7 @@ _PORT_OF = {"tempo": "tempo_http", "otelcol": "otelcol_otlp_http", "shop": "shop
 
 
 class MemoryStack:
-    """`lab.ports.Stack` for tests. ``failing`` says of a part why it never gets ready.
+    """`Stack` for tests. ``failing`` says of a part why it never gets ready.
 
     `crash` and `lose_spans` let what a run must notice happen.
     """

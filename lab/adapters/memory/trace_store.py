@@ -17,7 +17,7 @@ def _always(_trace: Trace, _traceql: str) -> bool:
 
 
 class MemoryTraceStore:
-    """`lab.ports.TraceStore` for tests: `receive` puts spans in, `break_off` takes it down.
+    """`TraceStore` for tests: `receive` puts spans in, `break_off` takes it down.
 
     It speaks no TraceQL; ``answers`` decides which traces a query finds, and finds all
     of them where it is not given.

@@ -9,17 +9,10 @@ from itertools import count
 from lab.adapters.memory.services import MemoryServices
 from lab.domain.fault import Conditions, Fault
 from lab.errors import InjectorError, LabError, LeaseError, LeaseGone, LeaseHeld
-from lab.ports import (
-    Clock,
-    EdgeState,
-    Injector,
-    LeasedEdges,
-    LeaseStatus,
-    Removal,
-    Services,
-    ShopState,
-    Switch,
-)
+from lab.ports.clock import Clock
+from lab.ports.injector import EdgeState, Injector
+from lab.ports.services import Services, ShopState
+from lab.ports.warden import LeasedEdges, LeaseStatus, Removal, Switch
 from lab.shop.topology import SERVICES
 
 
@@ -38,7 +31,7 @@ class _Held:
 
 
 class MemoryWarden:
-    """`lab.ports.Warden` over any injector; it only remembers the settings.
+    """`Warden` over any injector; it only remembers the settings.
 
     Time works when it is looked at: a fault that is due comes or goes, and a lease
     that has run out is removed, by the next call.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lab.errors import LeaseError, WaitTimeout
-from lab.ports import Services, ServiceState
+from lab.ports.services import Services, ServiceState
 from lab.settings import CHECKOUT
 from lab.shop.collector import COLLECTOR, SAMPLING
 
@@ -110,7 +110,7 @@ class CollectorVariant:
 
 
 class ShopAndCollector:
-    """`lab.ports.Services`: the shop's, and the Collector beside them."""
+    """`Services`: the shop's, and the Collector beside them."""
 
     def __init__(self, shop: Services, collector: CollectorVariant) -> None:
         self._shop = shop

@@ -20,7 +20,7 @@ from lab.adapters.stack.external import ExternalStack
 from lab.adapters.stack.readiness import port_is_free
 from lab.domain.instrumentation import Instrumentation
 from lab.errors import StackNotReady, UsageError
-from lab.ports import PartStatus, StackCounters
+from lab.ports.stack import PartStatus, StackCounters
 from lab.settings import Settings
 from lab.shop.topology import HOST
 
@@ -34,7 +34,7 @@ _LAST_LINES: Final = 15
 
 
 class ComposeStack:
-    """`lab.ports.Stack` by ``docker compose`` or ``podman-compose``.
+    """`Stack` by ``docker compose`` or ``podman-compose``.
 
     What has a port on this machine is asked there, services are seen through the
     warden, and of the rest the engine's own health checks tell.

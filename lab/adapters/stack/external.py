@@ -17,7 +17,8 @@ from lab.adapters.stack.readiness import Probe, answers, until_ready
 from lab.adapters.warden_client import WardenClient
 from lab.domain.instrumentation import Instrumentation
 from lab.errors import LabError, StackNotReady, UsageError, WaitTimeout
-from lab.ports import PartStatus, ShopState, StackCounters
+from lab.ports.services import ShopState
+from lab.ports.stack import PartStatus, StackCounters
 from lab.settings import Settings
 from lab.shop.topology import SERVICES
 
@@ -31,7 +32,7 @@ _ADDRESS: Final = MappingProxyType({"tempo": "tempo_http", "otelcol": "otelcol_o
 
 
 class ExternalStack:
-    """`lab.ports.Stack` over five addresses; what stands behind them is not the lab's to touch.
+    """`Stack` over five addresses; what stands behind them is not the lab's to touch.
 
     Services are seen through the warden, which is near them. ``restarts`` counts only
     theirs: of other parts nobody here can tell.

@@ -31,7 +31,8 @@ from lab.adapters.stack.supervisor import ProcessState, Supervisor
 from lab.adapters.tools import toolbox
 from lab.domain.instrumentation import Instrumentation
 from lab.errors import LabError, StackNotReady, ToolMissing, WaitTimeout
-from lab.ports import PartStatus, ServiceState, StackCounters
+from lab.ports.services import ServiceState
+from lab.ports.stack import PartStatus, StackCounters
 from lab.settings import CHECKOUT, Settings
 from lab.shop.topology import HOST
 

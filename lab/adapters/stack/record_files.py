@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -11,11 +13,46 @@ from typing import Any, Final
 from lab.adapters.cases.json_lines import whole_lines
 from lab.adapters.cases.logs import log_files, log_records
 from lab.adapters.otlp import fields
-from lab.adapters.stack.postgres_log import lock_waits
 from lab.domain.evidence import Interval
 from lab.domain.record import Record, RecordQuery, Scalar, Source
 from lab.domain.trace import AttributeValue
 from lab.errors import RecordsMissing
+
+LOCK_WAIT: Final = "lock wait"
+"""The one kind of message that is read."""
+
+_WAIT: Final = re.compile(
+    r"^(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) UTC \[\d+\] .*"
+    r"process (?P<waiting>\d+) still waiting for (?P<lock>.+) after (?P<waited>[\d.]+) ms$"
+)
+_HOLDERS: Final = re.compile(r"DETAIL:  Process(?:es)? holding the lock: (?P<holders>[\d, ]+)\.")
+
+
+def lock_waits(text: str) -> Iterator[Record]:
+    """One record for each process that waited and each that held the lock.
+
+    Its attributes are ``waiting`` and ``holding`` (process ids), ``lock`` and ``waited_ms``.
+    The line in which the holders stand follows that of the wait; a torn end is left out.
+    """
+    wait: re.Match[str] | None = None
+    for line in text.splitlines():
+        if wait is not None and (holders := _HOLDERS.search(line)):
+            for holder in holders["holders"].split(","):
+                yield Record(
+                    _unix_s(wait["time"]),
+                    attributes={
+                        "waiting": int(wait["waiting"]),
+                        "holding": int(holder),
+                        "lock": wait["lock"],
+                        "waited_ms": float(wait["waited"]),
+                    },
+                )
+        wait = _WAIT.match(line)
+
+
+def _unix_s(written: str) -> float:
+    return datetime.fromisoformat(written).replace(tzinfo=UTC).timestamp()
+
 
 _METRICS: Final = "signals-metrics*.jsonl"
 _LAG_S: Final = 5.0
@@ -23,7 +60,7 @@ _LAG_S: Final = 5.0
 
 
 class RecordFiles:
-    """`lab.ports.RecordStore` over the files below ``log_dir``."""
+    """`RecordStore` over the files below ``log_dir``."""
 
     def __init__(self, log_dir: Path) -> None:
         self._log_dir = log_dir

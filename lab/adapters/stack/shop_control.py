@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel, TypeAdapter
 
 from lab.errors import LeaseError, PartFailed, StackNotReady
-from lab.ports import ServiceState
+from lab.ports.services import ServiceState
 
 if TYPE_CHECKING:
     import httpx
@@ -35,7 +35,7 @@ _SERVICES: Final = TypeAdapter(dict[str, _Service])
 
 
 class ShopControl:
-    """`lab.ports.Services` over ``GET /services`` and ``PUT /services/{name}``."""
+    """`Services` over ``GET /services`` and ``PUT /services/{name}``."""
 
     can_configure: Final = True
 

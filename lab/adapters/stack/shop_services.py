@@ -10,7 +10,7 @@ import httpx
 
 from lab.adapters.stack.shop_control import ShopControl
 from lab.errors import LeaseError, PartFailed, StackNotReady
-from lab.ports import ServiceState
+from lab.ports.services import ServiceState
 from lab.shop.topology import PORTS, SERVICES
 
 _LOOK_S: Final = 2.0
@@ -22,7 +22,7 @@ def at(url: str, service: str) -> str:
 
 
 class SeparateKeepers:
-    """`lab.ports.Services` where every service has a keeper of its own, as in containers.
+    """`Services` where every service has a keeper of its own, as in containers.
 
     ``url`` is a keeper's, with ``{service}`` for the name of its service.
     """
@@ -45,7 +45,7 @@ class SeparateKeepers:
 
 
 class WatchedServices:
-    """`lab.ports.Services` where another system restarts them, and none is given other settings.
+    """`Services` where another system restarts them, and none is given other settings.
 
     ``url`` is where a service tells its health, with ``{service}`` for its name and
     ``{port}`` for its port. How often it was restarted nobody says: its count of spans

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.domain.critical_path import Stretch, critical_path
-from lab.domain.marks import clocks_apart_ms, cut_by, is_wire_or_callee
+from lab.domain.marks import Seal, clocks_apart_ms, cut_by, is_wire_or_callee, seal_of, why
 from lab.domain.reference import OperationStats, ReferenceStats
 from lab.domain.rows import Row, extent_ns, rows
-from lab.domain.seal import Seal, seal_of, why
 from lab.domain.trace import Span, Status, Trace
 
 

@@ -11,7 +11,9 @@ from lab.domain.journal import Step
 from lab.domain.proof import Finding, Outcome
 from lab.investigation.running.collect import collect
 from lab.investigation.running.lease import HeldLease
-from lab.ports import Clock, Journal, TraceStore
+from lab.ports.case_archive import Journal
+from lab.ports.clock import Clock
+from lab.ports.trace_store import TraceStore
 
 READ_WITHIN_S: Final = 10.0
 

@@ -11,7 +11,10 @@ from lab.domain.journal import JournalEntry, Step
 from lab.domain.load import LoadReport
 from lab.domain.observation import Loss
 from lab.domain.proof import Finding, Outcome, Proof, ProofVerdict
-from lab.ports import EdgeState, StackCounters, Strain, Switch
+from lab.ports.injector import EdgeState
+from lab.ports.machine import Strain
+from lab.ports.stack import StackCounters
+from lab.ports.warden import Switch
 
 MAX_LATENESS_MS: Final = 50.0
 """An open loop whose dispatcher is later than this is a closed loop in disguise."""

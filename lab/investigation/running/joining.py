@@ -12,7 +12,8 @@ from lab.domain.journal import Step
 from lab.domain.proof import Finding, Outcome
 from lab.errors import TraceStoreError
 from lab.investigation.running.waiting import GIVE_UP_S, until_same
-from lab.ports import Clock, TraceStore
+from lab.ports.clock import Clock
+from lab.ports.trace_store import TraceStore
 
 SAME_FOR_S: Final = 4.0
 """How long an answer must stay as it is: a search sees a trace only once it was idle for 3 s."""

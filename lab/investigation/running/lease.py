@@ -12,7 +12,8 @@ import anyio
 from lab.domain.fault import Conditions, Fault
 from lab.errors import LabError
 from lab.investigation.running.integrity import edges_match
-from lab.ports import Clock, LeasedEdges, Removal, Warden
+from lab.ports.clock import Clock
+from lab.ports.warden import LeasedEdges, Removal, Warden
 
 TTL_S: Final = 3.0
 HEARTBEAT_S: Final = 0.5

@@ -14,7 +14,9 @@ from lab.domain.record import Record, RecordQuery, Records, Source
 from lab.errors import PartFailed
 from lab.investigation.running.joining import SAME_FOR_S
 from lab.investigation.running.waiting import GIVE_UP_S, until_same
-from lab.ports import Clock, RecordStore, TraceStore
+from lab.ports.clock import Clock
+from lab.ports.records import RecordStore
+from lab.ports.trace_store import TraceStore
 
 WRITTEN_WITHIN_S: Final = 2.0
 """How long a log must not have grown: logs are written every 0.2 s, metrics every 2 s."""

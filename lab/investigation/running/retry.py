@@ -8,7 +8,8 @@ from typing import Final
 from lab.domain.case import Case
 from lab.errors import MachineStrained
 from lab.investigation.running.integrity import is_excused, is_strained
-from lab.ports import Clock, Machine
+from lab.ports.clock import Clock
+from lab.ports.machine import Machine
 
 TRIES: Final = 3
 CALM_FOR_S: Final = 3.0

@@ -24,25 +24,19 @@ from lab.investigation.proof.prove import pick_support_code, prove, prove_at_the
 from lab.investigation.running import fair_dice, integrity, joining, sampling
 from lab.investigation.running.collect import Collected, collect
 from lab.investigation.running.lease import HeldLease, harm
-from lab.investigation.running.preflight import preflight
+from lab.investigation.running.preflight import preflight, settle
 from lab.investigation.running.records import Gathered, gather_records
-from lab.investigation.running.settling import settle
 from lab.investigation.running.span_counts import at_rest, balanced
-from lab.ports import (
-    CaseArchive,
-    Clock,
-    EdgeState,
-    Journal,
-    LoadGenerator,
-    LoadRun,
-    Machine,
-    Observer,
-    RecordStore,
-    Stack,
-    Strain,
-    TraceStore,
-    Warden,
-)
+from lab.ports.case_archive import CaseArchive, Journal
+from lab.ports.clock import Clock
+from lab.ports.injector import EdgeState
+from lab.ports.load import LoadGenerator, LoadRun
+from lab.ports.machine import Machine, Strain
+from lab.ports.observer import Observer
+from lab.ports.records import RecordStore
+from lab.ports.stack import Stack
+from lab.ports.trace_store import TraceStore
+from lab.ports.warden import Warden
 
 TICK_S: Final = 0.5
 STEP_OF: Final[Mapping[Window, Step]] = {

@@ -9,7 +9,9 @@ from lab.domain.load import LoadReport
 from lab.errors import LabError
 from lab.investigation.running.integrity import Snapshot, SpanBalance, span_balance
 from lab.investigation.running.waiting import until_same
-from lab.ports import Clock, Stack, TraceStore
+from lab.ports.clock import Clock
+from lab.ports.stack import Stack
+from lab.ports.trace_store import TraceStore
 
 AT_REST_FOR_S: Final = 1.0
 """As long as a request that was given up may take to be written down."""

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from lab.errors import PartFailed
-from lab.ports import Clock
+from lab.ports.clock import Clock
 
 POLL_S: Final = 1.0
 GIVE_UP_S: Final = 45.0

@@ -8,7 +8,8 @@ from lab.domain.ledger import Ledger, LedgerEntry
 from lab.domain.verdict import Judgement
 from lab.errors import TooSoon, UsageError
 from lab.investigation.solving.judge import judge
-from lab.ports import CaseArchive, Clock
+from lab.ports.case_archive import CaseArchive
+from lab.ports.clock import Clock
 
 
 class Solving:

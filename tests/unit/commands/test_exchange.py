@@ -15,7 +15,7 @@ from lab.adapters.otlp.traces import write_traces
 from lab.adapters.tools import toolbox
 from lab.cli import app
 from lab.commands import common, desk, practice, run
-from lab.commands.moments import moment_s
+from lab.commands.common import moment_s
 from lab.errors import CaseError, DiskRefused, LabError, NothingToGrade, UsageError
 from lab.settings import CHECKOUT, Settings
 from tests.support.sample_case import fatal_trace, healthy_trace, sample_case

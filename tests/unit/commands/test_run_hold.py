@@ -34,7 +34,7 @@ from lab.domain.proof import Outcome
 from lab.domain.schedule import Schedule
 from lab.errors import LabError, LeaseError, LeaseHeld, StackNotReady
 from lab.investigation.running.run_case import Lab
-from lab.ports import LeaseStatus
+from lab.ports.warden import LeaseStatus
 from lab.settings import Settings
 from lab.shop.topology import EDGES
 from tests.support.sample_case import sample_case

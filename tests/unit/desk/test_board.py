@@ -14,7 +14,7 @@ from lab import bootstrap
 from lab.domain.journal import Step
 from lab.domain.load import LoadProgress, Window
 from lab.errors import RunInProgress
-from lab.terminal.run_events import RunEvents
+from lab.terminal.run_display import RunEvents
 from tests.support.desk_over_memory import DeskUnderTest
 from tests.support.sample_case import sample_case, span_id
 

@@ -15,9 +15,8 @@ from lab.domain.load import LoadProgress, Window
 from lab.domain.mechanism import Mechanism
 from lab.domain.proof import ProofVerdict
 from lab.domain.verdict import Judgement, VerdictClass
-from lab.terminal.build_display import BuildDisplay
 from lab.terminal.run_display import RunDisplay
-from lab.terminal.stack_tables import doctor_table, status_table, tools_table
+from lab.terminal.stack_tables import BuildDisplay, doctor_table, status_table, tools_table
 from lab.terminal.tables import (
     case_rows,
     case_table,

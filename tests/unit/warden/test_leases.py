@@ -10,7 +10,7 @@ import pytest
 from lab.adapters.memory.injector import MemoryInjector
 from lab.domain.fault import Fault, Toxic
 from lab.errors import LeaseError, LeaseGone, LeaseHeld
-from lab.ports import LeaseStatus
+from lab.ports.warden import LeaseStatus
 from lab.warden.ending import PATIENCE_S
 from lab.warden.lease import LeaseState
 from lab.warden.leases import Leases

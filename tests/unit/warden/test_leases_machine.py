@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from lab.domain.fault import Fault, Toxic
 from lab.domain.schedule import Schedule
 from lab.errors import LabError, LeaseGone, LeaseHeld
-from lab.ports import LeaseStatus
+from lab.ports.warden import LeaseStatus
 from lab.warden.lease import LeaseState
 from lab.warden.leases import Leases
 from tests.support.warden_fakes import World

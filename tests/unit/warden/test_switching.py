@@ -12,7 +12,7 @@ from lab.adapters.memory.injector import MemoryInjector
 from lab.domain.fault import Fault, Toxic
 from lab.domain.schedule import Schedule
 from lab.errors import LeaseError, LeaseGone
-from lab.ports import LeaseStatus
+from lab.ports.warden import LeaseStatus
 from lab.warden.lease import LeaseState
 from lab.warden.leases import Leases
 from lab.warden.switching import LOOKS

@@ -22,7 +22,7 @@ from lab.adapters.otlp.traces import trace_to_otlp, write_traces
 from lab.domain.case import Telemetry
 from lab.domain.trace import Trace
 from lab.errors import CaseError, NothingToGrade, TraceStoreError
-from lab.investigation.running.whole_window import fetch, trace_ids
+from lab.investigation.running.collect import fetch, trace_ids
 from tests.support.sample_case import broken_trace, fatal_trace, healthy_trace, sample_case
 
 TRACES = tuple(

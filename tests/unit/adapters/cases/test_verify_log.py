@@ -9,13 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from lab.adapters.cases.git_history import UNCOMMITTED_S, GitHistory
-from lab.adapters.cases.verify_log import BESIDE, VerifyTable, changes_of, read_rows, write_rows
+from lab.adapters.cases.verify_log import (
+    BESIDE,
+    UNCOMMITTED_S,
+    GitHistory,
+    VerifyTable,
+    changes_of,
+    read_rows,
+    write_rows,
+)
 from lab.domain.proof import ProofVerdict
 from lab.domain.twin import CULPRIT_TWIN
 from lab.errors import UsageError
-from lab.investigation.running.resume import Changes, Row, still_missing
-from lab.investigation.running.verify import Trial
+from lab.investigation.running.verify import Changes, Row, Trial, still_missing
 from tests.support.evidence import DB_TIMEOUT, SLOW_SHELVES
 from tests.unit.investigation.running.test_verify import proven
 
@@ -24,7 +30,7 @@ IMPORTED_BY_A_RUN = """
 import asyncio, sys
 from lab import bootstrap
 from lab.commands import run
-from lab.investigation import retry, run_case
+from lab.investigation.running import retry, run_case
 from lab.settings import Settings
 
 async def main():
@@ -119,7 +125,9 @@ def test_an_adapter_that_no_run_touches_changes_no_proof(checkout: Path) -> None
     adapters = checkout / "lab" / "adapters"
     adapters.mkdir(parents=True)
     for name in BESIDE:
-        (adapters / f"{name}.py").write_text("x\n")
+        path = adapters / f"{name}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x\n")
     assert changes_of(GitHistory(checkout), []).proof == 0
     (adapters / "tempo.py").write_text("x\n")
     assert changes_of(GitHistory(checkout), []).proof == UNCOMMITTED_S

@@ -15,7 +15,7 @@ import pytest
 
 from lab.adapters.cases import zip_file
 from lab.adapters.cases.case_folder import read_case_file, write_case
-from lab.adapters.cases.schema import case_file_schema
+from lab.adapters.cases.manifest import case_file_schema
 from lab.adapters.cases.zip_file import pack_folder, unpack
 from lab.errors import CaseError
 from lab.settings import CHECKOUT

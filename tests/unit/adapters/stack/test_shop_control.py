@@ -11,8 +11,8 @@ import pytest
 
 from lab.adapters.stack.shop_control import ShopControl
 from lab.errors import LeaseError, PartFailed, StackNotReady
-from lab.ports import ServiceState
-from lab.warden.conditions import overlays
+from lab.ports.services import ServiceState
+from lab.warden.applying import overlays
 
 AUTH = {
     "pid": 7,

@@ -8,10 +8,9 @@ from itertools import pairwise
 from hypothesis import given
 
 from lab.domain.critical_path import critical_path
-from lab.domain.marks import clocks_apart_ms, cut_by, is_wire_or_callee
+from lab.domain.marks import Seal, clocks_apart_ms, cut_by, is_wire_or_callee, seal_of, why
 from lab.domain.reference import ReferenceStats
 from lab.domain.rows import Gap, Wire, rows
-from lab.domain.seal import Seal, seal_of, why
 from lab.domain.trace import Kind, Span, Trace
 from lab.investigation.reading.waterfall import waterfall
 from tests.support.hostile import hostile_traces

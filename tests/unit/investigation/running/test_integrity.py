@@ -8,7 +8,9 @@ from lab.domain.load import LoadReport
 from lab.domain.observation import Loss
 from lab.domain.proof import Outcome, Proof, ProofVerdict
 from lab.investigation.running import integrity
-from lab.ports import EdgeState, StackCounters, Switch
+from lab.ports.injector import EdgeState
+from lab.ports.stack import StackCounters
+from lab.ports.warden import Switch
 
 COUNTERS = StackCounters(
     spans_ended={"gateway": 100, "auth": 50}, restarts={"tempo": 0}, collector_dropped=0

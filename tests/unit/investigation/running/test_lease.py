@@ -14,7 +14,7 @@ from lab.adapters.memory.warden import MemoryWarden
 from lab.domain.fault import Fault, Toxic
 from lab.domain.schedule import Schedule
 from lab.investigation.running.lease import HeldLease, harm
-from lab.ports import LeasedEdges
+from lab.ports.warden import LeasedEdges
 from lab.shop.topology import EDGES
 
 COMB = Fault("gateway-auth", Toxic.LATENCY, {"latency": 700}, schedule=Schedule(2, 4, 10))

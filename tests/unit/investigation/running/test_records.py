@@ -14,7 +14,8 @@ from lab.errors import TraceStoreError
 from lab.investigation.running.joining import SAME_FOR_S
 from lab.investigation.running.records import Gathered, gather_records
 from lab.investigation.running.waiting import GIVE_UP_S
-from lab.ports import RecordStore, TraceStore
+from lab.ports.records import RecordStore
+from lab.ports.trace_store import TraceStore
 
 RUN = Interval(0.0, 30.0)
 CHARGES = RecordQuery(Source.LOGS, "charged ", "bank")

@@ -14,7 +14,7 @@ from lab.domain.journal import Step
 from lab.domain.proof import Finding, Outcome, Proof, ProofVerdict
 from lab.errors import LabError, MachineStrained, WaitTimeout
 from lab.investigation.running import integrity, retry
-from lab.ports import Strain
+from lab.ports.machine import Strain
 from tests.support.sample_case import sample_case
 
 AT_REST = Strain(longest_stall_s=0.02, busy=0.3)

@@ -40,7 +40,8 @@ from lab.errors import (
     WaitTimeout,
 )
 from lab.investigation.running.run_case import CaseRun, Lab
-from lab.ports import LeaseStatus, Strain
+from lab.ports.machine import Strain
+from lab.ports.warden import LeaseStatus
 from lab.scenario_file import varied
 from lab.settings import CHECKOUT
 from lab.shop.topology import EDGES, SERVICES

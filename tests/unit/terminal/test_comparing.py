@@ -17,8 +17,7 @@ from lab.commands import compare as commands
 from lab.domain.evidence import Sample
 from lab.investigation.reading.healthy_twin import Comparison, compare, twin_rows
 from lab.investigation.reading.service_map import service_map
-from lab.terminal.map_table import map_document, map_table
-from lab.terminal.twin_table import twin_table
+from lab.terminal.comparing import map_document, map_table, twin_table
 from tests.support.evidence import db_timeout
 from tests.support.sample_case import sample_case
 

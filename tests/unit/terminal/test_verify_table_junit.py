@@ -2,7 +2,7 @@ from xml.etree import ElementTree as ET
 
 from lab.domain.journal import Step
 from lab.domain.proof import Finding, Outcome, Proof
-from lab.terminal.junit import junit_xml
+from lab.terminal.verify_table import junit_xml
 
 
 def test_each_finding_is_a_test_with_its_numbers() -> None:

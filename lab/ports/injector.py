@@ -1,0 +1,49 @@
+"""What hurts and heals single edges: Toxiproxy, behind its control API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from lab.domain.fault import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeState:
+    """What Toxiproxy really has on an edge right now."""
+
+    edge: str
+    enabled: bool
+    toxics: tuple[Fault, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether traffic passes it unharmed."""
+        return self.enabled and not self.toxics
+
+    def shows(self, fault: Fault) -> bool:
+        """Whether ``fault`` is here, be it with other attributes than were asked for."""
+        if fault.is_down:
+            return not self.enabled
+        return any(toxic.toxic_name == fault.toxic_name for toxic in self.toxics)
+
+
+class Injector(Protocol):
+    """Harm on edges; used by the warden alone. Every call is bounded in time."""
+
+    async def edges(self) -> Mapping[str, EdgeState]:
+        """Read every edge as it is."""
+        ...
+
+    async def apply(self, fault: Fault) -> None:
+        """Put ``fault`` on its edge and read it back; InjectorError if it is not there."""
+        ...
+
+    async def remove(self, fault: Fault) -> None:
+        """Take ``fault`` off, if it is there, and read that back."""
+        ...
+
+    async def reset(self) -> None:
+        """Take every toxic off and enable every edge."""
+        ...
