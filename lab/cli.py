@@ -15,23 +15,7 @@ from typing import Final
 import typer
 
 from lab import __version__
-from lab.commands import (
-    author,
-    cases,
-    compare,
-    contrast,
-    desk,
-    exchange,
-    failures,
-    grafana,
-    lint,
-    practice,
-    record,
-    run,
-    solve,
-    stack,
-    verify,
-)
+from lab.commands.table import Commands
 
 EXAMPLES: Final = """
 Examples:
@@ -51,6 +35,7 @@ Examples:
 
 app = typer.Typer(
     name="lab",
+    cls=Commands,
     help="Deadspan: a murder-mystery lab for distributed tracing.",
     epilog=EXAMPLES,
     no_args_is_help=True,
@@ -58,20 +43,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-stack.register(app)
-grafana.register(app)
-run.register(app)
-practice.register(app)
-verify.register(app)
-contrast.register(app)
-cases.register(app)
-solve.register(app)
-compare.register(app)
-desk.register(app)
-record.register(app)
-exchange.register(app)
-lint.register(app)
-author.register(app)
 
 
 def _print_version(value: bool) -> None:
@@ -101,6 +72,8 @@ def main() -> None:
             raise
         code = _reader_gone()
     except Exception as error:  # noqa: BLE001 — Python would exit with 1, which means refuted
+        from lab.commands import failures
+
         code = failures.report(error)
     sys.exit(code if isinstance(code, int) else 0)
 

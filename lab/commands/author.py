@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from lab.commands.common import add_command, console, lab_command
+from lab.commands.common import console, lab_command
 from lab.errors import UsageError
 from lab.settings import CHECKOUT, Settings
 
@@ -45,9 +45,3 @@ def schema(
     from lab.scenario_file import json_schema
 
     typer.echo(case_file_schema() if case_file else json_schema(), nl=False)
-
-
-def register(app: typer.Typer) -> None:
-    """Add these commands to ``app``."""
-    add_command(app, new, "lab new my-case")
-    add_command(app, schema, "lab schema > scenarios/scenario.schema.json")

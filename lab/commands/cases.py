@@ -10,7 +10,6 @@ from lab import bootstrap
 from lab.commands.common import (
     JsonOption,
     RevealOption,
-    add_command,
     console,
     lab_command,
     notes,
@@ -189,12 +188,3 @@ def journal(
         console.print(journal_table(run, reveal=shown))
         if not shown:
             notes.print("what was hurt is left out: the case is not solved (--reveal shows it)")
-
-
-def register(app: typer.Typer) -> None:
-    """Add these commands to ``app``."""
-    add_command(app, cases, "lab cases")
-    add_command(app, briefing, "lab briefing")
-    add_command(app, traces, "lab traces --route 'POST /checkout' --slowest --limit 5")
-    add_command(app, trace, "lab trace 4bf92f35 --attributes")
-    add_command(app, journal, "lab journal --json")

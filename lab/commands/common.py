@@ -70,11 +70,6 @@ def lab_command() -> str:
     return "lab" if shutil.which("lab") else ".venv/bin/lab"
 
 
-def add_command(app: typer.Typer, command: Callable[..., None], example: str, **more: Any) -> None:
-    """Make ``command`` one of ``app``'s; its help ends with ``example``."""
-    app.command(epilog=f"Example: {example}", **more)(command)
-
-
 def seconds(text: str, *, at_most_s: float) -> float:
     """``90``, ``90s``, ``10m`` or ``1h`` as seconds; UsageError above ``at_most_s``."""
     units = {"s": 1, "m": 60, "h": 3600}

@@ -8,7 +8,7 @@ import typer
 
 from lab import bootstrap
 from lab.commands.cases import CaseOption
-from lab.commands.common import JsonOption, add_command, console, print_json
+from lab.commands.common import JsonOption, console, print_json
 from lab.errors import CaseError
 from lab.settings import Settings
 
@@ -60,9 +60,3 @@ def service_map(
         print_json(map_document(found))
     else:
         console.print(map_table(found))
-
-
-def register(app: typer.Typer) -> None:
-    """Add these commands to ``app``."""
-    add_command(app, twin, "lab twin 4bf92f35 --tree")
-    add_command(app, service_map, "lab map --json", name="map")

@@ -8,7 +8,7 @@ import typer
 
 from lab import bootstrap
 from lab.adapters.cases.run_lock import run_lock
-from lab.commands.common import JsonOption, add_command, console, notes, print_json, run_async
+from lab.commands.common import JsonOption, console, notes, print_json, run_async
 from lab.commands.run import SeedOption, run_one, scenario_named
 from lab.commands.stack import up
 from lab.domain.instrumentation import Instrumentation
@@ -67,8 +67,3 @@ def _print(levels: Sequence[Seen], verdict: ProofVerdict) -> None:
     console.print(f"\n{nameable(levels)}")
     if verdict is not ProofVerdict.PROVEN:
         console.print(f"{verdict.value.upper()}: not every level is as the scenario says")
-
-
-def register(app: typer.Typer) -> None:
-    """Add this command to ``app``."""
-    add_command(app, contrast, "lab contrast pool-starvation")

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lab import bootstrap
-from lab.commands.common import add_command, console, notes
+from lab.commands.common import console, notes
 from lab.commands.exchange import SUFFIX
 from lab.errors import StackNotReady
 from lab.settings import Settings
@@ -85,9 +85,3 @@ def _is_served(settings: Settings) -> bool:
         f"expected port {port} to be free for the desk, found it held by "
         f"{describe(pid_listening_on(port))}; end that process, or set LAB_PORT_OFFSET"
     )
-
-
-def register(app: typer.Typer) -> None:
-    """Add these commands to ``app``."""
-    add_command(app, desk, "lab desk --browser")
-    add_command(app, open_case, "lab open db-timeout.case.zip", name="open")

@@ -15,7 +15,6 @@ import typer
 from lab import bootstrap
 from lab.commands.common import (
     JsonOption,
-    add_command,
     console,
     lab_command,
     moment_s,
@@ -263,10 +262,3 @@ def _counting() -> Iterator[Callable[[str, int], None]]:
     """A line that says what has been counted so far, while something takes its time."""
     with notes.status("reading") as line:
         yield lambda what, count: line.update(f"{count} {what}")
-
-
-def register(app: typer.Typer) -> None:
-    """Add these commands to ``app``."""
-    add_command(app, export, "lab export db-timeout-1 --to db-timeout.case.zip")
-    add_command(app, import_, "lab import --otlp traces.json", name="import")
-    add_command(app, replay, "lab replay db-timeout-1 --to http://127.0.0.1:4318")

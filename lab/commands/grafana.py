@@ -7,11 +7,9 @@ import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-import typer
-
 from lab import bootstrap
 from lab.adapters.stack.grafana import Launch, inherited, launch
-from lab.commands.common import add_command, notes, run_async
+from lab.commands.common import notes, run_async
 from lab.errors import LabError, PartFailed, StackNotReady
 from lab.settings import Settings
 from lab.shop.topology import HOST
@@ -107,8 +105,3 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
-
-
-def register(app: typer.Typer) -> None:
-    """Add this command to ``app``."""
-    add_command(app, grafana, "LAB_SIGNALS=full lab up && LAB_SIGNALS=full lab grafana")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab.commands.common import JsonOption, add_command, notes, print_json
+from lab.commands.common import JsonOption, notes, print_json
 from lab.errors import ScenarioError, UsageError
 from lab.settings import CHECKOUT, Settings
 
@@ -146,8 +146,3 @@ def _print(problems: Sequence[Problem], read: Read, as_json: bool) -> None:
 def _shown(path: Path) -> str:
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
-
-
-def register(app: typer.Typer) -> None:
-    """Add this command to ``app``."""
-    add_command(app, lint, "lab lint --cases .lab/cases --logs .lab/log")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lab import bootstrap
-from lab.commands.common import add_command, notes
+from lab.commands.common import notes
 from lab.commands.desk import BrowserOption, show
 from lab.commands.run import print_opened
 from lab.domain.case import Case
@@ -55,8 +55,3 @@ def _recording(settings: Settings, name: str) -> Path:
         f"expected a scenario that was recorded, got {name!r}: "
         f"{', '.join(near)} can be practised on"
     )
-
-
-def register(app: typer.Typer) -> None:
-    """Add this command to ``app``."""
-    add_command(app, practice, "lab practice db-timeout --browser")

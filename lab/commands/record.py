@@ -9,7 +9,7 @@ import typer
 
 from lab import bootstrap
 from lab.adapters.cases.run_lock import run_lock
-from lab.commands.common import add_command, console, run_async
+from lab.commands.common import console, run_async
 from lab.commands.run import HEADLINES, run_one, scenario_named
 from lab.commands.stack import up
 from lab.domain.instrumentation import Instrumentation
@@ -79,8 +79,3 @@ def _run(settings: Settings, scenario: Scenario, seed: int) -> Case:
     with run_lock(settings.run_dir, f"`lab record {scenario.id}`"):
         up()
         return run_async(main)
-
-
-def register(app: typer.Typer) -> None:
-    """Add this command to ``app``."""
-    add_command(app, record, "lab record db-timeout --refresh")

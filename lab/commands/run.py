@@ -16,7 +16,6 @@ from lab.adapters.cases.run_lock import run_lock
 from lab.commands.common import (
     JsonOption,
     RevealOption,
-    add_command,
     console,
     lab_command,
     notes,
@@ -303,8 +302,3 @@ def _offer_recording(settings: Settings, name: str) -> None:
             f"terminal, `make practice NAME={name}` opens a recorded run of this very case",
             soft_wrap=True,
         )
-
-
-def register(app: typer.Typer) -> None:
-    """Add these commands to ``app``."""
-    add_command(app, run, "lab run slow-shelves --hold 10m")

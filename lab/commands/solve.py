@@ -13,7 +13,6 @@ from lab.commands.cases import CaseOption, may_see_answers
 from lab.commands.common import (
     JsonOption,
     RevealOption,
-    add_command,
     console,
     lab_command,
     notes,
@@ -200,12 +199,3 @@ def hint(
         console.print(hint_table(offered))
     else:
         console.print(f"{number} of {len(offered)}: {offered[number - 1].text}")
-
-
-def register(app: typer.Typer) -> None:
-    """Add these commands to ``app``."""
-    add_command(app, mechanisms, "lab mechanisms")
-    add_command(app, hint, "lab hint 1")
-    add_command(app, accuse, "lab accuse 4bf92f35 00f067aa --mechanism timeout")
-    add_command(app, proof, "lab proof --explain")
-    add_command(app, debrief, "lab debrief --markdown")

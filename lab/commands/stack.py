@@ -15,7 +15,6 @@ from lab.adapters.cases.run_lock import run_at_work
 from lab.commands.common import (
     JsonOption,
     RevealOption,
-    add_command,
     console,
     notes,
     print_json,
@@ -237,16 +236,3 @@ def clean(
         run_async(bootstrap.compose_stack(settings).clear)
     shutil.rmtree(settings.state_dir)
     notes.print(f"{settings.state_dir} is gone; built tools stay in {settings.cache_dir}")
-
-
-def register(app: typer.Typer) -> None:
-    """Add these commands to ``app``."""
-    add_command(app, up, "lab up")
-    add_command(app, down, "lab down")
-    add_command(app, status, "lab status --json")
-    add_command(app, doctor, "lab doctor")
-    add_command(app, tools, "lab tools --build")
-    add_command(app, heal, "lab heal --reveal")
-    add_command(app, clean, "lab clean --yes")
-    foreign = {"allow_extra_args": True, "ignore_unknown_options": True}
-    add_command(app, load, "USERS=20 lab load --headless", context_settings=foreign)

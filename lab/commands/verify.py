@@ -14,7 +14,6 @@ from lab import bootstrap
 from lab.adapters.cases.run_lock import run_lock
 from lab.commands.common import (
     JsonOption,
-    add_command,
     console,
     notes,
     print_json,
@@ -178,8 +177,3 @@ def _write(done: Sequence[Result], settings: Settings, junit: Path | None) -> No
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         notes.print(f"{what}: {path}", soft_wrap=True)
-
-
-def register(app: typer.Typer) -> None:
-    """Add this command to ``app``."""
-    add_command(app, verify, "lab verify db-timeout --explain")
