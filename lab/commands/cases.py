@@ -20,7 +20,7 @@ from lab.errors import UsageError
 from lab.settings import Settings
 
 if TYPE_CHECKING:
-    from lab.domain.case import Case
+    from lab.domain.case import CaseFile
 
 CaseOption = Annotated[
     str | None, typer.Option("--case", "-c", help="Which case; the newest where not given.")
@@ -77,7 +77,8 @@ def traces(
     query = RequestQuery(outcome, route, window, tenant, service, text, min_ms, max_ms)
     if background and (slowest or query != RequestQuery()):
         raise UsageError("expected no filter beside --background, which lists no requests")
-    case = bootstrap.archive(Settings()).open(case_id)
+    archive = bootstrap.archive(Settings())
+    case = archive.sight(case_id)
     if isinstance(case, Telemetry):
         if outcome == "rejected" or query != RequestQuery(outcome):
             raise UsageError(
@@ -87,14 +88,15 @@ def traces(
         _list_telemetry(case, limit, outcome, slowest=slowest, as_json=as_json)
         return
     if background:
-        _list_background(case, limit, as_json=as_json)
+        # What no request began is joined to one by the scenario's words.
+        _list_background(archive.open(case_id), limit, as_json=as_json)
         return
     sort = "latency" if slowest else "time"
     chosen = find_requests(case.evidence, query, sort=sort, descending=slowest)[:limit]
     if as_json:
         print_json(request_rows(case.evidence, chosen))
     else:
-        console.print(request_table(case, chosen))
+        console.print(request_table(case.evidence, chosen))
 
 
 def _list_telemetry(
@@ -109,7 +111,7 @@ def _list_telemetry(
         console.print(telemetry_table(case, found, full=not console.is_terminal))
 
 
-def _list_background(case: Case, limit: int, *, as_json: bool) -> None:
+def _list_background(case: CaseFile, limit: int, *, as_json: bool) -> None:
     from lab.investigation.reading.background import background_rows, background_traces
     from lab.terminal.requests import background_table
 
@@ -136,7 +138,7 @@ def trace(
     from lab.terminal.trace_tree import trace_tree
 
     archive = bootstrap.archive(Settings())
-    case = archive.open(case_id)
+    case = archive.sight(case_id)
     found = resolve_trace(case.evidence, trace_id, archive.replays(case.case_id))
     if as_json:
         print_json(trace_to_otlp(found))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
@@ -11,14 +10,16 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any, Final, TextIO, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO, TypeVar
 
-import anyio
 import typer
 from rich.console import Console
 
 from lab.commands import hangup
 from lab.errors import UsageError
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 _AGO: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>[smhd])")
 _UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -93,6 +94,11 @@ def run_async(main: Callable[[], Awaitable[T]]) -> T:
     number, as a shell tells it. A second Ctrl-C ends the process at once; what is
     held then ends with its lease.
     """
+    # Whoever only reads a case does not wait for these.
+    import asyncio
+
+    import anyio
+
     caught: list[signal.Signals] = []
 
     async def interruptible() -> T:
@@ -119,7 +125,7 @@ def run_async(main: Callable[[], Awaitable[T]]) -> T:
         raise
 
 
-def _make_way_for_a_second(number: signal.Signals, loop: asyncio.AbstractEventLoop) -> None:
+def _make_way_for_a_second(number: signal.Signals, loop: AbstractEventLoop) -> None:
     if number is signal.SIGHUP:
         hangup.let_go()
     notes.print("interrupted: cleaning up (Ctrl-C again to stop at once)")

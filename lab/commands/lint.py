@@ -82,8 +82,8 @@ def _scenarios(
 ) -> tuple[Mapping[str, Scenario | None], list[Problem]]:
     """Every scenario by id, None where it cannot be read, and what is wrong with those wanted."""
     from lab import scenario_file
+    from lab.domain.wording import unknown_name
     from lab.lint import file_problem
-    from lab.scenario_file.names import unknown_name
 
     scenarios: dict[str, Scenario | None] = {}
     problems: list[Problem] = []

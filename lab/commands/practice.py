@@ -45,7 +45,7 @@ def practice(
 
 def _recording(settings: Settings, name: str) -> Path:
     from lab.adapters.cases.recording_file import recordings
-    from lab.scenario_file import near_names
+    from lab.domain.wording import near_names
 
     known = recordings(settings.scenarios_dir)
     if name in known:

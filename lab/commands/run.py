@@ -78,7 +78,8 @@ def scenario_named(settings: Settings, name: str, seed: int = AS_WRITTEN_SEED) -
 
     UsageError suggests near names, and says why a case cannot be run on this stack.
     """
-    from lab.scenario_file import near_names, varied
+    from lab.domain.wording import near_names
+    from lab.scenario_file import varied
 
     known = bootstrap.scenarios(settings)
     if name in known:

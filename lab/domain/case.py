@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lab.domain.evidence import Evidence, Sample
 from lab.domain.instrumentation import Instrumentation
 from lab.domain.journal import Ending, JournalEntry
 from lab.domain.proof import Proof, ProofVerdict
-from lab.domain.scenario import Scenario
+
+if TYPE_CHECKING:
+    # Whoever only looks at traces does not wait for the language of scenarios.
+    from lab.domain.scenario import Scenario
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,17 @@ class Telemetry:
     title: str
     source: str
     opened_unix_s: float
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What anybody may look at of a case: its evidence, and nothing of its scenario.
+
+    So ``evidence`` has no joins. A trace of it is read when it is asked for.
+    """
+
+    case_id: str
     evidence: Evidence
 
 

@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from lab.domain.join import Join
 from lab.domain.load import Request, RequestFilter, Window
 from lab.domain.record import Records, count_by_trace
 from lab.domain.reference import ReferenceStats
-from lab.domain.symptom import Counts, Symptom
 from lab.domain.trace import Trace
+
+if TYPE_CHECKING:
+    # Whoever only looks at traces does not wait for the language of scenarios.
+    from lab.domain.join import Join
+    from lab.domain.symptom import Counts, Symptom
 
 
 class Sample(StrEnum):
@@ -91,6 +95,8 @@ class Evidence:
     @cached_property
     def _with_joined(self) -> Mapping[str, Trace]:
         """The traces to which others belong."""
+        if not self.joins:
+            return {}
         joined = [
             self.traces[each] for each in self.samples.get(Sample.JOINED, ()) if each in self.traces
         ]

@@ -1,8 +1,13 @@
-"""Numbers and ids as a person reads them."""
+"""Numbers, ids and names as a person reads them; and *did you mean*."""
 
 from __future__ import annotations
 
+import difflib
 import math
+from collections.abc import Iterable
+from typing import Final
+
+_LONGEST_SHOWN: Final = 60
 
 
 def duration(ms: float) -> str:
@@ -44,3 +49,23 @@ def _shared(one: str, other: str) -> int:
 def times_usual(times: float) -> str:
     """How many times the usual: ``×1.4``, ``×14``; ``×9999`` at most."""
     return f"×{times:.1f}" if times < 9.95 else f"×{min(times, 9999):.0f}"
+
+
+def near_names(wrong: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Up to three of ``known`` that ``wrong`` may have been meant for, nearest first."""
+    return tuple(difflib.get_close_matches(wrong, sorted(known), n=3, cutoff=0.6))
+
+
+def unknown_name(what: str, wrong: str, known: Iterable[str]) -> str:
+    """A sentence that refuses ``wrong`` and offers what is near, or else everything."""
+    names = sorted(known)
+    shown = abridged(repr(wrong))
+    offer = near_names(wrong, names)
+    if offer:
+        return f"unknown {what} {shown}; did you mean {' or '.join(offer)}?"
+    return f"unknown {what} {shown}; expected one of {', '.join(names)}"
+
+
+def abridged(shown: str, most: int = _LONGEST_SHOWN) -> str:
+    """``shown`` cut where it is longer than anybody reads."""
+    return shown if len(shown) <= most else f"{shown[: most - 3]}…"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from lab.domain.case import Case, CaseFile, CaseSummary
+from lab.domain.case import Case, CaseFile, CaseSummary, Sight, Telemetry
 from lab.domain.journal import JournalEntry, Step
 from lab.domain.load import Request
 from lab.domain.replay import Replay
@@ -57,6 +57,13 @@ class CaseArchive(Protocol):
         NothingToGrade where it is a stranger's telemetry, which `open` gives.
         """
         ...
+
+    def sight(self, case_id: str | None) -> Sight | Telemetry:
+        """What anybody may look at of a case (None: the newest); the same errors as `open`.
+
+        Quicker than `open`, because nothing of the scenario is read and only traces that
+        are asked for.
+        """
 
     def open(self, case_id: str | None) -> CaseFile:
         """One case (None: the newest), whether or not anybody knows the truth of it."""

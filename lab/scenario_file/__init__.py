@@ -6,7 +6,6 @@ Whatever is wrong with them is told at once, each problem with its file, line an
 field: ``scenarios/x/scenario.yaml:14 faults[0].latency: must be >= 0ms, got -5ms``.
 """
 
-from lab.scenario_file.names import near_names
 from lab.scenario_file.placeholders import filled_text
 from lab.scenario_file.reading import (
     BRIEFING,
@@ -34,7 +33,6 @@ __all__ = [
     "json_schema",
     "load",
     "load_all",
-    "near_names",
     "parse",
     "variants",
     "varied",

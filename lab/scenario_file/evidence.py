@@ -15,7 +15,7 @@ from lab.domain.observation import (
     Observation,
 )
 from lab.domain.record import RecordQuery, Source
-from lab.scenario_file.names import unknown_name
+from lab.domain.wording import unknown_name
 from lab.scenario_file.values import (
     AttributeWord,
     Count,

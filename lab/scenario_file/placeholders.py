@@ -14,7 +14,7 @@ from typing import Any, Final
 from lab.domain.bound import Unit, quantity, quantity_text
 from lab.domain.fault import SettingValue
 from lab.domain.variation import Plan
-from lab.scenario_file.names import abridged, unknown_name
+from lab.domain.wording import abridged, unknown_name
 from lab.scenario_file.positioned_yaml import PathPart
 
 OPENING: Final = "$("

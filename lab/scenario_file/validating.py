@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from lab.domain.variation import Plan, Variation, changes
-from lab.scenario_file.names import abridged, unknown_name
+from lab.domain.wording import abridged, unknown_name
 from lab.scenario_file.placeholders import OPENING, filled_data
 from lab.scenario_file.positioned_yaml import Document, PathPart, YamlProblem, read
 from lab.scenario_file.shape import ScenarioEntry

@@ -31,8 +31,8 @@ from lab.domain.record_check import Answered
 from lab.domain.scenario import RequestStatistic, SpanStatistic
 from lab.domain.trace import Kind, Status
 from lab.domain.twin import Expectation, Tier
+from lab.domain.wording import unknown_name
 from lab.load.actors import ACTORS, JOBS, TENANTS
-from lab.scenario_file.names import unknown_name
 from lab.shop import topology
 from lab.shop.collector import COLLECTOR, SAMPLINGS, SETTING
 from lab.shop.keeper.environment import OTEL_CONDITIONS

@@ -10,7 +10,6 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from lab.domain.case import Case
 from lab.domain.evidence import Evidence
 from lab.domain.load import Request
 from lab.domain.trace import Trace
@@ -69,9 +68,11 @@ def request_rows(evidence: Evidence, requests: Sequence[Request]) -> list[dict[s
     ]
 
 
-def request_table(case: Case, requests: Sequence[Request], *, full: bool = False) -> RequestTable:
+def request_table(
+    evidence: Evidence, requests: Sequence[Request], *, full: bool = False
+) -> RequestTable:
     """The requests as a table that fits itself to the width it is given."""
-    return RequestTable(case.evidence, requests, full=full)
+    return RequestTable(evidence, requests, full=full)
 
 
 class RequestTable:

@@ -22,15 +22,15 @@ from lab.adapters.cases.logs import cut_logs, log_files
 from lab.adapters.cases.manifest import Manifest, read_manifest
 from lab.adapters.cases.replay_file import REPLAYS, read_replays, write_replay
 from lab.adapters.clock import SystemClock
-from lab.domain.case import Case, CaseFile, CaseSummary
+from lab.domain.case import Case, CaseFile, CaseSummary, Sight, Telemetry
 from lab.domain.evidence import Interval
 from lab.domain.journal import RunRecord
 from lab.domain.ledger import Ledger
 from lab.domain.load import Request
 from lab.domain.replay import Replay
+from lab.domain.wording import near_names
 from lab.errors import CaseAtWork, CaseError, DiskRefused, UnknownCase
 from lab.ports.clock import Clock
-from lab.scenario_file import near_names
 
 KEPT_LEFTOVERS: Final = 10
 """Runs that became no case and whose journals are kept; older ones go when a run begins."""
@@ -150,6 +150,11 @@ class FolderArchive:
         """One case (None: the newest); CaseError says what is damaged, or which there are."""
         folder = self._sealed(case_id)
         return replace(case_folder.read_case(folder), case_id=folder.name)
+
+    def sight(self, case_id: str | None) -> Sight | Telemetry:
+        """What anybody may look at of it; a trace is read when it is asked for."""
+        folder = self._sealed(case_id)
+        return replace(case_folder.read_sight(folder), case_id=folder.name)
 
     def open(self, case_id: str | None) -> CaseFile:
         """The same, or a stranger's telemetry, which nobody can grade."""

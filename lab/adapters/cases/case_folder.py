@@ -24,12 +24,12 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import TypeAdapter
 
-from lab import scenario_file
 from lab.adapters.cases.journal_file import read_journal, write_entry
 from lab.adapters.cases.json_lines import whole_lines
 from lab.adapters.cases.manifest import (
@@ -44,17 +44,19 @@ from lab.adapters.cases.manifest import (
 )
 from lab.adapters.cases.replay_file import REPLAYS
 from lab.adapters.cases.strict_reading import damaged, text_of, validated
-from lab.adapters.otlp.fields import MalformedOtlpError, parse
-from lab.adapters.otlp.traces import read_traces, trace_to_otlp
-from lab.domain.case import Case, CaseFile, Telemetry
+from lab.adapters.cases.traces_on_disk import TracesOnDisk, traces_of_line
+from lab.adapters.otlp.traces import trace_to_otlp
+from lab.domain.case import Case, CaseFile, Sight, Telemetry
 from lab.domain.evidence import Evidence
 from lab.domain.load import Request
 from lab.domain.proof import Proof
 from lab.domain.record import Records, RecordsLine
-from lab.domain.scenario import Scenario
 from lab.domain.trace import Trace
 from lab.domain.variation import Plan
 from lab.errors import CaseError, NothingToGrade, ScenarioError
+
+if TYPE_CHECKING:
+    from lab.domain.scenario import Scenario
 
 SCENARIO: Final = "scenario"
 REQUESTS: Final = "requests.jsonl"
@@ -185,19 +187,36 @@ def read_case_file(folder: Path) -> CaseFile:
         opened_unix_s=manifest.opened_unix_s,
         ending=manifest.ending,
         versions=manifest.versions,
-        evidence=Evidence(
-            windows=manifest.windows,
-            requests=read_requests(folder / REQUESTS),
-            samples=manifest.samples,
-            traces=_read_traces(folder / TRACES),
-            joins=scenario.truth.joins,
-            records=_read_records(folder / RECORDS),
+        evidence=replace(
+            _evidence(folder, manifest, _read_traces(folder / TRACES)), joins=scenario.truth.joins
         ),
         journal=read_journal(folder / JOURNAL),
         proof=validated(_PROOF, text_of(folder / PROOF), folder / PROOF),
         support_code=manifest.support_code,
         sampled_from=manifest.sampled_from,
         instrumentation=manifest.instrumentation,
+    )
+
+
+def read_sight(folder: Path) -> Sight | Telemetry:
+    """What anybody may look at; each trace is read when it is asked for, CaseDamaged then.
+
+    The checksums are checked first, and what is sealed was read as a whole before.
+    """
+    manifest = read_manifest(folder)
+    _check_sums(folder, manifest)
+    if isinstance(manifest, TelemetryManifest):
+        return _read_telemetry(folder, manifest)
+    return Sight(manifest.case_id, _evidence(folder, manifest, TracesOnDisk(folder / TRACES)))
+
+
+def _evidence(folder: Path, manifest: Manifest, traces: Mapping[str, Trace]) -> Evidence:
+    return Evidence(
+        windows=manifest.windows,
+        requests=read_requests(folder / REQUESTS),
+        samples=manifest.samples,
+        traces=traces,
+        records=_read_records(folder / RECORDS),
     )
 
 
@@ -231,6 +250,9 @@ def read_requests(path: Path) -> tuple[Request, ...]:
 
 
 def _read_scenario(folder: Path, scenario_id: str, plan: Plan) -> Scenario:
+    # Whoever only looks at traces does not wait for the language of scenarios.
+    from lab import scenario_file
+
     texts = {path.name: text_of(path) for path in sorted((folder / SCENARIO).glob("*"))}
     try:
         return scenario_file.parse(texts, scenario_id, plan)
@@ -245,10 +267,7 @@ def _read_traces(path: Path) -> dict[str, Trace]:
     traces: dict[str, Trace] = {}
     spans = 0
     for number, line in whole_lines(path):
-        try:
-            found = read_traces(parse(line))
-        except MalformedOtlpError as error:
-            raise damaged(path, f"a trace as OTLP/JSON in line {number} ({error})") from error
+        found = traces_of_line(path, number, line)
         traces |= found
         spans += sum(len(trace.spans) for trace in found.values())
         if len(traces) > MOST_TRACES or spans > MOST_SPANS:

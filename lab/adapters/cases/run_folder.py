@@ -10,8 +10,6 @@ import json
 from pathlib import Path
 from typing import Final
 
-import psutil
-
 from lab.adapters.cases import case_folder
 from lab.adapters.cases.journal_file import read_journal
 from lab.domain.journal import RunRecord
@@ -37,6 +35,8 @@ def case_id_of(folder: Path) -> str:
 
 def own(folder: Path) -> None:
     """Write down that this process owns the folder."""
+    import psutil
+
     me = psutil.Process()
     owner = {"pid": me.pid, "started_unix_s": me.create_time()}
     (folder / _OWNER).write_text(json.dumps(owner), encoding="utf-8")
@@ -49,6 +49,9 @@ def disown(folder: Path) -> None:
 
 def is_owned(folder: Path) -> bool:
     """Whether the process that owns the folder is alive."""
+    # Slow to import, and only a run, or who lists runs that died, comes here.
+    import psutil
+
     try:
         owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
         process = psutil.Process(int(owner["pid"]))

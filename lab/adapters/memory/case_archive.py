@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from lab.domain.case import Case, CaseFile, CaseSummary, Telemetry
+from lab.domain.case import Case, CaseFile, CaseSummary, Sight, Telemetry
 from lab.domain.journal import JournalEntry, Step
 from lab.domain.ledger import Ledger
 from lab.domain.load import Request
@@ -92,6 +93,13 @@ class MemoryArchive:
         if case_id is None or case_id not in self._cases:
             raise UnknownCase(f"expected a case, got {case_id!r}; there are {len(known)}")
         return self._cases[case_id]
+
+    def sight(self, case_id: str | None) -> Sight | Telemetry:
+        """The same, without the scenario and its joins."""
+        found = self.open(case_id)
+        if isinstance(found, Telemetry):
+            return found
+        return Sight(found.case_id, replace(found.evidence, joins=()))
 
     def open(self, case_id: str | None) -> CaseFile:
         """The same, or what `bring` was given."""

@@ -157,8 +157,16 @@ def optional_identity(owner: Mapping[str, Any], field: str, length: int, at: str
 def attributes(owner: Mapping[str, Any], at: str) -> dict[str, AttributeValue]:
     """The attributes of what owns them; a key that comes twice keeps its last value."""
     found: dict[str, AttributeValue] = {}
-    for n, pair in enumerate(messages(owner, "attributes", at)):
-        where = f"{at}.attributes[{n}]"
+    for n, item in enumerate(items(owner, "attributes", at)):
+        # Nearly all are plain text, which needs no path to tell of a fault that is not there.
+        key = item.get("key") if type(item) is dict else None
+        held = item.get("value") if key else None
+        plain = held.get("stringValue") if type(held) is dict else None
+        if type(key) is str and type(plain) is str:
+            found[_utf8(key)] = _utf8(plain)
+            continue
+        where = f"{at}.attributes[{n}]".lstrip(".")
+        pair = message(item, where)
         found[text(pair, "key", where)] = value(pair.get("value"), f"{where}.value")
     return found
 

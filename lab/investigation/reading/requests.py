@@ -69,9 +69,9 @@ class RequestQuery:
                 f"expected --route to be one of {', '.join(routes)}, got {self.route!r}"
             )
 
-    def fits(self, request: Request, trace: Trace | None) -> bool:
-        """Whether ``request``, whose trace the case keeps or not, is one of them."""
-        return self._fits_edge(request) and self._fits_trace(request, trace)
+    def fits(self, request: Request, traces: Mapping[str, Trace]) -> bool:
+        """Whether ``request``, whose trace is among ``traces`` or not, is one of them."""
+        return self._fits_edge(request) and self._fits_trace(request, traces)
 
     def _fits_edge(self, request: Request) -> bool:
         return (
@@ -84,9 +84,12 @@ class RequestQuery:
             and (self.most_ms is None or request.latency_ms <= self.most_ms)
         )
 
-    def _fits_trace(self, request: Request, trace: Trace | None) -> bool:
-        if trace is None and (self.with_trace or self.service is not None):
+    def _fits_trace(self, request: Request, traces: Mapping[str, Trace]) -> bool:
+        if request.trace_id not in traces and (self.with_trace or self.service is not None):
             return False
+        if self.service is None and self.text is None:
+            return True  # Without a look into the trace, which may have to be read first.
+        trace = traces.get(request.trace_id)
         if trace is not None and self.service is not None and not _reaches(trace, self.service):
             return False
         return self.text is None or _says(self.text.lower(), request, trace)
@@ -98,8 +101,7 @@ def find_requests(
     """The requests that fit, sorted by one of `SORTS`; UsageError for a word nobody knows."""
     query.check(evidence)
     _known("sort", sort, tuple(SORTS))
-    traces = evidence.traces
-    found = [each for each in evidence.requests if query.fits(each, traces.get(each.trace_id))]
+    found = [each for each in evidence.requests if query.fits(each, evidence.traces)]
     found.sort(key=SORTS[sort], reverse=descending)
     return found
 

@@ -35,7 +35,7 @@ from lab.domain.symptom import Harm
 from lab.domain.trace import Kind, Status
 from lab.domain.twin import Drop, Expectation, Part, Tier, Twin
 from lab.errors import ScenarioError
-from lab.scenario_file import faults, load, load_all, near_names, parse
+from lab.scenario_file import faults, load, load_all, parse
 
 MINIMAL = """\
 title: A title
@@ -655,12 +655,6 @@ class TestFolders:
         with pytest.raises(ScenarioError) as caught:
             load_all(tmp_path)
         assert len(caught.value.problems) == 2
-
-
-def test_near_names_are_offered_nearest_first_and_strangers_are_not() -> None:
-    known = ["db-timeout", "slow-shelves", "card-declined"]
-    assert near_names("db-timout", known) == ("db-timeout",)
-    assert near_names("zzz", known) == ()
 
 
 def test_each_toxic_can_be_written_with_exactly_its_attributes() -> None:

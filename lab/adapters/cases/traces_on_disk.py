@@ -1,0 +1,63 @@
+"""The traces of a sealed case, each read when somebody asks for it.
+
+A case keeps hundreds, and whoever looks at one of them waits for no other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from lab.adapters.cases.json_lines import whole_lines
+from lab.adapters.cases.strict_reading import damaged
+from lab.adapters.otlp.fields import MalformedOtlpError, parse
+from lab.adapters.otlp.traces import read_traces
+from lab.domain.trace import Trace
+
+_TRACE_ID: Final = re.compile(r'"traceId": ?"([0-9a-f]{32})"')
+
+
+class TracesOnDisk(Mapping[str, Trace]):
+    """Trace id → trace, over a file with a trace a line, as a case is sealed with."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._unread: dict[str, tuple[int, str]] = {}
+        self._read: dict[str, Trace] = {}
+        for number, line in whole_lines(path):
+            named = frozenset(_TRACE_ID.findall(line))
+            if len(named) == 1:
+                self._unread[min(named)] = number, line
+            else:
+                # Brought from elsewhere: several traces in a line, or ids in base64.
+                self._read |= traces_of_line(path, number, line)
+        self._ids = dict.fromkeys((*self._unread, *self._read))
+
+    def __getitem__(self, trace_id: str) -> Trace:
+        """The trace; CaseDamaged where its line is none."""
+        if trace_id not in self._read:
+            number, line = self._unread[trace_id]
+            self._read |= traces_of_line(self._path, number, line)
+        return self._read[trace_id]
+
+    def __contains__(self, trace_id: object) -> bool:
+        """Whether there is such a trace; reads none."""
+        return trace_id in self._ids
+
+    def __iter__(self) -> Iterator[str]:
+        """The ids of all."""
+        return iter(self._ids)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._ids)
+
+
+def traces_of_line(path: Path, number: int, line: str) -> dict[str, Trace]:
+    """The traces of one line of ``path``; CaseDamaged where it is no OTLP/JSON."""
+    try:
+        return read_traces(parse(line))
+    except MalformedOtlpError as error:
+        raise damaged(path, f"a trace as OTLP/JSON in line {number} ({error})") from error
