@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lab.adapters.cases.archive import FolderArchive
     from lab.adapters.clock import SystemClock
     from lab.adapters.stack.compose import ComposeStack
-    from lab.adapters.stack.grafana_annotations import GrafanaAnnotations
+    from lab.adapters.stack.grafana import GrafanaAnnotations
     from lab.adapters.stack.local import LocalStack
     from lab.adapters.tempo import TempoStore
     from lab.domain.scenario import Scenario
@@ -116,7 +116,7 @@ def clock() -> SystemClock:
 
 def grafana_annotations(settings: Settings) -> GrafanaAnnotations:
     """Where a Grafana of this checkout shows a case's stretches of time, if one runs."""
-    from lab.adapters.stack.grafana_annotations import GrafanaAnnotations
+    from lab.adapters.stack.grafana import GrafanaAnnotations
 
     return GrafanaAnnotations(settings.url("grafana"))
 

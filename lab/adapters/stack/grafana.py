@@ -1,4 +1,4 @@
-"""A Grafana for the local stack: where one is found, and how it is started.
+"""A Grafana for the local stack: found, started, and shown a case's stretches of time.
 
 No package registry carries the Grafana server, so the lab never fetches one by
 itself: it takes the user's own, or a container where an engine is there.
@@ -12,11 +12,87 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from types import MappingProxyType, TracebackType
+from typing import Any, Final
 
-from lab.errors import ToolMissing
+import httpx
+
+from lab.adapters import loopback
+from lab.domain.evidence import Interval
+from lab.domain.load import Window
+from lab.errors import PartFailed, ToolMissing
 from lab.settings import CHECKOUT, Settings
 from lab.shop.topology import HOST
+
+TAG: Final = "deadspan"
+"""What the dashboards ask for."""
+
+WORDS: Final = MappingProxyType(
+    {Window.REFERENCE: "before", Window.CRIME: "incident", Window.RECOVERY: "after"}
+)
+
+_TIMEOUT_S: Final = 3.0
+
+
+class GrafanaAnnotations:
+    """Shades the stretches of the open case on every dashboard of one Grafana; an async context.
+
+    They carry no case id: an annotation can be read by whoever has yet to solve the
+    case. The protocol is Grafana's annotation API, ``/api/annotations``.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = f"{url}/api/annotations"
+        self._health = f"{url}/api/health"
+        self._client = loopback.client(_TIMEOUT_S)
+
+    async def __aenter__(self) -> GrafanaAnnotations:
+        """Nothing is connected before it is needed."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def is_there(self) -> bool:
+        """Whether a healthy Grafana answers."""
+        try:
+            return (await self._client.get(self._health)).is_success
+        except httpx.HTTPError:
+            return False
+
+    async def show(self, windows: Mapping[Window, Interval]) -> None:
+        """Shade ``windows`` in place of those of the case that was open before.
+
+        PartFailed where Grafana refuses. Windows without a word are left out.
+        """
+        for old in await self._call("GET", params={"tags": TAG, "limit": "1000"}):
+            await self._call("DELETE", f"/{int(old['id'])}")
+        for window, interval in windows.items():
+            if window in WORDS:
+                said = {
+                    "time": round(interval.start_s * 1000),
+                    "timeEnd": round(interval.end_s * 1000),
+                    "tags": [TAG],
+                    "text": WORDS[window],
+                }
+                await self._call("POST", json=said)
+
+    async def _call(self, method: str, path: str = "", **more: Any) -> Any:
+        try:
+            answer = await self._client.request(method, f"{self._url}{path}", **more)
+            return answer.raise_for_status().json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise PartFailed(
+                f"expected Grafana to take the case's stretches of time at {self._url}, "
+                f"found {error}; its dashboards show everything else"
+            ) from error
+
 
 VERSION: Final = "13.1.4"
 """Run with; 13.2.0 and 13.2.1 lost their bundled data sources where there was no network."""

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from lab.adapters.stack.grafana import DEPLOYED
-from lab.adapters.stack.grafana_annotations import TAG
+from lab.adapters.stack.grafana import DEPLOYED, TAG
 from tests.support.grafana_files import (
     Dashboard,
     DataSources,

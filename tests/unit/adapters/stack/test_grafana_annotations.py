@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from lab.adapters.stack.grafana_annotations import GrafanaAnnotations
+from lab.adapters.stack.grafana import GrafanaAnnotations
 from lab.domain.evidence import Interval
 from lab.domain.load import Window
 from lab.errors import PartFailed

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from lab.shop.cache import Cache
+from lab.shop.services.catalog import Cache
 
 
 class Shelf:
