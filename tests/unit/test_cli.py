@@ -21,6 +21,7 @@ from lab.adapters.cases.archive import FolderArchive
 from lab.cli import app
 from lab.commands import failures, run
 from lab.commands.common import seconds
+from lab.commands.table import PANELS
 from lab.domain.symptom import Harm
 from lab.errors import LabError, UsageError
 from lab.settings import CHECKOUT, Settings
@@ -369,14 +370,7 @@ def test_the_next_look_lists_those_who_were_hit(
     assert f"trace {case.support_code}  the" in out.getvalue(), "an id of full length has its space"
 
 
-COMMANDS = [
-    each.name or each.callback.__name__
-    for each in app.registered_commands
-    if each.callback and not each.hidden
-]
-
-
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [each.name for panel in PANELS.values() for each in panel])
 def test_help_of_every_command_has_an_example(command: str) -> None:
     """The last line of a command's help can be typed as it stands."""
     shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "100"}).output
