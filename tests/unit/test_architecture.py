@@ -88,7 +88,7 @@ def test_few_modules_are_slices_of_another() -> None:
 
 @pytest.mark.parametrize("path", UNIT_TESTS, ids=lambda path: path.name)
 def test_every_unit_test_lies_where_its_file_does(path: Path) -> None:
-    """``tests/unit/<room>/test_<file>*.py`` tests ``lab/<room>/<file>.py``, or ``<room>/`` itself."""
+    """``tests/unit/<room>/test_<file>*.py`` is of ``lab/<room>/<file>.py``, or of ``<room>/``."""
     room = path.parent.relative_to(CHECKOUT / "tests" / "unit")
     if path.name in ABOUT_ALL or (room.name and (CHECKOUT / room).is_dir()):
         return

@@ -16,12 +16,22 @@ from lab.investigation.running.integrity import is_excused
 
 
 @dataclass(frozen=True)
+class Basis:
+    """What a run rests on, each as a digest of what its files say; empty where nobody knows."""
+
+    case: str
+    shop: str
+    proof: str
+
+
+@dataclass(frozen=True)
 class Row:
     """What one run came to, as a table keeps it; ``commit`` is that of the checkout."""
 
     run: str
     at_unix_s: int
     commit: str
+    basis: Basis
     verdict: ProofVerdict
     symptom: str
     truth: str
@@ -29,12 +39,13 @@ class Row:
     took_s: int
 
     @classmethod
-    def of(cls, result: Result, commit: str) -> Row:
-        """The row of ``result``."""
+    def of(cls, result: Result, commit: str, basis: Basis) -> Row:
+        """The row of ``result``, which was measured on ``basis``."""
         return cls(
             result.trial.name,
             round(result.case.opened_unix_s),
             commit,
+            basis,
             result.verdict,
             result.symptom,
             result.truth,
@@ -47,30 +58,18 @@ class Row:
         """Whose run it was; a twin's name follows after a comma."""
         return self.run.partition(",")[0]
 
-
-@dataclass(frozen=True)
-class Changes:
-    """When what a run rests on was last changed (Unix seconds; infinity: not committed yet).
-
-    ``cases`` holds, for each scenario, the change of its own files.
-    """
-
-    cases: Mapping[str, float]
-    shop: float
-    proof: float
-
-    def since(self, row: Row) -> tuple[str, ...]:
-        """What was changed after ``row`` was measured; a case that is gone is changed."""
-        changed = {
-            "case": self.cases.get(row.scenario_id, float("inf")),
-            "shop": self.shop,
-            "proof": self.proof,
-        }
-        return tuple(name for name, at_s in changed.items() if at_s > row.at_unix_s)
+    def changed_since(self, bases: Mapping[str, Basis]) -> tuple[str, ...]:
+        """What says something else now, by ``bases`` of each scenario; a case that is gone does."""
+        now = bases.get(self.scenario_id)
+        return tuple(
+            each
+            for each in ("case", "shop", "proof")
+            if now is None or not getattr(self.basis, each) == getattr(now, each) != ""
+        )
 
 
 def still_missing(
-    todo: Iterable[Trial], rows: Sequence[Row], changes: Changes, *, wanted: int
+    todo: Iterable[Trial], rows: Sequence[Row], bases: Mapping[str, Basis], *, wanted: int
 ) -> tuple[Trial, ...]:
     """Each trial as often as it lacks proven rows since its case's own files last changed.
 
@@ -81,7 +80,7 @@ def still_missing(
         trial.name: sum(
             row.run == trial.name
             and row.verdict is ProofVerdict.PROVEN
-            and "case" not in changes.since(row)
+            and "case" not in row.changed_since(bases)
             for row in rows
         )
         for trial in trials
