@@ -26,8 +26,7 @@ from lab.scenario_file.faults import DiceEntry, FaultEntry
 from lab.scenario_file.loads import Load, LoadEntry, PhasedLoadEntry
 from lab.scenario_file.record_checks import AnyCheckEntry
 from lab.scenario_file.symptoms import SymptomEntry
-from lab.scenario_file.truth import DecoyEntry, TruthEntry
-from lab.scenario_file.twins import TwinEntry, drop_problem
+from lab.scenario_file.truth import DecoyEntry, TruthEntry, TwinEntry, drop_problem
 from lab.scenario_file.values import (
     Count,
     Entry,
