@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 from rich.console import Console
@@ -51,13 +51,15 @@ _PIPED_WIDTH: Final = 160
 """Columns where nobody watches: wide enough that no table folds under a `grep`."""
 
 
-def _console(stream: TextIO) -> Console:
+def _console(*, stderr: bool = False) -> Console:
+    """A console that writes to what the stream is when it writes."""
+    stream = sys.stderr if stderr else sys.stdout
     piped = not stream.isatty() and "COLUMNS" not in os.environ
-    return Console(file=stream, width=_PIPED_WIDTH if piped else None, highlight=False)
+    return Console(stderr=stderr, width=_PIPED_WIDTH if piped else None, highlight=False)
 
 
-console = _console(sys.stdout)
-notes = _console(sys.stderr)
+console = _console()
+notes = _console(stderr=True)
 """Progress and remarks; results alone go to standard output."""
 
 

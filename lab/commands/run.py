@@ -60,6 +60,7 @@ AFFECTED: Final = {
     Harm.EMPTINESS: "--window incident",
     Harm.SHOWING: "--window incident",
     Harm.LACKING: "--window incident",
+    Harm.RECORDED: "--window incident",
 }
 """How `lab traces` lists the requests that a symptom hit."""
 

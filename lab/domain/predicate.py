@@ -117,7 +117,9 @@ class Predicate:
         for name in _EQUALITIES:
             expected, found = getattr(self, name), getattr(span, name)
             if expected is not None:
-                yield Clause(name, str(expected), str(found), expected == found)
+                yield Clause(
+                    name, str(expected), "none" if found is None else str(found), expected == found
+                )
         yield from self._measured(span, trace, reference)
 
     def _is_named(self, span: Span) -> bool:

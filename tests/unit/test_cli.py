@@ -349,12 +349,17 @@ def test_a_long_list_of_parts_fits_one_line() -> None:
     assert out.getvalue() == "waiting for part0, part1, part2, part3, part4 and 8 more\n"
 
 
+AT_THE_EDGE = {Harm.ERROR, Harm.REJECTION, Harm.SLOWNESS}
+"""What a request's own answer shows; of any other harm the window is listed."""
+
+
 @pytest.mark.parametrize(
     ("harm", "lists"),
     [
         (Harm.ERROR, "traces --outcome error"),
         (Harm.REJECTION, "traces --outcome rejected"),
         (Harm.SLOWNESS, "traces --slowest"),
+        *((harm, "traces --window incident") for harm in Harm if harm not in AT_THE_EDGE),
     ],
 )
 def test_the_next_look_lists_those_who_were_hit(
