@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 # What a user gives reaches the recipes as environment variables, quoted there, and
 # word for word: neither make nor the shell expands anything inside it. Only the
 # command line counts, since some systems export a NAME of their own.
-GIVEN := FRESH NAME HOLD REVEAL SEED SETUP TIER TWINS USERS
+GIVEN := CASES FRESH NAME HOLD REVEAL SEED SETUP TIER TWINS USERS YES
 $(foreach given,$(GIVEN),$(eval override $(given) := $$(if $$(findstring command,$$(origin $(given))),$$(value $(given)))))
 export $(GIVEN)
 
@@ -71,8 +71,8 @@ heal: $(INSTALLED) ## Take every fault out of the shop
 	@$(LAB) heal
 
 .PHONY: clean
-clean: $(INSTALLED) ## Stop the stack and remove .lab/, cases included
-	@$(LAB) clean --yes
+clean: $(INSTALLED) ## Stop the stack and remove what it made in .lab/: asks, or [YES=1]; keeps the cases, or [CASES=1]
+	@$(LAB) clean $${CASES:+--cases} $${YES:+--yes}
 
 .PHONY: tools
 tools: $(INSTALLED) ## Build the tools that are missing and list all

@@ -11,6 +11,7 @@ The number is the exit code; a message says expected, found, what to do next::
     │   ├── RunInProgress              another run holds the lab
     │   ├── TooSoon                    a wrong accusation delays the next
     │   ├── ConditionsRefused          the shop's settings cannot be changed there
+    │   ├── NotOurs                    the lab removes only what it made
     │   └── ToolMissing                a binary cannot be had
     ├── PartFailed                2   a part died or refused while it was needed
     │   ├── InjectorError              Toxiproxy did not do as asked
@@ -92,6 +93,10 @@ class TooSoon(PreconditionError):
 
 class ConditionsRefused(PreconditionError):
     """A scenario changes settings of services that the lab cannot restart."""
+
+
+class NotOurs(PreconditionError):
+    """The lab removes only what it made; nothing was removed."""
 
 
 class ToolMissing(PreconditionError):

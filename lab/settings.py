@@ -61,7 +61,12 @@ class Settings(BaseSettings):
     """Read once, in `bootstrap`, and handed to whoever needs it."""
 
     model_config = SettingsConfigDict(
-        env_prefix="LAB_", frozen=True, extra="ignore", validate_by_name=True
+        env_prefix="LAB_",
+        # Set to nothing is not set: an empty path would be the folder one happens to stand in.
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        validate_by_name=True,
     )
 
     stack: Literal["local", "compose", "external"] = Field(

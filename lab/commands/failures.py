@@ -17,6 +17,7 @@ import typer
 from pydantic import AliasChoices, ValidationError
 from typer.rich_utils import rich_format_error
 
+from lab.adapters import own_folders
 from lab.commands import hangup
 from lab.errors import LabError
 from lab.settings import Settings
@@ -116,7 +117,7 @@ def _bug(error: Exception) -> str:
 
 def _write_down(told: str) -> Path:
     folder = Settings().log_dir
-    folder.mkdir(parents=True, exist_ok=True)
+    own_folders.make(folder)
     target = folder / "bug.txt"
     target.write_text(f"lab {' '.join(sys.argv[1:])}\n\n{told}", encoding="utf-8")
     return target

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from lab import bootstrap
+from lab.adapters import own_folders
 from lab.adapters.cases.run_lock import run_at_work
 from lab.commands.common import (
     JsonOption,
@@ -20,11 +21,14 @@ from lab.commands.common import (
     print_json,
     run_async,
 )
-from lab.errors import LabError, RunInProgress
+from lab.errors import LabError, RunInProgress, UsageError
 from lab.settings import Settings
 
 if TYPE_CHECKING:
     from lab.adapters.tools.table import Tool
+
+PART_REFUSED_EXIT: Final = 2
+"""Something was not the lab's own, and stays."""
 
 UNKNOWN_LEASE: Final = "unknown"
 """Stands for the lease where the warden does not say whether there is one."""
@@ -223,16 +227,49 @@ def load(context: typer.Context) -> None:
 
 def clean(
     force: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    cases: Annotated[bool, typer.Option("--cases", help="The cases too.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Stop everything and delete this checkout's state: data, logs and cases."""
+    """Stop everything and delete what the lab made here: run, log and data; cases stay.
+
+    Only folders that bear the lab's own mark are removed, and what lies beside them stays.
+    """
     settings = Settings()
-    if not settings.state_dir.exists():
-        notes.print("nothing to clean")
+    parts = [settings.run_dir, settings.log_dir, settings.data_dir]
+    parts += [settings.cases_dir] if cases else []
+    there = [folder for folder in parts if folder.exists()]
+    reasons = {folder: own_folders.why_not(folder) for folder in there}
+    mine = [folder for folder in there if reasons[folder] is None]
+    sizes = {folder: own_folders.size_bytes(folder) for folder in mine}
+    notes.print(f"{settings.state_dir}: {'to be removed' if mine else 'nothing to clean'}")
+    for folder, taken in sizes.items():
+        notes.print(f"  {folder.name}/  {taken / 2**20:.1f} MiB")
+    for reason in filter(None, reasons.values()):
+        notes.print(f"  stays: {reason}", soft_wrap=True)
+    if mine:
+        _consent(force)
+        down()
+        if settings.stack == "compose":
+            run_async(bootstrap.compose_stack(settings).clear)
+    # Stopping may have made one of them anew.
+    for folder in parts if mine else ():
+        if folder.exists() and own_folders.why_not(folder) is None:
+            own_folders.remove(folder)
+    is_gone = mine and own_folders.leave(settings.state_dir)
+    if as_json:
+        kept = [reason for reason in reasons.values() if reason]
+        print_json({"removed": [str(each) for each in mine], "kept": kept})
+    elif mine:
+        stay = "" if is_gone or cases else f"; cases stay in {settings.cases_dir} (--cases)"
+        notes.print(f"removed{stay}; built tools stay in {settings.cache_dir}", soft_wrap=True)
+    if len(mine) < len(there):
+        raise typer.Exit(PART_REFUSED_EXIT)
+
+
+def _consent(force: bool) -> None:
+    """Go on only where somebody said so; without a terminal nobody can be asked."""
+    if force:
         return
-    if not force:
-        typer.confirm(f"Delete {settings.state_dir} with all its cases?", abort=True)
-    down()
-    if settings.stack == "compose":
-        run_async(bootstrap.compose_stack(settings).clear)
-    shutil.rmtree(settings.state_dir)
-    notes.print(f"{settings.state_dir} is gone; built tools stay in {settings.cache_dir}")
+    if not sys.stdin.isatty():
+        raise UsageError("expected somebody to ask, found no terminal; `--yes` goes ahead unasked")
+    typer.confirm("Remove them?", abort=True)

@@ -64,7 +64,7 @@ PANELS: Final[Mapping[str, tuple[Entry, ...]]] = MappingProxyType(
             Entry("heal", "Take every fault out of the shop.",
                   "stack", "heal", "lab heal --reveal"),
             Entry("down", "Stop the stack; data and cases stay.", "stack", "down", "lab down"),
-            Entry("clean", "Stop the stack and delete its state.", "stack", "clean",
+            Entry("clean", "Stop the stack and remove what it made; cases stay.", "stack", "clean",
                   "lab clean --yes"),
             Entry("tools", "List the tools, or build those that are missing.",
                   "stack", "tools", "lab tools --build"),

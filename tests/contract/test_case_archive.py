@@ -21,6 +21,7 @@ from lab.adapters.cases.archive import FolderArchive
 from lab.adapters.cases.journal_file import JournalFile
 from lab.adapters.memory.case_archive import MemoryArchive
 from lab.adapters.memory.clock import FakeClock
+from lab.adapters.own_folders import MARK
 from lab.domain.case import Case
 from lab.domain.journal import Ending, Step
 from lab.domain.load import Request, Window
@@ -197,7 +198,8 @@ def test_a_case_folder_holds_what_it_promises(archive: FolderArchive, tmp_path: 
         "proof.json",
         "checksums",
     }
-    assert [path.name for path in (tmp_path / "cases").iterdir()] == [folder.name]
+    there = {path.name for path in (tmp_path / "cases").iterdir()}
+    assert there == {folder.name, MARK}
 
 
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="no sha256sum here")

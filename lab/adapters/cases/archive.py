@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
+from lab.adapters import own_folders
 from lab.adapters.cases import case_folder, run_folder
 from lab.adapters.cases.journal_file import JournalFile
 from lab.adapters.cases.json_lines import append_line, whole_lines
@@ -79,11 +80,12 @@ class FolderArchive:
         folder = self._working(case_id)
         with _telling(folder):
             is_new = not folder.exists()
-            folder.mkdir(parents=True, exist_ok=True)
+            own_folders.make(self._cases_dir)
+            folder.mkdir(mode=0o700, exist_ok=True)
             run_folder.own(folder)
             if is_new:
                 for old in self.leftovers()[KEPT_LEFTOVERS:]:
-                    shutil.rmtree(self._working(old))
+                    own_folders.discard(self._working(old), within=self._cases_dir)
         return folder
 
     def leftovers(self) -> tuple[str, ...]:
@@ -175,16 +177,16 @@ class FolderArchive:
     def arriving(self) -> Iterator[Path]:
         """A private folder for what is being brought; gone afterwards unless `adopt` took it."""
         with _telling(self._cases_dir):
-            self._cases_dir.mkdir(parents=True, exist_ok=True)
+            own_folders.make(self._cases_dir)
             for old in self._cases_dir.glob(f"{_ARRIVING}*"):
                 if time.time() - old.stat().st_mtime > _ABANDONED_AFTER_S:
-                    shutil.rmtree(old, ignore_errors=True)
+                    own_folders.discard(old, within=self._cases_dir, quietly=True)
             folder = Path(tempfile.mkdtemp(prefix=_ARRIVING, dir=self._cases_dir))
         try:
             with _telling(folder):
                 yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            own_folders.discard(folder, within=self._cases_dir, quietly=True)
 
     def adopt(self, folder: Path, name: str) -> str:
         """Make a case of what arrived whole, in one step; its id, ``<name>-<n>``.

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from lab.adapters import own_folders
 from lab.errors import RunInProgress
 
 
 @contextlib.contextmanager
 def run_lock(run_dir: Path, purpose: str) -> Iterator[None]:
     """Hold the lab for ``purpose``; RunInProgress names the holder if there is one."""
-    run_dir.mkdir(parents=True, exist_ok=True)
+    own_folders.make(run_dir)
     with (run_dir / "run.lock").open("a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -13,6 +13,7 @@ from typing import Final
 
 import psutil
 
+from lab.adapters import own_folders
 from lab.adapters.cases.own_versions import own_versions
 from lab.adapters.stack import compose_file, container_engine, processes
 from lab.adapters.stack.container_engine import Container, Engine
@@ -61,7 +62,7 @@ class ComposeStack:
             _expect_memory()
             self._expect_ports()
         for folder in compose_file.folders(self._settings):
-            folder.mkdir(parents=True, exist_ok=True)
+            own_folders.make(folder)
         starting = await self._compose("up", "--detach", "--build")
         try:
             async for part in self._as_they_become_ready(starting):

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from lab.adapters import loopback
+from lab.adapters import loopback, own_folders
 from lab.adapters.cases.own_versions import own_versions
 from lab.adapters.stack import (
     collector_config,
@@ -155,8 +155,9 @@ class LocalStack:
         """Write every generated file, then start supervisord and wait for its answer."""
         settings = self._settings
         data = [settings.data_dir / name for name in ("tempo", "prometheus", "loki")]
-        for folder in (settings.run_dir, settings.log_dir, *data):
-            folder.mkdir(parents=True, exist_ok=True)
+        own_folders.make_parts(settings)
+        for folder in data:
+            folder.mkdir(mode=0o700, exist_ok=True)
         collector_config.check_backend(settings, os.environ)
         programs = local_programs.programs(settings, _binaries(settings))
         if settings.postgres_dsn is None:
@@ -243,7 +244,7 @@ class LocalStack:
     @contextlib.asynccontextmanager
     async def _exclusively(self) -> AsyncIterator[None]:
         """Hold this checkout's stack; whoever else starts or stops it waits."""
-        self._settings.run_dir.mkdir(parents=True, exist_ok=True)
+        own_folders.make(self._settings.run_dir)
         with (self._settings.run_dir / "stack.lock").open("w") as lock:
 
             async def obtained() -> str | None:

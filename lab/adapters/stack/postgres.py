@@ -19,6 +19,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import asyncpg
 
+from lab.adapters import own_folders
 from lab.adapters.stack import processes
 from lab.adapters.stack.readiness import Probe
 from lab.errors import StackNotReady, ToolMissing
@@ -153,8 +154,8 @@ class LocalPostgres:
 
     def _initialise(self) -> None:
         fresh = self._fresh
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.parent.mkdir(parents=True, exist_ok=True)
+        own_folders.make(fresh.parent)
+        own_folders.discard(fresh, within=fresh.parent, quietly=True)
         _run(
             str(_binary("initdb")),
             *("--pgdata", str(fresh), "--username", "postgres"),

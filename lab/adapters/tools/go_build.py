@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from lab.adapters import own_folders
 from lab.adapters.tools import go_toolchain
 from lab.adapters.tools.table import Progress, Tool, target
 from lab.adapters.tools.watched_run import watched_run
@@ -48,7 +49,7 @@ class Workshop:
 
         What ``waiting`` raises ends the wait.
         """
-        self.cache_dir.mkdir(parents=True, exist_ok=True)
+        own_folders.make(self.cache_dir)
         with (self.cache_dir / "build.lock").open("a+") as lock:
             while not _locked(lock.fileno()):
                 lock.seek(0)
@@ -71,7 +72,7 @@ class Workshop:
                 "on a larger disk"
             )
         # What a killed Go left in its temporary folder helps nobody to resume.
-        shutil.rmtree(self.scratch / "tmp", ignore_errors=True)
+        own_folders.discard(self.scratch / "tmp", within=self.cache_dir, quietly=True)
         for folder in ("tmp", "home"):
             (self.scratch / folder).mkdir(exist_ok=True)
 
@@ -132,10 +133,10 @@ class Workshop:
         Renamed first: a half removed module cache under its own name would be
         taken for a whole one by the next build.
         """
-        shutil.rmtree(self._discarded, ignore_errors=True)
+        own_folders.discard(self._discarded, within=self.cache_dir, quietly=True)
         if self.scratch.exists():
             self.scratch.replace(self._discarded)
-            shutil.rmtree(self._discarded, ignore_errors=True)
+            own_folders.discard(self._discarded, within=self.cache_dir, quietly=True)
 
 
 def _locked(fd: int) -> bool:

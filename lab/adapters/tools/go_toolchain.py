@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Final, Protocol
 
+from lab.adapters import own_folders
 from lab.adapters.tools.table import Progress
 from lab.adapters.tools.watched_run import watched_run
 from lab.errors import ToolMissing
@@ -98,7 +99,7 @@ def install_wheel(cache_dir: Path, progress: Progress) -> Path:
     if go.is_file():
         return go
     partial = toolchain.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    own_folders.discard(partial, within=cache_dir, quietly=True)
     partial.mkdir(parents=True)
     log = toolchain.with_suffix(".log")
     status = watched_run(

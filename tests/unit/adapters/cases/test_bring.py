@@ -19,6 +19,7 @@ from lab.adapters.memory.clock import FakeClock
 from lab.adapters.memory.trace_store import MemoryTraceStore
 from lab.adapters.otlp import file as otlp_file
 from lab.adapters.otlp.traces import trace_to_otlp, write_traces
+from lab.adapters.own_folders import MARK
 from lab.domain.case import Telemetry
 from lab.domain.trace import Trace
 from lab.errors import CaseError, NothingToGrade, TraceStoreError
@@ -53,7 +54,8 @@ def case_file(tmp_path: Path) -> Path:
 
 def left_in(tmp_path: Path) -> list[str]:
     folder = tmp_path / "cases"
-    return [path.name for path in folder.iterdir()] if folder.exists() else []
+    there = [path.name for path in folder.iterdir()] if folder.exists() else []
+    return [name for name in there if name != MARK]
 
 
 # --- case files --------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from lab.adapters.own_folders import MARK
 from lab.adapters.tools import go_build, go_toolchain, toolbox
 from lab.adapters.tools.table import PROMTOOL, SIGNAL_TOOLS, TOOLS, Tool
 from lab.errors import ToolMissing
@@ -221,7 +222,11 @@ def test_go_is_told_to_write_to_the_cache_only(
 def test_caches_go_after_success(tool: Tool, settings: Settings, go: FakeGo) -> None:
     """Four gigabytes that nobody needs any more."""
     toolbox.ensure([tool], settings, silent)
-    assert sorted(path.name for path in settings.cache_dir.iterdir()) == ["build.lock", "tools"]
+    assert sorted(path.name for path in settings.cache_dir.iterdir()) == [
+        MARK,
+        "build.lock",
+        "tools",
+    ]
 
 
 def test_a_failed_build_says_what_go_said(tool: Tool, settings: Settings, go: FakeGo) -> None:

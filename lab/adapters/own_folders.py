@@ -1,0 +1,118 @@
+"""Folders that the lab made, and the only way in which it removes one.
+
+A folder that the lab makes bears its mark; without the mark nothing in it is the lab's to
+remove, whatever a setting says. Nor is what holds a home, a checkout or this very process.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from lab.errors import NotOurs
+from lab.settings import CHECKOUT, Settings
+
+MARK: Final = ".made-by-deadspan"
+_MARKED: Final = "The lab made this folder, and `lab clean` may remove it.\n"
+_WAY_OUT: Final = "look what is in it, and remove it by hand if it is to go"
+
+
+def make(folder: Path) -> None:
+    """Make ``folder`` for its owner's eyes only, and mark it; what is there already stays as it is.
+
+    Only an empty folder becomes the lab's own, and one of the checkout's own ``.lab``, where
+    earlier versions left no mark. Those above it that are missing are made alike.
+    """
+    if not folder.parent.exists():
+        make(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if not is_own(folder) and (_is_empty(folder) or folder.parent == CHECKOUT / ".lab"):
+        (folder / MARK).write_text(_MARKED, encoding="utf-8")
+        folder.chmod(0o700)
+
+
+def make_parts(settings: Settings) -> None:
+    """Make the folders of a checkout's state that do not belong to one part of the stack."""
+    make(settings.state_dir)
+    for folder in (settings.run_dir, settings.log_dir, settings.data_dir, settings.cases_dir):
+        make(folder)
+
+
+def is_own(folder: Path) -> bool:
+    """Whether the lab made it."""
+    return not folder.is_symlink() and (folder / MARK).is_file()
+
+
+def why_not(folder: Path) -> str | None:
+    """Why ``folder`` is not removed, as a sentence; None where it may be."""
+    if folder.is_symlink():
+        return f"expected {folder} to be a folder, found a link to elsewhere; {_WAY_OUT}"
+    if not is_own(folder):
+        return (
+            f"expected {folder} to bear the mark of a folder that the lab made ({MARK}), "
+            f"found none; {_WAY_OUT}"
+        )
+    place = folder.resolve()
+    for kept, what in ((Path.home(), "your home"), (CHECKOUT, "this checkout")):
+        if kept.resolve().is_relative_to(place):
+            return f"expected {folder} to be the lab's alone, found that it holds {what}"
+    if Path.cwd().is_relative_to(place):
+        return f"expected nobody to work in {folder}, found that you do; leave it first"
+    checkout = next(_checkouts(folder), None)
+    if checkout is not None:
+        return f"expected nothing but the lab's in {folder}, found a checkout in it: {checkout}"
+    return None
+
+
+def remove(folder: Path) -> None:
+    """Remove one of the lab's own folders with all that is in it; NotOurs where it is not."""
+    if reason := why_not(folder):
+        raise NotOurs(reason)
+    shutil.rmtree(folder)
+
+
+def discard(folder: Path, *, within: Path, quietly: bool = False) -> None:
+    """Remove what the lab made for a while ``within`` a folder of its own, if it is there.
+
+    NotOurs where it lies elsewhere or leads elsewhere. ``quietly``, what the disk refuses
+    stays for the next time.
+    """
+    lies_in = folder.parent.resolve() / folder.name
+    if folder.is_symlink() or not lies_in.is_relative_to(within.resolve()) or folder == within:
+        raise NotOurs(f"expected a folder of the lab's own in {within}, found {folder}")
+    if folder.exists():
+        shutil.rmtree(folder, ignore_errors=quietly)
+
+
+def leave(folder: Path) -> bool:
+    """Remove the mark, and the folder if nothing else is in it; whether it is gone."""
+    if not is_own(folder) or {each.name for each in folder.iterdir()} != {MARK}:
+        return False
+    (folder / MARK).unlink()
+    folder.rmdir()
+    return True
+
+
+def size_bytes(folder: Path) -> int:
+    """What all files below ``folder`` take, as far as they can be looked at."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(Path(parent) / name).st_size
+            except OSError:
+                continue
+    return total
+
+
+def _is_empty(folder: Path) -> bool:
+    return next(folder.iterdir(), None) is None
+
+
+def _checkouts(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        if ".git" in folders or ".git" in names:
+            yield Path(parent)
