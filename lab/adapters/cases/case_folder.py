@@ -21,10 +21,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -47,8 +49,8 @@ from lab.adapters.cases.strict_reading import damaged, text_of, validated
 from lab.adapters.cases.traces_on_disk import TracesOnDisk, traces_of_line
 from lab.adapters.otlp.traces import trace_to_otlp
 from lab.domain.case import Case, CaseFile, Sight, Telemetry
-from lab.domain.evidence import Evidence
-from lab.domain.load import Request
+from lab.domain.evidence import Evidence, Sample
+from lab.domain.load import Request, Window
 from lab.domain.proof import Proof
 from lab.domain.record import Records, RecordsLine
 from lab.domain.trace import Trace
@@ -68,8 +70,18 @@ PROOF: Final = "proof.json"
 ACCUSATIONS: Final = "accusations.jsonl"
 CHECKSUMS: Final = "checksums"
 
+LEDGERS: Final = frozenset({ACCUSATIONS, REPLAYS})
+"""What is written into a case after it was sealed; never imported with it."""
+
 _OF_A_CASE: Final = frozenset({MANIFEST, REQUESTS, TRACES, LOGS, JOURNAL, PROOF})
 _OF_TELEMETRY: Final = frozenset({MANIFEST, TRACES})
+
+MOST_REQUESTS: Final = 200_000
+MOST_LOG_LINES: Final = 500_000
+MOST_JOURNAL_ENTRIES: Final = 20_000
+MOST_RECORDS: Final = 200_000
+LONGEST_WINDOW_S: Final = 3600.0
+"""Charts have a column a second."""
 
 MOST_TRACES: Final = 20_000
 MOST_SPANS: Final = 500_000
@@ -160,7 +172,7 @@ def _write(path: Path, lines: Iterable[str], end: str = "\n") -> None:
 
 def _sealed_files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
-        changes = path.name in {ACCUSATIONS, REPLAYS, CHECKSUMS} or path.name.startswith(".")
+        changes = path.name in LEDGERS | {CHECKSUMS} or path.name.startswith(".")
         if path.is_file() and not changes:
             yield path
 
@@ -179,6 +191,7 @@ def read_case_file(folder: Path) -> CaseFile:
     _check_sums(folder, manifest)
     if isinstance(manifest, TelemetryManifest):
         return _read_telemetry(folder, manifest)
+    _check_bounds(folder, manifest)
     scenario = _read_scenario(folder, manifest.scenario_id, manifest.plan)
     return Case(
         case_id=manifest.case_id,
@@ -207,13 +220,42 @@ def read_sight(folder: Path) -> Sight | Telemetry:
     _check_sums(folder, manifest)
     if isinstance(manifest, TelemetryManifest):
         return _read_telemetry(folder, manifest)
+    _check_bounds(folder, manifest)
     return Sight(manifest.case_id, _evidence(folder, manifest, TracesOnDisk(folder / TRACES)))
 
 
+def _check_bounds(folder: Path, manifest: Manifest) -> None:
+    """Refuse, before anything else is read, what would keep a page busy without end."""
+    path = folder / MANIFEST
+    windows = [manifest.windows[each] for each in Window if each in manifest.windows]
+    for window in windows:
+        if not 0 < window.length_s <= LONGEST_WINDOW_S:
+            raise damaged(path, f"windows of more than 0 and at most {LONGEST_WINDOW_S:g} s")
+    if any(one.end_s > next_one.start_s for one, next_one in pairwise(windows)):
+        raise damaged(path, "windows one after the other")
+    if sum(map(len, manifest.samples.values())) > len(Sample) * MOST_TRACES:
+        raise damaged(path, f"at most {MOST_TRACES} traces in a sample")
+    for name, most in (
+        (REQUESTS, MOST_REQUESTS),
+        (LOGS, MOST_LOG_LINES),
+        (JOURNAL, MOST_JOURNAL_ENTRIES),
+    ):
+        if next(islice(whole_lines(folder / name), most, None), None) is not None:
+            raise damaged(folder / name, f"at most {most} lines")
+
+
 def _evidence(folder: Path, manifest: Manifest, traces: Mapping[str, Trace]) -> Evidence:
+    requests = read_requests(folder / REQUESTS)
+    starts_s = [window.start_s - LONGEST_WINDOW_S for window in manifest.windows.values()]
+    ends_s = [window.end_s + LONGEST_WINDOW_S for window in manifest.windows.values()]
+    first_s, last_s = min(starts_s, default=0.0), max(ends_s, default=math.inf)
+    for request in requests:
+        is_timely = first_s <= request.start_s <= last_s
+        if not is_timely or not 0 <= request.latency_ms <= LONGEST_WINDOW_S * 1000:
+            raise damaged(folder / REQUESTS, "requests of these windows, none of over an hour")
     return Evidence(
         windows=manifest.windows,
-        requests=read_requests(folder / REQUESTS),
+        requests=requests,
         samples=manifest.samples,
         traces=traces,
         records=_read_records(folder / RECORDS),
@@ -277,7 +319,10 @@ def _read_traces(path: Path) -> dict[str, Trace]:
 
 def _read_records(path: Path) -> Records:
     lines = (validated(_RECORDS, line, path, number) for number, line in whole_lines(path))
-    return {line.name: line.records for line in lines}
+    records = {line.name: line.records for line in lines}
+    if sum(map(len, records.values())) > MOST_RECORDS:
+        raise damaged(path, f"at most {MOST_RECORDS} records")
+    return records
 
 
 def is_sealed_name(name: str) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,9 +40,23 @@ def text_of(path: Path) -> str:
 def validated(adapter: TypeAdapter[T], text: str, path: Path, line: int | None = None) -> T:
     """``text`` as the adapter's type; CaseDamaged names the first field that is not right."""
     try:
-        return adapter.validate_json(text)
+        found = adapter.validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
+        name = ".".join(str(part) for part in first["loc"])
         where = f" in line {line}" if line else ""
-        raise damaged(path, f"{field or 'JSON'}{where} to be right ({first['msg']})") from error
+        raise damaged(path, f"{name or 'JSON'}{where} to be right ({first['msg']})") from error
+    if not _is_finite(found):
+        raise damaged(path, f"finite numbers{f' in line {line}' if line else ''}")
+    return found
+
+
+def _is_finite(value: object) -> bool:
+    """Whether no number in it is infinite or none at all: JSON can say both, and no chart can."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if is_dataclass(value):
+        return all(_is_finite(getattr(value, each.name)) for each in fields(value))
+    if isinstance(value, Mapping):
+        return all(map(_is_finite, value.values()))
+    return not isinstance(value, tuple | list) or all(map(_is_finite, value))

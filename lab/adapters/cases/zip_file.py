@@ -18,6 +18,7 @@ from typing import IO, Final
 
 from lab.adapters.cases.case_folder import (
     CHECKSUMS,
+    LEDGERS,
     SCENARIO,
     is_sealed_name,
     read_case_file,
@@ -98,6 +99,8 @@ def unpack(path: Path, folder: Path) -> None:
     member whose content is not as that says. What a sealed case may not have is refused.
     """
     for name, chunks in _members(path):
+        if name in LEDGERS:
+            continue  # What somebody found out, or sent where, is no part of what they bring.
         target = folder / name
         target.parent.mkdir(exist_ok=True)
         with target.open("xb") as file:

@@ -26,7 +26,14 @@ DEEPEST: Final = 120
 """Brackets inside each other: OTLP has 13 round an attribute, and 4 for each map in it."""
 
 _CHUNK_BYTES: Final = 2**18
-_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+MOST_GROUPS: Final = 500_000
+"""Of one file: as many as a case may have spans; more are mostly empty."""
+
+_REST: Final = rb'[^"\\]*+(?:\\.[^"\\]*+)*+'
+"""Of a string, up to the quote that ends it; possessive, so that no byte is looked at twice."""
+
+_STRING: Final = re.compile(rb'"' + _REST + rb'"|(?P<open>"' + _REST + rb"\\?\Z)", re.DOTALL)
+_END_OF_STRING: Final = re.compile(_REST + rb'(?P<end>")?', re.DOTALL)
 _NO_BRACKETS: Final = bytes(each for each in range(256) if each not in b"[]{}")
 
 _GROUPS: Final = frozenset(
@@ -49,7 +56,8 @@ class _Bounded:
     def __init__(self, path: Path, source: IO[bytes]) -> None:
         self._path = path
         self._source = source
-        self._open_string = b""
+        self._in_string = False
+        self._escaped = False
         self._depth = 0
         self._total = 0
         self.since_group = 0
@@ -73,15 +81,33 @@ class _Bounded:
         return content
 
     def _look_for_depth(self, content: bytes) -> None:
-        bare = _STRING.sub(b"", self._open_string + content)
-        end = bare.find(b'"')
-        self._open_string, bare = (bare[end:], bare[:end]) if end >= 0 else (b"", bare)
+        bare = _STRING.sub(rb"\g<open>", content[self._behind_string(content) :])
+        if (start := bare.find(b'"')) >= 0:
+            self._in_string, self._escaped = True, _ends_escaping(bare)
+            bare = bare[:start]
         for bracket in bare.translate(None, _NO_BRACKETS):
             self._depth += 1 if bracket in b"[{" else -1
             if self._depth > DEEPEST:
                 raise CaseError(
                     f"{self._path}: {_HOW}, found JSON nested more than {DEEPEST} levels deep"
                 )
+
+    def _behind_string(self, content: bytes) -> int:
+        """Where the string that an earlier piece began ends; 0 where none did."""
+        if not self._in_string or not content:
+            return 0
+        found = _END_OF_STRING.match(content, 1 if self._escaped else 0)
+        assert found is not None
+        if found["end"]:
+            self._in_string = self._escaped = False
+            return found.end()
+        self._escaped = _ends_escaping(content[1 if self._escaped else 0 :])
+        return len(content)
+
+
+def _ends_escaping(piece: bytes) -> bool:
+    """Whether the next byte is escaped by a backslash at the end of ``piece``."""
+    return (len(piece) - len(piece.rstrip(b"\\"))) % 2 == 1
 
 
 def span_groups(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -98,6 +124,11 @@ def span_groups(path: Path) -> Iterator[Mapping[str, Any]]:
                     raise CaseError(f"{path}: {_HOW}, found {str(group)[:40]!r} in {prefix}")
                 stream.since_group = 0
                 found += 1
+                if found > MOST_GROUPS:
+                    raise CaseError(
+                        f"{path}: expected at most {MOST_GROUPS} `resourceSpans`, found more; "
+                        "split the file, or have it written in larger batches"
+                    )
                 yield group
         except (ijson.JSONError, OSError, EOFError, ValueError) as error:
             raise CaseError(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import shutil
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import anyio
@@ -197,6 +199,47 @@ def test_what_is_no_telemetry_is_refused_and_leaves_nothing(
     assert left_in(tmp_path) == []
 
 
+def unclosed(size: int) -> bytes:
+    return b'{"resourceSpans": "' + b'\\\\"' * (size // 2)
+
+
+def one_string(size: int) -> bytes:
+    return b'{"a": "' + b"x" * size + b'", "resourceSpans": []}'
+
+
+def empty_groups(size: int) -> bytes:
+    return b'{"resourceSpans": [' + b"{}," * (size // 3) + b"{}]}"
+
+
+@pytest.mark.parametrize("hostile", [unclosed, one_string, empty_groups])
+def test_a_hostile_file_takes_time_by_its_length_alone(
+    hostile: Callable[[int], bytes], archive: FolderArchive, tmp_path: Path
+) -> None:
+    """Four times the bytes take no more than eight times the processor time."""
+    took_s = []
+    for size in (200_000, 800_000):
+        path = tmp_path / "traces.json"
+        path.write_bytes(hostile(size))
+        began_s = time.process_time()
+        with pytest.raises(CaseError):
+            bring_otlp(archive, path, "imported", nobody)
+        took_s.append(time.process_time() - began_s)
+    assert took_s[1] <= 8 * max(took_s[0], 0.05)
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 7])
+def test_depth_is_told_wherever_a_string_is_torn(piece: int, tmp_path: Path) -> None:
+    """A bracket in a string is no level, whatever is escaped at the end of a piece."""
+    text = rb'{"a": "[\\", "b\"[[": "\\\"[[[", "c": [1, {"d": "]"}]}'
+    bounded = otlp_file._Bounded(tmp_path, io.BytesIO(text))
+    deepest = 0
+    while bounded.read(piece):
+        deepest = max(deepest, bounded._depth)
+    json.loads(text)
+    assert deepest <= 3
+    assert bounded._depth == 0
+
+
 def test_one_bad_span_refuses_the_whole_file(archive: FolderArchive, tmp_path: Path) -> None:
     """Half a trace would be read as evidence."""
     bad = write_traces([TRACES[0]])
@@ -212,6 +255,7 @@ def test_one_bad_span_refuses_the_whole_file(archive: FolderArchive, tmp_path: P
     [
         (otlp_file, "MOST_BYTES", "GiB, found more"),
         (otlp_file, "MOST_GROUP_BYTES", "MiB in one `resourceSpans`"),
+        (otlp_file, "MOST_GROUPS", "`resourceSpans`, found more"),
         (telemetry_case, "MOST_TRACES", "traces and .* in one case"),
         (telemetry_case, "MOST_SPANS", "spans in one case"),
     ],

@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
-from lab.adapters.cases import zip_file
+from lab.adapters.cases import case_folder, zip_file
+from lab.adapters.cases.archive import FolderArchive
+from lab.adapters.cases.bring import bring_file
 from lab.adapters.cases.case_folder import read_case_file, write_case
 from lab.adapters.cases.manifest import case_file_schema
-from lab.adapters.cases.zip_file import pack_folder, unpack
+from lab.adapters.cases.zip_file import pack_folder, read_zip, unpack
 from lab.errors import CaseError
 from lab.settings import CHECKOUT
 from tests.support.sample_case import sample_case
@@ -83,6 +85,9 @@ def test_the_page_names_every_limit() -> None:
     for size in (zip_file.MOST_PACKED_BYTES, zip_file.MOST_BYTES):
         assert f"{size // 2**20} MiB" in PAGE
     assert "20,000 traces or 500,000 spans" in PAGE
+    limits = (case_folder.MOST_REQUESTS, case_folder.MOST_LOG_LINES, case_folder.MOST_RECORDS)
+    for limit in (*limits, case_folder.MOST_JOURNAL_ENTRIES, int(case_folder.LONGEST_WINDOW_S)):
+        assert f" {limit:,} " in PAGE
 
 
 def test_what_was_packed_is_unpacked(members: dict[str, bytes], tmp_path: Path, room: Path) -> None:
@@ -250,3 +255,96 @@ def test_what_is_no_archive_is_told_apart_from_none(tmp_path: Path, room: Path) 
         unpack(tmp_path / "nowhere.zip", room)
     with pytest.raises(CaseError, match="found something else"):
         unpack(tmp_path, room)
+
+
+# --- what would keep a page, a chart or a learner busy without end ---
+
+
+def changed(
+    members: dict[str, bytes], name: str, change: Callable[[Any], None]
+) -> dict[str, bytes]:
+    """The same with ``change`` made in the first JSON document of a member."""
+    first, newline, rest = members[name].partition(b"\n" if name.endswith("l") else b"\0")
+    document = json.loads(first)
+    change(document)
+    return resealed(members | {name: json.dumps(document).encode() + newline + rest})
+
+
+def window(name: str, **ends: float) -> Callable[[Any], None]:
+    return lambda manifest: manifest["windows"][name].update(ends)
+
+
+def request(**values: object) -> Callable[[Any], None]:
+    return lambda found: found.update(values)
+
+
+@pytest.mark.parametrize(
+    ("member", "change", "complaint"),
+    [
+        ("manifest.json", window("crime", end_s=1e12), "manifest.json"),
+        ("manifest.json", window("crime", end_s=2e11), "at most 3600 s"),
+        ("manifest.json", window("crime", end_s=0), "windows of more than 0"),
+        ("manifest.json", window("reference", end_s=float("inf")), "manifest.json"),
+        ("manifest.json", window("reference", start_s=float("nan")), "manifest.json"),
+        ("requests.jsonl", request(start_s=float("nan")), "finite numbers in line 1"),
+        ("requests.jsonl", request(latency_ms=float("inf")), "finite numbers in line 1"),
+        ("requests.jsonl", request(latency_ms=1e12), "none of over an hour"),
+        ("requests.jsonl", request(start_s=1e12), "requests of these windows"),
+    ],
+)
+def test_numbers_that_no_run_has_are_refused(
+    members: dict[str, bytes],
+    member: str,
+    change: Callable[[Any], None],
+    complaint: str,
+    tmp_path: Path,
+    room: Path,
+) -> None:
+    """A window until the year 30,000 would have a column for each second of it."""
+    path = zipped(tmp_path / "a.zip", changed(members, member, change))
+    with pytest.raises(CaseError, match=complaint):
+        read_zip(path, room)
+
+
+def test_windows_in_another_order_are_refused(
+    members: dict[str, bytes], tmp_path: Path, room: Path
+) -> None:
+    def swap(manifest: Any) -> None:
+        windows = manifest["windows"]
+        windows["reference"], windows["crime"] = windows["crime"], windows["reference"]
+
+    with pytest.raises(CaseError, match="windows one after the other"):
+        read_zip(zipped(tmp_path / "a.zip", changed(members, "manifest.json", swap)), room)
+
+
+@pytest.mark.parametrize(
+    ("member", "limit"),
+    [
+        ("requests.jsonl", "MOST_REQUESTS"),
+        ("logs.jsonl", "MOST_LOG_LINES"),
+        ("journal.jsonl", "MOST_JOURNAL_ENTRIES"),
+    ],
+)
+def test_more_lines_than_a_run_has_are_refused(
+    members: dict[str, bytes],
+    member: str,
+    limit: str,
+    tmp_path: Path,
+    room: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(case_folder, limit, 2)
+    longer = resealed(members | {member: b"{}\n" * 3})
+    with pytest.raises(CaseError, match="at most 2 lines"):
+        read_zip(zipped(tmp_path / "a.zip", longer), room)
+
+
+@pytest.mark.parametrize("ledger", sorted(case_folder.LEDGERS))
+def test_a_ledger_is_never_imported(members: dict[str, bytes], ledger: str, tmp_path: Path) -> None:
+    """Neither that somebody solved it, nor how long the next accusation is to wait."""
+    solved = b'{"verdict": "solved", "at_unix_s": 9e9}\n'
+    archive = FolderArchive(tmp_path / "cases")
+    brought = bring_file(archive, zipped(tmp_path / "a.zip", members | {ledger: solved}))
+    [case] = archive.cases()
+    assert (case.case_id, case.solved, case.accusations) == (brought.case_id, False, 0)
+    assert not (archive.folder(case.case_id) / ledger).exists()
