@@ -156,9 +156,9 @@ def briefing(case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = 
 
     settings = Settings()
     case = bootstrap.archive(settings).load(case_id)
-    console.print(Markdown(text(case)))
+    console.print(Markdown(text(case), hyperlinks=False))
     if (path := bootstrap.grafana_path(settings, case.scenario.id)) is not None:
-        console.print(Markdown(f"\n## In Grafana\n\n{path}"))
+        console.print(Markdown(f"\n## In Grafana\n\n{path}", hyperlinks=False))
 
 
 def may_see_answers(case_id: str) -> bool:

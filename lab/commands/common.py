@@ -8,14 +8,16 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from lab.commands import hangup
+from lab.domain.wording import visible
 from lab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,11 +53,22 @@ _PIPED_WIDTH: Final = 160
 """Columns where nobody watches: wide enough that no table folds under a `grep`."""
 
 
+class _SafeConsole(Console):
+    """Shows foreign text as text, whatever was put into a table, a message or a Markdown of it."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        """What Rich makes of it, each piece `visible`."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else visible(text), style, control)
+
+
 def _console(*, stderr: bool = False) -> Console:
     """A console that writes to what the stream is when it writes."""
     stream = sys.stderr if stderr else sys.stdout
     piped = not stream.isatty() and "COLUMNS" not in os.environ
-    return Console(stderr=stderr, width=_PIPED_WIDTH if piped else None, highlight=False)
+    return _SafeConsole(stderr=stderr, width=_PIPED_WIDTH if piped else None, highlight=False)
 
 
 console = _console()

@@ -19,6 +19,7 @@ from typer.rich_utils import rich_format_error
 
 from lab.adapters import own_folders
 from lab.commands import hangup
+from lab.domain.wording import visible
 from lab.errors import LabError
 from lab.settings import Settings
 
@@ -67,7 +68,7 @@ def report(error: Exception) -> int:
 
 def _say(text: str) -> None:
     with contextlib.suppress(OSError):  # Whoever read along may be gone; the exit code is not.
-        typer.secho(f"lab: {text}", err=True, fg="red")
+        typer.secho(f"lab: {visible(text)}", err=True, fg="red")
 
 
 def _wrong_settings(error: ValidationError) -> list[str]:

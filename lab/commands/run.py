@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import anyio
 import typer
 from rich.panel import Panel
+from rich.text import Text
 
 from lab import bootstrap
 from lab.adapters.cases.run_lock import run_lock
@@ -174,7 +175,8 @@ def print_opened(case: Case, reveal: bool, *, stack: bool = True) -> None:
     from lab.investigation.solving.briefing import briefing
     from lab.terminal.tables import proof_table
 
-    console.print(Panel(Markdown(briefing(case)), title=case.scenario.title, padding=(1, 2)))
+    text = Markdown(briefing(case), hyperlinks=False)
+    console.print(Panel(text, title=Text(case.scenario.title), padding=(1, 2)))
     proof = case.proof
     headlines = HEADLINES if case.instrumentation is Instrumentation.FULL else AT_THE_EDGE
     console.print(f"\n{headlines[proof.verdict]}")

@@ -168,7 +168,7 @@ def debrief(
     if as_markdown:
         typer.echo(text)
     else:
-        console.print(Markdown(text))
+        console.print(Markdown(text, hyperlinks=False))
 
 
 def hint(

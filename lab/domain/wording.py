@@ -1,9 +1,10 @@
-"""Numbers, ids and names as a person reads them; and *did you mean*."""
+"""Numbers, ids, names and foreign texts as a person reads them; and *did you mean*."""
 
 from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -46,9 +47,34 @@ def _shared(one: str, other: str) -> int:
     )
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 hint``, ``2 hints``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def times_usual(times: float) -> str:
     """How many times the usual: ``×1.4``, ``×14``; ``×9999`` at most."""
     return f"×{times:.1f}" if times < 9.95 else f"×{min(times, 9999):.0f}"
+
+
+_NO_LINK: Final = re.compile(r"\]\((?!https?://)")
+_TAG: Final = re.compile(r"<(?=[A-Za-z/!?])")
+
+
+def visible(text: str) -> str:
+    """``text`` without anything that could move a cursor or turn the letters round.
+
+    Whatever a service, a case file or a foreign system wrote may hold it, and a terminal
+    obeys what it is shown. Ends of lines and tabs stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each in "\n\t" else "�" for each in text)
+
+
+def plain_markdown(text: str) -> str:
+    """Markdown whose HTML, and whose links to anything but the web, are shown as text."""
+    return _NO_LINK.sub(r"\\](", _TAG.sub("&lt;", visible(text)))
 
 
 def near_names(wrong: str, known: Iterable[str]) -> tuple[str, ...]:

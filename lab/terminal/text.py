@@ -7,6 +7,7 @@ from typing import Final
 from rich.text import Text
 
 from lab.domain.trace import Status
+from lab.domain.wording import visible
 
 MARKS: Final = {
     Status.ERROR: ("✖ error", "bold red"),
@@ -17,16 +18,13 @@ MARKS: Final = {
 
 
 def clean(text: str, most: int | None = None) -> str:
-    """``text`` without anything that could move a cursor, and at most ``most`` characters long.
-
-    Spans carry what services put there, and a terminal obeys what it is shown.
-    """
+    """``text`` on one line, as `visible` has it, and at most ``most`` characters long."""
     # One character more than is shown tells whether there are more; a span may carry megabytes.
     shown = text if most is None else text[: most + 1]
-    visible = "".join(each if each.isprintable() else "�" for each in shown.replace("\n", " ⏎ "))
-    if most is None or len(visible) <= most:
-        return visible
-    return visible[: most - 1] + "…"
+    line = visible(shown.replace("\n", " ⏎ ").replace("\t", "�"))
+    if most is None or len(line) <= most:
+        return line
+    return line[: most - 1] + "…"
 
 
 def status_text(status: Status) -> Text:

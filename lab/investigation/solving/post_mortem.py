@@ -6,13 +6,17 @@ from collections.abc import Iterator
 
 from lab.domain.case import Case
 from lab.domain.ledger import Ledger
+from lab.domain.wording import counted, plain_markdown
 from lab.investigation.solving.briefing import briefing
 from lab.investigation.solving.debriefing import Debriefing, Witness
 
 
 def post_mortem(case: Case, ledger: Ledger, found: Debriefing) -> str:
-    """The whole story: symptom, cause, path, innocents, what could not be told, and the way."""
-    return "\n".join(_lines(case, ledger, found)).rstrip() + "\n"
+    """The whole story: symptom, cause, path, innocents, what could not be told, and the way.
+
+    Names and texts of it come out of a case file, so no HTML of theirs is left in it.
+    """
+    return plain_markdown("\n".join(_lines(case, ledger, found)).rstrip() + "\n")
 
 
 def _lines(case: Case, ledger: Ledger, found: Debriefing) -> Iterator[str]:
@@ -48,8 +52,8 @@ def _told(witness: Witness) -> str:
 
 
 def _result(ledger: Ledger) -> str:
-    tries = len(ledger.accusations)
-    hints = len(ledger.hints_charged)
+    tries = counted(len(ledger.accusations), "accusation")
+    hints = counted(len(ledger.hints_charged), "hint")
     if ledger.given_up or ledger.solved is None:
-        return f"Given up after {tries} accusations and {hints} hints."
-    return f"Solved for {ledger.points} points, with {tries} accusations and {hints} hints."
+        return f"Given up after {tries} and {hints}."
+    return f"Solved for {counted(ledger.points or 0, 'point')}, with {tries} and {hints}."
