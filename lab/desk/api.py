@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab.adapters.otlp.traces import trace_to_otlp
 from lab.desk.debrief import earned
 from lab.desk.desk import OpenCase, OpenFile, TheDesk
+from lab.desk.guard import check_site
 from lab.desk.pages import page
 from lab.desk.request_list import ListState, RequestPage, page_of
 from lab.desk.room import CONTRAST
@@ -182,7 +183,7 @@ def case_logs(case: OpenCase, desk: TheDesk) -> list[LogLine]:
     return list(read_logs(case.evidence, desk.archive.logs(case.case_id)))
 
 
-@router.get("/cases/{case_id}/contrast")
+@router.get("/cases/{case_id}/contrast", dependencies=[Depends(check_site)])
 def case_contrast(case: OpenCase, desk: TheDesk) -> Contrasts:
     """What sets the hurt requests apart; noted as an assist."""
     desk.solving.note_assist(case.case_id, CONTRAST)

@@ -70,6 +70,19 @@ def keep_token(response: Response, token: str) -> None:
     response.set_cookie(TOKEN, token, httponly=True, samesite="lax", path="/")
 
 
+def check_site(request: Request) -> None:
+    """Dependency of every GET that writes into the ledger: ForgedRequest from another site.
+
+    Browsers say so on every request (https://w3c.github.io/webappsec-fetch-metadata/), on
+    those of an image or a link too, which carry no ``Origin``; programs leave it out.
+    """
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        raise ForgedRequest(
+            "expected this desk's own pages to lead here, because it is noted that you looked; "
+            "open the case at the desk, and the page from there"
+        )
+
+
 def check_token(request: Request, desk_token: Annotated[str, Form()] = "") -> None:
     """Dependency of every form's POST: ForgedRequest unless form and cookie hold one token."""
     kept = request.cookies.get(TOKEN, "")

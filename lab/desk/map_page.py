@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
 from lab.desk.desk import OpenFile, TheDesk
+from lab.desk.guard import check_site
 from lab.desk.pages import page
 from lab.desk.trace_page import Assist
 from lab.investigation.reading.service_map import Figures, MapEdge, MapService, service_map
@@ -47,7 +48,7 @@ class Arrow:
     change: str
 
 
-@router.get("/cases/{case_id}/map")
+@router.get("/cases/{case_id}/map", dependencies=[Depends(check_site)])
 def map_page(request: Request, case: OpenFile, desk: TheDesk) -> HTMLResponse:
     """Draw the map; the table below it says the same."""
     desk.solving.note_assist(case.case_id, Assist.MAP)
@@ -69,7 +70,7 @@ def map_page(request: Request, case: OpenFile, desk: TheDesk) -> HTMLResponse:
     return page(request, "map.html", context)
 
 
-@api.get("/cases/{case_id}/map")
+@api.get("/cases/{case_id}/map", dependencies=[Depends(check_site)])
 def map_json(case: OpenFile) -> dict[str, Any]:
     """Services and edges with calls a request, share of errors, p50 and p95 in ms, twice."""
     return dataclasses.asdict(service_map(case.evidence))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 
 from lab.desk.charts import three_signals
 from lab.desk.desk import Desk, OpenCase, OpenFile, TheDesk
+from lab.desk.guard import check_site
 from lab.desk.pages import page
 from lab.domain.case import Case, Telemetry
 from lab.errors import ScenarioError, UnknownCase
@@ -66,7 +67,7 @@ def room(
     return page(request, "room.html", context)
 
 
-@router.get("/cases/{case_id}/contrast")
+@router.get("/cases/{case_id}/contrast", dependencies=[Depends(check_site)])
 def contrast(request: Request, case: OpenCase, desk: TheDesk) -> HTMLResponse:
     """What sets the hurt requests apart; that it was looked at is noted for the debrief."""
     desk.solving.note_assist(case.case_id, CONTRAST)

@@ -6,14 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from lab.desk.desk import Desk, OpenFile, TheDesk
 from lab.desk.grafana import explore_url
+from lab.desk.guard import check_site
 from lab.desk.pages import page
 from lab.desk.waterfall_json import waterfall_document
 from lab.domain.case import CaseFile
+from lab.domain.marks import most_apart_ms
 from lab.domain.rows import Gap, Item, Missing, Wire
 from lab.domain.trace import Span, Trace
 from lab.errors import UnknownCase
@@ -38,7 +40,7 @@ class Assist(StrEnum):
     MAP = "map"
 
 
-@router.get("/cases/{case_id}/traces/{trace_id}")
+@router.get("/cases/{case_id}/traces/{trace_id}", dependencies=[Depends(check_site)])
 def trace_page(
     request: Request,
     case: OpenFile,
@@ -56,7 +58,7 @@ def trace_page(
         "plain": list(_plain(drawn, start)),
         "plain_from": start,
         "plain_next": start + PLAIN_ROWS if start + PLAIN_ROWS < len(drawn.rows) else None,
-        "apart_ms": max((each.clocks_apart_ms for each in drawn.marks.values()), default=0.0),
+        "apart_ms": most_apart_ms(trace),
         "errors": sum(each.fails_itself for each in drawn.marks.values()),
         "explore": explore_url(desk.settings.url("grafana"), next(iter(trace))),
     }
@@ -102,7 +104,7 @@ def span_page(
     return page(request, "span_details.html" if part else "span.html", context)
 
 
-@router.get("/cases/{case_id}/traces/{trace_id}/twin")
+@router.get("/cases/{case_id}/traces/{trace_id}/twin", dependencies=[Depends(check_site)])
 def twin_page(
     request: Request, case: OpenFile, desk: TheDesk, trace_id: str, order: str = "change"
 ) -> HTMLResponse:
@@ -123,7 +125,7 @@ def twin_page(
     return page(request, "twin.html", context)
 
 
-@api.get("/cases/{case_id}/traces/{trace_id}/twin")
+@api.get("/cases/{case_id}/traces/{trace_id}/twin", dependencies=[Depends(check_site)])
 def twin_json(case: OpenFile, desk: TheDesk, trace_id: str) -> dict[str, Any]:
     """Every span beside the healthy one that does the same, the greatest change first."""
     comparison = compare(case.evidence, _trace(case, trace_id))

@@ -95,6 +95,11 @@ def clocks_apart_ms(trace: Trace, span: Span) -> float:
     return max(0, parent.start_ns - span.start_ns) / 1e6
 
 
+def most_apart_ms(trace: Trace) -> float:
+    """By how much, at least, clocks of the trace are apart, in ms; 0 where nothing shows it."""
+    return max((clocks_apart_ms(trace, span) for span in trace), default=0.0)
+
+
 def is_wire_or_callee(trace: Trace, span: Span) -> bool:
     """Whether it calls somebody of whom no span came: the time went on the wire or over there."""
     return span.kind is Kind.CLIENT and not any(

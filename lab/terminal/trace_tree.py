@@ -10,8 +10,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from lab.domain.evidence import Evidence, Sample
-from lab.domain.reference import ReferenceStats
+from lab.domain.evidence import Evidence
+from lab.domain.marks import most_apart_ms
 from lab.domain.rows import Gap, Missing, Row, Wire, extent_ns, rows, wire_of
 from lab.domain.trace import Kind, Span, Status, Trace
 from lab.domain.wording import duration, short_ids, times_usual
@@ -72,7 +72,7 @@ class TraceTree:
         self._attributes = attributes
         self._full = full
         self._wires = wires
-        self._reference = ReferenceStats.of(evidence.whole_traces(Sample.REFERENCE))
+        self._reference = evidence.reference_stats
         self._extent_ns = extent_ns(trace)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -202,6 +202,11 @@ class TraceTree:
         more = len(trace.by_id) - MOST_ROWS
         if more > 0:
             yield Text(f"… and about {more} more spans; --json has them all")
+        if (apart_ms := most_apart_ms(trace)) > 0:
+            told = (
+                f"▲ clocks apart by {duration(apart_ms)} at least: a span begins before its caller"
+            )
+            yield Text(told, style="yellow")
         count = f"{len(trace.by_id)} spans"
         if trace.is_whole:
             yield Text(f"{count}, none missing")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from starlette.routing import Route
 
+from lab.desk.app import ROUTERS
 from tests.support.desk_over_memory import HERE, DeskUnderTest
 from tests.support.sample_case import sample_case
 
@@ -60,3 +62,27 @@ def test_a_form_has_its_limits(desk: DeskUnderTest) -> None:
     """64 KiB are enough for any accusation."""
     answer = desk.post("/cases/db-timeout-1/accuse", data={"suspect": "x" * 100_000})
     assert answer.status_code == 413
+
+
+def test_nothing_is_noted_of_what_another_site_asks(desk: DeskUnderTest) -> None:
+    """A link or an image of a foreign page carries no origin; browsers say where it stands."""
+    case = sample_case()
+    trace_id = next(iter(case.evidence.traces))
+    values = {"case_id": case.case_id, "trace_id": trace_id, "number": 1}
+    span_id = case.evidence.traces[trace_id].spans[0].span_id
+    addresses = [
+        route.path.format(**values, span_id=span_id)
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, Route) and "GET" in (route.methods or ()) and "{case" in route.path
+    ]
+    noted = []
+    for address in addresses:
+        before = desk.archive.records(case.case_id)
+        answer = desk.get(address, headers={"sec-fetch-site": "cross-site"})
+        assert desk.archive.records(case.case_id) == before, address
+        desk.get(address, headers={"sec-fetch-site": "same-origin"})
+        if desk.archive.records(case.case_id) != before:
+            noted.append(address)
+            assert answer.status_code == 403, address
+    assert len(noted) >= 4

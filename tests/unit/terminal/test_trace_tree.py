@@ -92,6 +92,15 @@ def test_what_is_missing_is_said() -> None:
     assert "! mail refused" in text
 
 
+def test_clocks_that_are_apart_are_told() -> None:
+    """As the desk does; where nothing shows it, nothing is said."""
+    caller = span(TRACE_ID, 1, None, "gateway GET /", (100, 400))
+    early = span(TRACE_ID, 2, 1, "auth GET /sessions", (60, 90))
+    assert "clocks apart by 40.0ms at least" in drawn(assemble(TRACE_ID, [caller, early]))
+    late = span(TRACE_ID, 2, 1, "auth GET /sessions", (100, 190))
+    assert "clocks apart" not in drawn(assemble(TRACE_ID, [caller, late]))
+
+
 def test_a_wire_time_below_zero_is_not_shown() -> None:
     """An answer that took longer than its call says nothing about the wire."""
     text = drawn(broken_trace(TRACE_ID))
