@@ -54,6 +54,7 @@ from lab.domain.load import Window
 from lab.domain.proof import Outcome, ProofVerdict
 from lab.investigation.proof.hop import hop_lateness
 from lab.settings import CHECKOUT, Settings
+from lab.shop.keeper import secret
 from lab.shop.topology import SERVICES
 
 PORT_OFFSET: Final = 900
@@ -93,7 +94,11 @@ def hop_row(case: Case) -> Row:
 
 async def restart_times_s(settings: Settings) -> list[float]:
     """How long each service is away for another setting, and for its own again."""
-    keeper = ShopControl(settings.url("shop_control"), transport=loopback.transport())
+    keeper = ShopControl(
+        settings.url("shop_control"),
+        transport=loopback.transport(),
+        headers=secret.headers(settings.secret_file),
+    )
     times: list[float] = []
     for service in SERVICES:
         for overlay in ({"SHOP_KEEP_ALIVE": "6s"}, {}):

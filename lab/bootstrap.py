@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lab.settings import Settings
+from lab.shop.keeper import secret
 from lab.shop.topology import HOST
 
 if TYPE_CHECKING:
@@ -134,7 +135,9 @@ async def lab(settings: Settings) -> AsyncIterator[Lab]:
     otlp_protocol = "http/protobuf" if settings.stack == "compose" else settings.otlp_protocol
     async with (
         trace_store(settings) as store,
-        WardenClient(settings.url("warden")) as warden,
+        WardenClient(
+            settings.url("warden"), headers=secret.headers(settings.secret_file)
+        ) as warden,
     ):
         yield Lab(
             stack=stack(settings),
@@ -170,7 +173,8 @@ def shop_services(settings: Settings) -> Services:
     from lab.adapters.stack.collector_variant import CollectorVariant, ShopAndCollector
     from lab.adapters.stack.shop_control import ShopControl
 
-    shop = ShopControl(settings.url("shop_control"))
+    headers = secret.headers(settings.secret_file)
+    shop = ShopControl(settings.url("shop_control"), headers=headers)
 
     async def collector() -> int | None:
         # Rarely needed, and its imports would double the time in which the warden is up.
@@ -223,4 +227,10 @@ def serve_warden(settings: Settings) -> None:
         run_dir=settings.run_dir,
         log_dir=settings.log_dir,
     )
-    serve(leases, settings.listen_host, settings.port("warden"), settings.own_names)
+    serve(
+        leases,
+        settings.listen_host,
+        settings.port("warden"),
+        settings.own_names,
+        secret.read(settings.secret_file),
+    )

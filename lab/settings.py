@@ -102,6 +102,10 @@ class Settings(BaseSettings):
         description="In place of shop_control_url where nobody can restart a service with other "
         "settings: where each tells its health; {port} stands for its port.",
     )
+    control_secret_file: Path | None = Field(
+        None,
+        description="STACK=external: the file with the secret that the warden asks for, if any.",
+    )
     port_offset: int = Field(
         0,
         ge=0,
@@ -155,6 +159,15 @@ class Settings(BaseSettings):
     def run_dir(self) -> Path:
         """Pids, sockets, generated configuration, leases."""
         return self.state_dir / "run"
+
+    @cached_property
+    def secret_file(self) -> Path | None:
+        """Where the secret of the warden and of the shop's keeper is; None where they ask for none.
+
+        In a network of containers that is the network's business.
+        """
+        own = self.run_dir / "control.secret"
+        return self.control_secret_file or (own if self.stack == "local" else None)
 
     @cached_property
     def log_dir(self) -> Path:

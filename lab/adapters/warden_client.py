@@ -61,8 +61,16 @@ class WardenClient:
     StackNotReady means that it does not answer at all.
     """
 
-    def __init__(self, url: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        self._client = httpx.AsyncClient(base_url=url, transport=transport, trust_env=False)
+    def __init__(
+        self,
+        url: str,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._client = httpx.AsyncClient(
+            base_url=url, transport=transport, headers=headers, trust_env=False
+        )
 
     async def __aenter__(self) -> Self:
         return self

@@ -18,6 +18,9 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     parent = commands.add_parser("parent", help="fork the seven services and control them")
     parent.add_argument("--port-offset", type=int, default=0)
+    parent.add_argument(
+        "--secret-file", type=Path, help="whoever changes a service has to tell what is in it"
+    )
     where = parent.add_mutually_exclusive_group(required=True)
     where.add_argument("--log-dir", type=Path)
     where.add_argument(
@@ -34,7 +37,7 @@ def main() -> None:
         commands.add_parser(service, help="this service alone, as its environment says")
     arguments = parser.parse_args()
     if arguments.command == "parent":
-        _run_parent(arguments.port_offset, arguments.log_dir, arguments.only)
+        _run_parent(arguments.port_offset, arguments.log_dir, arguments.only, arguments.secret_file)
     elif arguments.command == "instrumented":
         _instrument(arguments.service)
     elif arguments.command == "migrate":
@@ -43,10 +46,12 @@ def main() -> None:
         _serve(arguments.command)
 
 
-def _run_parent(offset: int, log_dir: Path | None, only: str | None) -> None:
+def _run_parent(
+    offset: int, log_dir: Path | None, only: str | None, secret_file: Path | None
+) -> None:
     from lab.shop.keeper import parent
 
-    parent.run(offset=offset, log_dir=log_dir, only=only)
+    parent.run(offset=offset, log_dir=log_dir, only=only, secret_file=secret_file)
 
 
 def _instrument(service: str) -> NoReturn:

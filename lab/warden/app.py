@@ -24,7 +24,7 @@ from lab.errors import LabError, LeaseError, LeaseGone, LeaseHeld
 from lab.ports.injector import EdgeState
 from lab.ports.services import ShopState
 from lab.ports.warden import LeasedEdges, LeaseStatus, Removal
-from lab.shop.keeper import own_pages
+from lab.shop.keeper import own_pages, secret
 from lab.warden.leases import Leases
 
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -103,10 +103,30 @@ class SameOriginOnly:
         await self._app(scope, receive, send)
 
 
-def create_app(leases: Leases, names: Sequence[str] = own_pages.NAMES) -> FastAPI:
+class SecretOnly:
+    """Refuses whoever does not tell the secret; whether the warden is well, anybody may ask."""
+
+    def __init__(self, app: ASGIApp, secret: str | None) -> None:
+        self._app = app
+        self._secret = secret
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let pass what tells the secret, where there is one."""
+        if scope["type"] == "http" and scope["path"] != "/healthz":
+            told = dict(scope["headers"]).get(secret.HEADER.lower().encode(), b"")
+            if not secret.is_told(told.decode("latin-1"), self._secret):
+                await JSONResponse({"detail": "the secret is missing"}, 401)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def create_app(
+    leases: Leases, names: Sequence[str] = own_pages.NAMES, told: str | None = None
+) -> FastAPI:
     """The application; its lifespan starts ``leases`` and lets its time pass.
 
-    ``names`` are the hosts it may be called by; any other is a rebound DNS name.
+    ``names`` are the hosts it may be called by; any other is a rebound DNS name. ``told``
+    is the secret that every request must tell, if there is one.
     """
 
     @contextlib.asynccontextmanager
@@ -125,7 +145,8 @@ def create_app(leases: Leases, names: Sequence[str] = own_pages.NAMES) -> FastAP
         max_body_size=MAX_BODY_BYTES,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    # The last one added is the outermost: first the host, then the origin.
+    # The last one added is the outermost: first the host, then the origin, then the secret.
+    app.add_middleware(SecretOnly, secret=told)
     app.add_middleware(SameOriginOnly)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(names))
     app.add_exception_handler(LabError, _refuse)
@@ -202,14 +223,20 @@ def _add_edges(app: FastAPI, leases: Leases) -> None:
         return {"status": "removing what an earlier warden left"}
 
 
-def serve(leases: Leases, host: str, port: int, names: Sequence[str] = own_pages.NAMES) -> None:
+def serve(
+    leases: Leases,
+    host: str,
+    port: int,
+    names: Sequence[str] = own_pages.NAMES,
+    told: str | None = None,
+) -> None:
     """Serve until SIGTERM or SIGINT; then leave a clean shop behind, if there is time.
 
     Exits with an error, before it looks at any lease, where the port is taken: a
     second warden would end the lease of the first.
     """
     config = uvicorn.Config(
-        create_app(leases, names),
+        create_app(leases, names, told),
         host=host,
         port=port,
         lifespan="on",

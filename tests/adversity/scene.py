@@ -22,6 +22,7 @@ from lab.domain.journal import Ending, RunRecord
 from lab.domain.proof import Finding, ProofVerdict
 from lab.ports.stack import PartStatus
 from lab.ports.warden import LeaseStatus
+from lab.shop.keeper import secret
 from lab.shop.topology import EDGES
 from lab.warden.probe import EdgeProbe
 from tests.support.lab_under_test import PROOF_WITHIN_S, LabUnderTest
@@ -213,7 +214,9 @@ class Scene:
         return clean and anyio.run(self._lease) is None
 
     async def _lease(self) -> LeaseStatus | None:
-        async with WardenClient(self.settings.url("warden")) as warden:
+        async with WardenClient(
+            self.settings.url("warden"), headers=secret.headers(self.settings.secret_file)
+        ) as warden:
             return await warden.current()
 
     def _all_answer(self) -> bool:

@@ -21,6 +21,7 @@ def guest(lab: LabUnderTest, tmp_path: Path) -> LabUnderTest:
     addresses = {
         "LAB_GATEWAY_URL": lab.settings.url("gateway"),
         "LAB_WARDEN_URL": lab.settings.url("warden"),
+        "LAB_CONTROL_SECRET_FILE": str(lab.settings.secret_file),
         "LAB_TEMPO_URL": lab.settings.url("tempo_http"),
         "LAB_COLLECTOR_URL": lab.settings.url("otelcol_otlp_http"),
         "LAB_COLLECTOR_METRICS_URL": lab.settings.url("otelcol_metrics"),

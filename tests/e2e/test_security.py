@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ipaddress
 import shutil
@@ -23,6 +24,7 @@ import pytest
 from lab import bootstrap
 from lab.domain.fault import Fault, Toxic
 from lab.settings import CHECKOUT, Settings
+from lab.shop.keeper import secret
 from lab.shop.topology import EDGES, HOST, PORTS, SERVICES
 from tests.support.lab_under_test import LabUnderTest, lab_up
 
@@ -145,8 +147,9 @@ def test_what_controls_the_lab_answers_no_page_of_another_site(
             assert ask(port, method, path, {"Host": host}).status in {400, 403, 501}
         assert ask(port, method, path, {"Origin": ELSEWHERE}).status in {403, 501}
         assert ask(port, method, path, {"Origin": "null"}).status in {403, 501}
-    assert ask(port, "GET", path).status == 200
-    assert ask(port, "GET", path, {"Host": f"localhost:{port}"}).status == 200
+    told = dict(secret.headers(lab.settings.secret_file))
+    assert ask(port, "GET", path, told).status == 200
+    assert ask(port, "GET", path, told | {"Host": f"localhost:{port}"}).status == 200
 
 
 @pytest.mark.parametrize(
@@ -159,8 +162,44 @@ def test_what_controls_the_lab_takes_no_endless_body(
     """64 KiB are enough for any lease and any environment."""
     port = lab.settings.port(part)
     too_long = b'{"environment": {"A": "' + b"x" * 64 * 1024 + b'"}}'
-    assert ask(port, method, path, JSON, too_long).status == 413
-    assert ask(port, method, path, JSON, b'{"A": 1}').status in {400, 422}
+    told = {**JSON, **secret.headers(lab.settings.secret_file)}
+    assert ask(port, method, path, told, too_long).status == 413
+    assert ask(port, method, path, told, b'{"A": 1}').status in {400, 422}
+
+
+CONTROLS = [
+    ("warden", "GET", "/leases/current"),
+    ("warden", "GET", "/edges"),
+    ("warden", "POST", "/leases"),
+    ("warden", "POST", "/heal"),
+    ("shop_control", "GET", "/services"),
+    ("shop_control", "PUT", "/services/bank"),
+    ("shop_control", "PUT", "/services"),
+]
+
+
+@pytest.mark.parametrize(("part", "method", "path"), CONTROLS)
+def test_what_controls_the_lab_answers_only_who_tells_its_secret(
+    lab: LabUnderTest, part: str, method: str, path: str
+) -> None:
+    """Any account of this machine reaches loopback; the secret's file only its owner reads."""
+    port = lab.settings.port(part)
+    body = b'{"environment": {}}' if method != "GET" else None
+    for headers in (JSON, JSON | {secret.HEADER: "Bearer guessed"}):
+        assert ask(port, method, path, headers, body).status == 401
+    assert lab.settings.secret_file is not None
+    assert stat.S_IMODE(lab.settings.secret_file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(lab.settings.state_dir.stat().st_mode) == 0o700
+
+
+def test_no_secret_stands_where_others_can_see_it(lab: LabUnderTest) -> None:
+    """Neither in a command line nor in an environment; a path may."""
+    told = secret.read(lab.settings.secret_file)
+    assert told
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            assert told not in " ".join(process.cmdline())
+            assert told not in str(process.environ())
 
 
 def test_the_supervisor_asks_for_its_password(lab: LabUnderTest) -> None:

@@ -50,12 +50,15 @@ def clean_environment() -> dict[str, str]:
 class RunningShop:
     """``python -m lab.shop parent`` as a process."""
 
-    def __init__(self, offset: int, log_dir: Path, **environment: str) -> None:
+    def __init__(
+        self, offset: int, log_dir: Path, secret_file: Path | None = None, **environment: str
+    ) -> None:
         self.offset = offset
         self.log_dir = log_dir
         self.http = httpx.Client(trust_env=False, timeout=15)
         command = [sys.executable, "-m", "lab.shop", "parent"]
         command += ["--port-offset", str(offset), "--log-dir", str(log_dir)]
+        command += ["--secret-file", str(secret_file)] if secret_file else []
         self.process = subprocess.Popen(
             command, env={**clean_environment(), "PGUSER": "shop", **environment}
         )

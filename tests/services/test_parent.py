@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from lab.shop.keeper import secret
 from tests.services.otlp_sink import OtlpSink
 from tests.services.running_shop import Customer, RunningShop, eventually, is_alive
 from tests.services.wires import Wires
@@ -112,6 +115,67 @@ def test_control_says_what_it_expected(
     assert answer.status_code == status
     assert answer.json()["error"].startswith("expected")
     assert pids(shop) == before
+
+
+FORBIDDEN = (
+    *("SHOP_HOST", "SHOP_PORT", "SHOP_DATABASE_DSN", "SHOP_BANK_URL", "SSLKEYLOGFILE"),
+    *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_CERTIFICATE", "PYTHONPATH"),
+    *("OTEL_PYTHON_CONFIGURATOR", "PYTHONSTARTUP", "LD_PRELOAD", "PATH", "HTTP_PROXY", "A"),
+)
+
+
+@pytest.mark.parametrize("path", ["/services", "/services/bank", "/services/payments"])
+@pytest.mark.parametrize("name", FORBIDDEN)
+def test_control_takes_no_setting_but_those_of_a_deployment(
+    shop: RunningShop, path: str, name: str
+) -> None:
+    """An environment can open a service to a network, or let it write where it should not."""
+    before = pids(shop)
+    answer = shop.http.put(shop.url("shop_control") + path, json={"environment": {name: "0.0.0.0"}})
+    assert answer.status_code == 400
+    assert f"found {name}" in answer.json()["error"]
+    assert pids(shop) == before
+
+
+@pytest.fixture
+def guarded(offset: int, tmp_path: Path) -> Iterator[RunningShop]:
+    """A keeper with a secret, whose services wait for their databases."""
+    secret.make(tmp_path / "secret")
+    running = RunningShop(offset + 400, tmp_path, secret_file=tmp_path / "secret")
+    eventually(lambda: running.is_healthy("bank"), within_s=20)
+    yield running
+    running.process.kill()
+    running.process.wait()
+
+
+def test_control_with_a_secret_answers_only_who_tells_it(
+    guarded: RunningShop, tmp_path: Path
+) -> None:
+    """Nothing is read, and nothing restarts, by whoever cannot read the file."""
+    url = guarded.url("shop_control") + "/services"
+    told = secret.headers(tmp_path / "secret")
+    before = guarded.http.get(url, headers=told).json()
+    for headers in ({}, {secret.HEADER: "Bearer x"}, {secret.HEADER: "Basic bGFiOmxhYg=="}):
+        assert guarded.http.get(url, headers=headers).status_code == 401
+        wish = {"environment": {}, "restart": True}
+        assert guarded.http.put(f"{url}/bank", json=wish, headers=headers).status_code == 401
+    after = guarded.http.get(url, headers=told).json()
+    assert [each["pid"] for each in after["services"].values()] == [
+        each["pid"] for each in before["services"].values()
+    ]
+    assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_another_account_cannot_read_the_secret(tmp_path: Path) -> None:
+    """And so can tell nobody."""
+    secret.make(tmp_path / "secret")
+    (tmp_path / "secret").parent.chmod(0o755)
+    done = subprocess.run(
+        ["cat", str(tmp_path / "secret")], user="nobody", capture_output=True, check=False
+    )
+    assert done.returncode != 0
+    assert done.stdout == b""
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from lab.errors import LabError, StackNotReady, UsageError, WaitTimeout
 from lab.ports.services import ShopState
 from lab.ports.stack import PartStatus, StackCounters
 from lab.settings import Settings
+from lab.shop.keeper import secret
 from lab.shop.topology import SERVICES
 
 _READY_WITHIN_S: Final = 10.0
@@ -40,6 +41,7 @@ class ExternalStack:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._headers = secret.headers(settings.secret_file)
 
     async def up(self) -> AsyncIterator[PartStatus]:
         """Wait until all answer; yields each, ready. StackNotReady names what does not."""
@@ -90,7 +92,7 @@ class ExternalStack:
     async def counters(self) -> StackCounters:
         """What can be counted from here; StackNotReady if one cannot be read."""
         async with (
-            WardenClient(self._settings.url("warden")) as warden,
+            WardenClient(self._settings.url("warden"), headers=self._headers) as warden,
             loopback.client() as client,
         ):
             shop, dropped = await asyncio.gather(
@@ -138,7 +140,7 @@ class ExternalStack:
 
     async def _shop(self) -> ShopState | str:
         try:
-            async with WardenClient(self._settings.url("warden")) as warden:
+            async with WardenClient(self._settings.url("warden"), headers=self._headers) as warden:
                 return await warden.shop()
         except LabError as error:
             return str(error)
@@ -146,7 +148,7 @@ class ExternalStack:
     async def _edges(self) -> str | None:
         """What is wrong with Toxiproxy as the warden sees it; None where it answers."""
         try:
-            async with WardenClient(self._settings.url("warden")) as warden:
+            async with WardenClient(self._settings.url("warden"), headers=self._headers) as warden:
                 await warden.edges()
         except LabError as error:
             return str(error)

@@ -34,6 +34,7 @@ from lab.errors import LabError, StackNotReady, ToolMissing, WaitTimeout
 from lab.ports.services import ServiceState
 from lab.ports.stack import PartStatus, StackCounters
 from lab.settings import CHECKOUT, Settings
+from lab.shop.keeper import secret
 from lab.shop.topology import HOST
 
 _LOCK_WAIT_S: Final = 120.0
@@ -158,6 +159,8 @@ class LocalStack:
         own_folders.make_parts(settings)
         for folder in data:
             folder.mkdir(mode=0o700, exist_ok=True)
+        assert settings.secret_file is not None
+        secret.make(settings.secret_file)
         collector_config.check_backend(settings, os.environ)
         programs = local_programs.programs(settings, _binaries(settings))
         if settings.postgres_dsn is None:
@@ -239,7 +242,8 @@ class LocalStack:
 
     def _keeper(self) -> ShopControl:
         url = self._settings.url("shop_control")
-        return ShopControl(url, transport=loopback.transport())
+        headers = secret.headers(self._settings.secret_file)
+        return ShopControl(url, transport=loopback.transport(), headers=headers)
 
     @contextlib.asynccontextmanager
     async def _exclusively(self) -> AsyncIterator[None]:

@@ -28,6 +28,7 @@ def programs(settings: Settings, binaries: Mapping[str, Path]) -> tuple[Program,
     shop = (
         *(sys.executable, "-m", "lab.shop", "parent"),
         *("--port-offset", str(settings.port_offset), "--log-dir", str(settings.log_dir)),
+        *("--secret-file", str(settings.secret_file)),
     )
     toxiproxy = (
         str(binaries["toxiproxy"]),

@@ -39,8 +39,15 @@ class ShopControl:
 
     can_configure: Final = True
 
-    def __init__(self, url: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self._url = url
+        self._headers = headers
         self._transport = transport
 
     @cached_property
@@ -48,7 +55,12 @@ class ShopControl:
         """Made at first use, for the life of the process; the keeper closes every connection."""
         import httpx
 
-        return httpx.AsyncClient(base_url=self._url, transport=self._transport, trust_env=False)
+        return httpx.AsyncClient(
+            base_url=self._url,
+            transport=self._transport,
+            headers=self._headers,
+            trust_env=False,
+        )
 
     async def states(self) -> Mapping[str, ServiceState]:
         """Every service by name; StackNotReady where the keeper does not answer."""

@@ -25,11 +25,18 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.util._importlib_metadata import entry_points
 
 from lab.shop import topology
-from lab.shop.keeper import own_pages
+from lab.shop.keeper import own_pages, secret
 from lab.shop.keeper.children import Child, Children
-from lab.shop.keeper.environment import ANYWHERE, service_environment
+from lab.shop.keeper.environment import (
+    ANYWHERE,
+    LEVELS,
+    condition_environment,
+    known_settings,
+    service_environment,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from lab.shop.keeper.environment import OtlpProtocol
@@ -54,11 +61,18 @@ _EXPORTER: Final = MappingProxyType(
 _SIGNALS: Final = ("trace_exporter", "metric_exporter", "_log_exporter")
 
 
-def run(*, offset: int, log_dir: Path | None, only: str | None = None) -> None:
+def run(
+    *,
+    offset: int,
+    log_dir: Path | None,
+    only: str | None = None,
+    secret_file: Path | None = None,
+) -> None:
     """Run the shop until SIGTERM. The database's user and password are PGUSER and PGPASSWORD.
 
     ``only`` one service, in a container of its own, where callees have host names;
-    its log then goes to standard error.
+    its log then goes to standard error. Where there is a ``secret_file``, every request has to
+    tell what is in it.
     """
     protocol: OtlpProtocol = (
         "grpc" if os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") == "grpc" else "http/protobuf"
@@ -79,7 +93,8 @@ def run(*, offset: int, log_dir: Path | None, only: str | None = None) -> None:
         return known if only is None else {**known, **os.environ}
 
     children = Children(environment_of, log_dir, topology.SERVICES if only is None else (only,))
-    control = Control(children, offset, only and topology.own_host(only))
+    told = secret.read(secret_file)
+    control = Control(children, offset, only and topology.own_host(only), told)
     import_ahead(protocol)
     children.start_all()
     control.serve()
@@ -116,10 +131,17 @@ class Control:
     ``own_name`` is its host in a network of containers; without one it is on loopback alone.
     """
 
-    def __init__(self, children: Children, offset: int, own_name: str | None = None) -> None:
+    def __init__(
+        self,
+        children: Children,
+        offset: int,
+        own_name: str | None = None,
+        told: str | None = None,
+    ) -> None:
         self._children = children
         self._offset = offset
         self._stopping = False
+        self.told = told
         self.names = (*own_pages.NAMES, own_name) if own_name else own_pages.NAMES
         host = ANYWHERE if own_name else topology.HOST
         self._server = _Server((host, topology.port("shop_control", offset)), self)
@@ -250,6 +272,7 @@ class _Handler(BaseHTTPRequestHandler):
                 )
                 return
             overlay, restart = _wish(self.rfile.read(length))
+            _expect_known(child.name if child else None, overlay)
         except ValueError as error:
             self._answer(HTTPStatus.BAD_REQUEST, {"error": str(error)})
             return
@@ -280,11 +303,15 @@ class _Handler(BaseHTTPRequestHandler):
         """Keep the access log out of the shop's output."""
 
     def _is_meant_for_us(self) -> bool:
-        """Refuse a foreign Host or Origin: no page in a browser has business here."""
+        """Refuse a foreign Host or Origin, as a page in a browser has, and who tells no secret."""
+        control = self.server.control
         if not own_pages.is_foreign(
-            self.headers["Host"] or "", self.headers["Origin"], self.server.control.names
+            self.headers["Host"] or "", self.headers["Origin"], control.names
         ):
-            return True
+            if secret.is_told(self.headers[secret.HEADER], control.told):
+                return True
+            self._answer(HTTPStatus.UNAUTHORIZED, {"error": "expected the lab's own secret"})
+            return False
         self._answer(
             HTTPStatus.FORBIDDEN, {"error": f"expected Host {topology.HOST} and no other Origin"}
         )
@@ -297,6 +324,22 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+def _expect_known(service: str | None, overlay: Mapping[str, str]) -> None:
+    """`ValueError` names what no deployment of ``service``, or of all of them, may set.
+
+    An environment can do anything: let a service listen elsewhere, write its secrets into a
+    file, load another's code. What the warden changes is a closed list, and so is a level.
+    """
+    if service is None:
+        known = {name for level in LEVELS.values() for name in level}
+    else:
+        known = {condition_environment(each, "")[0] for each in known_settings(service)}
+    if unknown := sorted(overlay.keys() - known):
+        raise ValueError(
+            f"expected only {', '.join(sorted(known))}, found {', '.join(unknown)[:500]}"
+        )
 
 
 def _wish(body: bytes) -> tuple[dict[str, str], bool]:
