@@ -37,6 +37,15 @@ class Rule(StrEnum):
         "needless-exception",
         "only a service of the culprit's that title or briefing do name",
     )
+    UNFELT_AT_THE_EDGE = (
+        "unfelt-at-the-edge",
+        "at least 100 ms more than the reference, which a person could feel, before a customer "
+        "whom nothing should hurt counts as hurt",
+    )
+    UNFELT_IN_A_SPAN = (
+        "unfelt-in-a-span",
+        "at least 15 ms more than the reference before a span that should be as ever is not",
+    )
     ONE_CASE = "one-case", "nothing made for one case"
     SCENARIO_FILE = "scenario-file", "a scenario that can be read"
     UNREADABLE = "unreadable", "JSON"

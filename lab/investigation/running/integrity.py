@@ -40,9 +40,6 @@ LONGEST_NAP_S: Final = 3.0
 MAX_CLOCK_JUMP_S: Final = 0.5
 """Clocks are kept right in smaller steps; between two readings of them a busy machine may pause."""
 
-_NEVER_ALL: Final = 0.99
-"""The share of busy processors at which a wait is reckoned endless; counters are rounded."""
-
 STRAINED: Final = "machine kept pace"
 RESTARTED: Final = "parts restarted"
 RECEIVED: Final = "spans received"
@@ -233,12 +230,12 @@ def stretch(strain: Strain) -> float:
     """How many times as long work takes on this machine as without what others do there.
 
     Before m processors of which a share ρ is busy, work takes 1/(1 - ρ^m) times as long as
-    on idle ones: exact for one and two, and near for more (Gunther, *Analyzing Computer
+    on idle ones, up to `MAX_BUSY`: exact for one and two, and near for more (Gunther, *Analyzing Computer
     System Performance with Perl::PDQ*, 2.6.6).
     """
     m = strain.processors
-    own = min(max(strain.busy - (strain.others or 0.0), RUN_NEEDS / m), _NEVER_ALL)
-    together = min(own + (strain.others or 0.0), _NEVER_ALL)
+    own = min(max(strain.busy - (strain.others or 0.0), RUN_NEEDS / m), MAX_BUSY)
+    together = min(own + (strain.others or 0.0), MAX_BUSY)
     return float((1 - own**m) / (1 - together**m))
 
 
@@ -282,7 +279,7 @@ def _strain_finding(step: Step, strain: Strain, holds: bool) -> Finding:
     measured = f"{strain.longest_stall_s:.2f} s, {strain.busy:.0%}"
     if strain.others is not None:
         expected += f", others make work at most {MAX_STRETCH} times as long"
-        measured += f", others took {strain.others:.0%}: {stretch(strain):.2f} times as long"
+        measured += f", others took {strain.others:.0%}: {stretch(strain):.1f} times as long"
     return _finding(step, STRAINED, expected, measured, holds)
 
 
