@@ -230,8 +230,8 @@ def stretch(strain: Strain) -> float:
     """How many times as long work takes on this machine as without what others do there.
 
     Before m processors of which a share ρ is busy, work takes 1/(1 - ρ^m) times as long as
-    on idle ones, up to `MAX_BUSY`: exact for one and two, and near for more (Gunther, *Analyzing Computer
-    System Performance with Perl::PDQ*, 2.6.6).
+    on idle ones, up to `MAX_BUSY`: exact for one and two, and near for more (Gunther, *Analyzing
+    Computer System Performance with Perl::PDQ*, of M/M/m queues).
     """
     m = strain.processors
     own = min(max(strain.busy - (strain.others or 0.0), RUN_NEEDS / m), MAX_BUSY)
