@@ -38,7 +38,7 @@ def twin_by_slowness_alone(scenario: Scenario, twin: Twin, evidence: Evidence) -
 def _checks(scenario: Scenario, evidence: Evidence) -> Iterator[tuple[tuple[Step, str], Step]]:
     for check in scenario.checks:
         measured = measured_duration(check, evidence, evidence.reference_stats)
-        if measured is None or check.bound is None:
+        if measured is None:
             continue
         value, usual = measured
         if check.bound.is_above(value, usual):
