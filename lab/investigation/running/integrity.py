@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from lab.domain.fault import Fault
 from lab.domain.journal import JournalEntry, Step
@@ -33,6 +33,9 @@ RUN_NEEDS: Final = 0.67
 
 MAX_STRETCH: Final = 1.1
 """How many times as long work may take because others are at work too."""
+
+HOPELESS_STRETCH: Final = 2.0
+"""Beyond it not only times are off: limits are missed, and searches lag behind."""
 
 LONGEST_NAP_S: Final = 3.0
 """After a longer one a lease has run out, and a window without any is no better witnessed."""
@@ -219,11 +222,15 @@ def is_strained(strain: Strain) -> bool:
 
 def _is_overloaded(strain: Strain) -> bool:
     """Whether so little was left that anything may have gone wrong, not only late."""
-    return strain.longest_stall_s > MAX_STALL_S or strain.busy > MAX_BUSY
+    return (
+        strain.longest_stall_s > MAX_STALL_S
+        or strain.busy > MAX_BUSY
+        or stretch(strain) > HOPELESS_STRETCH
+    )
 
 
 def _is_stretched(strain: Strain) -> bool:
-    return strain.others is not None and stretch(strain) > MAX_STRETCH
+    return stretch(strain) > MAX_STRETCH
 
 
 def stretch(strain: Strain) -> float:
@@ -281,6 +288,17 @@ def _strain_finding(step: Step, strain: Strain, holds: bool) -> Finding:
         expected += f", others make work at most {MAX_STRETCH} times as long"
         measured += f", others took {strain.others:.0%}: {stretch(strain):.1f} times as long"
     return _finding(step, STRAINED, expected, measured, holds)
+
+
+def strain_data(strain: Strain) -> dict[str, Any]:
+    """What the journal keeps of the machine when a window closes; `strains_of` reads it."""
+    others = {} if strain.others is None else {"processors_others": round(strain.others, 2)}
+    return {
+        "longest_stall_s": round(strain.longest_stall_s, 3),
+        "processors_busy": round(strain.busy, 2),
+        "processors": strain.processors,
+        **others,
+    }
 
 
 def strains_of(entries: Sequence[JournalEntry]) -> Mapping[Step, Strain]:

@@ -248,16 +248,12 @@ class CaseRun:
             self._windows[window] = Interval(start_s, self._lab.clock.unix())
             drained_s = await load.pause()
             self._strains[step] = strain()
-        others = self._strains[step].others
         self._journal.record(
             step,
             "window closed",
             end_unix_s=self._windows[window].end_s,
             drained_unix_s=drained_s,
-            longest_stall_s=round(self._strains[step].longest_stall_s, 3),
-            processors_busy=round(self._strains[step].busy, 2),
-            processors_others=None if others is None else round(others, 2),
-            processors=self._strains[step].processors,
+            **integrity.strain_data(self._strains[step]),
         )
 
     async def _wait(self, step: Step, load: LoadRun, seconds: float) -> None:

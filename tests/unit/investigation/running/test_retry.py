@@ -23,6 +23,7 @@ STALLED = Strain(longest_stall_s=0.4, busy=0.3)
 ASLEEP = Strain(longest_stall_s=30.0, busy=0.3)
 SATURATED = Strain(longest_stall_s=0.02, busy=0.97)
 BESIDE_OTHERS = Strain(longest_stall_s=0.02, busy=0.6, others=0.27, processors=2)
+HALF_TAKEN = Strain(longest_stall_s=0.02, busy=0.85, others=0.5, processors=2)
 ALONE = Strain(longest_stall_s=0.02, busy=0.6, others=0.02, processors=2)
 BESIDE_MANY_IDLE = Strain(longest_stall_s=0.02, busy=0.4, others=0.27, processors=16)
 
@@ -38,6 +39,9 @@ def proof(outcome: Outcome, strain: Strain) -> Proof:
     [
         (Outcome.FAILS, STALLED, ProofVerdict.INCOMPLETE),
         (Outcome.FAILS, SATURATED, ProofVerdict.INCOMPLETE),
+        (Outcome.FAILS, HALF_TAKEN, ProofVerdict.INCOMPLETE),
+        (Outcome.HOLDS, HALF_TAKEN, ProofVerdict.PROVEN),
+        (Outcome.FAILS, BESIDE_OTHERS, ProofVerdict.REFUTED),
         (Outcome.FAILS, AT_REST, ProofVerdict.REFUTED),
         (Outcome.HOLDS, STALLED, ProofVerdict.PROVEN),
         (Outcome.HOLDS, ASLEEP, ProofVerdict.INCOMPLETE),
@@ -108,22 +112,18 @@ def test_a_machine_that_others_fill_is_no_calm_one_even_while_no_run_is_on(
 
 
 def test_the_journal_of_a_run_tells_what_the_machine_was_like() -> None:
-    """Also that of an older lab, which knew nothing of others."""
-    data = {"longest_stall_s": 0.02, "processors_busy": 0.6}
+    """Also that of an older lab, which knew nothing of others, and of a lab in containers."""
+    older = {"longest_stall_s": 0.02, "processors_busy": 0.6}
     entries = (
         JournalEntry(1.0, 1.0, Step.CRIME, "window opened", {}),
-        JournalEntry(2.0, 2.0, Step.REFERENCE, "window closed", data),
-        JournalEntry(
-            3.0,
-            3.0,
-            Step.CRIME,
-            "window closed",
-            {**data, "processors_others": 0.27, "processors": 2},
-        ),
+        JournalEntry(2.0, 2.0, Step.REFERENCE, "window closed", older),
+        JournalEntry(3.0, 3.0, Step.CRIME, "window closed", integrity.strain_data(BESIDE_OTHERS)),
+        JournalEntry(4.0, 4.0, Step.RECOVERY, "window closed", integrity.strain_data(STALLED)),
     )
     assert integrity.strains_of(entries) == {
         Step.REFERENCE: Strain(0.02, 0.6),
         Step.CRIME: BESIDE_OTHERS,
+        Step.RECOVERY: STALLED,
     }
 
 
