@@ -39,12 +39,11 @@ class Rule(StrEnum):
     )
     UNFELT_AT_THE_EDGE = (
         "unfelt-at-the-edge",
-        "at least 100 ms more than the reference, which a person could feel, before a customer "
-        "whom nothing should hurt counts as hurt",
+        "room for 100 ms above the reference: less is nothing that a person could feel",
     )
     UNFELT_IN_A_SPAN = (
         "unfelt-in-a-span",
-        "at least 15 ms more than the reference before a span that should be as ever is not",
+        "room for 15 ms above the reference: less is noise between two windows",
     )
     ONE_CASE = "one-case", "nothing made for one case"
     SCENARIO_FILE = "scenario-file", "a scenario that can be read"
