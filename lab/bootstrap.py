@@ -9,7 +9,8 @@ for ``lab run``.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -155,9 +156,25 @@ async def lab(settings: Settings) -> AsyncIterator[Lab]:
             ),
             archive=archive(settings),
             clock=clock(),
-            machine=ThisMachine(),
+            machine=ThisMachine(_own_processes(settings)),
             records=RecordFiles(settings.log_dir),
         )
+
+
+def _own_processes(settings: Settings) -> Callable[[], tuple[int, ...]] | None:
+    """The roots of all that the lab runs here; None where a part of it runs elsewhere.
+
+    In containers, and in a database server of the user's own, nobody knows whose work it is.
+    """
+    if settings.stack != "local" or settings.postgres_dsn:
+        return None
+    from lab.adapters.stack.supervisor import daemon_pid
+
+    def roots() -> tuple[int, ...]:
+        daemon = daemon_pid(settings.run_dir)
+        return (os.getpid(),) if daemon is None else (os.getpid(), daemon)
+
+    return roots
 
 
 def shop_services(settings: Settings) -> Services:

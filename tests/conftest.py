@@ -11,6 +11,9 @@ import pytest
 from lab.adapters.machine import ThisMachine
 from lab.ports.machine import Strain
 from tests.support.lab_under_test import LabUnderTest, lab_up
+from tests.support.seen import SEEN
+from tests.support.seen_plugin import watch
+from tests.support.words import insist_on_words
 
 RERUNS: Final = 2
 STALL_S: Final = 0.25
@@ -24,6 +27,15 @@ hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
 
 _WATCH: Final = pytest.StashKey[Callable[[], Strain]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the ledger of what occurs; the end of the whole suite looks for what never did.
+
+    And let no text show a noun as Python prints it.
+    """
+    insist_on_words()
+    config.pluginmanager.register(watch(SEEN), "seen")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final
 
 import psutil
@@ -16,18 +16,28 @@ TICK_S: Final = 0.01
 
 
 class ThisMachine:
-    """`Machine` for the machine that this process runs on."""
+    """`Machine` for the machine that this process runs on.
+
+    ``own`` gives the process ids at the roots of everything that is the lab's; without it
+    nobody's work can be told from the lab's.
+    """
+
+    def __init__(self, own: Callable[[], Collection[int]] | None = None) -> None:
+        self._own = own
 
     @contextlib.contextmanager
     def watch(self) -> Iterator[Callable[[], Strain]]:
         """Watch while the context lasts; each call tells of the time since it began."""
-        sleeper, spent = _Sleeper(), _spent()
+        sleeper, spent, spent_by_us = _Sleeper(), _spent(), self._spent_by_us()
 
         def strain() -> Strain:
             idle_s, all_s = (now - then for now, then in zip(_spent(), spent, strict=True))
-            idle = idle_s / all_s if all_s else 1.0
             # The counters are rounded, each for itself.
-            return Strain(sleeper.longest_stall_s, busy=min(1.0, max(0.0, 1.0 - idle)))
+            busy = _share(all_s - idle_s, all_s)
+            others = None
+            if spent_by_us is not None and (by_us := self._spent_by_us()) is not None:
+                others = max(0.0, busy - _share(by_us - spent_by_us, all_s))
+            return Strain(sleeper.longest_stall_s, busy, others, psutil.cpu_count() or 1)
 
         thread = threading.Thread(target=sleeper.sleep, name="machine-watch", daemon=True)
         thread.start()
@@ -36,6 +46,9 @@ class ThisMachine:
         finally:
             sleeper.end()
             thread.join()
+
+    def _spent_by_us(self) -> float | None:
+        return None if self._own is None else _spent_by(self._own())
 
 
 class _Sleeper:
@@ -75,3 +88,27 @@ def _spent() -> tuple[float, float]:
     for guest in ("guest", "guest_nice"):  # which is counted as the host's own time already
         times.pop(guest, None)
     return times["idle"] + times.get("iowait", 0.0), sum(times.values())
+
+
+def _share(part_s: float, all_s: float) -> float:
+    return min(1.0, max(0.0, part_s / all_s)) if all_s else 0.0
+
+
+def _spent_by(roots: Iterable[int]) -> float:
+    """Seconds of processor time of the living processes under ``roots``, and of their dead.
+
+    A process that ended is in its parent's account; where a system keeps none (macOS),
+    what ended within a watch counts as somebody else's.
+    """
+    family: dict[int, psutil.Process] = {}
+    for root in roots:
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(root)
+            members = (process, *process.children(recursive=True))
+            family |= {member.pid: member for member in members}
+    spent_s = 0.0
+    for process in family.values():
+        with contextlib.suppress(psutil.Error):
+            times = process.cpu_times()
+            spent_s += times.user + times.system + times.children_user + times.children_system
+    return spent_s

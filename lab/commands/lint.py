@@ -101,8 +101,8 @@ def _scenarios(
 
 
 def _variant_problems(settings: Settings, scenario: Scenario) -> list[Problem]:
-    """What the texts of a scenario give away under any of its plans, each problem once."""
-    from lab.lint import file_problem, text_problems
+    """What is wrong with a scenario's texts and bounds under any plan, each problem once."""
+    from lab.lint import bound_problems, file_problem, text_problems
     from lab.scenario_file import grafana_path, variants
 
     problems: dict[Problem, None] = {}
@@ -114,6 +114,7 @@ def _variant_problems(settings: Settings, scenario: Scenario) -> list[Problem]:
     try:
         for variant in variants(scenario):
             problems |= dict.fromkeys(text_problems(variant, grafana))
+            problems |= dict.fromkeys(bound_problems(variant))
     except ScenarioError as error:
         problems |= dict.fromkeys(map(file_problem, error.problems))
     return list(problems)

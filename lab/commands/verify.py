@@ -24,7 +24,7 @@ from lab.commands.stack import up
 from lab.domain.proof import ProofVerdict
 from lab.domain.twin import Tier
 from lab.domain.variation import AS_WRITTEN_SEED
-from lab.errors import UsageError
+from lab.errors import MachineStrained, UsageError
 from lab.settings import CHECKOUT, Settings
 
 if TYPE_CHECKING:
@@ -137,19 +137,26 @@ async def _run_all(
     async with bootstrap.lab(settings) as lab:
         for trial in todo:
             started = time.monotonic()
-            case = await run_one(lab, trial.to_run, seed, trial.is_open)
-            tell(Result.of(trial, case, time.monotonic() - started))
+            try:
+                case = await run_one(lab, trial.to_run, seed, trial.is_open)
+            except MachineStrained as error:
+                took_s = time.monotonic() - started
+                tell(Result.of_none(trial, seed, error, lab.clock.unix(), took_s))
+            else:
+                tell(Result.of(trial, case, time.monotonic() - started))
 
 
 def _print(result: Result, *, explain: bool) -> None:
+    from lab.investigation.running.verify import NO_CASE
     from lab.terminal.tables import misses_table, proof_table
     from lab.terminal.verify_table import result_line
 
     console.print(result_line(result), soft_wrap=True)
     if explain or result.verdict is not ProofVerdict.PROVEN:
         console.print(proof_table(result.proof))
-        kept = Settings().cases_dir / result.case.case_id
-        console.print(f"the case is kept: {kept}", soft_wrap=True)
+        if result.case.case_id != NO_CASE:
+            kept = Settings().cases_dir / result.case.case_id
+            console.print(f"the case is kept: {kept}", soft_wrap=True)
     if explain and result.trial.twin is None:
         console.print(misses_table(result.case))
 

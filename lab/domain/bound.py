@@ -113,6 +113,37 @@ class Bound:
             return Outcome.UNKNOWN
         return Outcome.HOLDS if self._fits(value, level, upper) else Outcome.FAILS
 
+    def is_above(self, value: float | None, reference: float | None = None) -> bool:
+        """Whether ``value`` fails, and a smaller one would not have."""
+        level = self.level.value(reference)
+        if value is None or level is None or self.form in {Form.AT_LEAST, Form.ABOVE}:
+            return False
+        return self.holds(value, reference) is Outcome.FAILS and value >= level
+
+    def room_above_reference(self, reference: float) -> float | None:
+        """How much more than ``reference`` fits; None where no more, or all that is more, does.
+
+        Of a bound that compares with no reference, or with which the reference itself does
+        not agree, there is no such room: it says that something changed.
+        """
+        if not self.needs_reference or self.holds(reference, reference) is not Outcome.HOLDS:
+            return None
+        level = self.level.value(reference)
+        upper = self.upper.value(reference) if self.upper else level
+        if level is None or upper is None or self.form in {Form.AT_LEAST, Form.ABOVE}:
+            return None
+        return upper + self._tolerated(level) - reference
+
+    def _tolerated(self, level: float) -> float:
+        """How far from ``level`` a value may be, in whatever is measured."""
+        match self.form:
+            case Form.WITHIN:
+                return self.tolerance * (abs(level) if self.tolerance_is_relative else 1.0)
+            case Form.UNCHANGED:
+                return max(_UNCHANGED_SHARE * abs(level), _UNCHANGED_MS)
+            case _:
+                return 0.0
+
     def _fits(self, value: float, level: float, upper: float) -> bool:
         match self.form:
             case Form.AT_LEAST:
@@ -127,11 +158,8 @@ class Bound:
                 return value == level
             case Form.BETWEEN:
                 return level <= value <= upper
-            case Form.WITHIN:
-                share = abs(level) if self.tolerance_is_relative else 1.0
-                return abs(value - level) <= self.tolerance * share
-            case Form.UNCHANGED:
-                return abs(value - level) <= max(_UNCHANGED_SHARE * abs(level), _UNCHANGED_MS)
+            case Form.WITHIN | Form.UNCHANGED:
+                return abs(value - level) <= self._tolerated(level)
 
     def __str__(self) -> str:
         """The bound as `parse` reads it."""

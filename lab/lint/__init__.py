@@ -1,8 +1,10 @@
 """What gives a case away before it is solved: pure rules over texts, telemetry and dashboards.
 
-Each returns its findings and never stops at the first. Nothing here reads a file.
+And what would refute a case although it is fair: bounds that leave no room. Each returns its
+findings and never stops at the first. Nothing here reads a file.
 """
 
+from lab.lint.bounds import bound_problems
 from lab.lint.dashboards import dashboard_problems
 from lab.lint.problem import Problem, Rule, file_problem, merged
 from lab.lint.telemetry import TelemetryLint
@@ -12,6 +14,7 @@ __all__ = [
     "Problem",
     "Rule",
     "TelemetryLint",
+    "bound_problems",
     "dashboard_problems",
     "file_problem",
     "merged",

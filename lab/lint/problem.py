@@ -37,6 +37,14 @@ class Rule(StrEnum):
         "needless-exception",
         "only a service of the culprit's that title or briefing do name",
     )
+    UNFELT_AT_THE_EDGE = (
+        "unfelt-at-the-edge",
+        "room for 100 ms above the reference: less is nothing that a person could feel",
+    )
+    UNFELT_IN_A_SPAN = (
+        "unfelt-in-a-span",
+        "room for 15 ms above the reference: less is noise between two windows",
+    )
     ONE_CASE = "one-case", "nothing made for one case"
     SCENARIO_FILE = "scenario-file", "a scenario that can be read"
     UNREADABLE = "unreadable", "JSON"

@@ -22,6 +22,11 @@ class EdgeState:
         """Whether traffic passes it unharmed."""
         return self.enabled and not self.toxics
 
+    def __str__(self) -> str:
+        """For people: ``auth-users_db down``, or each toxic in its own words."""
+        down = () if self.enabled else (str(Fault(self.edge, None)),)
+        return ", ".join((*down, *map(str, self.toxics))) or f"{self.edge} clean"
+
     def shows(self, fault: Fault) -> bool:
         """Whether ``fault`` is here, be it with other attributes than were asked for."""
         if fault.is_down:

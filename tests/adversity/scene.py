@@ -25,7 +25,7 @@ from lab.ports.warden import LeaseStatus
 from lab.shop.keeper import secret
 from lab.shop.topology import EDGES
 from lab.warden.probe import EdgeProbe
-from tests.support.lab_under_test import PROOF_WITHIN_S, LabUnderTest
+from tests.support.lab_under_test import PROOF_WITHIN_S, LabUnderTest, harvest
 from tests.support.warden_parts import wait_until
 
 SCENARIOS = Path(__file__).parent / "scenarios"
@@ -246,6 +246,7 @@ class Scene:
         for run in self._runs:
             with run.process:
                 run.process.kill()
+        harvest(self.settings)
         if self._is_as_before:
             return
         if any(not part.is_ready for part in anyio.run(self.stack.status)):

@@ -1,10 +1,33 @@
-"""Time limits that a busy machine cannot break and a wrong product cannot keep."""
+"""Time limits that a busy machine cannot break and a wrong product cannot keep; and a busy one."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+import psutil
 
 TRIES = 3
+
+BUSY = "import time; end = time.monotonic() + {}\nwhile time.monotonic() < end: pass"
+
+
+@contextmanager
+def others_at_work(at_most_s: float) -> Iterator[None]:
+    """As many processes of full load as there are processors, at least two.
+
+    They end with the context, and after ``at_most_s`` by themselves, whoever was killed.
+    """
+    command = [sys.executable, "-c", BUSY.format(at_most_s)]
+    busy = [subprocess.Popen(command) for _ in range(max(2, psutil.cpu_count() or 2))]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
 
 
 async def quickest(attempt: Callable[[], Awaitable[float]], *, below_s: float) -> float:

@@ -8,15 +8,19 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from lab import bootstrap
+from lab.domain.journal import Ending
+from lab.errors import LabError
 from lab.settings import Settings, Signals
 from lab.shop.topology import PORTS
+from tests.support.seen import ENDING, PROVED, SEEN, Level
 
 PROOF_WITHIN_S = 400
 """A run takes some 45 s, and a machine that stands still may need three of them."""
@@ -90,6 +94,23 @@ class LabUnderTest:
         return {part["pid"] for part in self.json("status")["parts"] if part["pid"]}
 
 
+def harvest(settings: Settings) -> None:
+    """Note what the runs and the warden of a lab of real parts wrote down.
+
+    Journals of runs without a case are kept for a while only, so a test that makes them asks.
+    """
+    SEEN.harvest_diary(settings.log_dir / "warden.jsonl")
+    archive = bootstrap.archive(settings)
+    with suppress(LabError):  # A folder that a test has spoiled is not this one's business.
+        for case in archive.cases():
+            if case.verdict is not None:
+                SEEN.note(PROVED, case.verdict, Level.LIVE)
+                SEEN.note(ENDING, Ending.COMPLETED, Level.LIVE)
+        for case_id in archive.leftovers():
+            if (ending := archive.run_record(case_id).ending) is not None:
+                SEEN.note(ENDING, ending, Level.LIVE)
+
+
 @contextmanager
 def lab_up(state_dir: Path, **variables: str) -> Iterator[LabUnderTest]:
     """The whole local stack on free ports, up for as long as the context lasts.
@@ -115,5 +136,6 @@ def lab_up(state_dir: Path, **variables: str) -> Iterator[LabUnderTest]:
         assert started.returncode == 0, started.stderr
         yield under_test
     finally:
+        harvest(settings)
         ended = under_test.run("down", "--force")
     assert ended.returncode == 0, f"the stack is left running:\n{ended.stderr}"

@@ -18,6 +18,7 @@ import httpx
 
 from lab.settings import CHECKOUT
 from lab.shop.topology import HOST, SERVICES
+from tests.support.seen import SEEN
 from tests.support.warden_parts import (
     HTTP,
     StubKeeper,
@@ -184,6 +185,7 @@ def warden_lab(folder: Path) -> Iterator[WardenLab]:
             for process in lab.processes:
                 process.kill()
                 process.wait()
+            SEEN.harvest_diary(folder / "warden.jsonl")
 
 
 def adds_toxic(request: bytes) -> bool:

@@ -18,6 +18,9 @@ from lab.shop.topology import DATABASES, EDGES, HOST
 # Who uses others stops before them. Spans are on their way for some tenths of a second, so the
 # services go first, then what carries their calls and telemetry, then what keeps data.
 _USERS, _CARRIERS, _KEEPERS = 40, 30, 10
+TEMPO_NICENESS: Final = 10
+"""A tenth of the share that a service of the shop gets where both want a processor."""
+
 _NOT_INHERITED: Final = (
     *("LAB_", "LOKI_", "OTEL_", "OTELCOL_", "PG", "PROMETHEUS_", "SHOP_", "TEMPO_"),
 )
@@ -40,6 +43,9 @@ def programs(settings: Settings, binaries: Mapping[str, Path]) -> tuple[Program,
         *("--config", str(collector_variant.variant_file(settings))),
     )
     tempo = (
+        # Finishing a block would keep one and a half processors busy for a minute, in the
+        # middle of whatever is measured: it takes what shop and load leave over.
+        *("nice", "-n", str(TEMPO_NICENESS)),
         *(str(binaries["tempo"]), "-config.expand-env=true"),
         f"-config.file={_deployed('tempo/tempo.yaml')}",
     )

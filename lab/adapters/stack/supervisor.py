@@ -30,6 +30,7 @@ from lab.errors import PartFailed
 from lab.shop.topology import HOST
 
 _USER: Final = "lab"
+_PID_FILE: Final = "supervisord.pid"
 _CALL_TIMEOUT_S: Final = 2.0
 _ALREADY_STARTED: Final = 60
 _ENDED_AT_ONCE: Final = 50
@@ -211,7 +212,7 @@ class Supervisor:
                 "silent": "true",
                 "logfile": _literal(str(self._log)),
                 "logfile_maxbytes": "0",
-                "pidfile": _literal(str(self._config.with_name("supervisord.pid"))),
+                "pidfile": _literal(str(self._config.with_name(_PID_FILE))),
                 "childlogdir": _literal(str(self._log_dir)),
             },
             "inet_http_server": {
@@ -287,6 +288,14 @@ class Supervisor:
             return None
         password = parser.get("inet_http_server", "password", fallback=None)
         return None if password is None else (_USER, password)
+
+
+def daemon_pid(run_dir: Path) -> int | None:
+    """The process id of the supervisord that ``run_dir`` belongs to; None where none says."""
+    try:
+        return int((run_dir / _PID_FILE).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
 
 
 def _literal(value: str) -> str:

@@ -41,7 +41,7 @@ def check_finding(check: Check, evidence: Evidence, reference: ReferenceStats) -
         case SpanCountCheck():
             return _count_finding(check, evidence, reference)
         case SpanDurationCheck():
-            return _duration_finding(check, evidence, reference)
+            return _finding(check, Unit.DURATION, *_span_statistics(check, evidence, reference))
         case SpanFitCheck():
             return _fit_finding(check, evidence, reference)
         case SpanGroupsCheck():
@@ -49,7 +49,8 @@ def check_finding(check: Check, evidence: Evidence, reference: ReferenceStats) -
         case OccupancyCheck():
             return occupancy_finding(check, evidence, reference)
         case RequestCheck():
-            return _request_finding(check, evidence)
+            unit = Unit.DURATION if check.statistic in _QUANTILES else Unit.SHARE
+            return _finding(check, unit, *_request_statistics(check, evidence))
         case _:
             return record_finding(check, evidence, reference)
 
@@ -67,16 +68,28 @@ def _count_finding(check: SpanCountCheck, evidence: Evidence, reference: Referen
     return Finding(check.step, check.label, expected, measured, _EVERY.holds(obedient.value))
 
 
-def _duration_finding(
+def measured_duration(
+    check: Check, evidence: Evidence, reference: ReferenceStats
+) -> tuple[float | None, float | None] | None:
+    """What ``check`` measures and the same on a healthy day, in ms; None where it is no time."""
+    match check:
+        case SpanDurationCheck():
+            return _span_statistics(check, evidence, reference)
+        case RequestCheck() if check.statistic in _QUANTILES:
+            return _request_statistics(check, evidence)
+        case _:
+            return None
+
+
+def _span_statistics(
     check: SpanDurationCheck, evidence: Evidence, reference: ReferenceStats
-) -> Finding:
+) -> tuple[float | None, float | None]:
     def statistic(sample: Sample) -> float | None:
         spans = _matching(check.predicate, evidence, sample, reference)
         return _quantile([span.duration_ms for span in spans], check.statistic)
 
-    value = statistic(check.sample)
     usual = statistic(Sample.REFERENCE) if check.bound.needs_reference else None
-    return _finding(check, Unit.DURATION, value, usual)
+    return statistic(check.sample), usual
 
 
 def _matching(
@@ -111,14 +124,14 @@ def _fit_finding(check: SpanFitCheck, evidence: Evidence, reference: ReferenceSt
     return Finding(check.step, check.label, expected, measured, check.bound.holds(fit))
 
 
-def _request_finding(check: RequestCheck, evidence: Evidence) -> Finding:
+def _request_statistics(
+    check: RequestCheck, evidence: Evidence
+) -> tuple[float | None, float | None]:
     def statistic(window: Window) -> float | None:
         return _request_statistic(check.statistic, evidence.requests_in(window, check.of))
 
-    value = statistic(check.window)
     usual = statistic(Window.REFERENCE) if check.bound.needs_reference else None
-    unit = Unit.DURATION if check.statistic in _QUANTILES else Unit.SHARE
-    return _finding(check, unit, value, usual)
+    return statistic(check.window), usual
 
 
 def _request_statistic(statistic: RequestStatistic, requests: Sequence[Request]) -> float | None:

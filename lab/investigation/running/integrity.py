@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 from lab.domain.fault import Fault
 from lab.domain.journal import JournalEntry, Step
 from lab.domain.load import LoadReport
 from lab.domain.observation import Loss
 from lab.domain.proof import Finding, Outcome, Proof, ProofVerdict
+from lab.investigation.proof.slowness import Slowness
 from lab.ports.injector import EdgeState
 from lab.ports.machine import Strain
 from lab.ports.stack import StackCounters
@@ -25,6 +27,15 @@ MAX_SWITCH_LATE_S: Final = 1.0
 MAX_STALL_S: Final = 0.1
 MAX_BUSY: Final = 0.9
 """On two cores a run needs a third of them; what needs nearly all leaves requests waiting."""
+
+RUN_NEEDS: Final = 0.67
+"""Processors that shop, load and lab keep busy in a run; while none runs, the next one's."""
+
+MAX_STRETCH: Final = 1.1
+"""How many times as long work may take because others are at work too."""
+
+HOPELESS_STRETCH: Final = 2.0
+"""Beyond it not only times are off: limits are missed, and searches lag behind."""
 
 LONGEST_NAP_S: Final = 3.0
 """After a longer one a lease has run out, and a window without any is no better witnessed."""
@@ -206,7 +217,33 @@ def clean_findings(edges: Mapping[str, EdgeState] | None) -> tuple[Finding, ...]
 
 def is_strained(strain: Strain) -> bool:
     """Whether a machine under this strain may have made requests late by itself."""
-    return strain.longest_stall_s > MAX_STALL_S or strain.busy > MAX_BUSY
+    return _is_overloaded(strain) or _is_stretched(strain)
+
+
+def _is_overloaded(strain: Strain) -> bool:
+    """Whether so little was left that anything may have gone wrong, not only late."""
+    return (
+        strain.longest_stall_s > MAX_STALL_S
+        or strain.busy > MAX_BUSY
+        or stretch(strain) > HOPELESS_STRETCH
+    )
+
+
+def _is_stretched(strain: Strain) -> bool:
+    return stretch(strain) > MAX_STRETCH
+
+
+def stretch(strain: Strain) -> float:
+    """How many times as long work takes on this machine as without what others do there.
+
+    Before m processors of which a share ρ is busy, work takes 1/(1 - ρ^m) times as long as
+    on idle ones, up to `MAX_BUSY`: exact for one and two, and near for more (Gunther, *Analyzing
+    Computer System Performance with Perl::PDQ*, of M/M/m queues).
+    """
+    m = strain.processors
+    own = min(max(strain.busy - (strain.others or 0.0), RUN_NEEDS / m), MAX_BUSY)
+    together = min(own + (strain.others or 0.0), MAX_BUSY)
+    return float((1 - own**m) / (1 - together**m))
 
 
 def _slept(strain: Strain) -> bool:
@@ -214,28 +251,68 @@ def _slept(strain: Strain) -> bool:
     return strain.longest_stall_s > LONGEST_NAP_S
 
 
-def excused(proof: Proof, strains: Mapping[Step, Strain]) -> Proof:
+def excused(
+    proof: Proof, strains: Mapping[Step, Strain], slowness: Slowness = MappingProxyType({})
+) -> Proof:
     """The proof, distrusted where the machine itself may be why a number is off.
 
-    Whoever measures on a machine that stood still measures the machine. What was
-    proven all the same is proven, so its strain is not held against such a run, unless
-    a piece of a window is missing; and a run that lost a part or a span has a reason of
-    its own, which no calm would mend.
+    Whoever measures on a machine that stood still, or had nothing left, measures the
+    machine. One that others merely made slower explains no more than slowness: there all
+    that fails must be in ``slowness``. What was proven all the same is proven, so its
+    strain is not held against such a run, unless a piece of a window is missing; and a
+    run that lost a part or a span has a reason of its own, which no calm would mend.
     """
     if _has_lost_something(proof):
         return proof
     if proof.verdict is ProofVerdict.PROVEN and not any(map(_slept, strains.values())):
         return proof
+    to_blame = _slowed(proof, strains, slowness)
     return proof.with_findings(
-        _finding(
-            step,
-            STRAINED,
-            f"no stall over {MAX_STALL_S:.1f} s, at most {MAX_BUSY:.0%} of the processors busy",
-            f"{strain.longest_stall_s:.2f} s, {strain.busy:.0%}",
-            not is_strained(strain),
-        )
+        _strain_finding(step, strain, not (_is_overloaded(strain) or step in to_blame))
         for step, strain in strains.items()
     )
+
+
+def _slowed(proof: Proof, strains: Mapping[Step, Strain], slowness: Slowness) -> frozenset[Step]:
+    """The steps that others made slow, if that is all it takes for what fails to fail."""
+    failed = [each for each in proof.findings if each.outcome is Outcome.FAILS]
+    steps = {slowness.get((each.step, each.check)) for each in failed}
+    slow = {step for step, strain in strains.items() if _is_stretched(strain)}
+    return frozenset(step for step in steps if step) if steps <= slow else frozenset()
+
+
+def _strain_finding(step: Step, strain: Strain, holds: bool) -> Finding:
+    expected = f"no stall over {MAX_STALL_S:.1f} s, at most {MAX_BUSY:.0%} of the processors busy"
+    measured = f"{strain.longest_stall_s:.2f} s, {strain.busy:.0%}"
+    if strain.others is not None:
+        expected += f", others make work at most {MAX_STRETCH} times as long"
+        measured += f", others took {strain.others:.0%}: {stretch(strain):.1f} times as long"
+    return _finding(step, STRAINED, expected, measured, holds)
+
+
+def strain_data(strain: Strain) -> dict[str, Any]:
+    """What the journal keeps of the machine when a window closes; `strains_of` reads it."""
+    others = {} if strain.others is None else {"processors_others": round(strain.others, 2)}
+    return {
+        "longest_stall_s": round(strain.longest_stall_s, 3),
+        "processors_busy": round(strain.busy, 2),
+        "processors": strain.processors,
+        **others,
+    }
+
+
+def strains_of(entries: Sequence[JournalEntry]) -> Mapping[Step, Strain]:
+    """What the journal of a run says of the machine in each of its windows."""
+    return {
+        entry.step: Strain(
+            longest_stall_s=entry.data["longest_stall_s"],
+            busy=entry.data["processors_busy"],
+            others=entry.data.get("processors_others"),
+            processors=entry.data.get("processors", 1),
+        )
+        for entry in entries
+        if entry.event == "window closed" and "processors_busy" in entry.data
+    }
 
 
 def _has_lost_something(proof: Proof) -> bool:

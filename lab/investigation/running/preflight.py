@@ -48,12 +48,13 @@ async def settle(
         looks, seen = 0, load.progress()
         while calm_since is None or clock.monotonic() - calm_since < SETTLED_FOR_S:
             if clock.monotonic() - started > SETTLE_AT_MOST_S:
-                gave_up = MachineStrained if is_strained(strain()) else WaitTimeout
+                machine_was = strain()
+                gave_up = MachineStrained if is_strained(machine_was) else WaitTimeout
                 raise gave_up(
                     f"{SETTLED_FOR_S:.0f} s in a row inside the reference bounds",
                     waited_s=clock.monotonic() - started,
                     tries=looks,
-                    last_seen=str(seen),
+                    last_seen=f"{seen or 'no request yet'}; the machine: {machine_was}",
                 )
             await clock.sleep(TICK_S)
             looks, seen, now = looks + 1, load.progress(), clock.monotonic()

@@ -21,6 +21,7 @@ from lab.domain.record import Records, count_by_trace
 from lab.domain.scenario import Scenario
 from lab.errors import LabError
 from lab.investigation.proof.prove import pick_support_code, prove, prove_at_the_edge
+from lab.investigation.proof.slowness import by_slowness_alone
 from lab.investigation.running import fair_dice, integrity, joining, sampling
 from lab.investigation.running.collect import Collected, collect
 from lab.investigation.running.lease import HeldLease, harm
@@ -252,8 +253,7 @@ class CaseRun:
             "window closed",
             end_unix_s=self._windows[window].end_s,
             drained_unix_s=drained_s,
-            longest_stall_s=round(self._strains[step].longest_stall_s, 3),
-            processors_busy=round(self._strains[step].busy, 2),
+            **integrity.strain_data(self._strains[step]),
         )
 
     async def _wait(self, step: Step, load: LoadRun, seconds: float) -> None:
@@ -342,7 +342,9 @@ class CaseRun:
         everything = self._instrumentation is Instrumentation.FULL
         judge = prove if everything else prove_at_the_edge
         proof = integrity.excused(
-            judge(self._scenario, evidence, tuple(self._findings)), self._strains
+            judge(self._scenario, evidence, tuple(self._findings)),
+            self._strains,
+            by_slowness_alone(self._scenario, evidence),
         )
         self._journal.record(Step.PROOF, "judged", verdict=proof.verdict.value)
         self._journal.record(Step.OPENED, "ended", ending=Ending.COMPLETED.value)

@@ -5,14 +5,21 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from lab.domain.case import Case
-from lab.domain.journal import Step
+from lab.domain.evidence import Evidence
+from lab.domain.journal import Ending, Step
 from lab.domain.proof import Finding, Outcome, Proof, ProofVerdict
 from lab.domain.scenario import Scenario
 from lab.domain.twin import Twin
+from lab.errors import MachineStrained
 from lab.investigation.proof.but_for import twin_finding, twin_scenario, twins_of
-from lab.investigation.running.integrity import is_excused
+from lab.investigation.proof.slowness import twin_by_slowness_alone
+from lab.investigation.running.integrity import STRAINED, excused, is_excused, strains_of
+
+NO_CASE: Final = "-"
+"""In place of the id of a case that was never opened."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +117,7 @@ class Trial:
 
     def is_open(self, case: Case) -> bool:
         """Whether the machine left undecided what is asked: of a twin, nothing but the symptom."""
-        decided = Result.of(self, case, 0.0).verdict is ProofVerdict.PROVEN
-        return is_excused(case.proof) and not decided
+        return is_excused(Result.of(self, case, 0.0).proof)
 
 
 @dataclass(frozen=True)
@@ -126,10 +132,30 @@ class Result:
     @classmethod
     def of(cls, trial: Trial, case: Case, took_s: float) -> Result:
         """What ``case`` says of ``trial``, judged now."""
-        proof = case.proof
-        if trial.twin is not None:
-            proof = Proof((twin_finding(trial.scenario, trial.twin, case.evidence),))
+        proof = case.proof if trial.twin is None else _twin_proof(trial.scenario, trial.twin, case)
         return cls(trial, case, proof, took_s)
+
+    @classmethod
+    def of_none(
+        cls, trial: Trial, seed: int, error: MachineStrained, at_unix_s: float, took_s: float
+    ) -> Result:
+        """What is told of a trial whose shop never came to rest: the machine's numbers, no case."""
+        strained = Finding(
+            Step.SETTLE, STRAINED, error.awaited, error.last_seen, Outcome.FAILS, integrity=True
+        )
+        case = Case(
+            case_id=NO_CASE,
+            scenario=trial.to_run,
+            seed=seed,
+            opened_unix_s=at_unix_s,
+            ending=Ending.DEVIATED,
+            versions={},
+            evidence=Evidence({}, (), {}, {}),
+            journal=(),
+            proof=Proof((strained,)),
+            support_code=None,
+        )
+        return cls(trial, case, case.proof, took_s)
 
     def without_evidence(self) -> Result:
         """All that is told of it in the end: the traces of some hundred runs fill a memory."""
@@ -138,14 +164,8 @@ class Result:
 
     @property
     def verdict(self) -> ProofVerdict:
-        """Of a twin: proven where the symptom went, or stayed, as expected.
-
-        What a twin showed while the machine stood still refutes nothing.
-        """
-        verdict = self.proof.verdict
-        if self.trial.twin and verdict is ProofVerdict.REFUTED and is_excused(self.case.proof):
-            return ProofVerdict.INCOMPLETE
-        return verdict
+        """Of a twin: proven where the symptom went, or stayed, as expected."""
+        return self.proof.verdict
 
     @property
     def symptom(self) -> str:
@@ -159,9 +179,12 @@ class Result:
 
     @property
     def worst(self) -> str:
-        """The first finding that does not hold with both its numbers."""
+        """The first finding that decided against it, with both its numbers."""
+        findings = self.proof.findings
+        if self.verdict is ProofVerdict.INCOMPLETE:  # What fails beside distrust says little.
+            findings = tuple(sorted(findings, key=lambda finding: not finding.integrity))
         for outcome in (Outcome.FAILS, Outcome.UNKNOWN):
-            for finding in self.proof.findings:
+            for finding in findings:
                 if finding.outcome is outcome:
                     return f"{finding.check}: {finding.expected}, measured {finding.measured}"
         return "all hold"
@@ -169,6 +192,21 @@ class Result:
     def _measured(self, words: str) -> str:
         found = [each for each in self.proof.findings if _is_about(each, words)]
         return found[0].measured if found else ""
+
+
+def _twin_proof(scenario: Scenario, twin: Twin, case: Case) -> Proof:
+    """Nothing is asked but the symptom; what it was on a strained machine refutes nothing."""
+    finding = twin_finding(scenario, twin, case.evidence)
+    if finding.outcome is Outcome.HOLDS:
+        return Proof((finding,))
+    if is_excused(case.proof):
+        strained = [each for each in case.proof.findings if each.check == STRAINED]
+        return Proof((finding, *strained))
+    slowness = twin_by_slowness_alone(scenario, twin, case.evidence)
+    strains = strains_of(case.journal)
+    return excused(
+        Proof((finding,)), strains, {(Step.CRIME, finding.check): Step.CRIME} if slowness else {}
+    )
 
 
 def trials(

@@ -128,3 +128,49 @@ def test_a_bound_on_another_unit_than_is_measured_is_refused() -> None:
 
 def test_a_bound_that_names_no_unit_fits_any() -> None:
     assert isinstance(parse(">= 10x reference", Unit.SHARE), Bound)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "above"),
+    [
+        ("<= reference + 50ms", 151, True),
+        ("<= reference + 50ms", 150, False),
+        ("unchanged", 116, True),
+        ("unchanged", 84, False),
+        ("reference + 20ms ±10%", 140, True),
+        ("reference + 20ms ±10%", 100, False),
+        ("reference + 10ms..reference + 20ms", 121, True),
+        ("reference + 10ms..reference + 20ms", 109, False),
+        (">= 10x reference", 900, False),
+        ("<= reference", None, False),
+    ],
+)
+def test_what_fails_by_being_more_is_told_from_what_is_less(
+    text: str, value: float | None, above: bool
+) -> None:
+    """Of a reference of 100 ms; what holds is neither."""
+    assert parse(text).is_above(value, 100.0) is above
+
+
+@pytest.mark.parametrize(
+    ("text", "room_ms"),
+    [
+        ("<= reference + 50ms", 50),
+        ("< reference + 50ms", 50),
+        ("unchanged", 15),
+        ("reference ±30%", 30),
+        ("reference ±30ms", 30),
+        ("reference - 5ms..reference + 7ms", 7),
+        ("<= 1.5x reference", 50),
+        ("reference + 400ms ±10%", None),
+        (">= 10x reference", None),
+        (">= reference - 5ms", None),
+        ("<= 250ms", None),
+    ],
+)
+def test_a_bound_that_the_reference_obeys_says_how_much_more_it_lets_pass(
+    text: str, room_ms: float | None
+) -> None:
+    """A bound on a change, or on a number of its own, lets the reference grow by nothing."""
+    room = parse(text).room_above_reference(100.0)
+    assert room == (room_ms if room_ms is None else pytest.approx(room_ms))

@@ -22,6 +22,7 @@ from lab.investigation.proof.share import Share
 from lab.lint import TelemetryLint, text_problems
 from lab.scenario_file import json_schema, load_all, variants
 from tests.support.recorded_cases import recorded
+from tests.support.seen import MECHANISM, SEEN, Level
 
 FOLDER = Path(__file__).parents[3] / "scenarios"
 SCENARIOS = load_all(FOLDER)
@@ -51,6 +52,8 @@ def test_a_recording_proves_its_scenario_as_it_is_now(scenario: Scenario) -> Non
     proof = prove(scenario, replace(case.evidence, joins=scenario.truth.joins))
     assert case.proof.verdict is ProofVerdict.PROVEN
     assert proof.verdict is ProofVerdict.PROVEN, "\n".join(map(str, proof.findings))
+    for mechanism in scenario.truth.mechanisms:
+        SEEN.note(MECHANISM, mechanism, Level.RECORDED)
 
 
 def test_latency_arrives_at_the_hop_as_it_was_injected() -> None:

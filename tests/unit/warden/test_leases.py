@@ -264,7 +264,8 @@ async def test_a_fault_that_is_there_already_is_not_ours_to_take() -> None:
     world = World()
     warden = world.warden()
     await MemoryInjector.apply(world.injector, TIMEOUT)
-    with pytest.raises(LeaseError, match="lab heal"):
+    in_words = "expected free edges, found auth-users_db timeout timeout=0; `lab heal`"
+    with pytest.raises(LeaseError, match=in_words):
         await take(warden, SLOW, TIMEOUT)
     assert world.diary == []
     assert await world.hurt() == ["auth-users_db"]

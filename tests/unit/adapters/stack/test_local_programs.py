@@ -97,6 +97,14 @@ def test_full_signals_add_two_stores_and_what_feeds_them(tmp_path: Path) -> None
     assert processors == ""
 
 
+def test_tempo_takes_only_what_is_left_over(settings: Settings) -> None:
+    """It alone: finishing a block must not take from the shop while a window is measured."""
+    found = {each.name: each.command for each in local_programs.programs(settings, BINARIES)}
+    patient = {name for name, command in found.items() if command[0] == "nice"}
+    assert patient == {"tempo"}
+    assert found["tempo"][:4] == ("nice", "-n", "10", str(BINARIES["tempo"]))
+
+
 def test_the_shop_waits_for_its_tables_at_the_first_start_only(settings: Settings) -> None:
     """Later it starts beside the database, which saves a second."""
 

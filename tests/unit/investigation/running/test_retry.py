@@ -10,9 +10,10 @@ import pytest
 from lab.adapters.memory.clock import FakeClock
 from lab.adapters.memory.machine import MemoryMachine
 from lab.domain.case import Case
-from lab.domain.journal import Step
+from lab.domain.journal import JournalEntry, Step
 from lab.domain.proof import Finding, Outcome, Proof, ProofVerdict
 from lab.errors import LabError, MachineStrained, WaitTimeout
+from lab.investigation.proof.slowness import Slowness
 from lab.investigation.running import integrity, retry
 from lab.ports.machine import Strain
 from tests.support.sample_case import sample_case
@@ -21,6 +22,10 @@ AT_REST = Strain(longest_stall_s=0.02, busy=0.3)
 STALLED = Strain(longest_stall_s=0.4, busy=0.3)
 ASLEEP = Strain(longest_stall_s=30.0, busy=0.3)
 SATURATED = Strain(longest_stall_s=0.02, busy=0.97)
+BESIDE_OTHERS = Strain(longest_stall_s=0.02, busy=0.6, others=0.27, processors=2)
+HALF_TAKEN = Strain(longest_stall_s=0.02, busy=0.85, others=0.5, processors=2)
+ALONE = Strain(longest_stall_s=0.02, busy=0.6, others=0.02, processors=2)
+BESIDE_MANY_IDLE = Strain(longest_stall_s=0.02, busy=0.4, others=0.27, processors=16)
 
 
 def proof(outcome: Outcome, strain: Strain) -> Proof:
@@ -34,6 +39,9 @@ def proof(outcome: Outcome, strain: Strain) -> Proof:
     [
         (Outcome.FAILS, STALLED, ProofVerdict.INCOMPLETE),
         (Outcome.FAILS, SATURATED, ProofVerdict.INCOMPLETE),
+        (Outcome.FAILS, HALF_TAKEN, ProofVerdict.INCOMPLETE),
+        (Outcome.HOLDS, HALF_TAKEN, ProofVerdict.PROVEN),
+        (Outcome.FAILS, BESIDE_OTHERS, ProofVerdict.REFUTED),
         (Outcome.FAILS, AT_REST, ProofVerdict.REFUTED),
         (Outcome.HOLDS, STALLED, ProofVerdict.PROVEN),
         (Outcome.HOLDS, ASLEEP, ProofVerdict.INCOMPLETE),
@@ -50,6 +58,73 @@ def test_a_strained_machine_excuses_a_failure_and_spoils_no_proof(
     judged = proof(outcome, strain)
     assert judged.verdict is verdict
     assert integrity.is_excused(judged) is (verdict is ProofVerdict.INCOMPLETE)
+
+
+SLOW_CRIME: Slowness = {(Step.CRIME, "latency"): Step.CRIME}
+SLOW_REFERENCE: Slowness = {(Step.CRIME, "latency"): Step.REFERENCE}
+
+
+@pytest.mark.parametrize(
+    ("strain", "slowness", "verdict"),
+    [
+        (BESIDE_OTHERS, SLOW_CRIME, ProofVerdict.INCOMPLETE),
+        (BESIDE_OTHERS, {}, ProofVerdict.REFUTED),
+        (BESIDE_OTHERS, SLOW_REFERENCE, ProofVerdict.REFUTED),
+        (ALONE, SLOW_CRIME, ProofVerdict.REFUTED),
+        (BESIDE_MANY_IDLE, SLOW_CRIME, ProofVerdict.REFUTED),
+        (AT_REST, SLOW_CRIME, ProofVerdict.REFUTED),
+    ],
+)
+def test_others_at_work_excuse_what_slowness_explains_and_only_in_its_window(
+    strain: Strain, slowness: Slowness, verdict: ProofVerdict
+) -> None:
+    """Who refuted on a machine that others left alone, or had plenty of, is believed.
+
+    So is whoever refuted by more than times, however busy others were.
+    """
+    bare = Proof((Finding(Step.CRIME, "latency", "< 5 ms", "9 ms", Outcome.FAILS),))
+    strains = {Step.REFERENCE: AT_REST, Step.CRIME: strain}
+    judged = integrity.excused(bare, strains, slowness)
+    assert judged.verdict is verdict
+    assert integrity.is_excused(judged) is (verdict is ProofVerdict.INCOMPLETE)
+    error = Finding(Step.CRIME, "errors", "== 0%", "8%", Outcome.FAILS)
+    more = integrity.excused(bare.with_findings((error,)), strains, slowness)
+    assert more.verdict is ProofVerdict.REFUTED
+
+
+def test_what_others_took_is_told_with_its_number() -> None:
+    """And how much longer that makes work, which is what a reader can judge a bound by."""
+    bare = Proof((Finding(Step.CRIME, "latency", "< 5 ms", "9 ms", Outcome.FAILS),))
+    finding = integrity.excused(bare, {Step.CRIME: BESIDE_OTHERS}, SLOW_CRIME).findings[-1]
+    assert finding.measured == "0.02 s, 60%, others took 27%: 1.4 times as long"
+    assert "others make work at most 1.1 times as long" in finding.expected
+
+
+@pytest.mark.parametrize(
+    ("others", "processors", "slower"), [(0.05, 2, False), (0.15, 2, True), (0.5, 2, True)]
+)
+def test_a_machine_that_others_fill_is_no_calm_one_even_while_no_run_is_on(
+    others: float, processors: int, slower: bool
+) -> None:
+    """The next run needs its own share beside them."""
+    idle = Strain(0.01, busy=others + 0.01, others=others, processors=processors)
+    assert integrity.is_strained(idle) is slower
+
+
+def test_the_journal_of_a_run_tells_what_the_machine_was_like() -> None:
+    """Also that of an older lab, which knew nothing of others, and of a lab in containers."""
+    older = {"longest_stall_s": 0.02, "processors_busy": 0.6}
+    entries = (
+        JournalEntry(1.0, 1.0, Step.CRIME, "window opened", {}),
+        JournalEntry(2.0, 2.0, Step.REFERENCE, "window closed", older),
+        JournalEntry(3.0, 3.0, Step.CRIME, "window closed", integrity.strain_data(BESIDE_OTHERS)),
+        JournalEntry(4.0, 4.0, Step.RECOVERY, "window closed", integrity.strain_data(STALLED)),
+    )
+    assert integrity.strains_of(entries) == {
+        Step.REFERENCE: Strain(0.02, 0.6),
+        Step.CRIME: BESIDE_OTHERS,
+        Step.RECOVERY: STALLED,
+    }
 
 
 @pytest.mark.parametrize("check", [integrity.RESTARTED, integrity.RECEIVED])

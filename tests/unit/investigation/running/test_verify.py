@@ -10,9 +10,10 @@ from rich.console import Console
 
 from lab.domain.case import Case
 from lab.domain.evidence import Sample
-from lab.domain.journal import Step
+from lab.domain.journal import JournalEntry, Step
 from lab.domain.proof import Finding, Outcome, Proof, ProofVerdict
 from lab.domain.twin import CULPRIT_TWIN
+from lab.errors import MachineStrained
 from lab.investigation.proof.prove import prove
 from lab.investigation.running.integrity import STRAINED
 from lab.investigation.running.verify import Result, Trial, trials
@@ -87,6 +88,41 @@ def test_a_machine_that_stood_still_excuses_a_twin_but_proves_none(
     assert result.verdict is verdict
     # Nothing is asked of a twin but the symptom, so where that is told no other run is needed.
     assert result.trial.is_open(result.case) is (verdict is ProofVerdict.INCOMPLETE)
+
+
+@pytest.mark.parametrize(
+    ("others", "verdict"), [(0.3, ProofVerdict.INCOMPLETE), (0.0, ProofVerdict.REFUTED)]
+)
+def test_a_twin_that_is_slow_beside_others_is_tried_again(
+    others: float, verdict: ProofVerdict
+) -> None:
+    """Slow customers are what others can make; on a machine of its own they are the twin's."""
+    evidence = Run(SLOW_SHELVES).add(Sample.AFFECTED, 100, status=200, latency_ms=400).evidence()
+    machine = {
+        "longest_stall_s": 0.0,
+        "processors_busy": 0.6,
+        "processors_others": others,
+        "processors": 2,
+    }
+    journal = (JournalEntry(1.0, 1.0, Step.CRIME, "window closed", machine),)
+    case = replace(sample_case(), evidence=evidence, proof=Proof(()), journal=journal)
+    trial = Trial(SLOW_SHELVES, CULPRIT_TWIN)
+    result = Result.of(trial, case, 40.0)
+    assert result.verdict is verdict
+    assert trial.is_open(case) is (verdict is ProofVerdict.INCOMPLETE)
+    assert result.without_evidence().verdict is verdict
+    if verdict is ProofVerdict.INCOMPLETE:
+        assert f"{STRAINED}: no stall" in line(result)
+        assert "others took 30%" in line(result)
+
+
+def test_a_run_that_found_no_calm_is_a_line_with_the_machines_numbers() -> None:
+    """Of many that are proven one after the other it ends none but itself."""
+    strain = "longest stall 0.40 s, 97% of 2 processors busy"
+    error = MachineStrained("calm", waited_s=40, tries=80, last_seen=strain)
+    result = Result.of_none(Trial(DB_TIMEOUT), 1, error, 0.0, 130.0)
+    assert result.verdict is ProofVerdict.INCOMPLETE
+    assert line(result) == (f"? db-timeout: incomplete; {STRAINED}: calm, measured {strain}; 130 s")
 
 
 def test_what_is_told_in_the_end_needs_no_evidence() -> None:
