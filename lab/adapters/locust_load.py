@@ -5,25 +5,23 @@ The process is `lab.load.driver`; it takes commands and gives events as JSON lin
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
 import signal
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 import anyio
 
 from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Window
-from lab.errors import LoadError, UsageError
+from lab.errors import LoadError
 from lab.ports.load import LoadRun
-from lab.settings import Settings
 from lab.shop import topology
 
 PACKAGE_ROOT: Final = Path(__file__).resolve().parents[2]
@@ -67,13 +65,13 @@ class LocustLoad:
         Where somebody comes by the clock, that is a second process beside it.
         """
         async with AsyncExitStack() as stack:
-            shoppers = await stack.enter_async_context(_process("lab.load", _environment()))
+            shoppers = await stack.enter_async_context(_process("lab.load", clean_environment()))
             deadline_s = SHARED_READY_S if self.workers else READY_S
             await shoppers.prepare(self._plan_line(plan, request_log), deadline_s)
             if not any(shape.jobs for shape in plan.shapes.values()):
                 yield shoppers
                 return
-            environment = {**_environment(), **self.jobs_environment}
+            environment = {**clean_environment(), **self.jobs_environment}
             jobs = await stack.enter_async_context(_process("lab.load.jobs", environment))
             await jobs.prepare({"shapes": _timetables(plan)})
             yield BothRuns(shoppers, jobs)
@@ -267,58 +265,6 @@ class LocustRun:
         return "its last lines:\n" + "\n".join(self._last_lines)
 
 
-class FreePlay(NamedTuple):
-    """A Locust command line and its environment, to be exec'ed."""
-
-    argv: list[str]
-    environment: dict[str, str]
-
-
-def free_play_command(settings: Settings, arguments: Sequence[str]) -> FreePlay:
-    """The command behind ``lab load``: Locust's own web UI with the lab's actors.
-
-    ``arguments`` go through to Locust (``--users 20``, ``--headless``, ``--master``,
-    ``--worker`` …). With users the load starts at once. Everything listens on loopback.
-    """
-    options = ["--host", settings.url("gateway")]
-    # A declined card is a failed request to Locust, and no reason to exit with 1.
-    options += ["--exit-code-on-error", "0"]
-    options += _ports(settings, set(arguments)) + _start(arguments)
-    locustfile = PACKAGE_ROOT / "lab" / "load" / "locustfile.py"
-    return FreePlay(
-        argv=[sys.executable, "-m", "locust", "-f", str(locustfile), *options, *arguments],
-        environment={
-            **_environment(),
-            "OTEL_EXPORTER_OTLP_ENDPOINT": settings.url("otelcol_otlp_http"),
-        },
-    )
-
-
-def _ports(settings: Settings, arguments: set[str]) -> list[str]:
-    """Where this checkout's Locust listens, and where its workers find their master."""
-    web, master = str(settings.port("locust_web")), str(settings.port("locust_master"))
-    options = []
-    if not {"--worker", "--headless"} & arguments:
-        options += ["--web-host", topology.HOST, "--web-port", web]
-    if {"--master", "--processes"} & arguments:
-        options += ["--master-bind-host", topology.HOST, "--master-bind-port", master]
-    if {"--worker", "--processes"} & arguments:
-        options += ["--master-port", master]
-    return options
-
-
-def _start(arguments: Sequence[str]) -> list[str]:
-    """What makes given users start, all of them at once."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("-u", "--users")
-    users = parser.parse_known_args(list(arguments))[0].users
-    if users is None or "--worker" in arguments:
-        return []
-    if not users.isdecimal():
-        raise UsageError(f"expected a whole number of users, got {users!r}")
-    return ["--spawn-rate", users] + ([] if "--headless" in arguments else ["--autostart"])
-
-
 async def _end(process: asyncio.subprocess.Process) -> None:
     """Leave no process behind: close its stdin, ask it to end, then make it."""
     if process.stdin is not None:
@@ -335,10 +281,12 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-def _environment() -> dict[str, str]:
-    """This process's, without OpenTelemetry settings meant for others, and able to import us."""
+def clean_environment() -> dict[str, str]:
+    """This process's, without settings of OpenTelemetry or Locust for others, able to import us."""
     environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("OTEL_")
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("OTEL_", "LOCUST_"))
     }
     # The actors' exporter would else send its spans to a proxy of the user's.
     environment |= {"NO_PROXY": topology.HOST, "no_proxy": topology.HOST}

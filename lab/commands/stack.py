@@ -217,11 +217,16 @@ def heal(reveal: RevealOption = False, as_json: JsonOption = False) -> None:
         raise typer.Exit(2)
 
 
-def load(context: typer.Context) -> None:
-    """Load the shop by hand with Locust's own web page (USERS=20, --headless, --master …)."""
-    from lab.adapters.locust_load import free_play_command
+def load(
+    context: typer.Context,
+    any_number: Annotated[
+        bool, typer.Option("--yes-really", help="Take more users than this machine bears.")
+    ] = False,
+) -> None:
+    """Load the shop by hand with Locust's own web page (--users 20, --headless, --master …)."""
+    from lab.adapters.free_play import free_play_command
 
-    command, environment = free_play_command(Settings(), context.args)
+    command, environment = free_play_command(Settings(), context.args, any_number=any_number)
     os.execvpe(command[0], command, environment)  # noqa: S606 — Locust takes this terminal over
 
 

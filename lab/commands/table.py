@@ -60,7 +60,7 @@ PANELS: Final[Mapping[str, tuple[Entry, ...]]] = MappingProxyType(
             Entry("grafana", "Look at the stack in Grafana, until Ctrl-C.",
                   "grafana", "grafana", "LAB_SIGNALS=full lab up && LAB_SIGNALS=full lab grafana"),
             Entry("load", "Load the shop by hand, with Locust's own web page.",
-                  "stack", "load", "USERS=20 lab load --headless", hands_on=True),
+                  "stack", "load", "lab load --users 20 --headless", hands_on=True),
             Entry("heal", "Take every fault out of the shop.",
                   "stack", "heal", "lab heal --reveal"),
             Entry("down", "Stop the stack; data and cases stay.", "stack", "down", "lab down"),

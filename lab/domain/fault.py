@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from lab.domain.schedule import Schedule
 
@@ -25,22 +25,40 @@ class Toxic(StrEnum):
     LIMIT_DATA = "limit_data"
 
 
-TOXIC_ATTRIBUTES: Final[Mapping[Toxic, tuple[str, ...]]] = MappingProxyType(
+class Limits(NamedTuple):
+    """The least and the most of an attribute that Toxiproxy survives; both are allowed."""
+
+    least: int = 0
+    most: int = 10**9
+
+
+TOXIC_LIMITS: Final[Mapping[Toxic, Mapping[str, Limits]]] = MappingProxyType(
     {
-        Toxic.LATENCY: ("latency", "jitter"),
-        Toxic.BANDWIDTH: ("rate",),
-        Toxic.SLOW_CLOSE: ("delay",),
-        Toxic.TIMEOUT: ("timeout",),
-        Toxic.RESET_PEER: ("timeout",),
-        Toxic.SLICER: ("average_size", "size_variation", "delay"),
-        Toxic.LIMIT_DATA: ("bytes",),
+        # Twice the jitter beyond 63 bits ends Toxiproxy (`rand.Int63n` panics).
+        Toxic.LATENCY: {"latency": Limits(), "jitter": Limits()},
+        Toxic.BANDWIDTH: {"rate": Limits()},
+        Toxic.SLOW_CLOSE: {"delay": Limits()},
+        Toxic.TIMEOUT: {"timeout": Limits()},
+        # It sleeps so long whatever comes, and until then nobody can take the toxic off.
+        Toxic.RESET_PEER: {"timeout": Limits(most=500)},
+        # Of nothing it would make slices for ever, until its memory is full.
+        Toxic.SLICER: {
+            "average_size": Limits(least=1),
+            "size_variation": Limits(),
+            "delay": Limits(),
+        },
+        Toxic.LIMIT_DATA: {"bytes": Limits()},
     }
 )
-"""Every attribute a toxic knows; Toxiproxy takes a misspelt one as 0 without a word.
+"""Every attribute a toxic knows, and between what; Toxiproxy takes a misspelt one as 0.
 
 Units as on Toxiproxy's wire: ms, but slicer's ``delay`` µs, ``rate`` kB/s and
-``bytes``, ``average_size``, ``size_variation`` bytes.
+``bytes``, ``average_size``, ``size_variation`` bytes. Each limit was tried with data
+flowing (`tests/contract/test_toxic_limits.py`); Toxiproxy itself refuses none of them.
 """
+
+TOXICITY_DECIMALS: Final = 6
+"""Toxiproxy keeps a toxicity in 32 bits: of more digits it would show others than it was given."""
 
 
 class Stream(StrEnum):
@@ -67,7 +85,7 @@ class Fault:
     schedule: Schedule | None = None
 
     def __post_init__(self) -> None:
-        known = () if self.toxic is None else TOXIC_ATTRIBUTES[self.toxic]
+        known = () if self.toxic is None else TOXIC_LIMITS[self.toxic]
         spelled_out = {**dict.fromkeys(known, 0), **self.attributes}
         object.__setattr__(self, "attributes", spelled_out)
 
@@ -125,21 +143,38 @@ class Fault:
             return False
         return self.is_down or other.is_down or self.toxic_name == other.toxic_name
 
+    def slicing_problem(self) -> str | None:
+        """What is wrong with how the sizes of slices vary, None where nothing is.
+
+        Toxiproxy halves data and moves the cut by up to the variation: one above the
+        average puts the cut outside, which ends Toxiproxy.
+        """
+        average = self.attributes.get("average_size", 0)
+        variation = self.attributes.get("size_variation", 0)
+        if self.toxic is not Toxic.SLICER or variation <= average:
+            return None
+        return f"expected size_variation <= average_size, which is {average}, found {variation}"
+
     def problems(self) -> tuple[str, ...]:
-        """What Toxiproxy would take without a word, and do nothing or something else."""
-        known = () if self.toxic is None else TOXIC_ATTRIBUTES[self.toxic]
-        unknown = sorted(set(self.attributes) - set(known))
+        """What Toxiproxy would take without a word, and do nothing, something else, or die of."""
+        known = {} if self.toxic is None else TOXIC_LIMITS[self.toxic]
         found = [
             f"expected of {self.toxic or 'down'} no attribute but {list(known)}, found {name!r}"
-            for name in unknown
+            for name in sorted(set(self.attributes) - set(known))
         ]
-        found += [
-            f"expected {name} >= 0, found {value}"
-            for name, value in self.attributes.items()
-            if value < 0
-        ]
+        for name, (least, most) in known.items():
+            value = self.attributes[name]
+            if not least <= value <= most:
+                bound = f">= {least}" if value < least else f"<= {most}"
+                found.append(f"expected {name} {bound}, found {value}")
+        found += filter(None, (self.slicing_problem(),))
         if not 0.0 <= self.toxicity <= 1.0:
             found.append(f"expected toxicity between 0 and 1, found {self.toxicity}")
+        elif round(self.toxicity, TOXICITY_DECIMALS) != self.toxicity:
+            found.append(
+                f"expected toxicity with at most {TOXICITY_DECIMALS} decimals, "
+                f"found {self.toxicity}"
+            )
         if self.schedule is not None:
             found += self.schedule.problems()
         return tuple(found)

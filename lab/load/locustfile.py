@@ -10,19 +10,21 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import gevent
-from flask import abort, request
+from flask import Response, abort, jsonify, request
 from locust import FastHttpUser, constant_pacing, events, task
 from locust.env import Environment
 from locust.exception import StopUser
+from locust.runners import Runner, WorkerRunner
 from locust.web import WebUI
 
 from lab.load.actors import credentials
+from lab.load.most import MOST_VARIABLE, rate_problem, users_problem
 from lab.load.plan import Shape
 from lab.load.request_log import RequestLog
 from lab.load.storefront import LoginFailed, Storefront
@@ -37,6 +39,7 @@ PATIENCE_S = 10.0
 _logger = logging.getLogger(__name__)
 _OFFSET = int(os.environ.get("LAB_PORT_OFFSET", "0"))
 _GATEWAY = topology.url("gateway", _OFFSET)
+_MOST = int(os.environ[MOST_VARIABLE]) if MOST_VARIABLE in os.environ else None
 
 
 class _Actor(FastHttpUser):  # type: ignore[misc] # Locust ships no types.
@@ -134,6 +137,51 @@ def _let_no_other_page_in(web_ui: WebUI | None, **_: object) -> None:
             abort(HTTPStatus.FORBIDDEN)
 
     web_ui.app.before_request(refuse_others)
+
+
+@events.init.add_listener  # type: ignore[untyped-decorator]
+def _bound_the_page(web_ui: WebUI | None, environment: Environment, **_: object) -> None:
+    """Say on the page what is wrong with the numbers in its form."""
+    if web_ui is None:
+        return
+
+    def refuse_too_many() -> Response | None:
+        if request.method != "POST" or not request.path.endswith("/swarm"):
+            return None
+        try:
+            problem = users_problem(int(request.form.get("user_count", "1")), _MOST)
+            problem = problem or rate_problem(float(request.form.get("spawn_rate", "1")), _MOST)
+        except ValueError:
+            return None  # Locust itself says that it is no number.
+        if problem is None:
+            return None
+        answer: Response = jsonify(success=False, message=problem, host=environment.host)
+        return answer
+
+    web_ui.app.before_request(refuse_too_many)
+
+
+@events.init.add_listener  # type: ignore[untyped-decorator]
+def _bound_every_start(runner: Runner, web_ui: WebUI | None, **_: object) -> None:
+    """Start no more users than the machine bears, whoever asks: a file of settings, a key.
+
+    What master or master's page ask of a worker they have been refused before.
+    """
+    if isinstance(runner, WorkerRunner):
+        return
+    start: Callable[..., Any] = runner.start
+
+    def bounded(user_count: int, spawn_rate: float, *rest: Any, **more: Any) -> None:
+        # None at all is how a key in Locust's terminal takes the last user away.
+        problem = users_problem(user_count or 1, _MOST) or rate_problem(spawn_rate or 1, _MOST)
+        if problem is None:
+            start(user_count, spawn_rate, *rest, **more)
+            return
+        _logger.error("%s", problem)
+        if web_ui is None and not runner.user_count:
+            runner.quit()
+
+    runner.start = bounded
 
 
 @events.test_start.add_listener  # type: ignore[untyped-decorator]

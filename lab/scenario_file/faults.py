@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from lab.domain.dice import MOST_THROWS, Dice
-from lab.domain.fault import TOXIC_ATTRIBUTES, Fault, Stream, Toxic
+from lab.domain.fault import TOXIC_LIMITS, TOXICITY_DECIMALS, Fault, Limits, Stream, Toxic
 from lab.domain.schedule import Schedule
 from lab.scenario_file.checks import PredicateEntry
 from lab.scenario_file.values import (
@@ -22,9 +22,15 @@ from lab.scenario_file.values import (
     StreamWord,
     Text,
     ToxicWord,
-    WholeMs,
-    WholeUs,
+    count,
+    refuse_each,
+    whole_ms,
+    whole_us,
 )
+
+
+def _limits(toxic: Toxic, attribute: str) -> Limits:
+    return TOXIC_LIMITS[toxic][attribute]
 
 
 class DiceEntry(Entry):
@@ -97,11 +103,20 @@ class ToxicEntry(HarmEntry):
 
     toxic: ToxicWord
     stream: StreamWord = Stream.DOWNSTREAM
-    toxicity: float = Field(1.0, gt=0, le=1, strict=True)
+    toxicity: float = Field(
+        1.0, gt=0, le=1, strict=True, description=f"At most {TOXICITY_DECIMALS} decimals."
+    )
+
+    @field_validator("toxicity")
+    @classmethod
+    def _keeps_its_digits(cls, value: float) -> float:
+        if round(value, TOXICITY_DECIMALS) != value:
+            raise Refused(f"expected at most {TOXICITY_DECIMALS} decimals, got {value!r}")
+        return value
 
     def fault(self) -> Fault:
         """As the domain has it."""
-        attributes = {name: getattr(self, name) for name in TOXIC_ATTRIBUTES[self.toxic]}
+        attributes = {name: getattr(self, name) for name in TOXIC_LIMITS[self.toxic]}
         return Fault(
             self.edge, self.toxic, attributes, self.stream, self.toxicity, self._schedule()
         )
@@ -111,52 +126,62 @@ class LatencyEntry(ToxicEntry):
     """Every message is late, one way."""
 
     toxic: Literal[Toxic.LATENCY]
-    latency: WholeMs
-    jitter: WholeMs = 0
+    latency: Annotated[int, *whole_ms(_limits(Toxic.LATENCY, "latency"))]
+    jitter: Annotated[int, *whole_ms(_limits(Toxic.LATENCY, "jitter"))] = 0
 
 
 class BandwidthEntry(ToxicEntry):
     """So many kB a second and no more."""
 
     toxic: Literal[Toxic.BANDWIDTH]
-    rate: Count = Field(description="kB/s")
+    rate: Annotated[int, *count(_limits(Toxic.BANDWIDTH, "rate"))] = Field(description="kB/s")
 
 
 class SlowCloseEntry(ToxicEntry):
     """A close is passed on late."""
 
     toxic: Literal[Toxic.SLOW_CLOSE]
-    delay: WholeMs
+    delay: Annotated[int, *whole_ms(_limits(Toxic.SLOW_CLOSE, "delay"))]
 
 
 class TimeoutEntry(ToxicEntry):
     """Nothing gets through; the connection is closed after `timeout`, with 0ms never."""
 
     toxic: Literal[Toxic.TIMEOUT]
-    timeout: WholeMs
+    timeout: Annotated[int, *whole_ms(_limits(Toxic.TIMEOUT, "timeout"))]
 
 
 class ResetPeerEntry(ToxicEntry):
     """The connection is reset after `timeout`, at the first data in its direction."""
 
     toxic: Literal[Toxic.RESET_PEER]
-    timeout: WholeMs
+    timeout: Annotated[int, *whole_ms(_limits(Toxic.RESET_PEER, "timeout"))]
 
 
 class SlicerEntry(ToxicEntry):
     """Data comes in slices, with a pause between two."""
 
     toxic: Literal[Toxic.SLICER]
-    average_size: Count = Field(description="bytes")
-    size_variation: Count = Field(0, description="bytes")
-    delay: WholeUs
+    average_size: Annotated[int, *count(_limits(Toxic.SLICER, "average_size"))] = Field(
+        description="bytes"
+    )
+    size_variation: Annotated[int, *count(_limits(Toxic.SLICER, "size_variation"))] = Field(
+        0, description="bytes, at most `average_size`"
+    )
+    delay: Annotated[int, *whole_us(_limits(Toxic.SLICER, "delay"))]
+
+    @model_validator(mode="after")
+    def _cuts_within(self) -> SlicerEntry:
+        problem = self.fault().slicing_problem()
+        refuse_each({("size_variation",): problem} if problem else {})
+        return self
 
 
 class LimitDataEntry(ToxicEntry):
     """The connection is closed after so many bytes."""
 
     toxic: Literal[Toxic.LIMIT_DATA]
-    bytes: Count
+    bytes: Annotated[int, *count(_limits(Toxic.LIMIT_DATA, "bytes"))]
 
 
 class UnknownToxicEntry(ToxicEntry):

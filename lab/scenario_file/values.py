@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Final, TypeVar
 
@@ -21,7 +22,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from lab.domain.bound import GRAMMAR, Bound, Unit, parse, quantity
 from lab.domain.evidence import Sample
-from lab.domain.fault import Stream, Toxic
+from lab.domain.fault import Limits, Stream, Toxic
 from lab.domain.instrumentation import Instrumentation, Sight
 from lab.domain.journal import Step
 from lab.domain.load import Window
@@ -146,12 +147,6 @@ def _ms(value: object) -> float:
     return parsed[0]
 
 
-def _whole(value: object, number: float, unit: str) -> int:
-    if not number.is_integer():
-        raise Refused(f"expected a whole number of {unit}, got {value!r}")
-    return int(number)
-
-
 _DURATION_SCHEMA: Final = WithJsonSchema(
     {"type": "string", "pattern": r"^\d+(\.\d+)?\s*(us|ms|s)$", "examples": ["400ms", "1.5s"]}
 )
@@ -162,36 +157,69 @@ Seconds = Annotated[float, BeforeValidator(lambda value: _ms(value) / 1000), _DU
 Ms = Annotated[float, BeforeValidator(_ms), _DURATION_SCHEMA]
 """A duration with its unit, in ms."""
 
-WholeMs = Annotated[
-    int, BeforeValidator(lambda value: _whole(value, _ms(value), "ms")), _DURATION_SCHEMA
-]
-"""A duration with its unit, as Toxiproxy takes it: whole ms."""
-
-WholeUs = Annotated[
-    int, BeforeValidator(lambda value: _whole(value, _ms(value) * 1000, "µs")), _DURATION_SCHEMA
-]
-"""A duration with its unit, as Toxiproxy's slicer takes it: whole µs."""
-
-
 MOST: Final = 10**9
 """What is counted in a scenario, bytes included, is never more; Toxiproxy takes 63 bits."""
 
 
-def _count(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise Refused(f"expected a whole number without a unit, got {value!r}")
-    if value < 0:
-        raise Refused(f"must be >= 0, got {value}")
-    if value > MOST:
-        raise Refused(f"must be <= {MOST}, got {value}")
-    return value
+def _whole_duration(limits: Limits, unit: str, per_ms: int) -> tuple[BeforeValidator, Any]:
+    def check(value: object) -> int:
+        number = _ms(value) * per_ms
+        if number > limits.most:
+            raise Refused(f"must be <= {limits.most}{unit}, got {value}")
+        if not number.is_integer():
+            raise Refused(f"expected a whole number of {unit}, got {value!r}")
+        return int(number)
+
+    most = Decimal(limits.most) / per_ms
+    units = (("us", 1000), ("ms", 1), ("s", Decimal("0.001")))
+    ways = "|".join(rf"({up_to(most * factor)})\s*{name}" for name, factor in units)
+    schema = {
+        "type": "string",
+        "pattern": f"^({ways})$",
+        "description": f"A duration from 0{unit} to {limits.most}{unit}.",
+        "examples": ["400ms", "1.5s"],
+    }
+    return BeforeValidator(check), WithJsonSchema(schema)
 
 
-Count = Annotated[
-    int,
-    BeforeValidator(_count),
-    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MOST}),
-]
+def up_to(most: Decimal) -> str:
+    """A pattern of the decimal numbers from 0 to ``most``, which has one digit beside zeros."""
+    digit, exponent = most.normalize().as_tuple().digits[0], most.adjusted()
+    lower = f"[0-{digit - 1}]"
+    if exponent < 0:
+        zeros = "0" * (-exponent - 1)
+        return rf"0+(\.{zeros}({lower}\d*|{digit}0*))?"
+    whole = rf"0*{lower}?\d{{0,{exponent}}}"
+    return rf"(?=\d){whole}(\.\d+)?|0*{digit}0{{{exponent}}}(\.0+)?"
+
+
+def whole_ms(limits: Limits) -> tuple[BeforeValidator, Any]:
+    """A duration with its unit, as Toxiproxy takes it: whole ms."""
+    return _whole_duration(limits, "ms", 1)
+
+
+def whole_us(limits: Limits) -> tuple[BeforeValidator, Any]:
+    """A duration with its unit, as Toxiproxy's slicer takes it: whole µs."""
+    return _whole_duration(limits, "us", 1000)
+
+
+def count(limits: Limits) -> tuple[BeforeValidator, Any]:
+    """A plain whole number."""
+
+    def check(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise Refused(f"expected a whole number without a unit, got {value!r}")
+        if value < limits.least:
+            raise Refused(f"must be >= {limits.least}, got {value}")
+        if value > limits.most:
+            raise Refused(f"must be <= {limits.most}, got {value}")
+        return value
+
+    schema = {"type": "integer", "minimum": limits.least, "maximum": limits.most}
+    return BeforeValidator(check), WithJsonSchema(schema)
+
+
+Count = Annotated[int, *count(Limits(most=MOST))]
 """A plain whole number."""
 
 MOST_LOAD: Final = 1000

@@ -18,7 +18,8 @@ import psutil
 import pytest
 
 from lab.adapters.cases.case_folder import read_requests
-from lab.adapters.locust_load import FreePlay, LocustLoad, free_play_command
+from lab.adapters.free_play import FreePlay, free_play_command
+from lab.adapters.locust_load import LocustLoad
 from lab.domain.load import Burst, LoadPlan, LoadReport, LoadShape, Request, Window, percentile
 from lab.errors import LoadError
 from lab.settings import Settings

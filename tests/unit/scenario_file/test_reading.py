@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lab.domain.bound import parse as bound
 from lab.domain.dice import Dice
 from lab.domain.evidence import Sample
-from lab.domain.fault import TOXIC_ATTRIBUTES, Fault, Stream, Toxic
+from lab.domain.fault import TOXIC_LIMITS, Fault, Stream, Toxic
 from lab.domain.join import Join
 from lab.domain.journal import Step
 from lab.domain.load import Burst, LoadShape, RequestFilter, Window
@@ -665,7 +665,7 @@ def test_each_toxic_can_be_written_with_exactly_its_attributes() -> None:
         for entry in faults.ToxicEntry.__subclasses__()
         for toxic in get_args(entry.model_fields["toxic"].annotation)
     }
-    assert written == {toxic: set(names) for toxic, names in TOXIC_ATTRIBUTES.items()}
+    assert written == {toxic: set(names) for toxic, names in TOXIC_LIMITS.items()}
 
 
 def test_a_long_value_given_twice_does_not_make_a_long_message() -> None:
