@@ -22,13 +22,13 @@ MOST_MODULES_OF_A_ROOM: Final = 32
 MOST_LINES_OF_A_MODULE: Final = 450
 MOST_LINES_OF_A_FUNCTION: Final = 64
 MOST_WITH_ONE_IMPORTER: Final = 0.24
-MEDIAN_LINES_OF_A_FUNCTION: Final = 6
+MEDIAN_LINES_OF_A_FUNCTION: Final = 7
 
 SOURCES: Final = tuple(sorted((CHECKOUT / "lab").rglob("*.py")))
 TREES: Final = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
 UNIT_TESTS: Final = tuple(sorted((CHECKOUT / "tests" / "unit").rglob("test_*.py")))
-ABOUT_ALL: Final = frozenset({"test_architecture.py", "test_code_rules.py"})
-"""Tests of the whole of ``lab/`` and of no room of it."""
+ABOUT_ALL: Final = frozenset({"test_architecture.py", "test_code_rules.py", "test_seen_ledger.py"})
+"""Tests of the whole of ``lab/``, or of the tests, and of no room."""
 
 
 def name_of(path: Path) -> str:
