@@ -23,13 +23,12 @@ _WAY_OUT: Final = "look what is in it, and remove it by hand if it is to go"
 def make(folder: Path) -> None:
     """Make ``folder`` for its owner's eyes only, and mark it; what is there already stays as it is.
 
-    Only an empty folder becomes the lab's own, and one of the checkout's own ``.lab``, where
-    earlier versions left no mark. Those above it that are missing are made alike.
+    Only an empty folder becomes the lab's own. Those above it that are missing are made alike.
     """
     if not folder.parent.exists():
         make(folder.parent)
     folder.mkdir(mode=0o700, exist_ok=True)
-    if not is_own(folder) and (_is_empty(folder) or folder.parent == CHECKOUT / ".lab"):
+    if not (folder / MARK).exists() and (is_own(folder) or _is_empty(folder)):
         (folder / MARK).write_text(_MARKED, encoding="utf-8")
         folder.chmod(0o700)
 
@@ -42,8 +41,13 @@ def make_parts(settings: Settings) -> None:
 
 
 def is_own(folder: Path) -> bool:
-    """Whether the lab made it."""
-    return not folder.is_symlink() and (folder / MARK).is_file()
+    """Whether the lab made it: it bears the mark, or lies in the checkout's own ``.lab``.
+
+    There, earlier versions left no mark.
+    """
+    usual = CHECKOUT / ".lab"
+    is_usual = folder.parent == usual and not usual.is_symlink()
+    return not folder.is_symlink() and (is_usual or (folder / MARK).is_file())
 
 
 def why_not(folder: Path) -> str | None:

@@ -51,6 +51,24 @@ def test_a_folder_that_was_there_stays_as_it_is(tmp_path: Path) -> None:
     assert not own_folders.leave(tmp_path)
 
 
+def test_what_an_earlier_version_made_in_the_checkout_is_the_labs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It left no mark; where the folder is a link, nobody knows whose it is."""
+    monkeypatch.setattr(own_folders, "CHECKOUT", tmp_path / "checkout")
+    old = tmp_path / "checkout" / ".lab" / "run"
+    old.mkdir(parents=True)
+    (old / "run.lock").touch()
+    own_folders.remove(old)
+    assert not old.exists()
+    (tmp_path / "home" / "run").mkdir(parents=True)
+    old.parent.rmdir()
+    old.parent.symlink_to(tmp_path / "home")
+    with pytest.raises(NotOurs):
+        own_folders.remove(old)
+    assert (tmp_path / "home" / "run").exists()
+
+
 def in_a_home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(folder / "home"))
 
