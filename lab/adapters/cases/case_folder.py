@@ -49,7 +49,7 @@ from lab.adapters.cases.strict_reading import damaged, text_of, validated
 from lab.adapters.cases.traces_on_disk import TracesOnDisk, traces_of_line
 from lab.adapters.otlp.traces import trace_to_otlp
 from lab.domain.case import Case, CaseFile, Sight, Telemetry
-from lab.domain.evidence import Evidence, Sample
+from lab.domain.evidence import Evidence
 from lab.domain.load import Request, Window
 from lab.domain.proof import Proof
 from lab.domain.record import Records, RecordsLine
@@ -81,7 +81,8 @@ MOST_LOG_LINES: Final = 500_000
 MOST_JOURNAL_ENTRIES: Final = 20_000
 MOST_RECORDS: Final = 200_000
 LONGEST_WINDOW_S: Final = 3600.0
-"""Charts have a column a second."""
+LONGEST_RUN_S: Final = 2 * 3600.0
+"""From the first window's start to the last one's end; charts have a column a second."""
 
 MOST_TRACES: Final = 20_000
 MOST_SPANS: Final = 500_000
@@ -233,7 +234,9 @@ def _check_bounds(folder: Path, manifest: Manifest) -> None:
             raise damaged(path, f"windows of more than 0 and at most {LONGEST_WINDOW_S:g} s")
     if any(one.end_s > next_one.start_s for one, next_one in pairwise(windows)):
         raise damaged(path, "windows one after the other")
-    if sum(map(len, manifest.samples.values())) > len(Sample) * MOST_TRACES:
+    if windows and windows[-1].end_s - windows[0].start_s > LONGEST_RUN_S:
+        raise damaged(path, f"windows within {LONGEST_RUN_S:g} s of each other")
+    if max(map(len, manifest.samples.values()), default=0) > MOST_TRACES:
         raise damaged(path, f"at most {MOST_TRACES} traces in a sample")
     for name, most in (
         (REQUESTS, MOST_REQUESTS),

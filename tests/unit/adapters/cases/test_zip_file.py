@@ -274,6 +274,11 @@ def window(name: str, **ends: float) -> Callable[[Any], None]:
     return lambda manifest: manifest["windows"][name].update(ends)
 
 
+def moved_away(manifest: Any) -> None:
+    recovery = manifest["windows"]["recovery"]
+    recovery.update(start_s=recovery["start_s"] + 1e5, end_s=recovery["end_s"] + 1e5)
+
+
 def request(**values: object) -> Callable[[Any], None]:
     return lambda found: found.update(values)
 
@@ -286,6 +291,7 @@ def request(**values: object) -> Callable[[Any], None]:
         ("manifest.json", window("crime", end_s=0), "windows of more than 0"),
         ("manifest.json", window("reference", end_s=float("inf")), "manifest.json"),
         ("manifest.json", window("reference", start_s=float("nan")), "manifest.json"),
+        ("manifest.json", moved_away, "within 7200 s of each other"),
         ("requests.jsonl", request(start_s=float("nan")), "finite numbers in line 1"),
         ("requests.jsonl", request(latency_ms=float("inf")), "finite numbers in line 1"),
         ("requests.jsonl", request(latency_ms=1e12), "none of over an hour"),
