@@ -54,7 +54,10 @@ NEEDS_NO_STACK = [
 SOME = ["--help", "nosuch", "traces", "trace {trace} --attributes", "heal", "schema"]
 """Of each way to print one: a page, a refusal, tables, and plain text."""
 
-CLOSED = {"no stdout": ">&-", "no stderr": "2>&-", "neither": ">&- 2>&-", "none": "<&- >&- 2>&-"}
+CLOSED = [
+    *((command, streams) for command in NEEDS_NO_STACK for streams in (">&-", "2>&-")),
+    *((command, streams) for command in SOME for streams in (">&- 2>&-", "<&- >&- 2>&-")),
+]
 FULL = {"stdout": ">/dev/full", "stderr": "2>/dev/full", "both": ">/dev/full 2>/dev/full"}
 
 
@@ -105,8 +108,7 @@ def usual(command: str, state: Path) -> int:
     return run(command, state)[0]
 
 
-@pytest.mark.parametrize("command", NEEDS_NO_STACK)
-@pytest.mark.parametrize("streams", CLOSED.values(), ids=CLOSED)
+@pytest.mark.parametrize(("command", "streams"), CLOSED)
 def test_a_closed_stream_is_no_bug(command: str, streams: str, state: Path) -> None:
     """The work is done all the same, and ends in the same way."""
     code, told = run(command, state, streams)
