@@ -1,5 +1,99 @@
-"""``python -m lab``: the same as the ``lab`` command."""
+"""The ``lab`` command, and ``python -m lab``: what has to hold before all else is imported.
 
-from lab.cli import main
+Nothing is imported up here that Python has not loaded by then, not even `typing`: a Ctrl-C
+may strike while it imports, and is Python's own traceback until `main` has begun.
+"""
 
-main()
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+INTERRUPTED_EXIT = 130
+WIDEST = 1000
+"""Of a terminal. Somebody's ``COLUMNS`` of a thousand million is filled up with blanks."""
+
+_QUIET = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
+"""What Python by itself says nothing of."""
+
+
+def main() -> None:
+    """Run the command line in a process that is fit for it; Ctrl-C leaves without a traceback."""
+    is_ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if is_ours:
+        signal.signal(signal.SIGINT, _leave)
+    _open_what_is_closed()
+    _let_libraries_warn()
+    _forget_impossible_terminals()
+    from lab.cli import main as command_line
+
+    if is_ours:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        command_line()
+    except (KeyboardInterrupt, SystemExit) as ending:
+        if is_ours:
+            signal.signal(signal.SIGINT, _leave)
+        _flush()
+        if isinstance(ending, KeyboardInterrupt) or ending.code == INTERRUPTED_EXIT:
+            # Python would rather end by the signal where it saw it inside of an `exec`, as
+            # every dataclass is made by, and whoever started this would read another code.
+            os._exit(INTERRUPTED_EXIT)
+        raise
+
+
+def _leave(_number: int, _frame: object) -> None:
+    """Nothing is begun yet, or all is written: an exception could only be told as a traceback."""
+    os._exit(INTERRUPTED_EXIT)
+
+
+def _open_what_is_closed() -> None:
+    """Put the null device where a standard stream is closed.
+
+    Else the next file that is opened, a case's or a lock, takes its number and all that is
+    printed.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # Which gets the lowest number that is free.
+        if getattr(sys, name) is None:
+            mode = "r" if number == 0 else "w"
+            stream = open(number, mode, closefd=False, encoding="utf-8")  # noqa: SIM115
+            setattr(sys, name, stream)
+
+
+def _let_libraries_warn() -> None:
+    """Undo ``PYTHONWARNINGS=error``: what a library warns of is no reason to end for its user.
+
+    The shop's processes and the load generator inherit it otherwise.
+    """
+    if any(option.startswith("error") for option in sys.warnoptions):
+        import warnings
+
+        os.environ.pop("PYTHONWARNINGS", None)
+        warnings.resetwarnings()
+        for category in _QUIET:
+            warnings.simplefilter("ignore", category)
+
+
+def _forget_impossible_terminals() -> None:
+    for name in ("COLUMNS", "LINES"):
+        size = os.environ.get(name, "")
+        if not (size.isdecimal() and len(size) < 9 and 0 < int(size) <= WIDEST):
+            os.environ.pop(name, None)
+
+
+def _flush() -> None:
+    """Write what is left; what cannot be written was told before, or nobody is there to hear."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+if __name__ == "__main__":
+    main()

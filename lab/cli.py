@@ -64,6 +64,7 @@ def main() -> None:
     """Run the command line; whatever ends it becomes a sentence and an exit code."""
     try:
         code = app(standalone_mode=False)
+        sys.stdout.flush()  # What cannot be written is known now, and not after the exit code.
     except BrokenPipeError:
         code = _reader_gone()
     except SystemExit as ending:

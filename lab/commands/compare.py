@@ -27,8 +27,10 @@ def twin(
     from lab.investigation.reading.ids import resolve_trace
     from lab.terminal.comparing import twin_table
 
-    evidence = bootstrap.archive(Settings()).load(case_id).evidence
-    found = resolve_trace(evidence, trace_id)
+    archive = bootstrap.archive(Settings())
+    case = archive.load(case_id)
+    evidence = case.evidence
+    found = resolve_trace(evidence, trace_id, archive.replays(case.case_id))
     comparison = compare(evidence, found)
     if comparison is None:
         raise CaseError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -160,7 +161,7 @@ def _from_tempo(
     given: dict[str, str],
     name: str | None,
 ) -> Brought:
-    from lab.adapters import loopback
+    from lab.adapters import loopback, outside
     from lab.adapters.cases.bring import IMPORTED, bring_traces, without_secrets
     from lab.adapters.tempo import MOST_FOUND, TempoStore
     from lab.investigation.running.collect import fetch, trace_ids
@@ -168,13 +169,15 @@ def _from_tempo(
     start_s, end_s = int(window[0]), int(window[1]) + 1
 
     async def main() -> Brought:
-        async with TempoStore(
-            url,
-            deadline_s=TEMPO_DEADLINE_S,
-            search_deadline_s=TEMPO_DEADLINE_S,
-            headers=given,
-            proxied=not loopback.is_here(url),
-        ) as store:
+        with outside.client_to(url, "a Tempo such as http://127.0.0.1:3200"):
+            tempo = TempoStore(
+                url,
+                deadline_s=TEMPO_DEADLINE_S,
+                search_deadline_s=TEMPO_DEADLINE_S,
+                headers=given,
+                proxied=not loopback.is_here(url),
+            )
+        async with tempo as store:
             with _counting() as tell:
                 ids = await trace_ids(store, start_s, end_s, most=MOST_FOUND, traceql=query)
                 tell("traces found", len(ids))
@@ -246,13 +249,28 @@ def replay(
         raise typer.Exit(2)
 
 
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
+"""A *token* of RFC 9110, section 5.6.2."""
+
+_FRAMING: Final = frozenset(
+    {"connection", "content-encoding", "content-length", "content-type", "expect", "te", "trailer",
+     "transfer-encoding", "upgrade"}
+)  # fmt: skip
+
+
 def headers(given: list[str] | None) -> dict[str, str]:
-    """``NAME: VALUE`` each; UsageError for what is no header."""
+    """``NAME: VALUE`` each; UsageError for what is no header, or not for a user to set."""
     found = {}
     for each in given or ():
         name, colon, value = each.partition(":")
-        if not colon or not name.strip() or not each.isprintable() or not each.isascii():
-            raise UsageError(f"expected --header 'NAME: VALUE', got {each!r}")
+        is_name = _HEADER_NAME.fullmatch(name.strip())
+        if not colon or not is_name or not each.isprintable() or not each.isascii():
+            raise UsageError(f"expected --header 'NAME: VALUE', got {each[:80]!r}")
+        if name.strip().lower() in _FRAMING:
+            raise UsageError(
+                f"expected --header for a tenant or a key, got {name.strip()}, which says how the "
+                "request itself is sent"
+            )
         found[name.strip()] = value.strip()
     return found
 

@@ -50,7 +50,8 @@ def report(error: Exception) -> int:
         return error.exit_code
     if isinstance(error, typer.TyperException):
         # Each that a command line can raise is one of the ClickExceptions Typer carries along.
-        rich_format_error(error)  # type: ignore[arg-type]
+        with contextlib.suppress(OSError):
+            rich_format_error(error)  # type: ignore[arg-type]
         return USAGE_EXIT
     if isinstance(error, typer.Abort):
         _say("nothing was done")

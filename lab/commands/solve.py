@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -85,17 +86,23 @@ def _accused(
 
     if nobody and words:
         raise UsageError(f"expected no span beside --nobody, got {' '.join(words)}")
-    if any("://" in word or word.count("-") == 3 for word in words):
-        return tuple(resolve_suspect(case.evidence, word, replays) for word in words)
-    if not nobody and (not words or len(words) % 2):
+    pairs = []
+    rest = iter(words)
+    for word in rest:
+        if re.search(r"[^0-9a-zA-Z…]", word.strip()):  # More than an id: a paste, or both in one.
+            pairs.append(resolve_suspect(case.evidence, word, replays))
+            continue
+        span_id = next(rest, None)
+        if span_id is None:
+            pairs = []
+            break
+        found = resolve_trace(case.evidence, word, replays)
+        pairs.append((found.trace_id, resolve_span(found, span_id, replays).span_id))
+    if not nobody and not pairs:
         raise UsageError(
             "expected pairs of TRACE SPAN, addresses of Grafana or the desk, a traceparent, or "
             f"--nobody, got {' '.join(words) or 'nothing'}"
         )
-    pairs = []
-    for trace_id, span_id in zip(words[::2], words[1::2], strict=True):
-        found = resolve_trace(case.evidence, trace_id, replays)
-        pairs.append((found.trace_id, resolve_span(found, span_id, replays).span_id))
     return tuple(pairs)
 
 

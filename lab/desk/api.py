@@ -172,9 +172,10 @@ def case_background(case: OpenCase) -> list[dict[str, Any]]:
 
 
 @router.get("/cases/{case_id}/traces/{trace_id}")
-def case_trace(found: OpenFile, trace_id: str) -> dict[str, Any]:
+def case_trace(found: OpenFile, desk: TheDesk, trace_id: str) -> dict[str, Any]:
     """One trace as OTLP/JSON; the beginning of its id is enough."""
-    return trace_to_otlp(resolve_trace(found.evidence, trace_id))
+    replays = desk.archive.replays(found.case_id)
+    return trace_to_otlp(resolve_trace(found.evidence, trace_id, replays))
 
 
 @router.get("/cases/{case_id}/logs")

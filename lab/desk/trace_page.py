@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
 from lab.desk.desk import Desk, OpenFile, TheDesk
 from lab.desk.grafana import explore_url
@@ -18,8 +20,9 @@ from lab.domain.case import CaseFile
 from lab.domain.marks import most_apart_ms
 from lab.domain.rows import Gap, Item, Missing, Wire
 from lab.domain.trace import Span, Trace
-from lab.errors import UnknownCase
+from lab.errors import UnknownCase, UsageError
 from lab.investigation.reading.healthy_twin import compare, twin_rows
+from lab.investigation.reading.ids import resolve_span, resolve_trace
 from lab.investigation.reading.logs import LogLine, read_logs
 from lab.investigation.reading.requests import WINDOW_WORDS, outcome_of
 from lab.investigation.reading.waterfall import Waterfall
@@ -47,9 +50,21 @@ def trace_page(
     desk: TheDesk,
     trace_id: str,
     start: Annotated[int, Query(ge=0, alias="from")] = 0,
-) -> HTMLResponse:
-    """The waterfall; without a script a plain table of the same rows, ``from`` one of them on."""
-    trace = _trace(case, trace_id)
+    span: str = "",
+) -> Response:
+    """The waterfall; without a script a plain table of the same rows, ``from`` one of them on.
+
+    What names trace or ``span`` by less than their ids leads to where they are named whole;
+    a span that is not there is none to begin at.
+    """
+    trace = _trace(desk, case, trace_id)
+    whole = trace.trace_id, span
+    if span:
+        with contextlib.suppress(UnknownCase):
+            whole = trace.trace_id, _span(desk, case, trace, span).span_id
+    if (trace_id, span) != whole:
+        query = urlencode({**request.query_params, **({"span": whole[1]} if span else {})})
+        return RedirectResponse(f"/cases/{case.case_id}/traces/{whole[0]}?{query}".rstrip("?"), 303)
     desk.solving.note_look(case.case_id, trace.trace_id)
     drawn = desk.waterfall(case, trace)
     context = {
@@ -68,7 +83,7 @@ def trace_page(
 @api.get("/cases/{case_id}/traces/{trace_id}/waterfall")
 def waterfall_json(case: OpenFile, desk: TheDesk, trace_id: str) -> JSONResponse:
     """Every row with self time, ghost, critical path and marks; times in ms since the start."""
-    trace = _trace(case, trace_id)
+    trace = _trace(desk, case, trace_id)
     return JSONResponse(waterfall_document(desk.waterfall(case, trace), _logs(desk, case, trace)))
 
 
@@ -77,10 +92,8 @@ def span_page(
     request: Request, case: OpenFile, desk: TheDesk, trace_id: str, span_id: str, part: bool = False
 ) -> HTMLResponse:
     """All that is known of a span: a page of its own, or with ``part`` what goes into a pane."""
-    trace = _trace(case, trace_id)
-    span = trace.span(span_id)
-    if span is None:
-        raise UnknownCase(f"expected a span of trace {trace_id}, and it has none of id {span_id}")
+    trace = _trace(desk, case, trace_id)
+    span = _span(desk, case, trace, span_id)
     drawn = desk.waterfall(case, trace)
     lines = _logs(desk, case, trace)
     inside = {each.span_id for each in _subtree(drawn, span)}
@@ -109,7 +122,7 @@ def twin_page(
     request: Request, case: OpenFile, desk: TheDesk, trace_id: str, order: str = "change"
 ) -> HTMLResponse:
     """The trace beside the healthy one nearest to it, by change of self time or as a tree."""
-    trace = _trace(case, trace_id)
+    trace = _trace(desk, case, trace_id)
     desk.solving.note_assist(case.case_id, Assist.TWIN)
     comparison = compare(case.evidence, trace)
     rows = () if comparison is None else comparison.rows
@@ -128,7 +141,7 @@ def twin_page(
 @api.get("/cases/{case_id}/traces/{trace_id}/twin", dependencies=[Depends(check_site)])
 def twin_json(case: OpenFile, desk: TheDesk, trace_id: str) -> dict[str, Any]:
     """Every span beside the healthy one that does the same, the greatest change first."""
-    comparison = compare(case.evidence, _trace(case, trace_id))
+    comparison = compare(case.evidence, _trace(desk, case, trace_id))
     if comparison is None:
         raise UnknownCase("expected a healthy trace of the same route, found none in this case")
     desk.solving.note_assist(case.case_id, Assist.TWIN)
@@ -156,14 +169,29 @@ def _context(case: CaseFile, trace: Trace) -> dict[str, Any]:
     }
 
 
-def _trace(case: CaseFile, trace_id: str) -> Trace:
-    found = case.evidence.trace(trace_id.lower())
+def _trace(desk: Desk, case: CaseFile, trace_id: str) -> Trace:
+    try:
+        kept = resolve_trace(case.evidence, trace_id, desk.archive.replays(case.case_id))
+        found = case.evidence.trace(kept.trace_id)
+    except UsageError as error:
+        why, found = f": {error}", None
+    else:
+        why = ""
     if found is None or not found.by_id:
         raise UnknownCase(
             f"expected a trace that {case.case_id} keeps, got {trace_id}: a case keeps a sample "
-            "of its run's traces, and its requests say which"
+            f"of its run's traces, and its requests say which{why}"
         )
     return found
+
+
+def _span(desk: Desk, case: CaseFile, trace: Trace, span_id: str) -> Span:
+    try:
+        return resolve_span(trace, span_id, desk.archive.replays(case.case_id))
+    except UsageError as error:
+        raise UnknownCase(
+            f"expected a span of trace {trace.trace_id}, and it has none of id {span_id}: {error}"
+        ) from error
 
 
 def _logs(desk: Desk, case: CaseFile, trace: Trace) -> list[LogLine]:

@@ -23,6 +23,7 @@ from lab.adapters.cases.logs import cut_logs, log_files
 from lab.adapters.cases.manifest import Manifest, read_manifest
 from lab.adapters.cases.replay_file import REPLAYS, read_replays, write_replay
 from lab.adapters.clock import SystemClock
+from lab.domain import ids
 from lab.domain.case import Case, CaseFile, CaseSummary, Sight, Telemetry
 from lab.domain.evidence import Interval
 from lab.domain.journal import RunRecord
@@ -235,7 +236,7 @@ class FolderArchive:
         return tuple(
             case.case_id
             for case in self.cases()
-            if any(each.startswith(trace_id) for each in self._trace_ids(case.case_id))
+            if ids.meant(trace_id, self._trace_ids(case.case_id))
         )
 
     def _trace_ids(self, case_id: str) -> Iterable[str]:

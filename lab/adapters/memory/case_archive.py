@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
+from lab.domain import ids
 from lab.domain.case import Case, CaseFile, CaseSummary, Sight, Telemetry
 from lab.domain.journal import JournalEntry, Step
 from lab.domain.ledger import Ledger
@@ -118,11 +120,7 @@ class MemoryArchive:
         return tuple(
             each.case_id
             for each in self.cases()
-            if any(
-                trace.startswith(trace_id)
-                for ids in self.load(each.case_id).evidence.samples.values()
-                for trace in ids
-            )
+            if ids.meant(trace_id, chain(*self.load(each.case_id).evidence.samples.values()))
         )
 
     def logs(self, case_id: str) -> tuple[str, ...]:

@@ -18,10 +18,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from lab.adapters import loopback
+from lab.adapters import loopback, outside
 from lab.adapters.otlp.traces import write_traces
 from lab.domain.trace import Trace
-from lab.errors import ReplayRefused, UsageError
+from lab.errors import ReplayRefused
 
 PATH: Final = "/v1/traces"
 """Where OTLP/HTTP takes traces (OpenTelemetry specification, *OTLP/HTTP Request*)."""
@@ -50,18 +50,14 @@ class OtlpSender:
     """
 
     def __init__(self, endpoint: str, headers: Mapping[str, str] | None = None) -> None:
-        parts = urlsplit(endpoint)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise UsageError(
-                f"expected the address of an OTLP/HTTP endpoint such as http://127.0.0.1:4318, "
-                f"got {endpoint!r}"
+        with outside.client_to(endpoint, "an OTLP/HTTP endpoint such as http://127.0.0.1:4318"):
+            path = urlsplit(endpoint).path
+            self._url = endpoint if path.endswith(PATH) else endpoint.rstrip("/") + PATH
+            self._client = httpx.AsyncClient(
+                timeout=DEADLINE_S,
+                headers=headers,
+                trust_env=not loopback.is_here(endpoint),
             )
-        self._url = endpoint if parts.path.endswith(PATH) else endpoint.rstrip("/") + PATH
-        self._client = httpx.AsyncClient(
-            timeout=DEADLINE_S,
-            headers=headers,
-            trust_env=not loopback.is_here(endpoint),
-        )
 
     async def __aenter__(self) -> Self:
         """Be open for as long as the context lasts."""

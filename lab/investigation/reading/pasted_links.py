@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
+from lab.domain import ids
 from lab.domain.evidence import Evidence
 from lab.domain.replay import Replay
 from lab.domain.trace import Span, Trace
@@ -16,7 +17,7 @@ from lab.errors import UsageError
 from lab.investigation.reading.ids import resolve_span, resolve_trace
 
 SHAPES: Final = (
-    "an address of Grafana's Explore or Drilldown, or of this desk",
+    "an address of Grafana's Explore or Drilldown, Jaeger, Datadog or this desk",
     "a traceparent: 00-<trace id>-<span id>-01",
     "two ids, trace and span, or how they begin",
 )
@@ -29,16 +30,26 @@ _TRACEPARENT: Final = re.compile(
 )
 """https://www.w3.org/TR/trace-context/#traceparent-header"""
 
-_IDS: Final = re.compile(r"(?P<trace>[0-9a-f]{1,32})…?(?:[\s,;:/.]+(?P<span>[0-9a-f]{1,16})…?)?")
+_IDS: Final = re.compile(
+    r"(?P<trace>[0-9a-f]{1,32})…?(?:[\s,;:/.]+(?P<span>[0-9a-f]{1,16}|[0-9]{17,20})…?)?"
+)
 _TRACE_KEYS: Final = ("trace_id", "traceId", "traceID")
 _SPAN_KEYS: Final = ("span_id", "spanId", "spanID", "span")
-_OWN_PATH: Final = re.compile(r"/traces?/(?P<trace>[0-9a-f]{1,32})(?:/|$)")
-_TRACE_ID: Final = re.compile(r"[0-9a-f]{16,32}")
+_TRACE_PATH: Final = re.compile(r"/traces?/(?P<trace>[0-9a-f]{1,32})(?:/|$)", re.IGNORECASE)
+"""Of the desk, of Jaeger and of Datadog."""
+
+_SPAN_PATH: Final = re.compile(r"/spans/(?P<span>[0-9a-f]{1,20})(?:/|$)", re.IGNORECASE)
+_TRACE_ID: Final = re.compile(r"[0-9a-f]{1,32}")
+_SOUGHT: Final = re.compile(r"[0-9a-f]{8,16}|[0-9]{17,20}", re.IGNORECASE)
+"""A span in Jaeger's ``uiFind``, which as well holds whatever word somebody looked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pasted:
-    """Lower-case hex, each whole or how it begins; ``span`` is None where only a trace is named."""
+    """Lower-case hex, or decimal, each whole or how it begins.
+
+    ``span`` is None where only a trace is named.
+    """
 
     trace: str
     span: str | None
@@ -70,9 +81,10 @@ def resolve_paste(
     pasted = read_paste(text)
     if pasted.span is None:
         alone = [
-            (trace, trace.by_id[pasted.trace])
+            (trace, trace.by_id[span_id])
             for trace in evidence.traces.values()
-            if pasted.trace in trace.by_id
+            for span_id in trace.by_id
+            if ids.is_whole(pasted.trace, span_id)
         ]
         if len(alone) == 1:
             return alone[0]
@@ -96,26 +108,35 @@ def _from_address(address: str) -> Pasted | None:
         query = parse_qs(parts.query, max_num_fields=200)
     except ValueError:
         return None
-    span = _first(query, _SPAN_KEYS)
-    trace = _first(query, _TRACE_KEYS)
-    own = _OWN_PATH.search(parts.path)
-    if trace is None and own:
-        trace = own["trace"]
+    trace = _first(query, _TRACE_KEYS) or _in_path(_TRACE_PATH, parts.path)
     if trace is not None:
-        return Pasted(trace, span)
-    for state in (*query.get("panes", ()), *query.get("left", ()), *query.get("right", ())):
-        found = _from_explore(state)
-        if found is not None:
-            return found
-    return None
+        span = _first(query, _SPAN_KEYS) or _in_path(_SPAN_PATH, parts.path)
+        return Pasted(trace, span or _sought(query))
+    found = [
+        pane
+        for state in (*query.get("panes", ()), *query.get("left", ()), *query.get("right", ()))
+        for pane in _from_explore(state)
+    ]
+    with_span = (pane for pane in found if pane.span is not None)
+    return next(with_span, found[0] if found else None)
 
 
-def _from_explore(state: str) -> Pasted | None:
+def _in_path(pattern: re.Pattern[str], path: str) -> str | None:
+    found = pattern.search(path)
+    return found[1].lower() if found else None
+
+
+def _sought(query: Mapping[str, list[str]]) -> str | None:
+    words = (word for text in query.get("uiFind", ()) for word in text.split())
+    return next((word.lower() for word in words if _SOUGHT.fullmatch(word)), None)
+
+
+def _from_explore(state: str) -> Iterator[Pasted]:
     """Explore keeps its panes as JSON in the address, a span's id in ``panelsState.trace``."""
     try:
         panes = json.loads(state)
     except (ValueError, RecursionError):
-        return None
+        return
     for pane in _panes(panes):
         panel = _mapping(_mapping(pane.get("panelsState")).get("trace"))
         span = panel.get("spanId")
@@ -123,8 +144,7 @@ def _from_explore(state: str) -> Pasted | None:
         for query in queries if isinstance(queries, list) else []:
             trace = str(_mapping(query).get("query", "")).strip().strip('"').lower()
             if _TRACE_ID.fullmatch(trace):
-                return Pasted(trace, span.lower() if isinstance(span, str) and span else None)
-    return None
+                yield Pasted(trace, span.lower() if isinstance(span, str) and span else None)
 
 
 def _panes(state: Any) -> Iterator[Mapping[str, Any]]:

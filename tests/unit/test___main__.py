@@ -1,0 +1,245 @@
+"""The real command in a process of its own, in whatever surroundings a user may start it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from lab.adapters.cases.archive import FolderArchive
+from lab.settings import CHECKOUT
+from tests.support.sample_case import sample_case
+
+DOCUMENTED = {0, 1, 2, 64, 129, 130, 143}
+"""Every exit code of the list in `lab.cli` but the one that stands for a bug."""
+
+NEEDS_NO_STACK = [
+    "--help",
+    "--version",
+    "nosuch",
+    "cases",
+    "mechanisms",
+    "briefing",
+    "traces",
+    "traces --json",
+    "trace {trace} --attributes",
+    "twin {trace}",
+    "map",
+    "hint 1",
+    "accuse --nobody",
+    "accuse {trace} {span} --mechanism timeout --json",
+    "journal",
+    "debrief --reveal",
+    "proof --reveal",
+    "schema",
+    "lint",
+    "doctor",
+    "tools",
+    "status",
+    "heal",
+    "load --users 0",
+    "run nosuch",
+    "export --force --to {folder}/x.case.zip",
+    "import {folder}/nothing",
+    "replay db-timeout-1 --to http://127.0.0.1:9",
+]
+"""What every command does without a stack: its work, or a refusal."""
+
+SOME = ["--help", "nosuch", "traces", "trace {trace} --attributes", "heal", "schema"]
+"""Of each way to print one: a page, a refusal, tables, and plain text."""
+
+CLOSED = [
+    *((command, streams) for command in NEEDS_NO_STACK for streams in (">&-", "2>&-")),
+    *((command, streams) for command in SOME for streams in (">&- 2>&-", "<&- >&- 2>&-")),
+]
+FULL = {"stdout": ">/dev/full", "stderr": "2>/dev/full", "both": ">/dev/full 2>/dev/full"}
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder with one case."""
+    folder = tmp_path_factory.mktemp("state")
+    FolderArchive(folder / "cases").seal(sample_case())
+    return folder
+
+
+def environment(state: Path, **more: str) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return {**kept, "LAB_STATE_DIR": str(state), "LAB_PORT_OFFSET": "8000", **more}
+
+
+def words_of(command: str, state: Path) -> list[str]:
+    case = sample_case()
+    trace = next(iter(case.evidence.traces.values()))
+    span = next(iter(trace)).span_id
+    filled = command.format(trace=trace.trace_id, span=span, folder=state)
+    return [sys.executable, "-m", "lab", *filled.split()]
+
+
+def run(command: str, state: Path, streams: str = "", **more: str) -> tuple[int, str]:
+    """Exit code and standard error."""
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{shlex.join(words_of(command, state))} {streams}"],
+        env=environment(state, **more),
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        cwd=CHECKOUT,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stderr.decode(errors="replace")
+
+
+def assert_no_bug(command: str, code: int, told: str) -> None:
+    assert code in DOCUMENTED, (command, code, told)
+    for word in ("Traceback", "Exception ignored", "a bug of the lab"):
+        assert word not in told, (command, told)
+
+
+@cache
+def usual(command: str, state: Path) -> int:
+    """The exit code that the command has where nothing is odd."""
+    return run(command, state)[0]
+
+
+@pytest.mark.parametrize(("command", "streams"), CLOSED)
+def test_a_closed_stream_is_no_bug(command: str, streams: str, state: Path) -> None:
+    """The work is done all the same, and ends in the same way."""
+    code, told = run(command, state, streams)
+    assert_no_bug(command, code, told)
+    assert code == usual(command, state)
+
+
+@pytest.mark.parametrize("command", SOME)
+@pytest.mark.parametrize("streams", FULL.values(), ids=FULL)
+def test_a_full_disk_behind_a_stream_is_no_bug(command: str, streams: str, state: Path) -> None:
+    """Where there is no place for the answer it says so, with the code of the disk."""
+    code, told = run(command, state, streams)
+    assert_no_bug(command, code, told)
+    assert code in {2, usual(command, state)}
+
+
+def test_what_is_printed_to_a_closed_stream_reaches_no_file(state: Path, tmp_path: Path) -> None:
+    """The number of a closed stream goes to the next file that is opened, such as this one."""
+    target = tmp_path / "out.case.zip"
+    code, _ = run(f"export --to {target}", state, ">&- 2>&-")
+    assert code == 0
+    assert target.read_bytes().startswith(b"PK")
+    assert b"out.case.zip" not in target.read_bytes()
+
+
+SIZES = ["0", "abc", "", "-5", "1", "7", "1000", "1001", "1000000000", "9" * 5000, "²"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("command", ["--help", "traces", "trace {trace} --attributes"])
+def test_a_terminal_of_any_size_is_no_bug(command: str, size: str, state: Path) -> None:
+    """Nor does a size that no terminal has take a minute, or all memory."""
+    code, told = run(command, state, COLUMNS=size, LINES=size)
+    assert_no_bug(command, code, told)
+    assert code == usual(command, state)
+
+
+@pytest.mark.parametrize("command", NEEDS_NO_STACK)
+def test_what_libraries_warn_of_ends_nothing(command: str, state: Path) -> None:
+    """``PYTHONWARNINGS=error`` is for who develops a library, not for who uses it."""
+    code, told = run(command, state, PYTHONWARNINGS="error")
+    assert_no_bug(command, code, told)
+    assert code == usual(command, state)
+
+
+@pytest.mark.parametrize(
+    ("command", "settings"),
+    [
+        ("cases", {"LAB_PORT_OFFSET": "99999"}),
+        ("status", {"LAB_WARDEN_URL": "http://127.0.0.1:99999"}),
+        ("load --web-port 99999", {}),
+        *(
+            (f"{command} {address}{more}", {})
+            for address in (
+                "http://127.0.0.1:99999", "http://127.0.0.1:abc", "http://127.0.0.1:-1",
+                "http://[::1", "http://xn--", "http://127.0.0.1/\x01",
+                "ftp://127.0.0.1", "127.0.0.1",
+            )
+            for command, more in (
+                ("replay db-timeout-1 --to", ""), ("import --from 1h --tempo", ""),
+            )
+        ),
+        *(
+            ("replay db-timeout-1 --to http://192.0.2.1:4318", {name: proxy})
+            for name in ("HTTP_PROXY", "ALL_PROXY")
+            for proxy in (
+                "http://127.0.0.1:99999", "foo://x", "socks5://127.0.0.1:1", "http://[::1", "\x01",
+            )
+        ),
+        (
+            "replay db-timeout-1 --to https://192.0.2.1:4318",
+            {"SSL_CERT_FILE": "/nonexistent/certificates.pem"},
+        ),
+        *(
+            (f"{command} http://127.0.0.1:9 --header {header}", {})
+            for header in (
+                "Content-Length:5", "Transfer-Encoding:x", "a(b):1", ":v", "é:1", "x:\x01",
+            )
+            for command in ("replay db-timeout-1 --to", "import --from 1h --tempo")
+        ),
+    ],
+)  # fmt: skip
+def test_a_port_an_address_or_a_header_that_is_none_is_the_users(
+    command: str, settings: dict[str, str], state: Path
+) -> None:
+    """Refused before anything is sent, in a sentence that says what was expected."""
+    code, told = run(command, state, **settings)
+    assert_no_bug(command, code, told)
+    assert code == 64
+    assert "expected" in told
+
+
+IMPORTED = [
+    "typer.core", "typer", "lab.commands.table", "lab.cli", "lab.settings", "lab.bootstrap",
+    "lab.commands.common", "rich.table",
+]  # fmt: skip
+"""Some of what `lab traces` needs, first to last."""
+
+INSTALLED = Path(sys.executable).with_name("lab")
+
+
+@pytest.mark.parametrize(
+    "command", [(sys.executable, "-m", "lab"), (INSTALLED,)], ids=["-m", "lab"]
+)
+@pytest.mark.parametrize("module", IMPORTED)
+def test_ctrl_c_while_python_imports_leaves_without_a_traceback(
+    module: str, command: tuple[str | Path, ...], state: Path
+) -> None:
+    """At the moment that module has been imported, as Python itself tells."""
+    process = subprocess.Popen(
+        [*command, "traces"],
+        env=environment(state, PYTHONPROFILEIMPORTTIME="1"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=CHECKOUT,
+    )
+    assert process.stderr is not None
+    told = []
+    for line in process.stderr:
+        told.append(line)
+        if line.rpartition("|")[2].strip() == module:
+            process.send_signal(signal.SIGINT)
+            break
+    else:
+        pytest.fail(f"{module} was not imported")
+    told += list(process.stderr)
+    assert process.wait(timeout=20) == 130, told[-3:]
+    assert not [line for line in told if "Traceback" in line or "Exception ignored" in line]
+
+
+def test_the_installed_command_begins_where_ctrl_c_is_heard() -> None:
+    """An environment that was made before needs `make tools` once more."""
+    assert "from lab.__main__ import main" in INSTALLED.read_text()
