@@ -95,6 +95,7 @@ def test_a_stack_that_somebody_else_runs_is_seen_and_left_alone(
             tempo_url=url("tempo_http"),
             collector_url=url("otelcol_otlp_http"),
             collector_metrics_url=url("otelcol_metrics"),
+            control_secret_file=lab.settings.secret_file,
         )
     )
 
