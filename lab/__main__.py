@@ -28,9 +28,9 @@ def main() -> None:
     _forget_impossible_terminals()
     from lab.cli import main as command_line
 
-    if is_ours:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        if is_ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         command_line()
     except (KeyboardInterrupt, SystemExit) as ending:
         if is_ours:
