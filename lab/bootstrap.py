@@ -217,7 +217,8 @@ def _jobs_environment(settings: Settings) -> dict[str, str]:
 
 def serve_warden(settings: Settings) -> None:
     """Be the warden's process until told to stop."""
-    from lab.adapters.toxiproxy import ToxiproxyInjector
+    from lab.adapters.stack import local_programs
+    from lab.adapters.toxiproxy import ProxyAddress, ToxiproxyInjector
     from lab.errors import InjectorError
     from lab.shop.topology import EDGES
     from lab.warden.app import serve
@@ -234,8 +235,14 @@ def serve_warden(settings: Settings) -> None:
 
     toxiproxy = urlsplit(settings.url("toxiproxy"))
     host, port = toxiproxy.hostname or HOST, toxiproxy.port or 80
+    proxies = {
+        str(proxy["name"]): ProxyAddress(str(proxy["listen"]), str(proxy["upstream"]))
+        for proxy in (local_programs.proxies(settings) if settings.stack == "local" else ())
+    }
     leases = assemble(
-        injector=ToxiproxyInjector(host, port),
+        injector=ToxiproxyInjector(
+            *(host, port), headers=secret.headers(settings.secret_file), proxies=proxies
+        ),
         services=shop_services(settings),
         restart=restart_toxiproxy,
         edge_ports={edge.name: settings.port(edge.name) for edge in EDGES},

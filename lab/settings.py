@@ -130,6 +130,7 @@ class Settings(BaseSettings):
         "127.0.0.1:4317", description="host:port of the Jaeger that BACKEND=jaeger sends to."
     )
     toxiproxy_bin: Path | None = None
+    door_bin: Path | None = None
     tempo_bin: Path | None = None
     otelcol_bin: Path | None = None
     prometheus_bin: Path | None = None

@@ -8,9 +8,14 @@ modules, so one consumer with a deadline, put there, mends all its calls.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from dataclasses import dataclass, replace
+from functools import partial
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, TypeVar
+from urllib.parse import quote
 
 import requests
 import toxiproxy.proxy
@@ -62,21 +67,27 @@ class BoundedConsumer(APIConsumer):  # type: ignore[misc]
         "hooks": {"response": _read_bounded},
         "proxies": {"no_proxy": "*"},
     }
+    told: ClassVar[Mapping[str, str]] = {}
+    """The headers with the secret of the Toxiproxy that is spoken to just now."""
+
+    @classmethod
+    def _with(cls, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {**cls._BOUNDS, "headers": cls.told, **asked}
 
     @classmethod
     def get(cls, url: str, params: Any = None, **kwargs: Any) -> requests.Response:
         """Fetch ``url``."""
-        return _checked(super().get(url, params, **{**cls._BOUNDS, **kwargs}))
+        return _checked(super().get(url, params, **cls._with(kwargs)))
 
     @classmethod
     def post(cls, url: str, data: Any = None, json: Any = None, **kwargs: Any) -> requests.Response:
         """Send ``data`` or ``json`` to ``url``."""
-        return _checked(super().post(url, data, json, **{**cls._BOUNDS, **kwargs}))
+        return _checked(super().post(url, data, json, **cls._with(kwargs)))
 
     @classmethod
     def delete(cls, url: str, **kwargs: Any) -> requests.Response:
         """Delete ``url``."""
-        return _checked(super().delete(url, **{**cls._BOUNDS, **kwargs}))
+        return _checked(super().delete(url, **cls._with(kwargs)))
 
 
 def _checked(response: requests.Response) -> requests.Response:
@@ -90,22 +101,49 @@ toxiproxy.server.APIConsumer = BoundedConsumer
 _package = threading.Lock()
 """Held while the class globals point at one Toxiproxy; two may be spoken to in turn."""
 
+EDGE_NAMES: Final = tuple(edge.name for edge in EDGES)
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyAddress:
+    """``host:port`` where a proxy listens, and of whom it leads to."""
+
+    listen: str
+    upstream: str
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"{self.listen} → {self.upstream}"
+
 
 class ToxiproxyInjector:
     """`Injector` over a real Toxiproxy.
+
+    ``headers`` go with every call, as its guard asks for; ``proxies`` says where each
+    edge's proxy listens and whom it leads to, as Toxiproxy shows it, where that is known.
 
     Every call raises InjectorError where Toxiproxy refuses, hangs, or does not
     show afterwards what was asked, and StackNotReady where nobody listens.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        proxies: Mapping[str, ProxyAddress] = MappingProxyType({}),
+    ) -> None:
         self._host = host
         self._port = port
+        self._headers = headers
+        self._proxies = proxies
         self._server = Toxiproxy()
 
     async def edges(self) -> Mapping[str, EdgeState]:
-        """Read every edge with its toxics, in one call."""
-        return {name: _edge_state(name, proxy) for name, proxy in (await self._listing()).items()}
+        """Read every proxy with its toxics, in one call."""
+        listing = await self._listing()
+        return {name: self._edge_state(name, proxy) for name, proxy in listing.items()}
 
     async def apply(self, fault: Fault) -> None:
         """Put ``fault`` on its edge and read it back.
@@ -137,7 +175,11 @@ class ToxiproxyInjector:
             raise InjectorError(f"expected {fault} to be gone, found {after}")
 
     async def reset(self) -> None:
-        """Take every toxic off and enable every edge, and read that back."""
+        """Remove strangers, lead every edge where it belongs, free all of harm; read it back."""
+        with contextlib.suppress(InjectorError):  # What cannot be listed can be reset all the same.
+            for name, edge in (await self.edges()).items():
+                if edge.strange:
+                    await self._call(f"put {name[:80]!r} right", partial(self._put_right, name))
         await self._call("reset", self._server.reset)
         hurt = [name for name, edge in (await self.edges()).items() if not edge.is_clean]
         if hurt:
@@ -145,9 +187,9 @@ class ToxiproxyInjector:
 
     async def _look_at(self, edge: str) -> tuple[Proxy, EdgeState]:
         listing = await self._listing()
-        if edge not in listing:
-            raise InjectorError(f"expected an edge of {sorted(listing)}, found {edge!r}")
-        state = _edge_state(edge, listing[edge])
+        if edge not in EDGE_NAMES:
+            raise InjectorError(f"expected an edge of {sorted(EDGE_NAMES)}, found {edge!r}")
+        state = self._edge_state(edge, listing[edge])
         # Addresses are the configuration's business; what is asked for here needs the name alone.
         return Proxy(name=edge, upstream=None, listen=None, enabled=state.enabled), state
 
@@ -156,14 +198,32 @@ class ToxiproxyInjector:
         if not isinstance(listing, dict):
             raise InjectorError(f"expected proxies by name, found {str(listing)[:200]}")
         # Of an edge that is not there nobody can say that it is clean.
-        missing = [edge.name for edge in EDGES if edge.name not in listing]
+        missing = [name for name in EDGE_NAMES if name not in listing]
         if missing:
             raise InjectorError(
                 f"expected Toxiproxy to have a proxy for every edge, found none for {missing}; "
                 "`lab down`, then `lab up`"
             )
-        # A proxy that somebody else keeps here carries nothing of the shop's.
-        return {edge.name: listing[edge.name] for edge in EDGES}
+        return listing
+
+    def _edge_state(self, name: str, proxy: Any) -> EdgeState:
+        if name not in EDGE_NAMES:
+            # What is on it harms nobody: that it is there is what must not be.
+            return EdgeState(name, True, (), strange=f"a proxy of no edge, {_address(proxy)}")
+        state, found = _edge_state(name, proxy), _address(proxy)
+        expected = self._proxies.get(name, found)
+        if found == expected:
+            return state
+        return replace(state, strange=f"{found} instead of {expected}")
+
+    def _put_right(self, name: str) -> None:
+        path = f"/proxies/{quote(name, safe='')}"
+        if name in self._proxies:
+            address = self._proxies[name]
+            body = {"listen": address.listen, "upstream": address.upstream, "enabled": True}
+            BoundedConsumer.post(path, json=body)
+        else:
+            BoundedConsumer.delete(path)
 
     async def _call(self, what: str, call: Callable[[], T]) -> T:
         """One request in a thread of its own; ``what`` says what it is for."""
@@ -196,6 +256,7 @@ class ToxiproxyInjector:
             raise requests.Timeout("another call is stuck")
         try:
             self._server.update_api_consumer(self._host, self._port)
+            BoundedConsumer.told = self._headers
             return call()
         finally:
             _package.release()
@@ -224,6 +285,12 @@ def _remove(proxy: Proxy, fault: Fault) -> None:
         proxy.enable()
     else:
         proxy.destroy_toxic(fault.toxic_name)
+
+
+def _address(proxy: Any) -> ProxyAddress:
+    """As shown, cut to what a message can hold; a proxy that shows none has none that is ours."""
+    shown = proxy if isinstance(proxy, dict) else {}
+    return ProxyAddress(str(shown.get("listen"))[:80], str(shown.get("upstream"))[:80])
 
 
 def _edge_state(name: str, proxy: Any) -> EdgeState:

@@ -51,6 +51,12 @@ def up() -> None:
             async for part in stack.up():
                 count += 1
                 display.ready(part.name)
+                if part.detail:
+                    notes.print(
+                        f"{part.name} ran and was not ready, so it was started anew; "
+                        f"before, it said: {part.detail}",
+                        markup=False,
+                    )
         return count
 
     count = run_async(start)
@@ -198,6 +204,7 @@ def heal(reveal: RevealOption = False, as_json: JsonOption = False) -> None:
             "removed": removal.count,
             "method": removal.method,
             "proven_clean": removal.proven_clean,
+            "strangers": list(removal.strangers),
         }
         if reveal:
             found["faults"] = [f"{fault.edge}: {fault.toxic or 'down'}" for fault in removal.faults]
@@ -210,7 +217,7 @@ def heal(reveal: RevealOption = False, as_json: JsonOption = False) -> None:
     else:
         things = "nothing to remove" if found["removed"] == 0 else f"{found['removed']} removed"
         console.print(f"{things}; the shop is {'clean' if found['proven_clean'] else 'NOT clean'}")
-        for name in ("faults", "conditions"):
+        for name in ("strangers", "faults", "conditions"):
             for thing in found.get(name, ()):  # type: ignore[attr-defined]
                 console.print(f"  {thing}")
     if not found["proven_clean"]:

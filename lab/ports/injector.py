@@ -11,21 +11,27 @@ from lab.domain.fault import Fault
 
 @dataclass(frozen=True, slots=True)
 class EdgeState:
-    """What Toxiproxy really has on an edge right now."""
+    """What Toxiproxy really has on an edge right now.
+
+    ``strange`` says how its proxy differs from the topology: none of the lab's made it,
+    or somebody has it listen or lead elsewhere. Empty where it is as it should be.
+    """
 
     edge: str
     enabled: bool
     toxics: tuple[Fault, ...]
+    strange: str = ""
 
     @property
     def is_clean(self) -> bool:
-        """Whether traffic passes it unharmed."""
-        return self.enabled and not self.toxics
+        """Whether traffic passes it unharmed, and it is the lab's own."""
+        return self.enabled and not self.toxics and not self.strange
 
     def __str__(self) -> str:
         """For people: ``auth-users_db down``, or each toxic in its own words."""
         down = () if self.enabled else (str(Fault(self.edge, None)),)
-        return ", ".join((*down, *map(str, self.toxics))) or f"{self.edge} clean"
+        strange = (f"{self.edge}: {self.strange}",) if self.strange else ()
+        return ", ".join((*strange, *down, *map(str, self.toxics))) or f"{self.edge} clean"
 
     def shows(self, fault: Fault) -> bool:
         """Whether ``fault`` is here, be it with other attributes than were asked for."""
@@ -38,7 +44,7 @@ class Injector(Protocol):
     """Harm on edges; used by the warden alone. Every call is bounded in time."""
 
     async def edges(self) -> Mapping[str, EdgeState]:
-        """Read every edge as it is."""
+        """Read every edge as it is, and every proxy that is none of the shop's."""
         ...
 
     async def apply(self, fault: Fault) -> None:
@@ -50,5 +56,5 @@ class Injector(Protocol):
         ...
 
     async def reset(self) -> None:
-        """Take every toxic off and enable every edge."""
+        """Take every toxic off, enable every edge, and remove what is none of the shop's."""
         ...

@@ -43,7 +43,10 @@ class Stack(Protocol):
     """The victims and what watches them."""
 
     def up(self) -> AsyncIterator[PartStatus]:
-        """Start what is not running; yields each part as it becomes ready."""
+        """Start what is not running or not well; yields each part as it becomes ready.
+
+        The ``detail`` of a part that had to be started anew says what was seen before.
+        """
         ...
 
     async def down(self) -> None:

@@ -48,7 +48,8 @@ class Removal:
     """What a release, an expiry or a heal took away, and how it was proven gone.
 
     ``method`` is how Toxiproxy was brought to it: ``api``, ``reset`` or ``restart``.
-    ``switches`` tells in order what the lease's schedules did before that.
+    ``switches`` tells in order what the lease's schedules did before that. ``strangers``
+    are the proxies that were none of the lab's, or led elsewhere, in words; a heal ends them.
     """
 
     faults: tuple[Fault, ...]
@@ -56,11 +57,12 @@ class Removal:
     method: str
     proven_clean: bool
     switches: tuple[Switch, ...] = ()
+    strangers: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
         """How many things were removed."""
-        return len(self.faults) + len(self.conditions)
+        return len(self.faults) + len(self.conditions) + len(self.strangers)
 
 
 class Warden(Protocol):

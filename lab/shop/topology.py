@@ -63,7 +63,7 @@ _PARTS: Final = (
     "tempo_http",
     "tempo_grpc",
     "tempo_otlp_grpc",
-    "tempo_otlp_http",
+    "prometheus_inside",
     "tempo_memberlist",
     "otelcol_otlp_grpc",
     "otelcol_otlp_http",

@@ -42,6 +42,7 @@ class Harm:
     services: tuple[str, ...]
     found_faults: tuple[Fault, ...]
     found_conditions: tuple[str, ...]
+    found_strangers: tuple[str, ...]
     sweep: bool
     in_doubt: bool
 
@@ -50,6 +51,10 @@ def faults_on(edges: Mapping[str, EdgeState]) -> tuple[Fault, ...]:
     """All harm that edges have."""
     down = tuple(Fault(edge.edge, None) for edge in edges.values() if not edge.enabled)
     return down + tuple(toxic for edge in edges.values() for toxic in edge.toxics)
+
+
+def _strangers_of(edges: Mapping[str, EdgeState]) -> tuple[str, ...]:
+    return tuple(f"{edge.edge}: {edge.strange}" for edge in edges.values() if edge.strange)
 
 
 def _shown(faults: Sequence[Fault], edges: Mapping[str, EdgeState]) -> tuple[Fault, ...]:
@@ -103,14 +108,13 @@ class Remover:
             edges = await self._injector.edges() if leased or sweep else {}
         except LabError as error:
             self._journal.record("edges unreadable", problem=str(error))
-            found = leased
+            edges, found = {}, leased
         else:
-            everything = faults_on(edges)
-            present = _shown(leased, edges)
-            found = everything if sweep else present
+            found = faults_on(edges) if sweep else _shown(leased, edges)
+        strangers = _strangers_of(edges) if sweep else ()
         conditions, services = await self._changed_settings(lease, sweep=sweep)
         faults = leased + tuple(fault for fault in found if fault not in leased)
-        return Harm(faults, services, found, conditions, sweep, in_doubt)
+        return Harm(faults, services, found, conditions, strangers, sweep, in_doubt)
 
     async def _changed_settings(
         self, lease: Lease | None, *, sweep: bool
@@ -146,7 +150,13 @@ class Remover:
         else:
             await self._restore(harm.services)
         proven = await self._prove(harm)
-        return Removal(harm.found_faults, harm.found_conditions, method, proven)
+        return Removal(
+            harm.found_faults,
+            harm.found_conditions,
+            method,
+            proven,
+            strangers=harm.found_strangers,
+        )
 
     async def _clear_again(self, harm: Harm) -> str:
         await self._clock.sleep(SECOND_LOOK_S)
@@ -167,7 +177,7 @@ class Remover:
                 left = self._left(harm, await self._injector.edges())
                 if not left:
                     return method
-                problem = f"still there: {[fault.edge for fault in left]}"
+                problem = f"still there: {left}"
             except StackNotReady:
                 # Nobody listens, so nobody harms, and a proxy that is starting needs no restart.
                 raise
@@ -180,10 +190,11 @@ class Remover:
         )
 
     @staticmethod
-    def _left(harm: Harm, edges: Mapping[str, EdgeState]) -> tuple[Fault, ...]:
+    def _left(harm: Harm, edges: Mapping[str, EdgeState]) -> list[str]:
+        """The edges and strange proxies on which some of it is left."""
         if harm.sweep:
-            return faults_on(edges)
-        return _shown(harm.faults, edges)
+            return [edge.edge for edge in edges.values() if not edge.is_clean]
+        return [fault.edge for fault in _shown(harm.faults, edges)]
 
     async def _restart_and_wait(self) -> None:
         await self._restart()
@@ -221,7 +232,8 @@ class Remover:
             return False
         hurt = [edge.edge for edge in edges.values() if not edge.is_clean]
         sick = [name for name in harm.services if name in states and not states[name].healthy]
-        touched = edges if harm.sweep else {fault.edge for fault in harm.faults}
+        known = {edge.edge for edge in edges.values() if not edge.strange}
+        touched = known if harm.sweep else {fault.edge for fault in harm.faults}
         refusals = await self._refusals(sorted(touched))
         if hurt or sick or refusals:
             self._journal.record("not proven clean", edges=hurt, services=sick, probes=refusals)

@@ -271,11 +271,20 @@ def test_what_toxiproxy_never_says_is_an_error_with_a_reason(
     assert time.monotonic() - began < FEW_SECONDS
 
 
-def test_proxies_of_others_are_none_of_the_shop_s(toxiproxy: Oddity) -> None:
-    """A Toxiproxy that serves somebody else too shows the shop's edges and only those."""
-    listing = clean() | {"redis": {"name": "redis", "toxics": "?"}, "": 3}
-    toxiproxy.list(listing)
-    assert looks_clean(toxiproxy)
+@pytest.mark.parametrize(
+    "stranger",
+    [{"name": "redis", "toxics": "?"}, 3, None, [], {"name": "x", "listen": [1] * 10_000}],
+    ids=["unreadable", "a number", "nothing", "a list", "long"],
+)
+@pytest.mark.parametrize("name", ["redis", "", "a/b", "\x1b[2J", "x" * 10_000])
+def test_a_proxy_of_no_edge_is_noticed_whatever_is_shown_of_it(
+    toxiproxy: Oddity, name: str, stranger: Any
+) -> None:
+    """Nobody of the lab made it, and it may stand before the warden, open to a network."""
+    toxiproxy.list(clean() | {name: stranger})
+    edges = asyncio.run(ToxiproxyInjector(HOST, toxiproxy.port).edges())
+    assert [edge.edge for edge in edges.values() if edge.strange] == [name]
+    assert len(edges[name].strange) < 300
 
 
 @pytest.mark.parametrize(

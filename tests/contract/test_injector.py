@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 from lab.adapters import toxiproxy as adapter
 from lab.adapters.memory.injector import MemoryInjector
-from lab.adapters.toxiproxy import ToxiproxyInjector
+from lab.adapters.toxiproxy import ProxyAddress, ToxiproxyInjector
 from lab.domain.fault import Fault, Stream, Toxic
 from lab.errors import InjectorError, StackNotReady
 from lab.ports.injector import Injector
+from lab.shop.keeper import secret
 from lab.shop.topology import HOST
-from tests.support.warden_parts import EDGE_NAMES, HTTP, Toxiproxy, free_ports, served
+from tests.support.warden_parts import (
+    EDGE_NAMES,
+    HTTP,
+    Toxiproxy,
+    free_ports,
+    served,
+    toxiproxy_before_stubs,
+    toxiproxy_binary,
+)
 
 EDGE = "auth-users_db"
 TIMEOUT = Fault(EDGE, Toxic.TIMEOUT, {"timeout": 0})
@@ -30,6 +42,19 @@ def injector(request: pytest.FixtureRequest) -> Injector:
     if request.param == "memory":
         return MemoryInjector(EDGE_NAMES)
     toxiproxy: Toxiproxy = request.getfixturevalue("toxiproxy")
+    return ToxiproxyInjector(HOST, toxiproxy.port)
+
+
+@pytest.fixture(params=["memory", "toxiproxy"])
+def visited(request: pytest.FixtureRequest) -> Injector:
+    """One that has a proxy which is no edge of the shop."""
+    if request.param == "memory":
+        memory = MemoryInjector(EDGE_NAMES)
+        memory.admit_stranger("spy")
+        return memory
+    toxiproxy: Toxiproxy = request.getfixturevalue("toxiproxy")
+    made = {"name": "spy", "listen": f"{HOST}:0", "upstream": f"{HOST}:9", "enabled": True}
+    assert HTTP.post(f"{toxiproxy.url}/proxies", json=made).status_code == 201
     return ToxiproxyInjector(HOST, toxiproxy.port)
 
 
@@ -190,6 +215,74 @@ def test_a_stuck_control_api_is_given_up_within_a_second(stuck: str) -> None:
     with served(server) as port:
         # Three times the second for a busy machine; the server itself holds out far longer.
         assert asyncio.run(ask(port)) < 3
+
+
+def test_a_stranger_s_proxy_is_told_and_a_reset_removes_it(visited: Injector) -> None:
+    """It has no harm on it and harms all the same: it may listen before the warden."""
+
+    async def story() -> None:
+        edges = await visited.edges()
+        assert edges["spy"].strange
+        assert [edge.edge for edge in edges.values() if not edge.is_clean] == ["spy"]
+        await visited.reset()
+        assert set(await visited.edges()) == set(EDGE_NAMES)
+
+    asyncio.run(story())
+
+
+def test_an_edge_that_was_led_elsewhere_is_told_and_led_back(toxiproxy: Toxiproxy) -> None:
+    """Where it listens and whom it leads to, as the stack has set it up."""
+    known = {
+        proxy["name"]: ProxyAddress(proxy["listen"], proxy["upstream"])
+        for proxy in json.loads(toxiproxy.config.read_text())
+    }
+    injector = ToxiproxyInjector(HOST, toxiproxy.port, proxies=known)
+    elsewhere = {"upstream": f"{HOST}:9"}
+    assert HTTP.patch(f"{toxiproxy.url}/proxies/{EDGE}", json=elsewhere).status_code == 200
+
+    async def story() -> None:
+        edges = await injector.edges()
+        assert f"{HOST}:9 instead of" in edges[EDGE].strange
+        assert [edge.edge for edge in edges.values() if not edge.is_clean] == [EDGE]
+        await injector.reset()
+        assert all(edge.is_clean for edge in (await injector.edges()).values())
+
+    asyncio.run(story())
+
+
+def test_a_guard_lets_in_only_who_tells_the_secret_by_a_loopback_name(tmp_path: Path) -> None:
+    """Anybody of this machine reaches the port; reading is refused as well as changing."""
+    secret.make(tmp_path / "secret")
+    with toxiproxy_before_stubs(tmp_path, tmp_path / "secret") as toxiproxy:
+        told = dict(secret.headers(tmp_path / "secret"))
+
+        def status(method: str, path: str, **headers: str) -> int:
+            return HTTP.request(method, f"{toxiproxy.url}{path}", headers=headers).status_code
+
+        for method, path in (
+            ("GET", "/proxies"),
+            ("POST", "/reset"),
+            ("DELETE", f"/proxies/{EDGE}"),
+        ):
+            assert status(method, path) == 401
+            assert status(method, path, Authorization="Bearer guessed") == 401
+            assert status(method, path, **told, Host="evil.example") == 403
+        assert status("GET", "/proxies", **told) == 200
+        injector = ToxiproxyInjector(HOST, toxiproxy.port, headers=told)
+        asyncio.run(injector.apply(TIMEOUT))
+        assert not toxiproxy.is_clean()
+        assert "401" in refused(ToxiproxyInjector(HOST, toxiproxy.port).edges)
+
+
+@pytest.mark.parametrize("content", [None, "", " \n"])
+def test_a_guard_without_its_secret_does_not_start(tmp_path: Path, content: str | None) -> None:
+    """A file that is gone or empty must not let everybody in."""
+    if content is not None:
+        (tmp_path / "secret").write_text(content)
+    command = [str(toxiproxy_binary()), "-port", "0", "-secret-file", str(tmp_path / "secret")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert "secret" in done.stderr
 
 
 def test_a_call_behind_a_stuck_one_is_given_up_for_good(toxiproxy: Toxiproxy) -> None:

@@ -21,7 +21,7 @@ from lab.shop.topology import SERVICES
 from tests.support.lab_under_test import LabUnderTest, free_offset
 
 T = TypeVar("T")
-PARTS = {"postgres", "toxiproxy", "tempo", "otelcol", "warden", "shop", "desk", *SERVICES}
+PARTS = {"postgres", "toxiproxy", "door", "tempo", "otelcol", "warden", "shop", "desk", *SERVICES}
 REAL = pytest.param("local", marks=pytest.mark.e2e)
 
 
@@ -100,7 +100,7 @@ def test_a_stack_that_somebody_else_runs_is_seen_and_left_alone(
     )
 
     first = do(up(stack))
-    assert {part.name for part in first} == PARTS - {"postgres", "shop", "desk"}
+    assert {part.name for part in first} == PARTS - {"postgres", "shop", "desk", "door"}
     assert all(part.is_ready for part in first)
     counters = do(stack.counters())
     assert set(counters.spans_ended) == set(counters.restarts) == set(SERVICES)
@@ -121,7 +121,7 @@ def test_a_part_that_is_not_ready_ends_the_start_by_name() -> None:
         do(up(stack))
 
     ready = {part.name for part in do(stack.status()) if part.is_ready}
-    assert ready == {"postgres", "toxiproxy"}
+    assert ready == {"postgres", "toxiproxy", "door"}
 
 
 def test_what_happens_to_a_stack_is_counted() -> None:

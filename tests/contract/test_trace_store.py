@@ -103,14 +103,21 @@ def tempo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTempo]:
     ports = {name: free_port() for name in ("http", "grpc", "memberlist", "otlp", "otlp_grpc")}
     environment = os.environ | {
         "TEMPO_HOST": "127.0.0.1",
+        "TEMPO_HTTP_HOST": "127.0.0.1",
         "TEMPO_HTTP_PORT": str(ports["http"]),
         "TEMPO_GRPC_PORT": str(ports["grpc"]),
         "TEMPO_OTLP_GRPC": f"127.0.0.1:{ports['otlp_grpc']}",
-        "TEMPO_OTLP_HTTP": f"127.0.0.1:{ports['otlp']}",
+        "TEST_OTLP_HTTP": f"127.0.0.1:{ports['otlp']}",
         "TEMPO_MEMBERLIST_PORT": str(ports["memberlist"]),
         "TEMPO_DATA_DIR": str(folder),
     }
-    config = CHECKOUT / "deploy" / "tempo" / "tempo.yaml"
+    # The lab's own, and a way in for whoever has no Collector.
+    grpc = "endpoint: ${TEMPO_OTLP_GRPC}\n"
+    own = (CHECKOUT / "deploy" / "tempo" / "tempo.yaml").read_text()
+    config = folder / "tempo.yaml"
+    config.write_text(
+        own.replace(grpc, grpc + "        http:\n          endpoint: ${TEST_OTLP_HTTP}\n")
+    )
     command = [str(binary), f"-config.file={config}", "-config.expand-env=true"]
     with (folder / "tempo.log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)

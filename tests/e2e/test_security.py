@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import ipaddress
+import json
 import shutil
 import signal
 import socket
@@ -35,7 +36,7 @@ JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 CLOSED = {
     *("locust_web", "locust_master", "grafana", "prometheus", "loki", "loki_grpc"),
-    "tempo_memberlist",
+    *("prometheus_inside", "tempo_memberlist"),
 }
 """Ports that `lab up` keeps free and opens nothing on; a Tempo alone gossips with nobody."""
 
@@ -175,6 +176,11 @@ CONTROLS = [
     ("shop_control", "GET", "/services"),
     ("shop_control", "PUT", "/services/bank"),
     ("shop_control", "PUT", "/services"),
+    ("toxiproxy", "GET", "/proxies"),
+    ("toxiproxy", "POST", "/proxies"),
+    ("toxiproxy", "POST", "/reset"),
+    ("toxiproxy", "POST", "/proxies/auth-users_db/toxics"),
+    ("toxiproxy", "DELETE", "/proxies/auth-users_db"),
 ]
 
 
@@ -210,11 +216,72 @@ def test_the_supervisor_asks_for_its_password(lab: LabUnderTest) -> None:
     assert ask(port, "GET", "/", {"Authorization": "Basic bGFiOmxhYg=="}).status == 401
 
 
-def test_toxiproxy_answers_no_browser(lab: LabUnderTest) -> None:
-    """Its control API knows no password, so that a page must not reach it at all."""
+def test_toxiproxy_answers_no_browser_even_with_its_secret(lab: LabUnderTest) -> None:
+    """Neither what says that it is one, nor what calls it by a rebound name."""
     port = lab.settings.port("toxiproxy")
-    assert ask(port, "GET", "/proxies", {"User-Agent": "Mozilla/5.0 (X11; Linux)"}).status == 403
-    assert ask(port, "GET", "/proxies", {"User-Agent": "lab"}).status == 200
+    told = dict(secret.headers(lab.settings.secret_file))
+    page = told | {"User-Agent": "Mozilla/5.0 (X11; Linux)"}
+    assert ask(port, "GET", "/proxies", page).status == 403
+    assert ask(port, "GET", "/proxies", told | {"Host": f"evil.example:{port}"}).status == 403
+    assert ask(port, "GET", "/proxies", told).status == 200
+
+
+@pytest.mark.parametrize(
+    ("part", "path"),
+    [
+        *(("tempo_http", path) for path in ("/shutdown", "/flush", "/ingester/ring", "/config")),
+        *(("tempo_http", path) for path in ("/api/../shutdown", "/api//../flush", "//shutdown")),
+        *(("tempo_http", path) for path in ("/api/%2e%2e/shutdown", "/status/config", "/")),
+        *(("otelcol_otlp_http", path) for path in ("/", "/v1/traces/x", "/debug/pprof/")),
+    ],
+)
+def test_what_could_stop_or_change_a_store_does_not_exist(
+    lab: LabUnderTest, part: str, path: str
+) -> None:
+    """Not for a link in a page, nor for any program that knows no more than the port."""
+    port = lab.settings.port(part)
+    for method in ("GET", "POST", "PUT", "DELETE"):
+        assert ask(port, method, path).status in {301, 307, 404, 405}
+    assert ask(lab.settings.port("tempo_http"), "GET", "/ready").status == 200
+
+
+def test_no_page_reads_or_writes_a_store_under_a_rebound_name(lab: LabUnderTest) -> None:
+    """Its requests then are of one origin, and look as the store's own would."""
+    for part, method, path in (
+        ("tempo_http", "GET", "/api/search"),
+        ("otelcol_otlp_http", "POST", "/v1/traces"),
+    ):
+        port = lab.settings.port(part)
+        name = f"shop.example.com:{port}"
+        for headers in ({"Host": name}, {"Host": name, "Origin": f"http://{name}"}):
+            body = b'{"resourceSpans": []}' if method == "POST" else None
+            assert ask(port, method, path, headers | JSON, body).status == 403
+
+
+def test_a_strangers_proxy_is_named_and_removed(lab: LabUnderTest) -> None:
+    """`lab doctor` and `lab run` say what it is, and `lab heal` what it removed."""
+    port = lab.settings.port("toxiproxy")
+    told = dict(secret.headers(lab.settings.secret_file)) | JSON
+    warden = lab.settings.port("warden")
+    spy = f'{{"name": "spy", "listen": "{HOST}:0", "upstream": "{HOST}:{warden}"}}'
+    assert ask(port, "POST", "/proxies", told, spy.encode()).status == 201
+    moved = f'{{"upstream": "{HOST}:{warden}"}}'.encode()
+    assert ask(port, "POST", "/proxies/payments-bank", told, moved).status == 200
+
+    doctor = lab.run("doctor", "--json")
+    assert doctor.returncode == 1
+    edges = next(each for each in json.loads(doctor.stdout) if each["name"] == "edges")
+    assert edges["level"] == "fail"
+    assert "spy: a proxy of no edge" in edges["found"]
+    assert "payments-bank" in edges["found"]
+    refused = lab.run("run", "db-timeout")
+    assert refused.returncode != 0
+    assert "spy" in refused.stderr
+    healed = lab.run("heal")
+    assert healed.returncode == 0
+    assert "2 removed; the shop is clean" in healed.stdout
+    assert "spy: a proxy of no edge" in healed.stdout
+    assert lab.run("doctor").returncode == 0
 
 
 @pytest.mark.parametrize("part", HTTP_PARTS)

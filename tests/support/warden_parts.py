@@ -22,6 +22,7 @@ import pytest
 from lab.adapters.tools import toolbox
 from lab.errors import ToolMissing
 from lab.settings import Settings
+from lab.shop.keeper import secret
 from lab.shop.topology import EDGES, HOST
 
 HTTP = httpx.Client(trust_env=False, timeout=20, limits=httpx.Limits(max_keepalive_connections=0))
@@ -96,6 +97,7 @@ class Toxiproxy:
     record: Path
     port: int
     edge_ports: dict[str, int]
+    secret_file: Path | None = None
 
     @property
     def url(self) -> str:
@@ -109,6 +111,8 @@ class Toxiproxy:
         command = [
             str(self.binary), "-host", HOST, "-port", str(self.port), "-config", str(self.config),
         ]  # fmt: skip
+        if self.secret_file is not None:
+            command += ["-secret-file", str(self.secret_file)]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.record.write_text(json.dumps({"pid": process.pid, "command": command}))
         wait_until(lambda: bool(self.edges()), "Toxiproxy to list its proxies")
@@ -125,12 +129,16 @@ class Toxiproxy:
     def edges(self) -> dict[str, dict[str, object]]:
         """Asked directly, without the code under test."""
         try:
-            found: dict[str, dict[str, object]] = HTTP.get(f"{self.url}/proxies", timeout=1).json()
+            found: dict[str, dict[str, object]] = HTTP.get(
+                f"{self.url}/proxies", headers=dict(secret.headers(self.secret_file)), timeout=1
+            ).json()
         except httpx.HTTPError:
             return {}
         return found
 
     def reset(self) -> None:
+        for name in self.edges().keys() - set(EDGE_NAMES):
+            HTTP.delete(f"{self.url}/proxies/{name}", timeout=1)
         HTTP.post(f"{self.url}/reset", timeout=1)
 
     def is_clean(self) -> bool:
@@ -139,7 +147,7 @@ class Toxiproxy:
 
 
 @contextmanager
-def toxiproxy_before_stubs(folder: Path) -> Iterator[Toxiproxy]:
+def toxiproxy_before_stubs(folder: Path, secret_file: Path | None = None) -> Iterator[Toxiproxy]:
     """Every edge of the topology, each before a callee that answers the warden's probe."""
     binary = toxiproxy_binary()
     callee = ThreadingHTTPServer((HOST, 0), _Callee)
@@ -163,6 +171,7 @@ def toxiproxy_before_stubs(folder: Path) -> Iterator[Toxiproxy]:
             folder / "process.json",
             control,
             dict(zip(EDGE_NAMES, ports, strict=True)),
+            secret_file,
         )
         toxiproxy.start()
         try:

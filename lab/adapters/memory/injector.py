@@ -15,10 +15,11 @@ class MemoryInjector:
 
     def __init__(self, edges: Iterable[str]) -> None:
         self._edges = {name: EdgeState(name, enabled=True, toxics=()) for name in edges}
+        self._strangers: dict[str, EdgeState] = {}
 
     async def edges(self) -> Mapping[str, EdgeState]:
-        """Every edge as it is."""
-        return dict(self._edges)
+        """Every edge as it is, and strangers."""
+        return {**self._edges, **self._strangers}
 
     async def apply(self, fault: Fault) -> None:
         """Put ``fault`` on its edge."""
@@ -45,8 +46,13 @@ class MemoryInjector:
         )
 
     async def reset(self) -> None:
-        """Take every toxic off and enable every edge."""
+        """Take every toxic off, enable every edge, and forget strangers."""
+        self._strangers.clear()
         self._edges = {name: EdgeState(name, enabled=True, toxics=()) for name in self._edges}
+
+    def admit_stranger(self, name: str) -> None:
+        """Have a proxy that is no edge, as whoever reaches Toxiproxy can make one."""
+        self._strangers[name] = EdgeState(name, enabled=True, toxics=(), strange="a stranger's")
 
     def _edge(self, name: str) -> EdgeState:
         if name not in self._edges:

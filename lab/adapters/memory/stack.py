@@ -9,8 +9,13 @@ from lab.errors import StackNotReady
 from lab.ports.stack import PartStatus, StackCounters
 from lab.shop.topology import PORTS, SERVICES
 
-_PROGRAMS = ("postgres", "toxiproxy", "tempo", "otelcol", "warden", "shop", "desk")
-_PORT_OF = {"tempo": "tempo_http", "otelcol": "otelcol_otlp_http", "shop": "shop_control"}
+_PROGRAMS = ("postgres", "toxiproxy", "door", "tempo", "otelcol", "warden", "shop", "desk")
+_PORT_OF = {
+    "door": "tempo_http",
+    "tempo": "tempo_http",
+    "otelcol": "otelcol_otlp_http",
+    "shop": "shop_control",
+}
 
 
 class MemoryStack:

@@ -119,12 +119,15 @@ class MemoryWarden:
     async def heal(self) -> Removal:
         """Clean every edge, whoever hurt it."""
         edges = (await self._injector.edges()).values()
+        strangers = tuple(f"{edge.edge}: {edge.strange}" for edge in edges if edge.strange)
         cut = tuple(Fault(edge.edge, None) for edge in edges if not edge.enabled)
         toxics = tuple(toxic for edge in edges for toxic in edge.toxics)
         conditions = self._lease.conditions if self._lease else ()
         await self._injector.reset()
         self._lease = None
-        return Removal(cut + toxics, conditions, method="api", proven_clean=True)
+        return Removal(
+            cut + toxics, conditions, method="api", proven_clean=True, strangers=strangers
+        )
 
     async def shop(self) -> ShopState:
         """Every service as it is."""

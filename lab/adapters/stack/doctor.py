@@ -19,12 +19,16 @@ import psutil
 from lab.adapters.stack import compose as stack_compose
 from lab.adapters.stack import compose_file, container_engine, processes
 from lab.adapters.stack.external import ExternalStack
+from lab.adapters.stack.local import LocalStack
 from lab.adapters.stack.postgres import MAJOR, LocalPostgres, can_start_servers
 from lab.adapters.stack.readiness import port_is_free
 from lab.adapters.stack.supervisor import Supervisor
 from lab.adapters.tools import go_toolchain, toolbox
+from lab.adapters.warden_client import WardenClient
 from lab.errors import LabError, ToolMissing
+from lab.ports.injector import EdgeState
 from lab.settings import Settings
+from lab.shop.keeper import secret
 from lab.shop.topology import HOST, PORTS
 
 Level = Literal["ok", "warn", "fail"]
@@ -174,6 +178,37 @@ def _leftovers(settings: Settings) -> Finding:
     )
 
 
+def _readiness(settings: Settings) -> Finding:
+    parts = asyncio.run(LocalStack(settings).status())
+    if not any(part.pid for part in parts):
+        return Finding("readiness", "ok", "nothing runs that should answer")
+    unwell = [f"{part.name} ({part.detail})" for part in parts if part.pid and not part.is_ready]
+    if not unwell:
+        return Finding("readiness", "ok", "what runs is ready")
+    return Finding("readiness", "warn", "; ".join(unwell), "`lab up` starts anew what lost it")
+
+
+def _edges(settings: Settings) -> Finding:
+    """As the warden sees them: harm is a run's business, what nobody of the lab made is not."""
+    try:
+        edges = asyncio.run(_seen_by_the_warden(settings))
+    except LabError:
+        return Finding("edges", "ok", "no warden to ask")
+    strange = [str(edge) for edge in edges.values() if edge.strange]
+    if not strange:
+        return Finding("edges", "ok", f"{len(edges)}, each the lab's own")
+    return Finding(
+        *("edges", "fail", "; ".join(strange)),
+        "somebody reaches Toxiproxy's control port; `lab heal` removes what is none of the shop's",
+    )
+
+
+async def _seen_by_the_warden(settings: Settings) -> Mapping[str, EdgeState]:
+    headers = secret.headers(settings.secret_file)
+    async with WardenClient(settings.url("warden"), headers=headers) as warden:
+        return await warden.edges()
+
+
 def _ports(settings: Settings) -> Finding:
     ours = processes.survivors(_supervisor(settings).births())
     taken = [name for name in PORTS if not port_is_free(HOST, settings.port(name))]
@@ -263,10 +298,10 @@ _CHECKS: Final[Mapping[str, tuple[Callable[[Settings], Finding], ...]]] = Mappin
     {
         "local": (
             *(_memory, _cache_disk, _tools, _go),
-            *(_postgres_user, _postgres_data, _leftovers, _ports),
+            *(_postgres_user, _postgres_data, _leftovers, _ports, _readiness, _edges),
         ),
-        "compose": (_container_memory, _engine, _container_ports),
-        "external": (_addresses,),
+        "compose": (_container_memory, _engine, _container_ports, _edges),
+        "external": (_addresses, _edges),
     }
 )
 """What to look at beside machine and state folder, by what `STACK` says."""

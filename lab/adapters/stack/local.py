@@ -9,6 +9,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +27,7 @@ from lab.adapters.stack.local_parts import Part
 from lab.adapters.stack.postgres import LocalPostgres
 from lab.adapters.stack.readiness import port_is_free, until_ready
 from lab.adapters.stack.shop_control import ShopControl
-from lab.adapters.stack.startup import Startup
+from lab.adapters.stack.startup import STARTING_S, Startup
 from lab.adapters.stack.supervisor import ProcessState, Supervisor
 from lab.adapters.tools import toolbox
 from lab.domain.instrumentation import Instrumentation
@@ -56,9 +57,10 @@ class LocalStack:
     async def up(self) -> AsyncIterator[PartStatus]:
         """Start what is not running; yields each part as it becomes ready.
 
-        What runs is left alone. StackNotReady names the part that died or did
-        not get ready, with the last lines of its log; the others stay up, to be
-        looked at. A second `up` waits for the first.
+        What runs and is ready is left alone; what runs and lost its readiness is
+        started anew, and its ``detail`` says what it had been seen to say. StackNotReady
+        names the part that died or did not get ready, with the last lines of its log; the
+        others stay up, to be looked at. A second `up` waits for the first.
         """
         async with self._exclusively(), loopback.client() as client:
             parts = local_parts.local_parts(
@@ -73,8 +75,10 @@ class LocalStack:
             self._check_ports(parts, running)
             if running is None:
                 await self._launch()
-            async for part in Startup(parts, self._supervisor).run():
-                yield await self._just_ready(part)
+            startup = Startup(parts, self._supervisor)
+            async for part in startup.run():
+                ready = await self._just_ready(part)
+                yield replace(ready, detail=startup.revived.get(part.name, ""))
 
     async def down(self) -> None:
         """Stop everything of this checkout, and see to it that nothing of it is left."""
@@ -166,9 +170,11 @@ class LocalStack:
         if settings.postgres_dsn is None:
             await asyncio.to_thread(LocalPostgres(settings).prepare)
         collector_variant.reset(settings)
-        local_programs.proxies_file(settings).write_text(
-            json.dumps(local_programs.proxies(settings), indent=2), encoding="utf-8"
-        )
+        for file, content in (
+            (local_programs.proxies_file(settings), local_programs.proxies(settings)),
+            (local_programs.doors_file(settings), local_programs.doors(settings)),
+        ):
+            file.write_text(json.dumps(content, indent=2), encoding="utf-8")
         self._supervisor.configure(programs, directory=CHECKOUT)
         daemon = self._supervisor.launch(local_programs.environment(settings))
 
@@ -229,7 +235,7 @@ class LocalStack:
             name=part.name,
             state=_word(part, saw, process),
             pid=pid,
-            port=self._settings.port(part.ports[0]) if part.ports else None,
+            port=self._settings.port(part.shown_port) if part.shown_port else None,
             detail=saw or "",
         )
 
@@ -286,11 +292,11 @@ async def _look(part: Part) -> str | None:
 
 
 def _word(part: Part, saw: str | None, process: ProcessState | None) -> str:
-    """One word for a part: ready, starting, failed or down."""
+    """One word for a part: ready, starting, unwell (it should be ready), failed or down."""
     if saw is None:
         return "ready"
     if process is not None and process.is_up:
-        return "starting"
+        return "starting" if process.uptime_s < STARTING_S else "unwell"
     if process is not None and process.state in {"FATAL", "BACKOFF", "EXITED"}:
         return "failed"
     return "failed" if part.program is None else "down"

@@ -10,6 +10,7 @@ import httpx
 from lab.adapters.stack import postgres
 from lab.adapters.stack.readiness import Probe, answers, holds_proxies, responds
 from lab.settings import Settings
+from lab.shop.keeper import secret
 from lab.shop.topology import EDGES, SERVICES
 
 
@@ -20,7 +21,8 @@ class Part:
     ``program`` is the supervised program it lives and dies with: its own
     (``starts`` is true), or its keeper's, as the services' is the shop's
     parent; None for a user's own PostgreSQL. ``ports`` are names in the
-    topology, the one shown to people first. ``finish`` runs whenever ``probe``
+    topology, the one shown to people first; ``behind`` is the port of its door, which is
+    the one to show of a part that has one. ``finish`` runs whenever ``probe``
     was satisfied at a start, and must be idempotent. A part that ``may_be_by_hand`` is
     not started where somebody serves it already.
     """
@@ -30,10 +32,16 @@ class Part:
     program: str | None
     starts: bool = True
     ports: tuple[str, ...] = ()
+    behind: str | None = None
     needs: tuple[str, ...] = ()
     finish: Callable[[], Awaitable[None]] | None = None
     deadline_s: float = 60.0  # For a machine that is busy; a part that dies is noticed at once.
     may_be_by_hand: bool = False
+
+    @property
+    def shown_port(self) -> str | None:
+        """The name of the port that people are told."""
+        return self.behind or next(iter(self.ports), None)
 
 
 def local_parts(
@@ -48,6 +56,7 @@ def local_parts(
     return (
         _postgres(settings),
         _toxiproxy(settings, client),
+        _door(settings, client),
         _tempo(settings, client),
         *(_stores(settings, client) if settings.signals == "full" else ()),
         _collector(settings, client),
@@ -94,9 +103,23 @@ def _toxiproxy(settings: Settings, client: httpx.AsyncClient) -> Part:
     names = tuple(edge.name for edge in EDGES)
     return Part(
         "toxiproxy",
-        holds_proxies(client, settings.url("toxiproxy"), frozenset(names)),
+        holds_proxies(
+            *(client, settings.url("toxiproxy"), frozenset(names)),
+            lambda: secret.headers(settings.secret_file),
+        ),
         program="toxiproxy",
         ports=("toxiproxy", *names),
+    )
+
+
+def _door(settings: Settings, client: httpx.AsyncClient) -> Part:
+    """What stands before Collector and stores; whether somebody is behind it, they are asked."""
+    stores = ("prometheus", "loki") if settings.signals == "full" else ()
+    return Part(
+        "door",
+        responds(client, settings.url("tempo_http")),
+        program="door",
+        ports=("tempo_http", "otelcol_otlp_http", *stores),
     )
 
 
@@ -105,10 +128,8 @@ def _tempo(settings: Settings, client: httpx.AsyncClient) -> Part:
         "tempo",
         answers(client, f"{settings.url('tempo_http')}/ready"),
         program="tempo",
-        ports=(
-            *("tempo_http", "tempo_grpc", "tempo_otlp_grpc"),
-            *("tempo_otlp_http", "tempo_memberlist"),
-        ),
+        ports=("tempo_grpc", "tempo_otlp_grpc", "tempo_memberlist"),
+        behind="tempo_http",
         deadline_s=60.0,  # After a kill, it reads its log first.
     )
 
@@ -120,13 +141,15 @@ def _stores(settings: Settings, client: httpx.AsyncClient) -> tuple[Part, ...]:
             "prometheus",
             answers(client, f"{settings.url('prometheus')}/-/ready"),
             program="prometheus",
-            ports=("prometheus",),
+            ports=("prometheus_inside",),
+            behind="prometheus",
         ),
         Part(
             "loki",
             answers(client, f"{settings.url('loki')}/ready"),
             program="loki",
-            ports=("loki", "loki_grpc"),
+            ports=("loki_grpc",),
+            behind="loki",
         ),
     )
 
@@ -136,7 +159,8 @@ def _collector(settings: Settings, client: httpx.AsyncClient) -> Part:
         "otelcol",
         answers(client, settings.url("otelcol_health")),
         program="otelcol",
-        ports=("otelcol_otlp_http", "otelcol_otlp_grpc", "otelcol_health", "otelcol_metrics"),
+        ports=("otelcol_otlp_grpc", "otelcol_health", "otelcol_metrics"),
+        behind="otelcol_otlp_http",
     )
 
 

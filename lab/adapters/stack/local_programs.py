@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from lab.adapters.stack import collector_config, collector_variant, postgres
 from lab.adapters.stack.supervisor import Program
 from lab.settings import CHECKOUT, Settings
+from lab.shop.keeper import secret
 from lab.shop.keeper.own_pages import NAMES
 from lab.shop.topology import DATABASES, EDGES, HOST
 
 # Who uses others stops before them. Spans are on their way for some tenths of a second, so the
 # services go first, then what carries their calls and telemetry, then what keeps data.
 _USERS, _CARRIERS, _KEEPERS = 40, 30, 10
+_QUERIES_BY_POST: Final = ("query", "query_range", "query_exemplars", "labels", "series")
 TEMPO_NICENESS: Final = 10
 """A tenth of the share that a service of the shop gets where both want a processor."""
+
+# Relative to the run folder, where both ends run: the path of a socket may have some 100 bytes.
+_DOORS: Final = "doors.json"
+_TEMPO_SOCKET: Final = "tempo.sock"
+_LOKI_SOCKET: Final = "loki.sock"
+_OTLP_SOCKET: Final = "otlp.sock"
+_SIGNALS: Final = ("traces", "metrics", "logs")
 
 _NOT_INHERITED: Final = (
     *("LAB_", "LOKI_", "OTEL_", "OTELCOL_", "PG", "PROMETHEUS_", "SHOP_", "TEMPO_"),
@@ -36,13 +46,16 @@ def programs(settings: Settings, binaries: Mapping[str, Path]) -> tuple[Program,
     toxiproxy = (
         str(binaries["toxiproxy"]),
         *("-host", HOST, "-port", str(settings.port("toxiproxy"))),
-        *("-config", str(proxies_file(settings))),
+        *("-config", str(proxies_file(settings)), "-secret-file", str(settings.secret_file)),
     )
-    collector = (
+    door = (str(binaries["door"]), "-config", _DOORS)
+    collector = _behind_a_door(
+        _OTLP_SOCKET,
         *(str(binaries["otelcol"]), *collector_config.options(settings)),
         *("--config", str(collector_variant.variant_file(settings))),
     )
-    tempo = (
+    tempo = _behind_a_door(
+        _socket(settings, _TEMPO_SOCKET, "tempo_http"),
         # Finishing a block would keep one and a half processors busy for a minute, in the
         # middle of whatever is measured: it takes what shop and load leave over.
         *("nice", "-n", str(TEMPO_NICENESS)),
@@ -55,10 +68,21 @@ def programs(settings: Settings, binaries: Mapping[str, Path]) -> tuple[Program,
     return (
         *own_server,
         Program("toxiproxy", toxiproxy, _CARRIERS, grace_s=2),
+        Program("door", door, _CARRIERS, grace_s=1, directory=settings.run_dir),
         # Its own way to stop takes minutes; what it wrote to its log is read again at the start.
-        Program("tempo", tempo, _KEEPERS, grace_s=1, environment=_memory("350MiB")),
+        Program(
+            *("tempo", tempo, _KEEPERS),
+            grace_s=1,
+            environment=_memory("350MiB"),
+            directory=settings.run_dir,
+        ),
         *(_stores(settings, binaries) if settings.signals == "full" else ()),
-        Program("otelcol", collector, _CARRIERS, grace_s=2, environment=_memory("150MiB")),
+        Program(
+            *("otelcol", collector, _CARRIERS),
+            grace_s=2,
+            environment=_memory("150MiB"),
+            directory=settings.run_dir,
+        ),
         Program("warden", warden, _USERS, grace_s=3),
         Program("shop", shop, _USERS, grace_s=5),
         # Pages are made by many threads, and each would keep a heap of its own.
@@ -110,6 +134,72 @@ def proxies(settings: Settings) -> list[dict[str, object]]:
     ]
 
 
+def doors_file(settings: Settings) -> Path:
+    """Where the doors' configuration is read from."""
+    return settings.run_dir / _DOORS
+
+
+def doors(settings: Settings) -> list[dict[str, object]]:
+    """What may be asked of the stores by HTTP, and where each is behind its door.
+
+    Whatever is not listed, as Tempo's ``/shutdown`` and ``/flush``, nobody reaches by a port.
+    """
+
+    def door(name: str, to: str, *allow: str, origins: Sequence[str] = ()) -> dict[str, object]:
+        listen = f"{HOST}:{settings.port(name)}"
+        return {"listen": listen, "to": to, "allow": allow, "origins": origins}
+
+    tempo = door(
+        *("tempo_http", f"unix:{_socket(settings, _TEMPO_SOCKET, 'tempo_http')}"),
+        *("GET /api/", "GET /ready", "GET /metrics", "GET /status"),
+        # Grafana streams the finds of a search by gRPC, on the same port.
+        "POST /tempopb.StreamingQuerier/",
+    )
+    collector = door(
+        *("otelcol_otlp_http", f"unix:{_OTLP_SOCKET}"),
+        *(f"{method} /v1/{signal}" for signal in _SIGNALS for method in ("POST", "OPTIONS")),
+        origins=_storefront_origins(settings),
+    )
+    if settings.signals != "full":
+        return [tempo, collector]
+    inside = f"http://{HOST}:{settings.port('prometheus_inside')}/{_prometheus_prefix(settings)}"
+    prometheus = door(
+        *("prometheus", inside, "GET /api/v1/", "GET /-/ready", "GET /-/healthy", "GET /metrics"),
+        *(f"POST /api/v1/{query}" for query in _QUERIES_BY_POST),
+        # What the Collector and Tempo bring.
+        *("POST /api/v1/otlp/v1/metrics", "POST /api/v1/write"),
+    )
+    loki = door(
+        *("loki", f"unix:{_socket(settings, _LOKI_SOCKET, 'loki')}"),
+        *("GET /loki/api/v1/", "GET /ready", "GET /metrics", "POST /otlp/v1/logs"),
+    )
+    return [tempo, collector, prometheus, loki]
+
+
+def _storefront_origins(settings: Settings) -> list[str]:
+    """Of the shop's own page, which sends its spans by itself."""
+    return [f"http://{name}:{settings.port('gateway')}" for name in NAMES]
+
+
+def _socket(settings: Settings, name: str, port: str) -> str:
+    """As Grafana's programs write it: they put their port behind whatever they listen on."""
+    return f"{name}:{settings.port(port)}"
+
+
+def _behind_a_door(socket: str, *command: str) -> tuple[str, ...]:
+    """``command``, without the socket that one which was killed left: nobody could listen on it."""
+    return ("sh", "-c", 'rm -f "$0"; exec "$@"', socket, *command)
+
+
+def _prometheus_prefix(settings: Settings) -> str:
+    """The path below which Prometheus answers, which listens on no socket: nobody can guess it.
+
+    Made of the stack's secret, so that it is the same at every start.
+    """
+    told = secret.read(settings.secret_file) or ""
+    return hashlib.sha256(f"prometheus {told}".encode()).hexdigest()[:32]
+
+
 def _postgres(settings: Settings) -> Program:
     command = postgres.LocalPostgres(settings).command()
     # SIGINT is its fast shutdown: it ends sessions and writes everything.
@@ -123,17 +213,25 @@ def _stores(settings: Settings, binaries: Mapping[str, Path]) -> tuple[Program, 
         f"--config.file={_deployed('prometheus/prometheus.yaml')}",
         f"--storage.tsdb.path={settings.data_dir / 'prometheus'}",
         "--storage.tsdb.retention.time=1d",
-        f"--web.listen-address={HOST}:{settings.port('prometheus')}",
+        f"--web.listen-address={HOST}:{settings.port('prometheus_inside')}",
+        f"--web.route-prefix=/{_prometheus_prefix(settings)}",
+        "--web.cors.origin=-",  # No page of any other origin may read what it answers.
         *("--web.enable-otlp-receiver", "--web.enable-remote-write-receiver"),
         *("--enable-feature=exemplar-storage", "--log.level=warn"),
     )
-    loki = (
+    loki = _behind_a_door(
+        _socket(settings, _LOKI_SOCKET, "loki"),
         *(str(binaries["loki"]), "-config.expand-env=true"),
         f"-config.file={_deployed('loki/loki.yaml')}",
     )
     return (
         Program("prometheus", prometheus, _KEEPERS, grace_s=2, environment=_memory("120MiB")),
-        Program("loki", loki, _KEEPERS, grace_s=2, environment=_memory("200MiB")),
+        Program(
+            *("loki", loki, _KEEPERS),
+            grace_s=2,
+            environment=_memory("200MiB"),
+            directory=settings.run_dir,
+        ),
     )
 
 
@@ -163,10 +261,11 @@ def _shop_environment(settings: Settings) -> dict[str, str]:
 def _tempo_environment(settings: Settings) -> dict[str, str]:
     return {
         "TEMPO_HOST": HOST,
+        "TEMPO_HTTP_NETWORK": "unix",
+        "TEMPO_HTTP_HOST": _TEMPO_SOCKET,
         "TEMPO_HTTP_PORT": str(settings.port("tempo_http")),
         "TEMPO_GRPC_PORT": str(settings.port("tempo_grpc")),
         "TEMPO_OTLP_GRPC": f"{HOST}:{settings.port('tempo_otlp_grpc')}",
-        "TEMPO_OTLP_HTTP": f"{HOST}:{settings.port('tempo_otlp_http')}",
         "TEMPO_MEMBERLIST_PORT": str(settings.port("tempo_memberlist")),
         "TEMPO_DATA_DIR": str(settings.data_dir / "tempo"),
         **(_generator_environment(settings) if settings.signals == "full" else {}),
@@ -184,6 +283,8 @@ def _generator_environment(settings: Settings) -> dict[str, str]:
 def _stores_environment(settings: Settings) -> dict[str, str]:
     return {
         "LOKI_HOST": HOST,
+        "LOKI_HTTP_NETWORK": "unix",
+        "LOKI_HTTP_HOST": _LOKI_SOCKET,
         "LOKI_HTTP_PORT": str(settings.port("loki")),
         "LOKI_GRPC_PORT": str(settings.port("loki_grpc")),
         "LOKI_DATA_DIR": str(settings.data_dir / "loki"),
@@ -196,10 +297,9 @@ def _stores_environment(settings: Settings) -> dict[str, str]:
 def _collector_environment(settings: Settings) -> dict[str, str]:
     return {
         "OTELCOL_OTLP_GRPC": f"{HOST}:{settings.port('otelcol_otlp_grpc')}",
-        "OTELCOL_OTLP_HTTP": f"{HOST}:{settings.port('otelcol_otlp_http')}",
-        "OTELCOL_STOREFRONT_ORIGINS": json.dumps(
-            [f"http://{name}:{settings.port('gateway')}" for name in NAMES]
-        ),
+        "OTELCOL_OTLP_HTTP_TRANSPORT": "unix",
+        "OTELCOL_OTLP_HTTP": _OTLP_SOCKET,
+        "OTELCOL_STOREFRONT_ORIGINS": json.dumps(_storefront_origins(settings)),
         "OTELCOL_HEALTH": f"{HOST}:{settings.port('otelcol_health')}",
         "OTELCOL_METRICS_HOST": HOST,
         "OTELCOL_METRICS_PORT": str(settings.port("otelcol_metrics")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import httpx
@@ -62,12 +62,22 @@ def responds(client: httpx.AsyncClient, url: str) -> Probe:
     return probe
 
 
-def holds_proxies(client: httpx.AsyncClient, url: str, names: frozenset[str]) -> Probe:
-    """A probe that is satisfied when Toxiproxy's API lists every proxy in ``names``."""
+def holds_proxies(
+    client: httpx.AsyncClient,
+    url: str,
+    names: frozenset[str],
+    headers: Callable[[], Mapping[str, str]],
+) -> Probe:
+    """A probe that is satisfied when Toxiproxy's API lists every proxy in ``names``.
+
+    ``headers`` are what its guard asks for; they are looked up at each look.
+    """
 
     async def probe() -> str | None:
         try:
-            response = await client.get(f"{url}/proxies", timeout=_HTTP_TIMEOUT_S)
+            response = await client.get(
+                f"{url}/proxies", headers=dict(headers()), timeout=_HTTP_TIMEOUT_S
+            )
             missing = names - frozenset(response.raise_for_status().json())
         except (httpx.HTTPError, ValueError) as error:
             return f"{type(error).__name__} at {url}"

@@ -13,6 +13,12 @@ from lab.errors import StackNotReady, WaitTimeout
 
 _LOOK_EVERY_S: Final = 0.2
 _STOP_S: Final = 10.0
+_UNWELL_FOR_S: Final = 5.0
+"""Far beyond a stall: a part that does not answer for so long does not get ready by itself."""
+
+STARTING_S: Final = 30.0
+"""A program that runs for less may still read what it wrote before; beyond, it should answer."""
+
 _GIVEN_UP: Final = frozenset({"BACKOFF", "EXITED", "FATAL", "UNKNOWN"})
 
 
@@ -25,6 +31,8 @@ class Startup:
         self._ready = {part.name: asyncio.Event() for part in parts}
         self._started: dict[str, int | None] = {}
         self._states: Mapping[str, ProcessState] = {}
+        self.revived: dict[str, str] = {}
+        """Part that ran and was not ready, so that it was started anew → what it had said."""
 
     async def run(self) -> AsyncIterator[Part]:
         """Start what does not run; yields each part once it is ready.
@@ -47,6 +55,7 @@ class Startup:
         for name in part.needs:
             await self._ready[name].wait()
         if part.starts and part.program is not None:
+            await self._stop_if_unwell(part, part.program)
             await self._start(part.program)
         try:
             await until_ready(
@@ -60,6 +69,18 @@ class Startup:
             await part.finish()
         self._ready[part.name].set()
         return part
+
+    async def _stop_if_unwell(self, part: Part, program: str) -> None:
+        """A part may run and have lost its readiness for good; it is started anew then."""
+        state = self._states.get(program)
+        if state is None or not state.is_up or state.uptime_s < STARTING_S:
+            return
+        try:
+            await until_ready(f"{part.name} to answer", part.probe, deadline_s=_UNWELL_FOR_S)
+        except WaitTimeout as timeout:
+            self.revived[part.name] = timeout.last_seen
+            await self._supervisor.stop(state)
+            self._states = await self._supervisor.states() or self._states
 
     async def _start(self, program: str) -> None:
         state = self._states.get(program)

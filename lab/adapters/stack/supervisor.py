@@ -58,6 +58,8 @@ class Program:
     stop_signal: str = "TERM"
     grace_s: int = 5
     environment: tuple[tuple[str, str], ...] = ()
+    directory: Path | None = None
+    """Where it runs, if not where all do."""
 
     @property
     def group(self) -> str:
@@ -67,13 +69,17 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class ProcessState:
-    """What supervisord knows of a program: its own word for the state, and the pid."""
+    """What supervisord knows of a program: its own word for the state, and the pid.
+
+    ``uptime_s`` is since its last start, and means nothing of one that does not run.
+    """
 
     name: str
     group: str
     state: str
     pid: int | None
     detail: str
+    uptime_s: float = 0.0
 
     @property
     def is_up(self) -> bool:
@@ -145,6 +151,7 @@ class Supervisor:
                 state=entry["statename"],
                 pid=entry["pid"] or None,
                 detail=entry["spawnerr"] or entry["description"],
+                uptime_s=entry["now"] - entry["start"],
             )
             for entry in answer
         }
@@ -227,7 +234,7 @@ class Supervisor:
         for program in programs:
             sections[f"program:{program.name}"] = {
                 "command": _literal(shlex.join(program.command)),
-                "directory": _literal(str(directory)),
+                "directory": _literal(str(program.directory or directory)),
                 "autostart": "false",  # `up` starts each when what it needs is ready.
                 "autorestart": "true",
                 "environment": ",".join(f'{name}="{text}"' for name, text in program.environment),

@@ -125,12 +125,22 @@ def target() -> tuple[str, str]:
 TOOLS: Final = (
     Tool(
         name="toxiproxy",
-        version="2.12.0",
+        # The release's own server behind a guard of ours; another Toxiproxy lets anybody in.
+        version="2.12.0+guard",
         executable="toxiproxy-server",
         module_dir=MODULES_DIR / "toxiproxy",
-        package="github.com/Shopify/toxiproxy/v2/cmd/server",
-        ldflags="-s -w -X github.com/Shopify/toxiproxy/v2.Version=2.12.0",
+        package=".",
+        ldflags="-s -w -X github.com/Shopify/toxiproxy/v2.Version=2.12.0+guard",
         estimate_s=32,
+    ),
+    Tool(
+        name="door",
+        version="1",
+        executable="deadspan-door",
+        module_dir=MODULES_DIR / "door",
+        package=".",
+        ldflags="-s -w -X main.version=1",
+        estimate_s=5,
     ),
     Tool(
         name="otelcol",

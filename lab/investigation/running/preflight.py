@@ -110,7 +110,14 @@ async def _nobody_hurts(warden: Warden) -> None:
             f"expected no lease, found one held by {lease.holder} for another "
             f"{lease.expires_in_s:.0f} s; wait, or `lab heal` ends it"
         )
-    dirty = [state for state in (await warden.edges()).values() if not state.is_clean]
+    edges = (await warden.edges()).values()
+    strange = [str(state) for state in edges if state.strange]
+    if strange:
+        raise DirtyShop(
+            f"expected no proxies but the shop's edges, found {'; '.join(strange)}; "
+            "`lab heal` removes what is none of the shop's"
+        )
+    dirty = [state for state in edges if not state.is_clean]
     if dirty:
         raise DirtyShop(
             f"expected clean edges, found {len(dirty)} hurt by nobody's lease; "

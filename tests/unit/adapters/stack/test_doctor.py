@@ -13,6 +13,7 @@ import pytest
 from lab.adapters.stack import doctor
 from lab.adapters.stack.doctor import Finding, examine
 from lab.errors import ToolMissing
+from lab.ports.stack import PartStatus
 from lab.settings import Settings
 from lab.shop.topology import HOST
 from tests.support.lab_under_test import free_offset
@@ -162,3 +163,22 @@ def _started_s() -> float:
     import psutil
 
     return psutil.Process().create_time()
+
+
+@pytest.mark.parametrize(
+    ("state", "level"), [("ready", "ok"), ("unwell", "warn"), ("starting", "warn")]
+)
+def test_a_part_that_runs_and_is_not_ready_is_named(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, state: str, level: str
+) -> None:
+    """With what it says; `lab up` starts it anew."""
+    seen = "" if state == "ready" else "503 at /ready"
+
+    async def status(_: object) -> tuple[PartStatus, ...]:
+        return (PartStatus("tempo", state, 7, 1, seen), PartStatus("desk", "down", None, 2, "x"))
+
+    monkeypatch.setattr("lab.adapters.stack.local.LocalStack.status", status)
+    finding = found(settings, "readiness")
+    assert finding.level == level
+    assert ("tempo (503 at /ready)" in finding.found) is bool(seen)
+    assert "desk" not in finding.found

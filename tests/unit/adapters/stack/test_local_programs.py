@@ -14,7 +14,7 @@ from lab.errors import StackNotReady
 from lab.settings import Settings, Signals
 from lab.shop.topology import EDGES, SERVICES
 
-TOOL_NAMES = ("toxiproxy", "tempo", "otelcol", "prometheus", "loki")
+TOOL_NAMES = ("toxiproxy", "door", "tempo", "otelcol", "prometheus", "loki")
 BINARIES = {name: Path("/bin") / name for name in TOOL_NAMES}
 
 
@@ -100,9 +100,66 @@ def test_full_signals_add_two_stores_and_what_feeds_them(tmp_path: Path) -> None
 def test_tempo_takes_only_what_is_left_over(settings: Settings) -> None:
     """It alone: finishing a block must not take from the shop while a window is measured."""
     found = {each.name: each.command for each in local_programs.programs(settings, BINARIES)}
-    patient = {name for name, command in found.items() if command[0] == "nice"}
+    patient = {name for name, command in found.items() if "nice" in command}
     assert patient == {"tempo"}
-    assert found["tempo"][:4] == ("nice", "-n", "10", str(BINARIES["tempo"]))
+    assert ("nice", "-n", "10", str(BINARIES["tempo"])) == found["tempo"][4:8]
+
+
+def test_a_socket_that_a_killed_program_left_is_no_obstacle(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """It is removed before the program starts, which keeps the process that was begun."""
+    for program in local_programs.programs(settings, BINARIES):
+        if program.command[0] == "sh":
+            assert program.directory == settings.run_dir
+            (tmp_path / program.command[3]).touch()
+            begun = [*program.command[:4], "sh", "-c", "echo $$; ls"]
+            with subprocess.Popen(begun, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as run:
+                assert run.communicate()[0].split() == [str(run.pid)]
+
+
+def test_a_door_lets_in_what_is_listed_and_no_more(tmp_path: Path) -> None:
+    """Whatever a store's API can change or end, nobody reaches by a port, at any signals."""
+    settings = Settings(state_dir=tmp_path / ".lab", signals="full")
+    doors = {str(door["listen"]): door for door in local_programs.doors(settings)}
+    assert len(doors) == 4
+    assert {settings.port(part.behind) for part in parts_of(settings) if part.behind} == {
+        int(listen.rpartition(":")[2]) for listen in doors
+    }
+    allowed = {str(pattern) for door in doors.values() for pattern in list_of(door["allow"])}
+    assert {pattern.partition(" ")[0] for pattern in allowed} == {"GET", "POST", "OPTIONS"}
+    writes = {pattern for pattern in allowed if not pattern.startswith("GET /")}
+    words = {word for pattern in writes for word in pattern.replace("/", " ").split()}
+    assert words.isdisjoint({"shutdown", "flush", "delete", "admin", "quit", "reload"})
+
+
+def list_of(value: object) -> list[object]:
+    assert isinstance(value, list | tuple)
+    return list(value)
+
+
+def parts_of(settings: Settings) -> tuple[local_parts.Part, ...]:
+    return local_parts.local_parts(settings, loopback.client())
+
+
+def test_nobody_guesses_where_prometheus_is(tmp_path: Path) -> None:
+    """It listens on no socket: the path below which it answers comes of the stack's secret."""
+    settings = Settings(state_dir=tmp_path / ".lab", signals="full")
+    settings.run_dir.mkdir(parents=True)
+    assert settings.secret_file is not None
+    prefixes = []
+    for told in ("one", "one", "other"):
+        settings.secret_file.write_text(told)
+        inside = next(d["to"] for d in local_programs.doors(settings) if "http:" in str(d["to"]))
+        prefix = str(inside).rpartition("/")[2]
+        program = next(
+            each
+            for each in local_programs.programs(settings, BINARIES)
+            if each.name == "prometheus"
+        )
+        assert f"--web.route-prefix=/{prefix}" in program.command
+        prefixes.append(prefix)
+    assert prefixes[0] == prefixes[1] != prefixes[2]
 
 
 def test_the_shop_waits_for_its_tables_at_the_first_start_only(settings: Settings) -> None:

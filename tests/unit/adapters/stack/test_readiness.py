@@ -51,15 +51,15 @@ def test_nobody_at_the_port_is_told() -> None:
     refused = httpx.AsyncClient(transport=httpx.MockTransport(nobody))
 
     assert look(answers(refused, URL)) == f"ConnectError at {URL}"
-    assert look(holds_proxies(refused, URL, frozenset())) == f"ConnectError at {URL}"
+    assert look(holds_proxies(refused, URL, frozenset(), dict)) == f"ConnectError at {URL}"
 
 
 def test_an_edge_without_its_proxy_is_told() -> None:
     """Toxiproxy that answers, but not with every edge, is not ready."""
     half = client(json={"gateway-auth": {}})
 
-    assert look(holds_proxies(half, URL, frozenset({"gateway-auth"}))) is None
-    seen = look(holds_proxies(half, URL, frozenset({"gateway-auth", "payments-bank"})))
+    assert look(holds_proxies(half, URL, frozenset({"gateway-auth"}), dict)) is None
+    seen = look(holds_proxies(half, URL, frozenset({"gateway-auth", "payments-bank"}), dict))
     assert seen == "no proxy for payments-bank"
 
 

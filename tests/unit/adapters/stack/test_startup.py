@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,13 @@ from lab.errors import StackNotReady
 class FakeSupervisor(Supervisor):
     """Starts whatever it is told to; ``dies`` are programs that end at once."""
 
-    def __init__(self, log_dir: Path, programs: tuple[str, ...], dies: str = "") -> None:
+    def __init__(
+        self, log_dir: Path, programs: tuple[str, ...], dies: str = "", *, ends: bool = False
+    ) -> None:
         super().__init__(log_dir, log_dir, port=1)
         self.all = {name: ProcessState(name, "stop10", "STOPPED", None, "") for name in programs}
         self.dies = dies
+        self.ends = ends
         self.calls: list[str] = []
 
     async def states(self) -> Mapping[str, ProcessState] | None:
@@ -35,6 +39,8 @@ class FakeSupervisor(Supervisor):
 
     async def stop(self, process: ProcessState) -> None:
         self.calls.append(f"stop {process.name}")
+        if self.ends:
+            self.all[process.name] = replace(process, state="STOPPED", pid=None)
 
 
 def probe(looks: int = 1) -> Callable[[], Awaitable[str | None]]:
@@ -95,6 +101,45 @@ def test_what_runs_is_not_started(tmp_path: Path) -> None:
 
     assert run(supervisor, Part("tempo", probe(), program="tempo")) == ["tempo"]
     assert supervisor.calls == []
+
+
+@pytest.mark.parametrize(
+    ("uptime_s", "looks", "calls"),
+    [
+        (3600.0, 9999, ["stop tempo", "start tempo"]),
+        (3600.0, 2, []),
+        (1.0, 9, []),
+    ],
+    ids=["lost its readiness", "stalls", "is starting"],
+)
+def test_what_runs_and_lost_its_readiness_is_started_anew(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    uptime_s: float,
+    looks: int,
+    calls: list[str],
+) -> None:
+    """Not what only stalls, nor what runs since a moment; and it is told what was seen."""
+    monkeypatch.setattr("lab.adapters.stack.startup._UNWELL_FOR_S", 0.1)
+    supervisor = FakeSupervisor(tmp_path, ("tempo",), ends=True)
+    running = ProcessState("tempo", "stop10", "RUNNING", 7, "", uptime_s)
+    supervisor.all["tempo"] = running
+
+    looked = []
+
+    async def look() -> str | None:
+        looked.append(None)
+        is_well = len(looked) >= looks or "start tempo" in supervisor.calls
+        return None if is_well else "not yet"
+
+    async def start() -> dict[str, str]:
+        startup = Startup((Part("tempo", look, program="tempo"),), supervisor)
+        assert [part.name async for part in startup.run()] == ["tempo"]
+        return startup.revived
+
+    revived = asyncio.run(start())
+    assert supervisor.calls == calls
+    assert revived == ({"tempo": "not yet"} if calls else {})
 
 
 def test_a_part_that_died_is_named_with_its_last_words_and_not_tried_again(

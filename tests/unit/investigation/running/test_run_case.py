@@ -211,6 +211,17 @@ def test_a_dirty_shop_is_refused_before_any_load(stage: Stage) -> None:
     assert stage.story.steps == [Step.PREFLIGHT]
 
 
+def test_a_proxy_that_nobody_of_the_lab_made_is_named_before_any_load(stage: Stage) -> None:
+    """It gives nothing away, and whoever runs a case has to know of it."""
+    stage.story.injector.admit_stranger("spy")
+    with pytest.raises(DirtyShop, match=r"spy: a stranger's.*lab heal"):
+        stage.run()
+    assert stage.story.steps == [Step.PREFLIGHT]
+    removal = anyio.run(stage.lab.warden.heal)
+    assert removal.strangers == ("spy: a stranger's",)
+    assert stage.run().proof is not None
+
+
 def test_a_lease_of_somebody_else_is_refused_by_name(stage: Stage) -> None:
     """A second caller is told who holds the shop."""
 

@@ -1,0 +1,3 @@
+module deadspan/tools/door
+
+go 1.24.3
