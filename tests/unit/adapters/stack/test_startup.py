@@ -125,7 +125,7 @@ def test_what_runs_and_lost_its_readiness_is_started_anew(
     running = ProcessState("tempo", "stop10", "RUNNING", 7, "", uptime_s)
     supervisor.all["tempo"] = running
 
-    looked = []
+    looked: list[None] = []
 
     async def look() -> str | None:
         looked.append(None)
