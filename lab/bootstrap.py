@@ -256,5 +256,5 @@ def serve_warden(settings: Settings) -> None:
         settings.listen_host,
         settings.port("warden"),
         settings.own_names,
-        secret.read(settings.secret_file),
+        secret.read(settings.secret_file) or os.environ.get(secret.VARIABLE),
     )

@@ -163,12 +163,12 @@ class Settings(BaseSettings):
 
     @cached_property
     def secret_file(self) -> Path | None:
-        """Where the secret of the warden and of the shop's keeper is; None where they ask for none.
+        """Where the secret is that warden, keeper and Toxiproxy ask for; None where none is known.
 
-        In a network of containers that is the network's business.
+        Of containers, only the warden asks: the others are in a network of their own.
         """
         own = self.run_dir / "control.secret"
-        return self.control_secret_file or (own if self.stack == "local" else None)
+        return self.control_secret_file or (own if self.stack != "external" else None)
 
     @cached_property
     def log_dir(self) -> Path:

@@ -169,7 +169,10 @@ def test_an_order_can_be_read_by_its_owner_alone(shop: RunningShop, customer: Cu
         (
             "POST",
             "/checkout",
-            {"items": [{"product_id": 999999, "quantity": 1}], "card": {"number": "4242424242424242"}},
+            {
+                "items": [{"product_id": 999999, "quantity": 1}],
+                "card": {"number": "4242424242424242"},
+            },
             400,
             "Unknown product",
         ),

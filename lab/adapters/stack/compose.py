@@ -23,6 +23,7 @@ from lab.domain.instrumentation import Instrumentation
 from lab.errors import StackNotReady, UsageError
 from lab.ports.stack import PartStatus, StackCounters
 from lab.settings import Settings
+from lab.shop.keeper import secret
 from lab.shop.topology import HOST
 
 _MIB: Final = 2**20
@@ -63,6 +64,8 @@ class ComposeStack:
             self._expect_ports()
         for folder in compose_file.folders(self._settings):
             own_folders.make(folder)
+        assert self._settings.secret_file is not None
+        secret.make(self._settings.secret_file)
         starting = await self._compose("up", "--detach", "--build")
         try:
             async for part in self._as_they_become_ready(starting):

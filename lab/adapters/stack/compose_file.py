@@ -10,6 +10,7 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 
 from lab.settings import CHECKOUT, Settings
+from lab.shop.keeper import secret
 from lab.shop.keeper.environment import ANYWHERE
 from lab.shop.topology import EDGES, PORTS, SERVICES, own_host
 
@@ -107,6 +108,7 @@ def variables(settings: Settings, *, root_is_user: bool) -> dict[str, str]:
         "LAB_UID": str(user),
         "LAB_GID": str(group),
         "LAB_STATE_DIR": str(settings.state_dir.resolve()),
+        secret.VARIABLE: secret.read(settings.secret_file) or "",
         "OTEL_EXPORTER_OTLP_PROTOCOL": settings.otlp_protocol,
         **{f"LAB_{name.upper()}_PORT": str(settings.port(name)) for name in published_ports()},
     }

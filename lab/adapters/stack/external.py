@@ -41,7 +41,11 @@ class ExternalStack:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._headers = secret.headers(settings.secret_file)
+
+    @property
+    def _headers(self) -> Mapping[str, str]:
+        """Looked up each time: whoever starts the stack may only just have made the secret."""
+        return secret.headers(self._settings.secret_file)
 
     async def up(self) -> AsyncIterator[PartStatus]:
         """Wait until all answer; yields each, ready. StackNotReady names what does not."""

@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Final
 
 HEADER: Final = "Authorization"
+VARIABLE: Final = "LAB_CONTROL_SECRET"
+"""Has it in a container, whose user may be another than the file's owner."""
+
 _SCHEME: Final = "Bearer "
 
 

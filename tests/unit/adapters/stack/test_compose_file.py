@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from lab.adapters.stack import compose_file
 from lab.adapters.tools import toolbox
 from lab.settings import CHECKOUT, Settings
+from lab.shop.keeper import secret
 from lab.shop.keeper.environment import service_environment
 from lab.shop.topology import PORTS, SERVICES
 from tests.support import compose_rules
@@ -136,6 +137,24 @@ def test_a_checkout_moves_its_ports_and_writes_as_its_user(tmp_path: Path) -> No
     text = compose_file.FILE.read_text(encoding="utf-8")
     used = set(re.findall(r"\$\{(LAB_\w+_PORT):-", text)) - {"LAB_JAEGER_PORT"}
     assert used == {name for name in mine if re.fullmatch(r"LAB_\w+_PORT", name)}
+
+
+def test_the_warden_of_a_container_asks_for_this_checkouts_secret(tmp_path: Path) -> None:
+    """Nobody else is told it; without the lab, by hand, there is none."""
+    settings = Settings(state_dir=tmp_path / ".lab", stack="compose")
+    assert compose_file.variables(settings, root_is_user=False)[secret.VARIABLE] == ""
+    assert settings.secret_file is not None
+    settings.run_dir.mkdir(parents=True)
+    secret.make(settings.secret_file)
+    told = compose_file.variables(settings, root_is_user=False)[secret.VARIABLE]
+    assert dict(secret.headers(settings.secret_file)) == {secret.HEADER: f"Bearer {told}"}
+    services = compose_file.read()["services"]
+    knowing = {
+        name
+        for name, service in services.items()
+        if secret.VARIABLE in str(service.get("environment"))
+    }
+    assert knowing == {"warden"}
 
 
 def test_what_is_mounted_is_there(document: dict[str, Any]) -> None:
