@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 # What a user gives reaches the recipes as environment variables, quoted there, and
 # word for word: neither make nor the shell expands anything inside it. Only the
 # command line counts, since some systems export a NAME of their own.
-GIVEN := CASES FRESH NAME HOLD REVEAL SEED SETUP TIER TWINS USERS YES
+GIVEN := CASES FRESH LEVEL NAME HOLD REVEAL SEED SETUP TIER TWINS USERS YES
 $(foreach given,$(GIVEN),$(eval override $(given) := $$(if $$(findstring command,$$(origin $(given))),$$(value $(given)))))
 export $(GIVEN)
 
@@ -27,12 +27,12 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 .PHONY: scenario
-scenario: $(INSTALLED) ## Open a case: NAME=db-timeout [HOLD=10m] [SEED=1] [REVEAL=1]
-	@$(LAB) run $${HOLD:+--hold "$$HOLD"} $${SEED:+--seed "$$SEED"} $${REVEAL:+--reveal} -- $${NAME:+"$$NAME"}
+scenario: $(INSTALLED) ## Open a case: NAME=db-timeout, or LEVEL=3 for one you do not know [HOLD=10m] [SEED=1] [REVEAL=1]
+	@$(LAB) run $${LEVEL:+--level "$$LEVEL"} $${HOLD:+--hold "$$HOLD"} $${SEED:+--seed "$$SEED"} $${REVEAL:+--reveal} -- $${NAME:+"$$NAME"}
 
 .PHONY: practice
-practice: $(INSTALLED) ## Solve a recorded case at the desk, without any stack: NAME=db-timeout [FRESH=1]
-	@$(LAB) practice $${FRESH:+--fresh} -- $${NAME:+"$$NAME"}
+practice: $(INSTALLED) ## Solve a recorded case at the desk, without any stack: NAME=db-timeout, or LEVEL=3 [FRESH=1]
+	@$(LAB) practice $${LEVEL:+--level "$$LEVEL"} $${FRESH:+--fresh} -- $${NAME:+"$$NAME"}
 
 .PHONY: up
 up: $(INSTALLED) ## Start the stack and wait until every part is ready

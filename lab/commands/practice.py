@@ -10,14 +10,16 @@ import typer
 from lab import bootstrap
 from lab.commands.common import notes
 from lab.commands.desk import BrowserOption, show
-from lab.commands.run import print_opened
-from lab.domain.case import Case
+from lab.commands.run import ByNumberOption, LevelOption, drawn, name_or_level, print_opened
+from lab.domain.case import NUMBERED, Case
 from lab.errors import UsageError
 from lab.settings import Settings
 
 
 def practice(
-    name: Annotated[str, typer.Argument(help="The scenario, e.g. db-timeout.")],
+    name: Annotated[str | None, typer.Argument(help="The scenario, e.g. db-timeout.")] = None,
+    level: LevelOption = None,
+    by_number: ByNumberOption = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Begin anew, with nothing accused so far.")
     ] = False,
@@ -33,14 +35,28 @@ def practice(
     from lab.adapters.cases.bring import bring_file
 
     settings = Settings()
+    name_or_level(name, level)
     archive = bootstrap.archive(settings)
-    brought = bring_file(archive, _recording(settings, name), again=fresh)
+    called = None if level is None and not by_number else NUMBERED
+    wanted = name if level is None else drawn(level, _levels(settings), archive)
+    assert wanted is not None
+    brought = bring_file(archive, _recording(settings, wanted), again=fresh, called=called)
     if isinstance(brought.case, Case):
         print_opened(brought.case, reveal=False, stack=False)
     if not brought.is_new:
         notes.print(f"{brought.case_id} was here already; --fresh begins anew")
     if desk:
         show(settings, f"/cases/{brought.case_id}", browser)
+
+
+def _levels(settings: Settings) -> dict[str, int]:
+    """The level of each scenario that was recorded."""
+    from lab.adapters.cases.recording_file import recordings
+
+    known = bootstrap.scenarios(settings)
+    return {
+        name: known[name].difficulty for name in recordings(settings.scenarios_dir) if name in known
+    }
 
 
 def _recording(settings: Settings, name: str) -> Path:

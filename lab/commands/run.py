@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
@@ -26,6 +27,7 @@ from lab.commands.common import (
 )
 from lab.commands.grafana import show_case
 from lab.commands.stack import up
+from lab.domain.case import NUMBERED, is_numbered
 from lab.domain.instrumentation import Instrumentation
 from lab.domain.proof import Outcome, ProofVerdict
 from lab.domain.symptom import Harm
@@ -34,8 +36,9 @@ from lab.errors import LeaseGone, UsageError
 from lab.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from lab.adapters.cases.archive import FolderArchive
     from lab.domain.case import Case
     from lab.domain.scenario import Scenario
     from lab.investigation.running.run_case import Lab
@@ -65,6 +68,9 @@ AFFECTED: Final = {
 }
 """How `lab traces` lists the requests that a symptom hit."""
 
+
+MIN_LEVEL: Final = 1
+MAX_LEVEL: Final = 5
 
 SeedOption = Annotated[
     int,
@@ -115,11 +121,13 @@ async def run_one(
     is_open: Callable[[Case], bool] | None = None,
     events: RunEvents | None = None,
     level: Instrumentation = Instrumentation.FULL,
+    called: str | None = None,
 ) -> Case:
     """Run one case with a live display of its progress; again where the machine was too busy.
 
     ``is_open`` asks of a run whether it was; by default of its whole proof. With ``events``
-    the progress goes there instead.
+    the progress goes there instead. ``called`` is what the case is named after, if not after
+    its scenario.
     """
     from lab.investigation.running.retry import decided
     from lab.investigation.running.run_case import CaseRun
@@ -127,7 +135,7 @@ async def run_one(
 
     async def run_once() -> Case:
         with events or RunDisplay(notes, scenario) as display:
-            case_id = lab.archive.next_case_id(scenario.id)
+            case_id = lab.archive.next_case_id(called or scenario.id)
             run = CaseRun(
                 lab,
                 scenario,
@@ -153,7 +161,7 @@ def summary(case: Case, reveal: bool) -> dict[str, object]:
 
     found: dict[str, object] = {
         "case": case.case_id,
-        "scenario": case.scenario.id,
+        "scenario": case.scenario.id if reveal or not is_numbered(case.case_id) else None,
         "seed": case.seed,
         "instrumentation": case.instrumentation.value,
         "verdict": case.proof.verdict.value,
@@ -247,8 +255,44 @@ async def _release(lab: Lab, lease_id: str) -> None:
             return
 
 
+LevelOption = Annotated[
+    int | None,
+    typer.Option(
+        *("--level", "-l"),
+        min=MIN_LEVEL,
+        max=MAX_LEVEL,
+        help="Instead of a scenario: one of this level, unsolved so far, called by a number.",
+    ),
+]
+
+
+ByNumberOption = Annotated[
+    bool, typer.Option("--by-number", help="Call the case by a number, not by its scenario.")
+]
+
+
+def drawn(level: int, levels: Mapping[str, int], archive: FolderArchive) -> str:
+    """A scenario of that level which is not solved yet; UsageError where the level has none."""
+    from lab.investigation.solving.choice import unsolved
+
+    found = unsolved(level, levels, archive.cases())
+    if not found:
+        there = ", ".join(map(str, sorted(set(levels.values()))))
+        raise UsageError(f"expected a level that has cases, got {level}; there are {there}")
+    return secrets.choice(found)
+
+
+def name_or_level(name: str | None, level: int | None) -> None:
+    """Refuse none of them, and both."""
+    if (name is None) is (level is None):
+        got = "neither" if name is None else f"{name!r} and --level {level}"
+        raise UsageError(f"expected a scenario (db-timeout) or --level 1 to {MAX_LEVEL}, got {got}")
+
+
 def run(
-    name: Annotated[str, typer.Argument(help="The scenario, e.g. db-timeout.")],
+    name: Annotated[str | None, typer.Argument(help="The scenario, e.g. db-timeout.")] = None,
+    level: LevelOption = None,
+    by_number: ByNumberOption = False,
     seed: SeedOption = AS_WRITTEN_SEED,
     hold_for: Annotated[
         str | None, typer.Option("--hold", metavar="TIME", help="Afterwards hurt it again: 10m.")
@@ -267,13 +311,20 @@ def run(
     from lab.warden.applying import MAX_TTL_S
 
     settings = Settings()
+    name_or_level(name, level)
     hold_s = seconds(hold_for, at_most_s=MAX_TTL_S) if hold_for is not None else None
-    scenario = scenario_named(settings, name, seed)
+    scenario = _asked_for(settings, name, level, seed)
+    is_told = name is not None and not by_number
 
     async def main() -> Case:
         async with bootstrap.lab(settings) as lab:
             events = RunEvents(sys.stdout) if as_events else None
-            case = await run_one(lab, scenario, seed, events=events, level=instrumentation)
+            case = await run_one(
+                *(lab, scenario, seed),
+                events=events,
+                level=instrumentation,
+                called=None if is_told else NUMBERED,
+            )
             if events:
                 events.write("opened", **summary(case, reveal))
             elif as_json:
@@ -283,8 +334,9 @@ def run(
             await show_case(settings, case.evidence.windows)
         return case
 
-    with run_lock(settings.run_dir, f"`lab run {name}`"):
-        _offer_recording(settings, name)
+    what = name if is_told else f"--level {scenario.difficulty}"
+    with run_lock(settings.run_dir, f"`lab run {what}`"):
+        _offer_recording(settings, scenario, is_told=is_told)
         up()
         case = run_async(main)
         if hold_s is not None:
@@ -293,16 +345,30 @@ def run(
     raise typer.Exit(case.proof.verdict.exit_code)
 
 
-def _offer_recording(settings: Settings, name: str) -> None:
+def _asked_for(settings: Settings, name: str | None, level: int | None, seed: int) -> Scenario:
+    if level is None:
+        assert name is not None
+        return scenario_named(settings, name, seed)
+    levels = {
+        each.id: each.difficulty
+        for each in bootstrap.scenarios(settings).values()
+        if not missing_here(settings, each)
+    }
+    return scenario_named(settings, drawn(level, levels, bootstrap.archive(settings)), seed)
+
+
+def _offer_recording(settings: Settings, scenario: Scenario, *, is_told: bool) -> None:
     """Where the tools must be built first, say what can be solved in the meantime."""
     from lab.adapters.cases.recording_file import recordings
     from lab.adapters.tools import toolbox
 
     missing = [tool for tool in toolbox.TOOLS if toolbox.find(tool, settings) is None]
-    if settings.stack == "local" and missing and name in recordings(settings.scenarios_dir):
+    if settings.stack == "local" and missing and scenario.id in recordings(settings.scenarios_dir):
+        words = f"NAME={scenario.id}" if is_told else f"LEVEL={scenario.difficulty}"
+        which = "this very case" if is_told else "a case of its level"
         notes.print(
             f"{len(missing)} tools are built first, once, for about "
             f"{sum(tool.estimate_s for tool in missing) / 60:.0f} minutes. Meanwhile, in another "
-            f"terminal, `make practice NAME={name}` opens a recorded run of this very case",
+            f"terminal, `make practice {words}` opens a recorded run of {which}",
             soft_wrap=True,
         )

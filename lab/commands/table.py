@@ -81,7 +81,7 @@ PANELS: Final[Mapping[str, tuple[Entry, ...]]] = MappingProxyType(
         ),
         "Solve": (
             Entry("practice", "Open the recorded case of a scenario; needs no stack.",
-                  "practice", "practice", "lab practice db-timeout --browser"),
+                  "practice", "practice", "lab practice --level 2 --browser"),
             Entry("cases", "List the cases of this checkout, newest first.",
                   "cases", "cases", "lab cases"),
             Entry("open", "Open a case at the desk.", "desk", "open_case",

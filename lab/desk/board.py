@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -17,7 +18,8 @@ from lab.desk.pages import page
 from lab.desk.runs import Run
 from lab.domain.case import CaseSummary
 from lab.domain.journal import Step
-from lab.errors import UnknownCase
+from lab.errors import UnknownCase, UsageError
+from lab.investigation.solving.choice import unsolved
 
 LOOK_EVERY_S: Final = 0.25
 BEAT_EVERY_S: Final = 15.0
@@ -30,6 +32,7 @@ router = APIRouter(include_in_schema=False)
 class Row:
     """A scenario and its cases, newest first; of those without a scenario there is no row."""
 
+    number: int
     scenario_id: str
     title: str
     difficulty: int
@@ -71,9 +74,24 @@ def board(request: Request, desk: TheDesk) -> HTMLResponse:
 
 
 @router.post("/runs", dependencies=[Depends(check_token)])
-def start(desk: TheDesk, scenario: Annotated[str, Form(max_length=100)]) -> RedirectResponse:
-    """Run a scenario, and lead to where its progress is shown."""
-    return RedirectResponse(f"/runs/{desk.runs.start(scenario).number}", 303)
+def start(
+    desk: TheDesk,
+    number: Annotated[int | None, Form()] = None,
+    level: Annotated[int | None, Form()] = None,
+) -> RedirectResponse:
+    """Run that case, or one of the level that is not solved, and lead to its progress."""
+    if number is None:
+        number = _unsolved_of(desk, level)
+    return RedirectResponse(f"/runs/{desk.runs.start(number).number}", 303)
+
+
+def _unsolved_of(desk: Desk, level: int | None) -> int:
+    known = desk.runs.scenarios()
+    levels = {each.id: each.difficulty for each in known.values()}
+    found = unsolved(level, levels, desk.archive.cases()) if level is not None else ()
+    if not found:
+        raise UsageError(f"expected a case's number, or a level that has cases, got {level}")
+    return known[secrets.choice(found)].number
 
 
 @router.get("/runs/{number}")
@@ -123,11 +141,12 @@ def _rows(desk: Desk) -> list[Row]:
     cases = desk.archive.cases()
     return [
         Row(
+            number=each.number,
             scenario_id=each.id,
             title=each.title,
             difficulty=each.difficulty,
             skill=each.skill,
             cases=tuple(case for case in cases if case.scenario_id == each.id),
         )
-        for each in sorted(desk.runs.scenarios().values(), key=lambda each: each.id)
+        for each in sorted(desk.runs.scenarios().values(), key=lambda each: each.number)
     ]

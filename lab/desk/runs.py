@@ -26,8 +26,12 @@ LONGEST_ERROR: Final = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Startable:
-    """What the board says of a scenario; the rest of it need not stay in memory."""
+    """What the board says of a scenario; the rest of it need not stay in memory.
 
+    ``number`` is its place on the board, by which a page asks for it: its id says too much.
+    """
+
+    number: int
     id: str
     title: str
     difficulty: int
@@ -40,7 +44,7 @@ Command = Callable[[str], list[str]]
 
 def lab_run(scenario_id: str) -> list[str]:
     """`lab run` as this very checkout has it."""
-    return [sys.executable, "-m", "lab", "run", "--events", "--", scenario_id]
+    return [sys.executable, "-m", "lab", "run", "--events", "--by-number", "--", scenario_id]
 
 
 @dataclass
@@ -51,7 +55,6 @@ class Run:
     """
 
     number: int
-    scenario_id: str
     title: str
     events: list[Mapping[str, Any]] = field(default_factory=list)
     exit_code: int | None = None
@@ -92,9 +95,11 @@ class Runs:
         with self._lock:
             if self._scenarios is None or stamp != self._stamp:
                 try:
+                    known = bootstrap.scenarios(self._settings).values()
+                    by_level = sorted(known, key=lambda each: (each.difficulty, each.title))
                     self._scenarios = {
-                        each.id: Startable(each.id, each.title, each.difficulty, each.skill)
-                        for each in bootstrap.scenarios(self._settings).values()
+                        each.id: Startable(n, each.id, each.title, each.difficulty, each.skill)
+                        for n, each in enumerate(by_level, start=1)
                     }
                 except LabError:
                     # `lab lint` says what is wrong; the cases there are can still be read.
@@ -105,7 +110,7 @@ class Runs:
     def obstacle(self) -> str | None:
         """Why nothing can be started now; None where it can."""
         if self.at_work is not None:
-            return f"a run of {self.at_work.scenario_id} is at work"
+            return f"a run of “{self.at_work.title}” is at work"
         if not bootstrap.stack_answers(self._settings):
             return "the stack is down; `make up` starts it"
         elsewhere = bootstrap.run_at_work(self._settings)
@@ -116,20 +121,21 @@ class Runs:
         """The run that goes on, if it is one of this desk's."""
         return self.last if self.last is not None and self.last.exit_code is None else None
 
-    def start(self, scenario_id: str) -> Run:
+    def start(self, scenario_number: int) -> Run:
         """Run that scenario; UsageError for an unknown one, RunInProgress beside another."""
-        known = self.scenarios()
-        if scenario_id not in known:
-            raise UsageError(f"expected a scenario of the board, got {scenario_id!r}")
+        numbered = {each.number: each for each in self.scenarios().values()}
+        if scenario_number not in numbered:
+            raise UsageError(f"expected a case of the board, got number {scenario_number}")
+        scenario = numbered[scenario_number]
         with self._lock:
             obstacle = self.obstacle()
             if obstacle:
                 kind = RunInProgress if "at work" in obstacle else PreconditionError
                 raise kind(f"expected nothing in the way of a run, found: {obstacle}")
             number = self.last.number + 1 if self.last else 1
-            run = Run(number, scenario_id, known[scenario_id].title)
+            run = Run(number, scenario.title)
             process = subprocess.Popen(
-                self._command(scenario_id),
+                self._command(scenario.id),
                 cwd=CHECKOUT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lab.domain.evidence import Evidence, Sample
 from lab.domain.instrumentation import Instrumentation
@@ -75,9 +75,18 @@ CaseFile = Case | Telemetry
 """What a case folder may hold; `CaseArchive.load` gives only what can be graded."""
 
 
+NUMBERED: Final = "case"
+"""What a case is called, with a number, whose scenario's name would say too much."""
+
+
+def is_numbered(case_id: str) -> bool:
+    """Whether its id keeps to itself which scenario the case is of."""
+    return case_id.rpartition("-")[0] == NUMBERED
+
+
 @dataclass(frozen=True, slots=True)
 class CaseSummary:
-    """A case as a list shows it; names nothing a learner should find out.
+    """A case as a list shows it.
 
     A stranger's telemetry has no scenario, no difficulty and no verdict.
     ``points`` is None until the case is solved or given up.
@@ -92,3 +101,9 @@ class CaseSummary:
     accusations: int
     solved: bool
     points: int | None = None
+
+    @property
+    def told_scenario(self) -> str | None:
+        """The scenario, where a learner may know it: by the id, or because the case is closed."""
+        is_closed = self.solved or self.points is not None
+        return self.scenario_id if is_closed or not is_numbered(self.case_id) else None

@@ -8,6 +8,7 @@ from typing import Any, Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from lab.domain.case import is_numbered
 from lab.domain.journal import Ending, RunRecord
 from lab.terminal.tables import iso, plain_table
 from lab.terminal.text import clean
@@ -33,7 +34,11 @@ def journal_rows(run: RunRecord, *, reveal: bool) -> dict[str, Any]:
                 "into_run_s": round(entry.monotonic_s - run.entries[0].monotonic_s, 3),
                 "step": entry.step.value,
                 "event": entry.event,
-                "data": dict(entry.data),
+                "data": {
+                    name: value
+                    for name, value in entry.data.items()
+                    if reveal or name != "scenario" or not is_numbered(run.case_id)
+                },
             }
             for entry in run.entries
             if reveal or not entry.spoiler

@@ -69,7 +69,7 @@ def case_rows(cases: Iterable[CaseSummary]) -> list[dict[str, Any]]:
     return [
         {
             "case": case.case_id,
-            "scenario": case.scenario_id,
+            "scenario": case.told_scenario,
             "title": case.title,
             "difficulty": case.difficulty,
             "opened": iso(case.opened_unix_s),

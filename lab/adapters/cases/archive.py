@@ -212,10 +212,17 @@ class FolderArchive:
             return case_id
         raise CaseError(f"expected a free id for {name}, found each taken; try again")
 
-    def twin_of(self, folder: Path) -> str | None:
-        """The newest case with the very same files as ``folder``, if there is one."""
+    def twin_of(self, folder: Path, called: str | None = None) -> str | None:
+        """The newest case with the very same files as ``folder``, if there is one.
+
+        Only of those that are ``called`` so, if that is asked for.
+        """
         sums = _sums(folder)
-        ids = (case.case_id for case in self.cases())
+        ids = (
+            case.case_id
+            for case in self.cases()
+            if called in (None, case.case_id.rpartition("-")[0])
+        )
         return next((each for each in ids if _sums(self._cases_dir / each) == sums), None)
 
     def logs(self, case_id: str) -> tuple[str, ...]:

@@ -33,18 +33,22 @@ class Brought:
     case: CaseFile | None = None
 
 
-def bring_file(archive: FolderArchive, path: Path, *, again: bool = False) -> Brought:
+def bring_file(
+    archive: FolderArchive, path: Path, *, again: bool = False, called: str | None = None
+) -> Brought:
     """The case file at ``path`` as a case of its own.
 
     One that is here already, with the very same content, is not taken twice: what was
-    found out in it so far stays with it. ``again`` takes it all the same.
+    found out in it so far stays with it. ``again`` takes it all the same. ``called`` is
+    what it is named after, if not after its scenario; it is here already only where one of
+    that name is.
     """
     with archive.arriving() as room:
         case = read_zip(path, room)
         traces = case.evidence.traces.values()
         counts = len(traces), sum(len(trace.spans) for trace in traces)
-        twin = None if again else archive.twin_of(room)
-        name = case.scenario.id if isinstance(case, Case) else IMPORTED
+        twin = None if again else archive.twin_of(room, called)
+        name = called or (case.scenario.id if isinstance(case, Case) else IMPORTED)
         case_id = twin or archive.adopt(room, name)
         return Brought(case_id, twin is None, *counts, replace(case, case_id=case_id))
 

@@ -10,6 +10,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,7 @@ from typer.testing import CliRunner, Result
 from lab.adapters.cases.archive import FolderArchive
 from lab.cli import app
 from lab.desk.app import ROUTERS
-from lab.domain.case import Case
+from lab.domain.case import NUMBERED, Case
 from lab.domain.load import Window
 from lab.errors import LabError
 from tests.support.desk_over_memory import DeskUnderTest
@@ -30,6 +31,9 @@ from tests.support.recorded_cases import RECORDINGS, recorded
 every_recording = pytest.mark.parametrize("name", RECORDINGS)
 
 CASE: Final = "{case}"
+CASE_ID: Final = f"{NUMBERED}-1"
+"""By its number, so that nothing of what is read may name the scenario before it is solved."""
+
 READING: Final = (
     "briefing {case}",
     *("traces {case}", "traces {case} --window incident", "traces {case} --slowest --limit 3"),
@@ -55,12 +59,11 @@ class Door:
         self.case = recorded(name)
         self._runner = CliRunner()
         self._env = {"LAB_STATE_DIR": str(state), "COLUMNS": "120"}
-        self.opened = self.types(f"practice {name} --no-desk")
-        self.case_id = f"{name}-1"
+        self.opened = self.types(f"practice {name} --no-desk --by-number")
 
     def types(self, line: str) -> Result:
         """What the command says; anything but an answer fails here."""
-        words = line.replace("{case}", f"{self.case.scenario.id}-1").replace("{trace}", self.trace)
+        words = line.replace("{case}", CASE_ID).replace("{trace}", self.trace)
         done = self._runner.invoke(app, words.split(), env=self._env)
         known = done.exception is None or isinstance(done.exception, SystemExit | LabError)
         assert known, f"{line}: {done.exception!r}"
@@ -125,8 +128,10 @@ def test_every_reading_command_answers_before_and_after_the_case_is_solved(door:
     """What is earned is refused before; the debrief, the proof and the post-mortem open then."""
     case = door.case
     assert "is open. Look next:" in door.opened.output
+    assert case.scenario.id not in door.opened.output
     for line in READING:
         said = door.reads(line)
+        assert case.scenario.id not in said, line
         if line.startswith("traces {case}"):
             assert not _empty(line, said, case), f"{line}: {said}"
     for line in ("debrief {case}", "proof {case}"):
@@ -163,7 +168,7 @@ def _is_in_words(line: str, said: str) -> None:
 @every_recording
 def test_every_page_of_the_desk_answers(name: str, tmp_path: Path) -> None:
     """Each address that the desk's own schema and pages name, open and given up."""
-    case = recorded(name)
+    case = replace(recorded(name), case_id=CASE_ID)
     desk = DeskUnderTest(tmp_path, case)
     trace_id = case.support_code or next(iter(case.evidence.traces))
     span_id = case.evidence.traces[trace_id].spans[0].span_id
@@ -175,14 +180,17 @@ def test_every_page_of_the_desk_answers(name: str, tmp_path: Path) -> None:
         if isinstance(route, Route) and "GET" in (route.methods or ()) and "{case" in route.path
     ]
     assert len(addresses) > 15
-    _ask_all(desk, addresses, refused=(403,))
+    for said in _ask_all(desk, [*addresses, "/"], refused=(403,)):
+        assert name not in said
     desk.send(f"/cases/{case.case_id}/debrief", f"/cases/{case.case_id}/give-up")
-    _ask_all(desk, addresses, refused=())
+    assert all(_ask_all(desk, addresses, refused=()))
 
 
-def _ask_all(desk: DeskUnderTest, addresses: list[str], refused: tuple[int, ...]) -> None:
+def _ask_all(desk: DeskUnderTest, addresses: list[str], refused: tuple[int, ...]) -> Iterator[str]:
+    """What each address says, which is an answer."""
     for address in addresses:
         answer = desk.get(address)
         # Nobody was accused yet; and not every trace has a healthy one of its route.
         gone = (404,) if "verdicts" in address or address.endswith("/twin") else ()
         assert answer.status_code in {200, *refused, *gone}, f"{address}: {answer.text[:300]}"
+        yield answer.text

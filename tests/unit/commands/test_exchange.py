@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from lab import bootstrap
 from lab.adapters.cases.archive import FolderArchive
 from lab.adapters.otlp.traces import write_traces
 from lab.adapters.tools import toolbox
@@ -119,10 +121,41 @@ def test_a_recording_is_offered_while_tools_are_built(
     said: list[str] = []
     monkeypatch.setattr(toolbox, "find", lambda tool, settings: object() if there else None)
     monkeypatch.setattr(common.notes, "print", lambda text, **_: said.append(text))
-    run._offer_recording(Settings(), "db-timeout")
-    run._offer_recording(Settings(), "never-recorded")
-    assert len(said) == (0 if there else 1)
+    known = bootstrap.scenarios(Settings())["db-timeout"]
+    run._offer_recording(Settings(), known, is_told=True)
+    run._offer_recording(Settings(), replace(known, id="never-recorded"), is_told=True)
+    run._offer_recording(Settings(), known, is_told=False)
+    assert len(said) == (0 if there else 2)
     assert there or "make practice NAME=db-timeout" in said[0]
+    assert there or f"make practice LEVEL={known.difficulty}` " in said[1]
+
+
+@pytest.mark.parametrize("level", [1, 2, 3, 4, 5])
+def test_a_case_of_a_level_is_one_that_is_not_solved_and_keeps_its_name_to_itself(
+    lab: Lab, level: int
+) -> None:
+    """By its number in ids and lists; opened twice, it may be another of the level."""
+    said = lab("practice", "--level", str(level), "--no-desk").output
+    assert "Case case-1 is open" in said
+    listed = json.loads(lab("cases", "--json").output)[0]
+    assert (listed["case"], listed["scenario"]) == ("case-1", None)
+    assert listed["difficulty"] == level
+    lab("debrief", "case-1", "--give-up")
+    listed = json.loads(lab("cases", "--json").output)[0]
+    assert listed["scenario"] in bootstrap.scenarios(Settings())
+    lab("practice", "--level", str(level), "--no-desk")
+    of_level = [case["title"] for case in json.loads(lab("cases", "--json").output)[:2]]
+    assert len(set(of_level)) == 2
+
+
+@pytest.mark.parametrize("command", ["practice", "run"])
+@pytest.mark.parametrize("words", [(), ("db-timeout", "--level", "2")])
+def test_a_case_is_asked_for_by_name_or_by_level(
+    lab: Lab, command: str, words: tuple[str, ...]
+) -> None:
+    """Neither would be no case, and both could be two."""
+    with pytest.raises(UsageError, match="expected a scenario"):
+        lab(command, *words)
 
 
 def test_a_strangers_traces_are_listed_and_shown_and_not_graded(lab: Lab, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lab import bootstrap
+from lab.desk.runs import lab_run
 from lab.domain.journal import Step
 from lab.domain.load import LoadProgress, Window
 from lab.errors import RunInProgress
@@ -47,7 +48,11 @@ def until_over(desk: DeskUnderTest) -> None:
 
 
 def start(desk: DeskUnderTest) -> Any:
-    return desk.send("/", "/runs", scenario="db-timeout")
+    return desk.send("/", "/runs", number=number_of(desk, "db-timeout"))
+
+
+def number_of(desk: DeskUnderTest, scenario: str) -> int:
+    return desk.runs.scenarios()[scenario].number
 
 
 def test_the_board_lists_every_scenario_by_difficulty(tmp_path: Path) -> None:
@@ -70,7 +75,7 @@ def test_with_the_stack_down_nothing_is_started(tmp_path: Path) -> None:
     desk = DeskUnderTest(tmp_path, sample_case(), command=telling(OPENED))
     assert "the stack is down" in desk.get("/").text
     assert 'action="/runs"' not in desk.get("/").text
-    answer = desk.send("/cases/db-timeout-1/accuse", "/runs", scenario="db-timeout")
+    answer = desk.send("/cases/db-timeout-1/accuse", "/runs", number="1")
     assert answer.status_code == 409
     assert desk.runs.last is None
 
@@ -121,20 +126,46 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
     desk = DeskUnderTest(tmp_path, sample_case(), command=telling(OPENED, waits_s=1.0))
     start(desk)
     with pytest.raises(RunInProgress):
-        desk.runs.start("db-timeout")
+        desk.runs.start(1)
     until_over(desk)
-    assert desk.runs.start("db-timeout").number == 2
+    assert desk.runs.start(1).number == 2
     until_over(desk)
 
 
 @pytest.mark.usefixtures("stack_up")
-@pytest.mark.parametrize("scenario", ["moon", "../etc", "--hold=10m", ""])
-def test_only_what_is_on_the_board_is_run(tmp_path: Path, scenario: str) -> None:
-    """Nothing a form says reaches a command line unless it is a scenario's id."""
+@pytest.mark.parametrize(
+    "fields",
+    [
+        *({"number": each} for each in ("moon", "--hold=10m", "", "0", "-1", "9999", "db-timeout")),
+        *({"level": each} for each in ("moon", "", "0", "6", "-1")),
+        *({}, {"scenario": "db-timeout"}),
+    ],
+)
+def test_only_what_is_on_the_board_is_run(tmp_path: Path, fields: dict[str, str]) -> None:
+    """Nothing a form says reaches a command line: it has numbers alone."""
     desk = DeskUnderTest(tmp_path, sample_case(), command=telling(OPENED))
-    answer = desk.send("/cases/db-timeout-1/accuse", "/runs", scenario=scenario)
+    answer = desk.send("/cases/db-timeout-1/accuse", "/runs", **fields)
     assert answer.status_code == 422
     assert desk.runs.last is None
+
+
+@pytest.mark.usefixtures("stack_up")
+def test_of_a_level_one_is_run_that_is_not_solved(tmp_path: Path) -> None:
+    """By the same command, under a number; neither the page nor its form names a scenario."""
+    asked: list[str] = []
+
+    def command(scenario: str) -> list[str]:
+        asked.append(scenario)
+        return [*lab_run(scenario)[:1], "-c", ""]
+
+    desk = DeskUnderTest(tmp_path, command=command)
+    shown = desk.get("/").text
+    assert not [name for name in desk.runs.scenarios() if name in shown]
+    for level in range(1, 6):
+        desk.send("/", "/runs", level=str(level))
+        until_over(desk)
+        assert desk.runs.scenarios()[asked[-1]].difficulty == level
+    assert "--by-number" in lab_run("db-timeout")
 
 
 def test_a_run_that_never_was_is_not_there(tmp_path: Path) -> None:

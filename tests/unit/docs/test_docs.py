@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from lab import bootstrap
 from lab.cli import app
 from lab.settings import CHECKOUT, Settings
 
@@ -67,3 +68,21 @@ def test_every_link_between_documents_leads_somewhere(document: Path, text: str)
 def test_a_document_that_names_what_is_not_there_is_found() -> None:
     """The reading above does reject."""
     assert _typed("type `lab frobnicate` or\n$ lab conjure now", "lab") == {"frobnicate", "conjure"}
+
+
+def test_the_readme_names_every_case_by_title_and_no_scenario_but_its_example() -> None:
+    """By the name most are half solved; authors find names and what they teach elsewhere."""
+    known = bootstrap.scenarios(Settings())
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("| The pager says |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| ([●○]{5}) \| (.+?) \|", table, re.MULTILINE)
+    assert {title for _, title in rows if "(`db-timeout`" not in title} == {
+        each.title for each in known.values() if each.id != "db-timeout"
+    }
+    levels = {each.title: each.difficulty for each in known.values()}
+    assert all(levels.get(title, 0) == level.count("●") for level, title in rows)
+    assert [name for name in known if f"`{name}`" in table] == ["db-timeout"]
+    authors = (CHECKOUT / "docs" / "writing-a-case.md").read_text(encoding="utf-8")
+    assert [
+        each for each in known if f"| `{each}` | {known[each].difficulty} |" not in authors
+    ] == []
