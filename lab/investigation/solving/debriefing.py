@@ -224,7 +224,10 @@ def _said(entry: LedgerEntry) -> str:
     if entry.verdict is not None:
         claim = entry.accusation
         whom = "nobody" if claim and claim.nobody else "a span"
-        how = f" of {claim.mechanism.value}" if claim else ""
+        if claim and len(claim.spans) > 1:
+            whom = f"{len(claim.spans)} spans"
+        words = dict.fromkeys(each.value for each in claim.mechanisms) if claim else ()
+        how = f" of {' and '.join(words)}" if words else ""
         return f"accused {whom}{how}: {entry.verdict.value}"
     if entry.hint is not None:
         return f"read hint {entry.hint}"

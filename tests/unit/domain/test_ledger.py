@@ -19,8 +19,8 @@ from tests.support.sample_case import sample_case, span_id
 
 TRACE = "01bb" * 8
 CASE = sample_case()
-GUILTY = Accusation(((TRACE, span_id(TRACE, 6)),), Mechanism.TIMEOUT)
-WRONG = Accusation(((TRACE, span_id(TRACE, 2)),), Mechanism.TIMEOUT, scope=Scope.SOME_TIMES)
+GUILTY = Accusation(((TRACE, span_id(TRACE, 6)),), (Mechanism.TIMEOUT,))
+WRONG = Accusation(((TRACE, span_id(TRACE, 2)),), (Mechanism.TIMEOUT,), scope=Scope.SOME_TIMES)
 
 
 @pytest.fixture
