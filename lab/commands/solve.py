@@ -46,8 +46,9 @@ def accuse(
     mechanism: Annotated[
         list[Mechanism] | None,
         typer.Option(
+            metavar="WORD",
             help="How it did it; `lab mechanisms` defines each. Once for all spans, or once for "
-            "each, in their order."
+            "each, in their order.",
         ),
     ] = None,
     scope: Annotated[
@@ -61,8 +62,9 @@ def accuse(
 ) -> None:
     """Name the span that did it, and how; exit 0 solved, 1 not yet.
 
-    Two that did it together: `lab accuse TRACE SPAN TRACE SPAN --mechanism timeout --mechanism
-    latency`. Nobody did it: `lab accuse --nobody`.
+    Two that did it together are named one after the other, each with a --mechanism.
+
+    Where nobody did it: `lab accuse --nobody`.
     """
     from lab.domain.accusation import Accusation
     from lab.investigation.solving.moves import Solving
