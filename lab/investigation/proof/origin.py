@@ -114,11 +114,14 @@ class Beginning:
         return any(each.matches(span, trace, self.reference) for each in predicates)
 
     def _is_more_often(self, span: Span, trace: Trace) -> bool:
-        """Whether it runs again and again as it did not before; of a step, what it does."""
+        """Whether it runs again and again as it did not before; of a step, what it does.
+
+        What was never seen before cannot be said to have run less often.
+        """
         inside = trace.children(span) if span.kind is Kind.INTERNAL else ()
         return any(
-            (times := trace.repeats(each)) > self._usual_repeats.get(Operation.of(each), 1)
-            and times > 1
+            (usual := self._usual_repeats.get(Operation.of(each))) is not None
+            and trace.repeats(each) > usual
             for each in (span, *inside)
         )
 
