@@ -190,7 +190,8 @@ def test_no_scope_is_chosen_for_anybody(desk: DeskUnderTest) -> None:
     shown = desk.get(FORM, params={"suspect": f"{TRACE} {SELECT}"}).text
     assert "checked" not in shown
     assert "In this case whom it hit does not count" in shown
-    assert "it hit `all`, not `some-times`" in accuse(desk, SELECT, scope="some-times")
+    told = accuse(desk, SELECT, scope="some-times")
+    assert 'it hit <b class="mono">all</b>, not <b class="mono">some-times</b>' in told
 
 
 def test_where_the_scope_counts_the_form_says_so_and_wants_one(tmp_path: Path) -> None:
