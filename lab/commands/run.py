@@ -205,11 +205,12 @@ def print_opened(case: Case, reveal: bool, *, stack: bool = True) -> None:
 
 def _next_commands(case: Case) -> list[tuple[str, str]]:
     affected = AFFECTED[case.scenario.symptom.harm]
+    scope = " --scope WORD" if case.scenario.asks_scope else ""
     return [
         (f"trace {case.support_code or 'TRACE'}", "the customer's request, span by span"),
         (f"traces {affected}", "who else was hit, and when"),
         ("mechanisms", "the words an accusation may use"),
-        ("accuse TRACE SPAN --mechanism WORD", ""),
+        (f"accuse TRACE SPAN --mechanism WORD{scope}", ""),
     ]
 
 

@@ -44,32 +44,49 @@ def accuse(
         ),
     ] = None,
     mechanism: Annotated[
-        Mechanism | None, typer.Option(help="How it did it; `lab mechanisms` defines each.")
+        list[Mechanism] | None,
+        typer.Option(
+            metavar="WORD",
+            help="How it did it; `lab mechanisms` defines each. Once for all spans, or once for "
+            "each, in their order.",
+        ),
     ] = None,
-    scope: Annotated[Scope | None, typer.Option(help="Whom it hit.")] = None,
-    nobody: Annotated[bool, typer.Option("--nobody", help="Everything worked.")] = False,
+    scope: Annotated[
+        Scope | None,
+        typer.Option(help="Whom it hit; `lab briefing` says where it counts."),
+    ] = None,
+    nobody: Annotated[
+        bool, typer.Option("--nobody", help="Everything worked; needs no span and no mechanism.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Name the span that did it, and how; exit 0 solved, 1 not yet."""
+    """Name the span that did it, and how; exit 0 solved, 1 not yet.
+
+    Two that did it together are named one after the other, each with a --mechanism.
+
+    Where nobody did it: `lab accuse --nobody`.
+    """
     from lab.domain.accusation import Accusation
     from lab.investigation.solving.moves import Solving
-    from lab.terminal.tables import verdict_panel
+    from lab.terminal.tables import verdict_panel, verdict_row
 
-    if mechanism is None:
+    if not (mechanism or nobody):
         raise UsageError("expected --mechanism WORD, found none; `lab mechanisms` lists them")
     archive = bootstrap.archive(Settings())
     words = list(spans or ())
     known = {each.case_id for each in archive.cases()}
     case = archive.load(words.pop(0) if words and words[0] in known else None)
     pairs = _accused(case, words, archive.replays(case.case_id), nobody=nobody)
-    accusation = Accusation(pairs, mechanism, nobody, scope)
+    try:
+        accusation = Accusation(pairs, tuple(mechanism or ()), nobody, scope)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     solving = Solving(archive, bootstrap.clock())
+    solving.refuse_unfinished(case, accusation)
     _let_pass(solving.wait_s(case.case_id))
     judgement = solving.accuse(case, accusation)
     if as_json:
-        print_json(
-            {"case": case.case_id, "verdict": judgement.verdict.value, "text": judgement.text}
-        )
+        print_json(verdict_row(case, accusation, judgement))
     else:
         console.print(verdict_panel(judgement))
         if judgement.is_solved:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
@@ -15,7 +16,7 @@ from lab.desk.guard import check_token
 from lab.desk.pages import page
 from lab.domain.accusation import Accusation
 from lab.domain.case import Case
-from lab.domain.mechanism import Mechanism, Scope
+from lab.domain.mechanism import NO_SPAN_RULE, Mechanism, Scope
 from lab.domain.trace import Span, Trace
 from lab.errors import LabError, UnknownCase, UsageError
 from lab.investigation.reading.pasted_links import (
@@ -86,9 +87,10 @@ def accuse_form(request: Request, case: OpenCase, desk: TheDesk, suspect: Pastes
 def accuse(
     case: OpenCase,
     desk: TheDesk,
-    mechanism: Annotated[Mechanism, Form()],
     suspect: Annotated[list[str], Form(max_length=MOST_SUSPECTS, default_factory=list)],
-    scope: Annotated[Scope, Form()] = Scope.ALL,
+    mechanism: Annotated[Mechanism | None, Form()] = None,
+    second: Annotated[Mechanism | None, Form()] = None,
+    scope: Annotated[Scope | None, Form()] = None,
     nobody: Annotated[bool, Form()] = False,
 ) -> RedirectResponse:
     """Judge, write it down, and show the verdict under an address of its own."""
@@ -97,7 +99,9 @@ def accuse(
     spans = tuple(resolve_suspect(case.evidence, each, replays) for each in named)
     if not spans and not nobody:
         raise UsageError("expected a span to accuse, or that nobody did it; got neither")
-    desk.solving.accuse(case, Accusation(spans, mechanism, nobody, scope))
+    words = [each for each in (mechanism, second) if each is not None]
+    accusation = accusation_of(spans, words, nobody=nobody, scope=scope)
+    desk.solving.accuse(case, accusation)
     number = len(desk.solving.ledger(case.case_id).accusations)
     return RedirectResponse(f"/cases/{case.case_id}/verdicts/{number}", 303)
 
@@ -123,6 +127,20 @@ def verdict(request: Request, case: OpenCase, desk: TheDesk, number: int) -> HTM
     return page(request, "verdict.html", context)
 
 
+def accusation_of(
+    spans: tuple[tuple[str, str], ...],
+    mechanisms: Sequence[Mechanism],
+    *,
+    nobody: bool,
+    scope: Scope | None,
+) -> Accusation:
+    """What was sent as an accusation; UsageError where a mechanism is missing or too many."""
+    try:
+        return Accusation(spans, tuple(mechanisms), nobody, scope)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
 def _form(request: Request, case: Case, desk: Desk, suspects: list[Suspect]) -> HTMLResponse:
     problems = any(each.problem for each in suspects)
     context = {
@@ -132,6 +150,7 @@ def _form(request: Request, case: Case, desk: Desk, suspects: list[Suspect]) -> 
         "explore": _explore(desk, suspects),
         "mechanisms": list(Mechanism),
         "scopes": list(Scope),
+        "no_span_rule": NO_SPAN_RULE,
         "shapes": SHAPES,
         "ledger": desk.solving.ledger(case.case_id),
         "wait_s": desk.solving.wait_s(case.case_id),

@@ -13,13 +13,13 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab.adapters.otlp.traces import trace_to_otlp
+from lab.desk.accuse import accusation_of
 from lab.desk.debrief import earned
 from lab.desk.desk import OpenCase, OpenFile, TheDesk
 from lab.desk.guard import check_site
 from lab.desk.pages import page
 from lab.desk.request_list import ListState, RequestPage, page_of
 from lab.desk.room import CONTRAST
-from lab.domain.accusation import Accusation
 from lab.domain.case import CaseSummary
 from lab.domain.ledger import Ledger
 from lab.domain.mechanism import Mechanism, Scope
@@ -83,17 +83,22 @@ class CaseFront(BaseModel):
     tenants: list[str]
     requests: int
     traces: int
+    asks_scope: bool
     ledger: LedgerState
 
 
 class AccusationBody(BaseModel):
-    """Whom, how and whom it hit. A suspect is whatever the accusing page takes."""
+    """Whom, how and whom it hit. A suspect is whatever the accusing page takes.
+
+    ``mechanism`` is one for all suspects, ``mechanisms`` one for each in their order.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     suspects: Annotated[list[Annotated[str, Field(max_length=16_384)]], Field(max_length=2)] = []
-    mechanism: Mechanism
-    scope: Scope = Scope.ALL
+    mechanism: Mechanism | None = None
+    mechanisms: Annotated[list[Mechanism], Field(max_length=2)] = []
+    scope: Scope | None = None
     nobody: bool = False
 
 
@@ -139,6 +144,7 @@ def case_front(case: OpenCase, desk: TheDesk) -> CaseFront:
         title=case.title,
         difficulty=case.scenario.difficulty,
         briefing=briefing(case),
+        asks_scope=case.scenario.asks_scope,
         support_code=case.support_code,
         windows={
             word: (evidence.windows[window].start_s, evidence.windows[window].end_s)
@@ -198,7 +204,8 @@ def accuse(case: OpenCase, desk: TheDesk, body: AccusationBody) -> VerdictBody:
         raise UsageError("expected suspects, or that nobody did it; got both or neither")
     replays = desk.archive.replays(case.case_id)
     spans = tuple(resolve_suspect(case.evidence, each, replays) for each in body.suspects)
-    accusation = Accusation(spans, body.mechanism, body.nobody, body.scope)
+    words = (*body.mechanisms, *((body.mechanism,) if body.mechanism else ()))
+    accusation = accusation_of(spans, words, nobody=body.nobody, scope=body.scope)
     judgement = desk.solving.accuse(case, accusation)
     return VerdictBody(
         verdict=judgement.verdict.value,

@@ -55,7 +55,8 @@ def trace_page(
     """The waterfall; without a script a plain table of the same rows, ``from`` one of them on.
 
     What names trace or ``span`` by less than their ids leads to where they are named whole;
-    a span that is not there is none to begin at.
+    a span that is not there is none to begin at. What was logged in spans that were never
+    kept is told by itself, and first where ``span`` is one of them.
     """
     trace = _trace(desk, case, trace_id)
     whole = trace.trace_id, span
@@ -76,6 +77,8 @@ def trace_page(
         "apart_ms": most_apart_ms(trace),
         "errors": sum(each.fails_itself for each in drawn.marks.values()),
         "explore": explore_url(desk.settings.url("grafana"), next(iter(trace))),
+        "never_kept": _never_kept(trace, _logs(desk, case, trace), span),
+        "asked_span": span if span and span not in trace.by_id else "",
     }
     return page(request, "trace.html", context)
 
@@ -197,6 +200,15 @@ def _span(desk: Desk, case: CaseFile, trace: Trace, span_id: str) -> Span:
 def _logs(desk: Desk, case: CaseFile, trace: Trace) -> list[LogLine]:
     lines = (each for each in desk.archive.logs(case.case_id) if trace.trace_id in each)
     return [line for line in read_logs(case.evidence, lines) if line.trace_id == trace.trace_id]
+
+
+def _never_kept(trace: Trace, lines: Sequence[LogLine], first: str) -> dict[str, list[LogLine]]:
+    """Id of each span of which only log lines tell → these lines; that of ``first`` first."""
+    found: dict[str, list[LogLine]] = {first: []} if first else {}
+    for line in lines:
+        if line.span_id and line.span_id not in trace.by_id:
+            found.setdefault(line.span_id, []).append(line)
+    return {span_id: told for span_id, told in found.items() if told}
 
 
 def _subtree(drawn: Waterfall, span: Span) -> Iterator[Span]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -152,8 +152,20 @@ class Evidence:
 
     @cached_property
     def reference_stats(self) -> ReferenceStats:
-        """What each operation took in the whole traces of the reference."""
-        return ReferenceStats.of(self.whole_traces(Sample.REFERENCE))
+        """What each operation took in the whole traces of the reference.
+
+        Those that no request began and that began in its window are of it as well.
+        """
+        return ReferenceStats.of((*self.whole_traces(Sample.REFERENCE), *self._before()))
+
+    def _before(self) -> Iterator[Trace]:
+        window = self.windows.get(Window.REFERENCE)
+        for trace_id in self.samples.get(Sample.JOINED, ()):
+            trace = self.traces.get(trace_id)
+            if window is None or trace is None or trace_id in self.request_of:
+                continue
+            if trace.is_whole and trace.spans[0].start_ns / 1e9 in window:
+                yield trace
 
     @cached_property
     def request_of(self) -> Mapping[str, Request]:

@@ -24,6 +24,9 @@ DELAYS_S: Final = (0.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 The first is free, since everybody errs; whoever guesses gets slower, and nobody is shut out.
 """
 
+_ACCUSES: Final = frozenset({"mechanisms", "mechanism"})
+"""An entry with one of them accuses; the second is how ledgers of older cases have it."""
+
 _NOT_JUDGED: Final = VerdictClass.UNKNOWN_TRACE
 """A slip of the pen, which tells the learner nothing and delays nothing."""
 
@@ -51,7 +54,7 @@ class LedgerEntry:
             found = {
                 "spans": [list(pair) for pair in self.accusation.spans],
                 "nobody": self.accusation.nobody,
-                "mechanism": self.accusation.mechanism.value,
+                "mechanisms": [each.value for each in self.accusation.mechanisms],
                 "scope": self.accusation.scope.value if self.accusation.scope else None,
             }
         told = {
@@ -71,7 +74,7 @@ class LedgerEntry:
             hint, assist, looked_at = (record.get(key) for key in ("hint", "assist", "looked_at"))
             return cls(
                 time_unix_s=float(record.get("time_unix_s", 0.0)),
-                accusation=_accusation(record) if "mechanism" in record else None,
+                accusation=_accusation(record) if _ACCUSES & record.keys() else None,
                 verdict=None if verdict is None else _word(VerdictClass, verdict),
                 hint=None if hint is None else int(hint),
                 assist=None if assist is None else str(assist),
@@ -162,9 +165,10 @@ class Ledger:
 
 def _accusation(record: Mapping[str, Any]) -> Accusation:
     scope = record.get("scope")
+    words = record["mechanisms"] if "mechanisms" in record else [record["mechanism"]]
     return Accusation(
         spans=tuple((str(trace), str(span)) for trace, span in record.get("spans", ())),
-        mechanism=_word(Mechanism, record["mechanism"]),
+        mechanisms=tuple(_word(Mechanism, each) for each in words),
         nobody=bool(record.get("nobody")),
         scope=None if scope is None else _word(Scope, scope),
     )

@@ -31,20 +31,39 @@ def seal_of(trace: Trace | None, *, is_growing: bool = False) -> Seal:
     return Seal.PARENT_NEVER_CAME if trace.missing_parents else Seal.NOT_ONE_TREE
 
 
-def why(trace: Trace | None, seal: Seal) -> str:
-    """The seal's reason, in a sentence with its numbers."""
+def why(trace: Trace | None, seal: Seal, speakers: frozenset[str] = frozenset()) -> str:
+    """The seal's reason, in a sentence with its numbers.
+
+    ``speakers`` are the services that usually send spans: where one of them was called and
+    sent none, nothing that is named is missing, and yet something is not there.
+    """
     if trace is None or seal is Seal.ARRIVING:
         return "Nothing of it has come yet, or more spans came while one looked."
     count = len(trace.by_id)
     if seal is Seal.SEALED:
-        return f"All {count} spans hang on one root, none is missing, and no more came."
+        return _why_sealed(trace, speakers)
     if seal is Seal.PARENT_NEVER_CAME:
         missing = sorted(trace.missing_parents)
         shown = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
-        return f"{len(missing)} spans are named as parent and never came: {shown}."
+        are = "span is" if len(missing) == 1 else "spans are"
+        return f"{len(missing)} {are} named as parent and never came: {shown}."
     if trace.is_cyclic:
         return "A span is its own ancestor."
     return f"{len(trace.roots)} of its {count} spans name no parent, where one should."
+
+
+def _why_sealed(trace: Trace, speakers: frozenset[str]) -> str:
+    count = len(trace.by_id)
+    every = "Its only span is the root" if count == 1 else f"All {count} spans hang on one root"
+    silent = silent_callees(trace, speakers)
+    if not silent:
+        return f"{every}, none is missing, and no more came."
+    told = " and ".join(
+        f"{peer}, which {caller} called, sent none" for peer, caller in silent.items()
+    )
+    usually = "usually sends" if len(silent) == 1 else "usually send"
+    who = "it" if len(silent) == 1 else "they"
+    return f"{every}, and no span names one that is missing. But {told}; {who} {usually} spans."
 
 
 DEADLINE_NS: Final = 5_000_000
@@ -98,6 +117,18 @@ def clocks_apart_ms(trace: Trace, span: Span) -> float:
 def most_apart_ms(trace: Trace) -> float:
     """By how much, at least, clocks of the trace are apart, in ms; 0 where nothing shows it."""
     return max((clocks_apart_ms(trace, span) for span in trace), default=0.0)
+
+
+def silent_callees(trace: Trace, speakers: frozenset[str]) -> Mapping[str, str]:
+    """Each of the ``speakers`` that was called and sent no span of the call → who called it."""
+    return {
+        str(span.peer): span.service for span in trace if is_silent_callee(trace, span, speakers)
+    }
+
+
+def is_silent_callee(trace: Trace, span: Span, speakers: frozenset[str]) -> bool:
+    """Whether it calls one of the ``speakers`` and no span of that call came."""
+    return span.peer in speakers and is_wire_or_callee(trace, span)
 
 
 def is_wire_or_callee(trace: Trace, span: Span) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from lab.domain.load import percentile
 from lab.domain.trace import Kind, Span, Trace
@@ -39,7 +40,7 @@ class OperationStats:
         return duration_ms / self.p50_ms if self.p50_ms > 0 else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReferenceStats:
     """The statistics of every operation seen in the reference traces."""
 
@@ -71,3 +72,16 @@ class ReferenceStats:
     def for_span(self, span: Span) -> OperationStats | None:
         """The statistics of the span's operation; None where the reference has none."""
         return self.operations.get(Operation.of(span))
+
+    def is_new(self, span: Span, trace: Trace) -> bool:
+        """Whether nobody did this before; False where no trace like this one tells of before.
+
+        A trace is like those that begin with the same operation.
+        """
+        begins_alike = any(Operation.of(root) in self.operations for root in trace.roots)
+        return begins_alike and self.for_span(span) is None
+
+    @cached_property
+    def speakers(self) -> frozenset[str]:
+        """The services of which spans came."""
+        return frozenset(operation.service for operation in self.operations)

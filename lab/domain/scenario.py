@@ -36,12 +36,34 @@ WARMUP_S: Final = 3.0
 """Load after a restart of services and before the window: fills pools and caches."""
 
 
+class Origin(StrEnum):
+    """Why it began with a culprit that neither fails first nor holds the lost time itself.
+
+    Each word has a test of its own, so that it excuses no messenger.
+    """
+
+    NUMBER = "number"
+    """Each call is as ever and there are more of them: its own, or those of the step it is."""
+    ELSEWHERE = "elsewhere"
+    """It stands in another trace, where nothing handed the harm up to it."""
+    NO_SPAN = "no-span"
+    """The other half of the call left no span here, though it used to."""
+    CUT_OFF = "cut-off"
+    """It gave up on work that went on: what it called ended after it."""
+    AFTERWARDS = "afterwards"
+    """Its own span was over when the time was lost, in a gap right behind it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """One form the culprit takes; ``in_traces`` bounds in how many affected traces it must."""
+    """One form the culprit takes; ``in_traces`` bounds in how many affected traces it must.
+
+    ``began`` says why the harm began with it, where its own failure or time do not show it.
+    """
 
     predicate: Predicate
     in_traces: Bound | None = None
+    began: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +75,23 @@ class Accomplice:
 
 
 @dataclass(frozen=True, slots=True)
+class Equal:
+    """Another answer that is as good: without it, too, there would be no case; ``why`` says so."""
+
+    mechanism: Mechanism
+    culprit: tuple[Alternative, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Truth:
     """Which span did it, and how.
 
     Either ``culprit`` holds alternatives, any of which is the culprit, or ``nobody``
     holds the evidence that clears everyone, all of which a trace must show.
     ``victims`` names spans on the path that are no ancestors of the culprit, ``joins``
-    the traces in which it may be found beside a request's own.
+    the traces in which it may be found beside a request's own. ``equals`` are answers that
+    are as good; the proof does not ask for them.
     """
 
     mechanism: Mechanism
@@ -70,6 +102,7 @@ class Truth:
     share: Bound = MOST_AFFECTED
     victims: tuple[Predicate, ...] = ()
     joins: tuple[Join, ...] = ()
+    equals: tuple[Equal, ...] = ()
 
     @property
     def is_nobody(self) -> bool:
@@ -78,9 +111,28 @@ class Truth:
 
     @property
     def mechanisms(self) -> frozenset[Mechanism]:
-        """The mechanism, and the accomplice's where there is one; either is an answer."""
+        """The mechanism, and the accomplice's where there is one."""
         also = {self.accomplice.mechanism} if self.accomplice else set()
         return frozenset({self.mechanism} | also)
+
+    def mechanisms_of(
+        self, span: Span, trace: Trace, reference: ReferenceStats
+    ) -> tuple[Mechanism, ...]:
+        """How ``span`` did it, the culprit's word first; none where it did not."""
+        parties: list[tuple[Mechanism, tuple[Alternative, ...]]] = [(self.mechanism, self.culprit)]
+        if self.accomplice is not None:
+            parties.append((self.accomplice.mechanism, self.accomplice.culprit))
+        parties += [(each.mechanism, each.culprit) for each in self.equals]
+        return tuple(
+            mechanism for mechanism, forms in parties if _is_one_of(forms, span, trace, reference)
+        )
+
+    def equal_of(self, span: Span, trace: Trace, reference: ReferenceStats) -> Equal | None:
+        """The other answer that ``span`` is; None where it is the culprit, or no answer."""
+        if self.is_culprit(span, trace, reference):
+            return None
+        found = (each for each in self.equals if _is_one_of(each.culprit, span, trace, reference))
+        return next(found, None)
 
     def is_culprit(self, span: Span, trace: Trace, reference: ReferenceStats) -> bool:
         """Whether ``span`` did it."""
@@ -97,6 +149,12 @@ class Truth:
     def accomplices_in(self, trace: Trace, reference: ReferenceStats) -> tuple[Span, ...]:
         """The accomplice's spans in ``trace`` and in what is joined to it."""
         return _all_of(self._accomplices, trace, reference)
+
+    def equals_in(self, trace: Trace, reference: ReferenceStats) -> tuple[Span, ...]:
+        """The spans of ``trace``, and of what is joined to it, that are answers as good."""
+        return tuple(
+            span for each in self.equals for span in _all_of(each.culprit, trace, reference)
+        )
 
     @property
     def _accomplices(self) -> tuple[Alternative, ...]:
@@ -247,7 +305,8 @@ class Scenario:
     its warm-up has a length of its own; ``load`` one shape for each window. ``pauses`` says
     whether the load does between warm-up and crime, until nothing is in flight. ``dice`` says when
     a fault that leaves something to chance was thrown fairly. ``briefing_may_name`` maps a
-    service of the culprit's to the reason for which title and briefing name it.
+    service of the culprit's to the reason for which title and briefing name it. ``scope_counts``
+    says that whom it hit is part of the question although it hit all.
     ``variation`` holds what may differ from run to run, ``plan`` what holds in this one:
     everything else here is as the plan says. ``instrumentation`` maps levels to what is to be
     seen of the culprit. ``source`` keeps the raw text of every file by name, so that a case
@@ -274,6 +333,7 @@ class Scenario:
     briefing_may_name: Mapping[str, str] = field(default_factory=dict)
     min_requests: int = 100
     pauses: bool = True
+    scope_counts: bool = False
     dice: Dice | None = None
     tier: Tier = Tier.FULL
     twins: tuple[Twin, ...] = ()
@@ -287,6 +347,14 @@ class Scenario:
         """How long load runs before the crime's window; 0 where nothing is to be warmed up."""
         usual_s = WARMUP_S if self.conditions or self.dice else 0.0
         return self.durations_s.get(Window.TRANSITION, usual_s)
+
+    @property
+    def asks_scope(self) -> bool:
+        """Whether whom it hit is part of the question, which learners are told beforehand.
+
+        That of some it is must not say that it hit only some: other cases ask it as well.
+        """
+        return self.scope_counts or self.truth.scope is not Scope.ALL
 
     @property
     def variant(self) -> str:

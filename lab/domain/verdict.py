@@ -40,11 +40,11 @@ class VerdictClass(StrEnum):
     CLOSE = ("close", "Close: a right answer is in there, but not the whole of it.")
     BYSTANDER = (
         "bystander",
-        "A bystander: it looks guilty in many traces, and the harm would stay without it.",
+        "A bystander: it looks guilty, and the harm would stay without it.",
     )
     MESSENGER = (
         "messenger",
-        "A messenger: it suffers from what happened further down its own path.",
+        "A messenger: it suffers from what somebody else did.",
     )
     INNOCENT = ("innocent", "Innocent: nothing in the evidence speaks against it.")
     SOMEBODY = ("somebody", "Somebody did it: a span in this case is to blame.")

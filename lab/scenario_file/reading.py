@@ -183,6 +183,7 @@ def _scenario(
         observation=entry.evidence.observation(),
         briefing_may_name=dict(entry.briefing_may_name),
         min_requests=entry.min_requests,
+        scope_counts=entry.scope_counts,
         dice=entry.dice.dice() if entry.dice else None,
         tier=entry.tier,
         twins=tuple(each.twin() for each in entry.twins),

@@ -114,6 +114,12 @@ class ScenarioEntry(Entry):
     min_requests: Count = Field(
         100, ge=20, description="Requests of the symptom's route the crime must see."
     )
+    scope_counts: bool = Field(
+        False,
+        strict=True,
+        description="Whether whom it hit is asked for although it hit all; where it hit some, it "
+        "always is.",
+    )
     tier: TierWord = Field(Tier.FULL, description="core: proven at every change of the lab.")
     twins: list[TwinEntry] = Field(
         [], description="The same run but for one thing; default: without its culprit, healed."

@@ -17,6 +17,7 @@ from lab.domain.scenario import (
     Accomplice,
     Alternative,
     Decoy,
+    Equal,
     Truth,
 )
 from lab.domain.twin import Drop, Part, Twin
@@ -27,6 +28,7 @@ from lab.scenario_file.values import (
     ExpectationWord,
     MechanismWord,
     Ms,
+    OriginWord,
     Refused,
     ScopeWord,
     ShareBound,
@@ -99,10 +101,17 @@ class AlternativeEntry(PredicateEntry):
     in_traces: CountBound | None = Field(
         None, description="In how many affected traces this form must occur."
     )
+    began: OriginWord | None = Field(
+        None,
+        description="Why the harm began with it, where it is neither the first that failed nor "
+        "holds the lost time itself: number (each call is as ever, there are more of them), "
+        "elsewhere (it stands in another trace), no-span (the other half of its call left none), "
+        "cut-off (what it called ended after it), afterwards (the time was lost right behind it).",
+    )
 
     def alternative(self) -> Alternative:
         """As the domain has it."""
-        return Alternative(self.predicate(), self.in_traces)
+        return Alternative(self.predicate(), self.in_traces, self.began)
 
 
 class CulpritEntry(Entry):
@@ -125,6 +134,17 @@ class AccompliceEntry(CulpritEntry):
     """A second culprit, without whom there would be no case."""
 
     mechanism: MechanismWord
+
+
+class EqualEntry(CulpritEntry):
+    """Another answer that is as good, by a mechanism of its own."""
+
+    mechanism: MechanismWord
+    why: Text = Field(min_length=1, description="Why there would be no case without it either.")
+
+    def equal(self) -> Equal:
+        """As the domain has it."""
+        return Equal(self.mechanism, self.alternatives(), self.why)
 
 
 class JoinEntry(Entry):
@@ -176,6 +196,7 @@ class TruthEntry(Entry):
     joins: list[JoinEntry] = Field(
         [], description="Traces beside a request's own in which the culprit may be found."
     )
+    equals: list[EqualEntry] = Field([], description="Other answers that are as good.")
 
     @model_validator(mode="after")
     def _somebody_or_nobody(self) -> TruthEntry:
@@ -186,6 +207,8 @@ class TruthEntry(Entry):
             raise Refused("expected nobody with business-rejection, and only with it")
         if self.accomplice is not None and self.culprit is None:
             raise Refused("expected a culprit beside the accomplice")
+        if self.equals and (self.culprit is None or self.accomplice is not None):
+            raise Refused("expected equals beside one culprit, without an accomplice")
         return self
 
     def truth(self) -> Truth:
@@ -201,6 +224,7 @@ class TruthEntry(Entry):
             share=self.share,
             victims=tuple(each.predicate() for each in self.victims),
             joins=tuple(each.join() for each in self.joins),
+            equals=tuple(each.equal() for each in self.equals),
         )
 
 

@@ -29,7 +29,7 @@ from lab.domain.load import Window
 from lab.domain.mechanism import Mechanism, Scope
 from lab.domain.observation import Loss
 from lab.domain.record_check import Answered
-from lab.domain.scenario import RequestStatistic, SpanStatistic
+from lab.domain.scenario import Origin, RequestStatistic, SpanStatistic
 from lab.domain.trace import Kind, Status
 from lab.domain.twin import Expectation, Tier
 from lab.domain.wording import unknown_name
@@ -120,6 +120,7 @@ TenantName = Annotated[str, *_name("tenant", TENANTS)]
 ToxicWord = Annotated[Toxic, *_word("toxic", Toxic)]
 StreamWord = Annotated[Stream, *_word("stream", Stream)]
 MechanismWord = Annotated[Mechanism, *_word("mechanism", Mechanism)]
+OriginWord = Annotated[Origin, *_word("origin", Origin)]
 ScopeWord = Annotated[Scope, *_word("scope", Scope)]
 KindWord = Annotated[Kind, *_word("span kind", Kind)]
 StatusWord = Annotated[Status, *_word("span status", Status)]

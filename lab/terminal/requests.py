@@ -28,7 +28,7 @@ def background_table(evidence: Evidence, traces: tuple[Trace, ...], *, full: boo
     ids = list(evidence.traces)
     shown = {each: each for each in ids} if full else short_ids(ids, _LEAST_DIGITS)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for heading in ("trace", "when", "at", "took", "spans"):
+    for heading in ("trace", "when", "into it", "took", "spans"):
         table.add_column(heading, justify="left" if heading in {"trace", "when"} else "right")
     table.add_column("begins with", overflow="fold")
     for trace, row in zip(traces, background_rows(evidence, traces), strict=True):
@@ -36,7 +36,7 @@ def background_table(evidence: Evidence, traces: tuple[Trace, ...], *, full: boo
         table.add_row(
             Text(shown[trace.trace_id], style="cyan"),
             row["window"] or "between",
-            f"{first.start_ns / 1e9 % 60:06.3f}s",
+            "" if row["window"] is None else f"{row['into_window_s']:.1f}s",
             duration(first.duration_ms),
             str(row["spans"]),
             Text(f"{clean(first.service, 40)} {clean(first.name, 120)}"),

@@ -12,8 +12,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from lab.domain.accusation import Accusation
 from lab.domain.case import Case, CaseSummary
-from lab.domain.mechanism import Mechanism
+from lab.domain.mechanism import NO_SPAN_RULE, Mechanism
 from lab.domain.proof import Outcome, Proof
 from lab.domain.verdict import Judgement, VerdictClass
 from lab.investigation.proof.prove import explain
@@ -173,13 +174,29 @@ def verdict_panel(judgement: Judgement) -> RenderableType:
     )
 
 
+def verdict_row(case: Case, accusation: Accusation, judgement: Judgement) -> dict[str, Any]:
+    """An accusation and what it came to, as a program reads them."""
+    return {
+        "case": case.case_id,
+        "accused": [
+            {"trace_id": trace_id, "span_id": span_id, "mechanism": how.value}
+            for trace_id, span_id, how in accusation.charges
+        ],
+        "nobody": accusation.nobody,
+        "scope": accusation.scope.value if accusation.scope else None,
+        "scope_counts": case.scenario.asks_scope,
+        "verdict": judgement.verdict.value,
+        "text": judgement.text,
+    }
+
+
 def mechanism_table() -> RenderableType:
     """Every word an accusation may use with its definition, in the order in which to ask."""
     table = plain_table("", "word", "what it means", fold=("what it means",), right=("",))
     for n, mechanism in enumerate(Mechanism, start=1):
         table.add_row(str(n), Text(mechanism.value, style="bold cyan"), Text(mechanism.definition))
-    legend = "Ask in this order; the first that fits is meant."
-    return Group(table, Text(legend, style="dim"))
+    legend = f"Ask from 1 to {len(Mechanism)}; the first that fits is meant."
+    return Group(table, Text(legend, style="dim"), Text(NO_SPAN_RULE, style="dim"))
 
 
 def iso(unix_s: float) -> str:

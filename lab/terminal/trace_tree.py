@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.domain.evidence import Evidence
-from lab.domain.marks import most_apart_ms
+from lab.domain.marks import Seal, most_apart_ms, silent_callees, why
 from lab.domain.rows import Gap, Missing, Row, Wire, extent_ns, rows, wire_of
 from lab.domain.trace import Kind, Span, Status, Trace
-from lab.domain.wording import duration, short_ids, times_usual
+from lab.domain.wording import counted, duration, short_ids, times_usual
 from lab.investigation.reading.requests import WINDOW_WORDS
 from lab.terminal.guides import with_guides
 from lab.terminal.text import MARKS, clean
@@ -168,7 +168,8 @@ class TraceTree:
     def _usual(self, span: Span) -> Text:
         stats = self._reference.for_span(span)
         if stats is None:
-            return Text("new", style="yellow")
+            is_new = self._reference.is_new(span, self._trace)
+            return Text("new" if is_new else "", style="yellow")
         times = stats.times(span.duration_ms)
         if times is None:
             return Text("")
@@ -207,11 +208,14 @@ class TraceTree:
                 f"▲ clocks apart by {duration(apart_ms)} at least: a span begins before its caller"
             )
             yield Text(told, style="yellow")
-        count = f"{len(trace.by_id)} spans"
+        count = counted(len(trace.by_id), "span")
+        if trace.is_whole and silent_callees(trace, self._reference.speakers):
+            yield Text(why(trace, Seal.SEALED, self._reference.speakers), style="yellow")
+            return
         if trace.is_whole:
             yield Text(f"{count}, none missing")
             return
-        problems = [f"{len(trace.roots)} spans without a parent instead of one"]
+        problems = [f"{counted(len(trace.roots), 'span')} without a parent instead of one"]
         problems = problems if len(trace.roots) != 1 else []
         problems += ["a span is its own ancestor"] if trace.is_cyclic else []
         problems += [f"parent {each} never came" for each in sorted(trace.missing_parents)[:3]]

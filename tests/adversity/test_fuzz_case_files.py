@@ -190,5 +190,5 @@ def graded(case: CaseFile) -> None:
             for trace in case.evidence.traces.values()
             for span in trace
         ]
-        accusation = Accusation(tuple(charges[:1]), case.scenario.truth.mechanism)
+        accusation = Accusation(tuple(charges[:1]), (case.scenario.truth.mechanism,))
         assert judge(case.scenario, case.evidence, accusation).text

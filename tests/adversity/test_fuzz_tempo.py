@@ -120,7 +120,7 @@ def use(trace: Trace) -> None:
     explain(case.scenario, case.evidence)
     pick_support_code(case.scenario, case.evidence)
     for each in trace.spans[:3]:
-        accusation = Accusation(((trace.trace_id, each.span_id),), Mechanism.TIMEOUT)
+        accusation = Accusation(((trace.trace_id, each.span_id),), (Mechanism.TIMEOUT,))
         assert judge(case.scenario, case.evidence, accusation).text
     drawing = io.StringIO()
     Console(file=drawing, width=100).print(trace_tree(trace, case.evidence, attributes=True))
@@ -568,5 +568,5 @@ def test_what_was_read_of_a_hostile_trace_is_kept_in_a_case_and_read_back(tmp_pa
     kept = archive.load(case.case_id).evidence
 
     assert kept.traces[TRACE_ID] == trace
-    accusation = Accusation(((TRACE_ID, trace.spans[0].span_id),), Mechanism.TIMEOUT)
+    accusation = Accusation(((TRACE_ID, trace.spans[0].span_id),), (Mechanism.TIMEOUT,))
     assert judge(case.scenario, kept, accusation).verdict is not VerdictClass.SOLVED

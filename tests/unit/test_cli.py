@@ -382,6 +382,22 @@ def test_help_of_every_command_has_an_example(command: str) -> None:
     assert re.search(rf"Example: .*lab {command}", shown)
 
 
+def test_an_accusation_is_printed_for_programs_with_each_spans_mechanism(tmp_path: Path) -> None:
+    """Two words for two spans; a third is refused, and nobody needs none."""
+    FolderArchive(tmp_path / "cases").seal(sample_case())
+    trace = "01bb" * 8
+    two = [trace, span_id(trace, 6), trace, span_id(trace, 2)]
+    words = ["--mechanism", "timeout", "--mechanism", "latency"]
+    refused = lab(tmp_path, "accuse", *two, *words, "--mechanism", "timeout")
+    assert refused.returncode == 64
+    assert "expected one mechanism, or one for each of 2 spans, got 3" in refused.stderr
+    told = json.loads(lab(tmp_path, "accuse", *two, *words, "--json").stdout)
+    assert [each["mechanism"] for each in told["accused"]] == ["timeout", "latency"]
+    assert (told["verdict"], told["scope_counts"]) == ("messenger", False)
+    nobody = lab(tmp_path, "accuse", "--nobody")
+    assert "SOMEBODY" in nobody.stdout
+
+
 def test_a_pasted_address_is_accused_as_two_ids_are(tmp_path: Path) -> None:
     """What the desk understands, the command line does; and the debrief opens afterwards."""
     FolderArchive(tmp_path / "cases").seal(sample_case())

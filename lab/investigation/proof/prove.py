@@ -20,6 +20,7 @@ from lab.domain.scenario import Decoy, RequestCheck, Scenario
 from lab.domain.trace import Trace
 from lab.investigation.proof.affected import JUDGED, affected_share, affected_traces, is_affected
 from lab.investigation.proof.measure import check_finding
+from lab.investigation.proof.origin import origin_findings
 from lab.investigation.proof.share import Share
 
 HARDLY_EVER: Final = parse("<= 2%")
@@ -99,6 +100,7 @@ def _crime_findings(
         *_checks(scenario, evidence, reference, Step.CRIME),
         found.finding(Step.CRIME, "truth found", scenario.truth.share),
         *_alternatives(scenario, affected, reference),
+        *origin_findings(scenario, evidence, affected),
         *(
             finding
             for number, decoy in enumerate(scenario.decoys, start=1)

@@ -17,11 +17,14 @@ def background_traces(evidence: Evidence, limit: int | None = None) -> tuple[Tra
 
 
 def background_rows(evidence: Evidence, traces: tuple[Trace, ...]) -> list[dict[str, Any]]:
-    """The traces as a program reads them; ``window`` is None between two windows."""
+    """The traces as a program reads them, on the clock of the requests.
+
+    ``window`` and ``into_window_s``, seconds from its start, are None between two windows.
+    """
     return [
         {
             "trace_id": trace.trace_id,
-            "window": _window(evidence, first_span(trace)),
+            **_placed(evidence, first_span(trace).start_ns / 1e9),
             "start_unix_s": first_span(trace).start_ns / 1e9,
             "service": first_span(trace).service,
             "name": first_span(trace).name,
@@ -37,11 +40,9 @@ def first_span(trace: Trace) -> Span:
     return trace.spans[0]
 
 
-def _window(evidence: Evidence, span: Span) -> str | None:
-    at_s = span.start_ns / 1e9
-    inside = [
-        word
-        for window, word in WINDOW_WORDS.items()
-        if window in evidence.windows and at_s in evidence.windows[window]
-    ]
-    return inside[0] if inside else None
+def _placed(evidence: Evidence, at_s: float) -> dict[str, Any]:
+    for window, word in WINDOW_WORDS.items():
+        stretch = evidence.windows.get(window)
+        if stretch is not None and at_s in stretch:
+            return {"window": word, "into_window_s": round(at_s - stretch.start_s, 3)}
+    return {"window": None, "into_window_s": None}

@@ -16,7 +16,21 @@ SEVERITIES: Final = ("FATAL", "ERROR", "WARN", "INFO", "DEBUG")
 
 LONGEST_BODY: Final = 2_000
 
-_VARYING: Final = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8,}|\d+(?:\.\d+)?", re.IGNORECASE)
+_VARYING: Final = re.compile(
+    "|".join(
+        (
+            r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b",  # An id of an order.
+            r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b",  # An address, with its port.
+            r"\[[0-9a-f]*:[0-9a-f:.]*\](?::\d+)?",
+            r"\b0x[0-9a-f]+\b",
+            r"\b(?=[a-f]*\d)[0-9a-f]{6,}\b",  # A short id; a word of six such letters has no digit.
+            r"\b[0-9a-f]{8,}\b",
+            r"\d+(?:\.\d+)?",
+        )
+    ),
+    re.IGNORECASE,
+)
+"""What differs from line to line, the longest first, so that an id is one mark and not five."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.domain.critical_path import Stretch, critical_path
-from lab.domain.marks import Seal, clocks_apart_ms, cut_by, is_wire_or_callee, seal_of, why
+from lab.domain.marks import (
+    Seal,
+    clocks_apart_ms,
+    cut_by,
+    is_silent_callee,
+    is_wire_or_callee,
+    seal_of,
+    why,
+)
 from lab.domain.reference import OperationStats, ReferenceStats
 from lab.domain.rows import Row, extent_ns, rows
 from lab.domain.trace import Span, Status, Trace
@@ -19,6 +27,8 @@ class SpanMarks:
     ``usual`` is its operation in the reference, ``times`` how many times the median it
     took. ``fails_itself`` tells an error of its own from one that a child handed up.
     ``critical`` are the stretches in which everybody waited for it, earliest first.
+    ``is_new`` where traces like this one tell of before, and none has it; ``is_silent_callee``
+    where whom it called usually sends spans and sent none for this call.
     """
 
     self_ms: float
@@ -29,6 +39,8 @@ class SpanMarks:
     cut_by: Span | None
     clocks_apart_ms: float
     is_wire_or_callee: bool
+    is_silent_callee: bool
+    is_new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +90,7 @@ def waterfall(trace: Trace, reference: ReferenceStats) -> Waterfall:
         start_ns=start_ns,
         end_ns=end_ns,
         seal=seal,
-        seal_reason=why(trace, seal),
+        seal_reason=why(trace, seal, reference.speakers),
     )
 
 
@@ -100,6 +112,8 @@ def _marks(trace: Trace, reference: ReferenceStats) -> Mapping[str, SpanMarks]:
             cut_by=cut.get(span.span_id),
             clocks_apart_ms=clocks_apart_ms(trace, span),
             is_wire_or_callee=is_wire_or_callee(trace, span),
+            is_silent_callee=is_silent_callee(trace, span, reference.speakers),
+            is_new=reference.is_new(span, trace),
         )
     return marks
 

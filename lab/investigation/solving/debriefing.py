@@ -10,6 +10,7 @@ from lab.domain.evidence import Evidence, Sample
 from lab.domain.journal import Step
 from lab.domain.ledger import Ledger, LedgerEntry
 from lab.domain.load import Window, percentile
+from lab.domain.mechanism import Mechanism
 from lab.domain.predicate import Predicate
 from lab.domain.trace import Span, Trace
 from lab.domain.wording import duration
@@ -39,6 +40,15 @@ class ClearedDecoy:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherAnswer:
+    """What would have solved the case as well, why, and where; None where no trace shows it."""
+
+    mechanism: Mechanism
+    why: str
+    witness: Witness | None
+
+
+@dataclass(frozen=True, slots=True)
 class OwnStep:
     """One thing the learner did, in seconds after the first."""
 
@@ -51,7 +61,8 @@ class OwnStep:
 class Debriefing:
     """``path`` runs from the root of one trace down to a culprit; both are empty where nobody is.
 
-    ``evidence`` holds what clears everyone where nobody did it. ``harm_unix_s`` are the
+    ``evidence`` holds what clears everyone where nobody did it, ``others`` the answers that
+    would have been as good. ``harm_unix_s`` are the
     stretches in which harm was on. ``blind_spots`` says what metrics and logs could not tell.
     """
 
@@ -59,6 +70,7 @@ class Debriefing:
     path: tuple[Witness, ...]
     evidence: tuple[Witness, ...]
     decoys: tuple[ClearedDecoy, ...]
+    others: tuple[OtherAnswer, ...]
     harm_unix_s: tuple[tuple[float, float], ...]
     blind_spots: tuple[str, ...]
     own_way: tuple[OwnStep, ...]
@@ -77,6 +89,10 @@ def debriefing(case: Case, ledger: Ledger, lines: tuple[LogLine, ...]) -> Debrie
         decoys=tuple(
             ClearedDecoy(decoy.why, _witness(case, decoy.predicate))
             for decoy in case.scenario.decoys
+        ),
+        others=tuple(
+            OtherAnswer(each.mechanism, each.why, _witness(case, each.culprit[0].predicate))
+            for each in case.scenario.truth.equals
         ),
         harm_unix_s=harm_unix_s(case),
         blind_spots=_blind_spots(case, culprits, lines),
@@ -224,7 +240,10 @@ def _said(entry: LedgerEntry) -> str:
     if entry.verdict is not None:
         claim = entry.accusation
         whom = "nobody" if claim and claim.nobody else "a span"
-        how = f" of {claim.mechanism.value}" if claim else ""
+        if claim and len(claim.spans) > 1:
+            whom = f"{len(claim.spans)} spans"
+        words = dict.fromkeys(each.value for each in claim.mechanisms) if claim else ()
+        how = f" of {' and '.join(words)}" if words else ""
         return f"accused {whom}{how}: {entry.verdict.value}"
     if entry.hint is not None:
         return f"read hint {entry.hint}"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from lab.domain.accusation import Accusation
 from lab.domain.case import Case
 from lab.domain.ledger import Ledger, LedgerEntry
+from lab.domain.mechanism import Scope
 from lab.domain.verdict import Judgement
 from lab.errors import TooSoon, UsageError
+from lab.investigation.solving.briefing import SCOPE_COUNTS
 from lab.investigation.solving.judge import judge
 from lab.ports.case_archive import CaseArchive
 from lab.ports.clock import Clock
@@ -27,8 +29,14 @@ class Solving:
         """Seconds until the next accusation is heard."""
         return self.ledger(case_id).wait_s(self._clock.unix())
 
+    def refuse_unfinished(self, case: Case, accusation: Accusation) -> None:
+        """UsageError where a part of what is asked was not answered."""
+        if case.scenario.asks_scope and accusation.scope is None and not accusation.nobody:
+            raise UsageError(f"expected a scope, one of {', '.join(Scope)}: {SCOPE_COUNTS}")
+
     def accuse(self, case: Case, accusation: Accusation) -> Judgement:
         """Judge and write down; TooSoon while an earlier wrong one still delays."""
+        self.refuse_unfinished(case, accusation)
         wait_s = self.wait_s(case.case_id)
         if wait_s > 0:
             raise TooSoon(wait_s)

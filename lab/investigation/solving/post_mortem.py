@@ -32,7 +32,13 @@ def _lines(case: Case, ledger: Ledger, found: Debriefing) -> Iterator[str]:
     else:
         yield f"`{truth.mechanism.value}`, hitting {truth.scope.value}."
         yield f"{truth.mechanism.definition}\n"
+        if truth.accomplice is not None:
+            second = truth.accomplice.mechanism
+            yield f"And `{second.value}`, by a second one. {second.definition}\n"
         yield from (f"- {_told(each)}" for each in found.culprits)
+        for other in found.others:
+            which = f" of {other.witness.said}" if other.witness else ""
+            yield f"\nAs good an answer: `{other.mechanism.value}`{which}. {other.why}"
         yield "\n### The path, from the edge down\n"
         yield from (f"{n}. {each.said}" for n, each in enumerate(found.path, start=1))
     if found.decoys:

@@ -92,16 +92,17 @@ class Door:
     def accuse(self) -> str:
         """Words that solve the case: who did it in the trace of the support code."""
         truth, reference = self.case.scenario.truth, self.case.evidence.reference_stats
-        words = f"--mechanism {truth.mechanism.value}"
-        words += f" --scope {truth.scope.value}"
+        words = f"--scope {truth.scope.value} --mechanism {truth.mechanism.value}"
         if truth.is_nobody:
-            return f"accuse {CASE} --nobody {words}"
+            return f"accuse {CASE} --nobody"
         trace = self.case.evidence.trace(self.trace)
         assert trace is not None
         guilty = [
             min(truth.culprits_in(trace, reference), key=lambda span: span.span_id),
             *truth.accomplices_in(trace, reference)[:1],
         ]
+        if truth.accomplice is not None:
+            words += f" --mechanism {truth.accomplice.mechanism.value}"
         pairs = " ".join(f"{span.trace_id} {span.span_id}" for span in guilty)
         return f"accuse {CASE} {pairs} {words}"
 

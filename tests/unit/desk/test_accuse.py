@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -101,7 +102,7 @@ def test_a_verdict_is_the_judges_and_leads_into_grafana(desk: DeskUnderTest) -> 
     """The class sentence, the span's own numbers, and the very span in Explore."""
     shown = accuse(desk, SELECT)
     assert "SOLVED" in shown
-    assert "Case closed: this is what did it, and how. auth SELECT: took 1001.0 ms" in shown
+    assert "Case closed: this is what did it, and how. auth SELECT ended in TimeoutError" in shown
     address = unquote(shown.replace("&amp;", "&"))
     assert "/explore?schemaVersion=1" in address
     assert f'"panelsState":{{"trace":{{"spanId":"{SELECT}"}}}}' in address
@@ -156,10 +157,51 @@ def test_a_form_of_another_site_accuses_nobody(desk: DeskUnderTest, token: str) 
     assert desk.archive.records("db-timeout-1") == ()
 
 
-def test_two_that_did_it_together_are_accused_together(desk: DeskUnderTest) -> None:
-    """Both are echoed, and one that did not do it decides."""
+def test_two_that_did_it_together_are_accused_each_of_its_own(desk: DeskUnderTest) -> None:
+    """Both are echoed, each with a mechanism to choose; one that did not do it decides."""
     both = [f"{TRACE} {SELECT}", f"{TRACE} {GATEWAY}"]
     shown = desk.get(FORM, params={"suspect": both})
     assert shown.text.count('type="hidden" name="suspect"') == 2
-    answer = desk.send(FORM, FORM, suspect=both, mechanism="timeout")
+    assert 'name="second" required' in shown.text
+    assert 'name="second"' not in desk.get(FORM, params={"suspect": both[:1]}).text
+    answer = desk.send(FORM, FORM, suspect=both, mechanism="timeout", second="latency")
     assert "MESSENGER" in answer.text
+    assert 'Accused of <b class="mono">timeout</b> and <b class="mono">latency</b>' in answer.text
+    [entry] = desk.archive.records("db-timeout-1")
+    assert entry["mechanisms"] == ["timeout", "latency"]
+
+
+def test_a_second_word_without_a_second_span_is_refused(desk: DeskUnderTest) -> None:
+    """Nobody could tell whose it is."""
+    fields = {"suspect": [f"{TRACE} {SELECT}"], "mechanism": "timeout", "second": "latency"}
+    answer = desk.send(FORM, FORM, **fields)
+    assert answer.status_code == 422
+    assert "expected one mechanism" in answer.text
+
+
+def test_nobody_needs_no_mechanism(desk: DeskUnderTest) -> None:
+    """The form asks for none, and the desk wants none."""
+    assert 'name="mechanism"' not in desk.get(FORM).text
+    assert "SOMEBODY" in desk.send(FORM, FORM, nobody="true").text
+
+
+def test_no_scope_is_chosen_for_anybody(desk: DeskUnderTest) -> None:
+    """Here it does not count, and the form says so; a wrong one is told after."""
+    shown = desk.get(FORM, params={"suspect": f"{TRACE} {SELECT}"}).text
+    assert "checked" not in shown
+    assert "In this case whom it hit does not count" in shown
+    told = accuse(desk, SELECT, scope="some-times")
+    assert 'it hit <b class="mono">all</b>, not <b class="mono">some-times</b>' in told
+
+
+def test_where_the_scope_counts_the_form_says_so_and_wants_one(tmp_path: Path) -> None:
+    case = sample_case()
+    asked = replace(case, scenario=replace(case.scenario, scope_counts=True))
+    desk = DeskUnderTest(tmp_path, asked)
+    shown = desk.get(FORM, params={"suspect": f"{TRACE} {SELECT}"}).text
+    assert "In this case whom it hit is part of the answer" in shown
+    assert shown.count('name="scope"') == 4
+    unsaid = desk.send(FORM, FORM, suspect=f"{TRACE} {SELECT}", mechanism="timeout")
+    assert unsaid.status_code == 422
+    assert "is part of the answer" in unsaid.text
+    assert "SOLVED" in accuse(desk, SELECT, scope="all")

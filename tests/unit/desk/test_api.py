@@ -64,6 +64,8 @@ def test_who_guesses_is_told_when_to_come_back(desk: DeskUnderTest) -> None:
     "body",
     [
         {"mechanism": "timeout"},
+        {"suspects": [f"{TRACE} {span_id(TRACE, 6)}"]},
+        {"mechanisms": ["timeout", "latency"], "suspects": [f"{TRACE} {span_id(TRACE, 6)}"]},
         {"mechanism": "gremlins", "nobody": True},
         {"mechanism": "timeout", "suspects": ["x"]},
         {"mechanism": "timeout", "suspects": [TRACE]},
@@ -80,6 +82,17 @@ def test_what_cannot_be_meant_is_refused_and_not_judged(
     assert answer.status_code == 422
     assert answer.json()["error"]
     assert desk.archive.records("db-timeout-1") == ()
+
+
+def test_each_of_two_suspects_may_have_a_mechanism_of_its_own(desk: DeskUnderTest) -> None:
+    """In their order; one alone is meant for both, and nobody needs none."""
+    both = [f"{TRACE} {span_id(TRACE, 6)}", f"{TRACE} {span_id(TRACE, 2)}"]
+    words = ["timeout", "latency"]
+    answer = desk.post(f"{API}/accusations", json={"mechanisms": words, "suspects": both})
+    assert answer.json()["verdict"] == "messenger"
+    assert desk.archive.records("db-timeout-1")[-1]["mechanisms"] == words
+    nobody = desk.post(f"{API}/accusations", json={"nobody": True})
+    assert nobody.json()["verdict"] == "somebody"
 
 
 @pytest.mark.parametrize("path", ["/api/v1/cases/moon-1", f"{API}/traces/123", "/api/v1/nothing"])

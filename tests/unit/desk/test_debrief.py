@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -187,3 +188,21 @@ def test_the_check_above_does_reject(tmp_path: Path) -> None:
     desk = DeskUnderTest(tmp_path, sample_case())
     shown = desk.send(f"{CASE}/debrief", f"{CASE}/give-up").text
     assert any(secret in shown for secret in secrets_of(sample_case()))
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("cold-rush", "As good an answer: `pool-exhaustion` of catalog pool.acquire"),
+        ("charged-twice", "And `retry-amplification`, by a second one."),
+    ],
+)
+def test_the_debrief_tells_every_answer_that_is_right(tmp_path: Path, name: str, says: str) -> None:
+    """The second culprit's mechanism, and what would have solved the case as well."""
+    case = recorded(name)
+    desk = DeskUnderTest(tmp_path, case)
+    desk.send(f"/cases/{case.case_id}/debrief", f"/cases/{case.case_id}/give-up")
+    assert says in desk.get(f"/cases/{case.case_id}/post-mortem.md").text
+    plain = says.replace("`", "").partition(" of ")[0].partition(",")[0]
+    shown = re.sub(r"<[^>]+>", "", desk.get(f"/cases/{case.case_id}/debrief").text)
+    assert plain in shown

@@ -16,11 +16,12 @@ from lab.desk.charts import three_signals
 from lab.domain.case import Case, Telemetry
 from lab.domain.load import Window
 from lab.domain.trace import Span
+from lab.investigation.reading.background import background_rows, background_traces
 from lab.investigation.reading.contrast import contrasts
 from lab.investigation.reading.edge_signals import signals
 from lab.investigation.reading.impact import hurt_requests
 from lab.investigation.reading.logs import patterns, read_logs
-from lab.investigation.reading.requests import SORTS, RequestQuery, find_requests
+from lab.investigation.reading.requests import SORTS, WINDOW_WORDS, RequestQuery, find_requests
 from lab.settings import CHECKOUT
 from tests.support.desk_over_memory import DeskUnderTest
 from tests.support.sample_case import START_S, request, sample_case
@@ -151,6 +152,32 @@ def test_lines_that_say_the_same_are_counted_by_window() -> None:
     first, second = patterns(read_logs(sample_case().evidence, lines))
     assert (first.pattern, first.incident, first.before) == ("attempt # of # failed", 2, 0)
     assert (second.service, second.before) == ("auth", 1)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (
+            "charged 4016 cents for order 52d7a630-e884-48d1-8071-f070643ebd98",
+            "charged 781 cents for order bbaaccdd-cafe-4bad-beef-aabbccddeeff",
+        ),
+        ("connection to 127.0.0.1:18431 failed", "connection to 10.0.0.7:5432 failed"),
+        ("connection to [::1]:18431 failed", "connection to [fe80::7]:5432 failed"),
+        ("slot 0xdeadbeef, session a1b2c3", "slot 0x1, session 99ffee"),
+    ],
+)
+def test_an_id_or_an_address_is_one_mark_whatever_letters_it_has(one: str, other: str) -> None:
+    """Else each order would be a kind of line of its own."""
+    [pattern] = patterns(
+        read_logs(sample_case().evidence, [log_line(21, one), log_line(22, other)])
+    )
+    assert pattern.incident == 2
+
+
+def test_words_are_no_ids(desk: DeskUnderTest) -> None:
+    """Some are made of a to f alone."""
+    lines = [log_line(21, "facade added"), log_line(22, "facade faded")]
+    assert len(patterns(read_logs(sample_case().evidence, lines))) == 2
 
 
 def test_the_logs_page_filters_and_pages(desk: DeskUnderTest) -> None:
@@ -289,6 +316,22 @@ def test_background_traces_have_a_list_of_their_own(tmp_path: Path) -> None:
     shown = desk.get(f"/cases/{case.case_id}/background").text
     assert "POST /charges" in shown
     assert f"{len(case.evidence.traces) - len(kept(case))} traces" in shown
+
+
+def test_background_traces_are_on_the_clock_of_the_requests() -> None:
+    """Seconds into the window in which they began; between two windows there is no such clock."""
+    evidence = recorded("cut-thread").evidence
+    rows = background_rows(evidence, background_traces(evidence))
+    for row in rows:
+        if row["window"] is not None:
+            window = next(each for each, word in WINDOW_WORDS.items() if word == row["window"])
+            began_s = evidence.windows[window].start_s
+            assert row["into_window_s"] == pytest.approx(row["start_unix_s"] - began_s, abs=0.001)
+    assert {row["window"] for row in rows} >= {"incident"}
+    outside = dataclasses.replace(evidence, windows={})
+    assert {
+        row["into_window_s"] for row in background_rows(outside, background_traces(outside))
+    } == {None}
 
 
 def kept(case: Case) -> list[str]:

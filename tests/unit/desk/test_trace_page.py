@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import pytest
 
 from lab.adapters.otlp.traces import assemble
 from lab.domain.case import Case
+from lab.domain.marks import seal_of, why
 from lab.domain.trace import Event, Kind, Link, Span, Trace
 from lab.investigation.reading.healthy_twin import compare
+from lab.investigation.reading.waterfall import waterfall
 from tests.support.desk_over_memory import DeskUnderTest
 from tests.support.sample_case import fatal_trace, sample_case, span, span_id
 
@@ -42,6 +45,50 @@ def rows_of(desk: DeskUnderTest) -> list[dict[str, Any]]:
 
 def with_id(rows: list[dict[str, Any]], wanted: str) -> dict[str, Any]:
     return next(row for row in rows if row.get("id") == wanted and row["kind"] == "span")
+
+
+# --- what a trace does not show ---
+
+
+def test_log_lines_of_a_span_that_was_never_kept_are_told_as_such(desk: DeskUnderTest) -> None:
+    """A link to such a span opens them, and one that nobody knows of is said to be unknown."""
+    ghost = "9" * 16
+    line = {"time_unix_s": 11.0, "service": "payments", "severity": "INFO", "trace_id": FATAL}
+    desk.archive.logs = lambda case_id: (  # type: ignore[method-assign]
+        json.dumps({**line, "body": "charging card", "span_id": ghost}),
+        json.dumps({**line, "body": "querying", "span_id": QUERY}),
+    )
+    shown = desk.get(PAGE, params={"span": ghost}).text
+    assert "Log lines of 1 span that was never kept" in shown
+    assert "charging card" in shown
+    assert "which you asked for" in shown
+    assert "querying" not in shown
+    closed = desk.get(PAGE).text
+    assert "Log lines of 1 span that was never kept" in closed
+    assert "which you asked for" not in closed
+    assert "no span" in desk.get(PAGE, params={"span": "8" * 16}).text
+
+
+def test_a_callee_that_sent_no_span_is_told_from_one_that_never_does(desk: DeskUnderTest) -> None:
+    """Before the incident auth had spans; its database never had."""
+    whole = fatal_trace(FATAL)
+    [call] = [each for each in whole if each.peer == "auth"]
+    cut = Trace(FATAL, tuple(each for each in whole if call not in whole.ancestors(each)))
+    reference = sample_case().evidence.reference_stats
+    drawn = waterfall(cut, reference)
+    assert drawn.marks[call.span_id].is_silent_callee
+    assert "But auth, which gateway called, sent none" in drawn.seal_reason
+    assert not any(mark.is_silent_callee for mark in waterfall(whole, reference).marks.values())
+    assert waterfall(whole, reference).marks[QUERY].is_wire_or_callee
+
+
+def test_one_span_is_not_spoken_of_as_many() -> None:
+    alone = assemble(FATAL, [span(FATAL, 1, None, "auth SELECT", (0, 1))])
+    assert why(alone, seal_of(alone)).startswith("Its only span is the root")
+    orphan = assemble(
+        FATAL, [span(FATAL, 1, None, "a b", (0, 9)), span(FATAL, 3, 2, "a c", (1, 2))]
+    )
+    assert why(orphan, seal_of(orphan)).startswith("1 span is named as parent and never came")
 
 
 # --- the waterfall ---

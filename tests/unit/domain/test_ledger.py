@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,19 @@ from lab.domain.ledger import DELAYS_S, Ledger, LedgerEntry
 from lab.domain.mechanism import Mechanism, Scope
 from lab.domain.verdict import HINT_COST, POINTS, VerdictClass
 from lab.errors import TooSoon, UsageError
+from lab.investigation.solving.briefing import briefing
 from lab.investigation.solving.hints import offered_hints
 from lab.investigation.solving.moves import Solving
 from tests.support.sample_case import sample_case, span_id
 
 TRACE = "01bb" * 8
 CASE = sample_case()
-GUILTY = Accusation(((TRACE, span_id(TRACE, 6)),), Mechanism.TIMEOUT)
-WRONG = Accusation(((TRACE, span_id(TRACE, 2)),), Mechanism.TIMEOUT, scope=Scope.SOME_TIMES)
+GUILTY = Accusation(((TRACE, span_id(TRACE, 6)),), (Mechanism.TIMEOUT,))
+WRONG = Accusation(((TRACE, span_id(TRACE, 2)),), (Mechanism.TIMEOUT,), scope=Scope.SOME_TIMES)
+
+TOGETHER = Accusation(
+    (*GUILTY.spans, *WRONG.spans), (Mechanism.TIMEOUT, Mechanism.RETRY_AMPLIFICATION)
+)
 
 
 @pytest.fixture
@@ -39,6 +45,8 @@ def wrong(at_s: float, verdict: VerdictClass = VerdictClass.INNOCENT) -> LedgerE
     [
         LedgerEntry(1.0, accusation=WRONG, verdict=VerdictClass.MESSENGER),
         LedgerEntry(2.0, accusation=GUILTY, verdict=VerdictClass.SOLVED),
+        LedgerEntry(2.5, accusation=TOGETHER, verdict=VerdictClass.SOLVED),
+        LedgerEntry(2.7, accusation=Accusation((), nobody=True), verdict=VerdictClass.SOMEBODY),
         LedgerEntry(3.0, hint=2),
         LedgerEntry(4.0, assist="contrast"),
         LedgerEntry(5.0, looked_at=TRACE),
@@ -57,6 +65,7 @@ def test_what_is_written_down_is_read_back(entry: LedgerEntry) -> None:
         {"hint": "two"},
         {"mechanism": "gremlins", "verdict": "solved"},
         {"mechanism": "timeout", "spans": [["only one"]]},
+        {"mechanisms": ["timeout", "latency", "latency"], "spans": [["a", "b"]]},
         {"time_unix_s": "noon"},
     ],
 )
@@ -145,3 +154,37 @@ def test_tools_and_looks_are_noted_while_the_case_is_open(solving: Solving) -> N
     ledger = solving.ledger(CASE.case_id)
     assert ledger.assists == ("contrast",)
     assert [each.looked_at for each in ledger.entries if each.looked_at] == [TRACE]
+
+
+def test_a_ledger_of_an_older_case_has_one_word_for_all_spans() -> None:
+    old = {"time_unix_s": 1.0, "mechanism": "timeout", "spans": [["a", "b"], ["a", "c"]]}
+    entry = LedgerEntry.read(old)
+    assert entry is not None
+    assert entry.accusation is not None
+    assert entry.accusation.charges == (
+        ("a", "b", Mechanism.TIMEOUT),
+        ("a", "c", Mechanism.TIMEOUT),
+    )
+
+
+def test_an_accusation_has_one_mechanism_or_one_for_each_span() -> None:
+    with pytest.raises(ValueError, match="expected one mechanism, or one for each of 2 spans"):
+        Accusation(TOGETHER.spans, (Mechanism.TIMEOUT,) * 3)
+    with pytest.raises(ValueError, match="expected one mechanism"):
+        Accusation(TOGETHER.spans)
+
+
+def test_where_the_scope_counts_an_accusation_without_one_is_refused_and_costs_nothing(
+    tmp_path: Path,
+) -> None:
+    """It is a slip of the pen: nothing is judged, nothing is written down."""
+    asked = replace(CASE, scenario=replace(CASE.scenario, scope_counts=True))
+    archive = MemoryArchive(tmp_path, FakeClock())
+    archive.seal(asked)
+    solving = Solving(archive, FakeClock())
+    with pytest.raises(UsageError, match="the scope, whom it hit, is part of the answer"):
+        solving.accuse(asked, GUILTY)
+    assert solving.ledger(asked.case_id).entries == ()
+    assert solving.accuse(asked, replace(GUILTY, scope=Scope.ALL)).is_solved
+    assert "whom it hit, is part of the answer" in briefing(asked)
+    assert "whom it hit" not in briefing(CASE)

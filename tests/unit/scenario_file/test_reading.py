@@ -20,7 +20,9 @@ from lab.domain.scenario import (
     Accomplice,
     Alternative,
     Decoy,
+    Equal,
     OccupancyCheck,
+    Origin,
     RequestCheck,
     RequestStatistic,
     Scenario,
@@ -495,6 +497,19 @@ def test_a_warm_up_is_usual_where_settings_change() -> None:
         ({"truth": "{mechanism: business-rejection, nobody: {all: [{service: auth}]}, "
                    "accomplice: {mechanism: timeout, any: [{service: bank}]}}"},
          "8 truth: expected a culprit beside the accomplice"),
+        ({"truth": "{mechanism: timeout, culprit: {any: [{service: auth, began: upstream}]}}"},
+         ("8 truth.culprit.any[0].began: unknown origin 'upstream'; expected one of "
+          "afterwards, cut-off, elsewhere, no-span, number")),
+        ({"truth": "{mechanism: timeout, culprit: {any: [{service: auth}]}, "
+                   "equals: [{mechanism: latency, any: [{service: bank}]}]}"},
+         "8 truth.equals[0].why: expected this field, found none"),
+        ({"truth": "{mechanism: timeout, culprit: {any: [{service: auth}]}, "
+                   "accomplice: {mechanism: latency, any: [{service: bank}]}, "
+                   "equals: [{mechanism: latency, why: so, any: [{service: bank}]}]}"},
+         "8 truth: expected equals beside one culprit, without an accomplice"),
+        ({"truth": "{mechanism: business-rejection, nobody: {all: [{service: bank}]}, "
+                   "equals: [{mechanism: latency, why: so, any: [{service: bank}]}]}"},
+         "8 truth: expected equals beside one culprit, without an accomplice"),
         ({"truth": "{mechanism: timeout, culprit: {any: [{kind: clint}]}}"},
          "8 truth.culprit.any[0].kind: unknown span kind 'clint'; did you mean client?"),
         ({"truth": "{mechanism: timeout, culprit: {any: [{attributes: {a: [1]}}]}}"},
@@ -674,3 +689,21 @@ def test_a_long_value_given_twice_does_not_make_a_long_message() -> None:
     [problem] = problems(changed(decoys=f"[{long}]") + f"decoys: [{long}]\n")
     assert 'duplicate key "decoys"' in problem
     assert len(problem) < 600
+
+
+def test_a_form_says_why_it_began_with_it_and_an_equal_why_it_is_as_good() -> None:
+    wanted = (
+        "{mechanism: timeout, culprit: {any: [{service: auth, began: number}]}, "
+        "equals: [{mechanism: latency, why: So., any: [{service: bank}]}]}"
+    )
+    truth = read(changed(truth=wanted)).truth
+    assert [each.began for each in truth.culprit] == [Origin.NUMBER]
+    [equal] = truth.equals
+    assert equal == Equal(Mechanism.LATENCY, (Alternative(Predicate(service="bank")),), "So.")
+
+
+def test_the_scope_is_asked_where_it_hit_some_and_where_a_scenario_says_so() -> None:
+    assert not read(changed()).asks_scope
+    assert read(changed(scope_counts="true")).asks_scope
+    some = "{mechanism: timeout, scope: some-times, culprit: {any: [{service: auth}]}}"
+    assert read(changed(truth=some)).asks_scope

@@ -74,9 +74,32 @@ def test_durations_self_wire_and_ghost_stand_in_columns() -> None:
 def test_an_operation_the_reference_never_saw_is_new() -> None:
     """No ghost is invented, and without any reference there is no column for it."""
     case = sample_case()
-    strange = assemble(TRACE_ID, [span(TRACE_ID, 1, None, "auth db.connect", (0, 400))])
-    assert line_with(drawn(strange, case.evidence), "db.connect").endswith("new")
+    known = case.evidence.traces["01bb" * 8].roots[0]
+    root = dataclasses.replace(known, trace_id=TRACE_ID, span_id=span_id(TRACE_ID, 9))
+    strange = assemble(TRACE_ID, [root, span(TRACE_ID, 1, 9, "auth db.connect", (0, 400))])
+    assert line_with(drawn(strange, case.evidence), "db.connect").rstrip().endswith("new")
     assert "usual\n" not in drawn(strange).replace(" ", "")
+
+
+def test_nothing_is_new_where_no_trace_like_it_tells_of_before() -> None:
+    """A trace that begins as none did before has nothing to be compared with."""
+    case = sample_case()
+    alone = assemble(TRACE_ID, [span(TRACE_ID, 1, None, "auth db.connect", (0, 400))])
+    assert "new" not in line_with(drawn(alone, case.evidence), "db.connect")
+
+
+def test_a_callee_that_usually_sends_spans_and_sent_none_is_told() -> None:
+    """None that is named is missing, and yet it is not all."""
+    case = sample_case()
+    whole = case.evidence.traces["01bb" * 8]
+    [call] = [each for each in whole if each.peer == "auth"]
+    below = {each.span_id for each in whole if call in whole.ancestors(each)}
+    cut = Trace(whole.trace_id, tuple(each for each in whole if each.span_id not in below))
+    said = " ".join(drawn(cut, case.evidence).split())
+    assert "no span names one that is missing" in said
+    assert "But auth, which gateway called, sent none; it usually sends spans." in said
+    assert "usually sends spans" not in drawn(whole, case.evidence)
+    assert "usually sends spans" not in drawn(cut)
 
 
 def test_what_is_missing_is_said() -> None:

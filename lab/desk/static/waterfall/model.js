@@ -27,7 +27,9 @@
  * @property {string} [cutBy]
  * @property {number} [skew]
  * @property {number} [outlives]
- * @property {boolean} [open] its time went on the wire or at a silent callee
+ * @property {boolean} [open] its time went on the wire or at a callee of which no span came
+ * @property {boolean} [silent] that callee usually sends spans
+ * @property {boolean} [isNew] nobody did this before the incident
  * @property {number[]} [events]
  * @property {number[]} [logs]
  * @property {number} [logsBelow]

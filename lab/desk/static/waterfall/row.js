@@ -26,11 +26,12 @@ export function spoken(/** @type {Model} */ model, /** @type {Row} */ row) {
   if (row.peer) said.push(`to ${row.peer}`);
   said.push(duration(row.took ?? 0));
   if (row.times) said.push(`${times(row.times).slice(1)} times the usual`);
-  else if (!row.usual) said.push("new");
+  else if (row.isNew) said.push("new");
   if (row.error) said.push(row.error === "own" ? "fails by itself" : "hands up an error");
   if (row.cutBy) said.push(`cut short by ${row.cutBy}`);
   if (row.outlives) said.push(`outlives its caller by ${duration(row.outlives)}`);
-  if (row.open) said.push("wire or callee");
+  if (row.silent) said.push("callee sent no span");
+  else if (row.open) said.push("wire or callee");
   if (row.logsBelow) said.push(`${row.logsBelow} log lines`);
   return said.join(", ");
 }
@@ -67,7 +68,7 @@ function numberCell(/** @type {string} */ className, /** @type {string} */ text)
 
 function usualCell(/** @type {Row} */ row) {
   let text = "";
-  if (row.kind === "span") text = row.times ? times(row.times) : row.usual ? "" : "new";
+  if (row.kind === "span") text = row.times ? times(row.times) : row.isNew ? "new" : "";
   const made = numberCell("c-times", text);
   if ((row.times ?? 0) >= 2 || text === "new") made.classList.add("much");
   return made;
@@ -106,7 +107,8 @@ function chips(row, closed) {
   const own = row.logs?.length ?? 0;
   const below = (row.logsBelow ?? 0) - own;
   return [
-    [row.open, "wire or callee"],
+    [row.silent, "∅ callee sent no span"],
+    [row.open && !row.silent, "wire or callee"],
     [row.cutBy, "┤ cut short"],
     [row.outlives, "⟩ outlives"],
     [row.skew, "▲ clock"],

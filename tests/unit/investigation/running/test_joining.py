@@ -81,7 +81,7 @@ def found_of(evidence: Evidence, check: str) -> list[Finding]:
 
 def accuse(evidence: Evidence, span: Span) -> VerdictClass:
     charge = ((span.trace_id, span.span_id),)
-    accusation = Accusation(charge, Mechanism.BROKEN_PROPAGATION)
+    accusation = Accusation(charge, (Mechanism.BROKEN_PROPAGATION,))
     return judge(CUT_THREAD, evidence, accusation).verdict
 
 
@@ -184,14 +184,14 @@ def test_a_sign_that_most_traces_do_not_bear_is_no_symptom() -> None:
 
 
 def test_an_orphan_is_accused_where_it_lies() -> None:
-    """The culprit solves; the caller's half is on the path; the bank's root is a bystander."""
+    """The culprit solves, and so does the caller's half; the bank's root is a bystander."""
     evidence = cut_thread()
     cut = evidence.whole_traces(Sample.AFFECTED)[0]
     payments, bank = cut.joined
     storefront, caller = cut.spans
     assert accuse(evidence, payments.spans[0]) is VerdictClass.SOLVED
     assert accuse(evidence, bank.spans[0]) is VerdictClass.BYSTANDER
-    assert accuse(evidence, caller) is VerdictClass.MESSENGER
+    assert accuse(evidence, caller) is VerdictClass.SOLVED
     assert accuse(evidence, storefront) is VerdictClass.MESSENGER
 
 

@@ -12,7 +12,7 @@ from lab.domain.accusation import Accusation
 from lab.domain.case import Case
 from lab.domain.evidence import Sample
 from lab.domain.load import Window
-from lab.domain.mechanism import Mechanism, Scope
+from lab.domain.mechanism import Mechanism
 from lab.domain.proof import ProofVerdict
 from lab.domain.trace import Span, Trace
 from lab.domain.verdict import VerdictClass
@@ -34,11 +34,20 @@ def charge(span: Span) -> Charge:
 
 
 def verdict(case: Case, *charges: Charge, mechanism: Mechanism | None = None) -> VerdictClass:
-    """What comes of accusing these, by the right reason unless another is given."""
+    """What comes of accusing these, each by its own right reason unless another is given."""
     truth = case.scenario.truth
-    scope = None if truth.scope is Scope.ALL else truth.scope
-    accusation = Accusation(charges, mechanism or truth.mechanism, nobody=False, scope=scope)
+    mechanisms = tuple(mechanism or right(case, each) for each in charges)
+    accusation = Accusation(charges, mechanisms, scope=truth.scope)
     return judge(case.scenario, case.evidence, accusation).verdict
+
+
+def right(case: Case, accused: Charge) -> Mechanism:
+    """How the accused did it; the culprit's way where it did not."""
+    trace = case.evidence.trace(accused[0])
+    span = trace.span(accused[1]) if trace else None
+    reference = case.evidence.reference_stats
+    ways = case.scenario.truth.mechanisms_of(span, trace, reference) if trace and span else ()
+    return (*ways, case.scenario.truth.mechanism)[0]
 
 
 class Parties:
@@ -53,7 +62,8 @@ class Parties:
         self.trace = trace
         self.culprits = frozenset(map(charge, truth.culprits_in(trace, reference)))
         self.accomplices = frozenset(map(charge, truth.accomplices_in(trace, reference)))
-        self.guilty = self.culprits | self.accomplices
+        self.equals = frozenset(map(charge, truth.equals_in(trace, reference)))
+        self.guilty = self.culprits | self.accomplices | self.equals
         looks_guilty = (*(each.predicate for each in case.scenario.decoys), *truth.nobody)
         own = case.evidence.request_of
         story = [each for each in trace.story if each is trace or each.trace_id not in own]
@@ -104,7 +114,7 @@ def test_the_reference_accusation_solves_the_case(name: str) -> None:
     """The support code's trace, for the span or the spans that did it; where nobody did, nobody."""
     case = recorded(name)
     if case.scenario.truth.is_nobody:
-        accusation = Accusation((), case.scenario.truth.mechanism, nobody=True)
+        accusation = Accusation((), nobody=True)
         assert judge(case.scenario, case.evidence, accusation).is_solved
         return
     assert case.support_code is not None
@@ -130,6 +140,8 @@ def test_each_equivalent_solves_the_case_and_an_accomplice_alone_does_not(name: 
                 continue
             assert verdict(case, culprit) is VerdictClass.CLOSE, culprit
             assert verdict(case, culprit, min(parties.accomplices)) is VerdictClass.SOLVED
+        for equal in parties.equals:
+            assert verdict(case, equal) is VerdictClass.SOLVED, equal
         for accomplice in parties.accomplices:
             assert verdict(case, accomplice) is VerdictClass.CLOSE, accomplice
     assert bool(seen) is not case.scenario.truth.is_nobody
