@@ -207,6 +207,17 @@ class SpanCountCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class SpanSeenCheck:
+    """So many whole traces of ``sample`` have a matching span."""
+
+    label: str
+    predicate: Predicate
+    bound: Bound
+    sample: Sample = Sample.AFFECTED
+    step: Step = Step.CRIME
+
+
+@dataclass(frozen=True, slots=True)
 class SpanDurationCheck:
     """A statistic of the matching spans of ``sample``; its reference is the same one there."""
 
@@ -287,6 +298,7 @@ class OccupancyCheck:
 
 Check = (
     SpanCountCheck
+    | SpanSeenCheck
     | SpanDurationCheck
     | SpanFitCheck
     | SpanGroupsCheck
@@ -305,7 +317,9 @@ class Scenario:
     its warm-up has a length of its own; ``load`` one shape for each window. ``pauses`` says
     whether the load does between warm-up and crime, until nothing is in flight. ``dice`` says when
     a fault that leaves something to chance was thrown fairly. ``briefing_may_name`` maps a
-    service of the culprit's to the reason for which title and briefing name it. ``scope_counts``
+    service of the culprit's to the reason for which title and briefing name it. ``exhibits``
+    are what the words of the texts rest on, each a check under the name that they link to;
+    its label is what it claims. ``scope_counts``
     says that whom it hit is part of the question although it hit all.
     ``variation`` holds what may differ from run to run, ``plan`` what holds in this one:
     everything else here is as the plan says. ``instrumentation`` maps levels to what is to be
@@ -329,6 +343,7 @@ class Scenario:
     decoys: tuple[Decoy, ...] = ()
     hints: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
+    exhibits: Mapping[str, Check] = field(default_factory=dict)
     observation: Observation = field(default_factory=Observation)
     briefing_may_name: Mapping[str, str] = field(default_factory=dict)
     min_requests: int = 100

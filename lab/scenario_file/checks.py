@@ -19,6 +19,7 @@ from lab.domain.scenario import (
     SpanDurationCheck,
     SpanFitCheck,
     SpanGroupsCheck,
+    SpanSeenCheck,
 )
 from lab.scenario_file.values import (
     ActorName,
@@ -146,6 +147,19 @@ class SpanCountEntry(LabelledEntry):
         return SpanCountCheck(self.label, self.of.predicate(), self.bound, self.sample, self.step)
 
 
+class SpanSeenEntry(LabelledEntry):
+    """So many traces of the sample have a matching span."""
+
+    measure: Literal["span-seen"]
+    of: PredicateEntry
+    bound: CountBound
+    sample: SampleWord = Sample.AFFECTED
+
+    def check(self) -> SpanSeenCheck:
+        """As the domain has it."""
+        return SpanSeenCheck(self.label, self.of.predicate(), self.bound, self.sample, self.step)
+
+
 class SpanDurationEntry(LabelledEntry):
     """A statistic of the durations of all matching spans of the sample."""
 
@@ -265,6 +279,7 @@ class RequestEntry(LabelledEntry):
 
 CheckEntry = Annotated[
     SpanCountEntry
+    | SpanSeenEntry
     | SpanDurationEntry
     | SpanFitEntry
     | SpanGroupsEntry

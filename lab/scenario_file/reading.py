@@ -11,6 +11,7 @@ from typing import Final
 from lab.domain.scenario import Scenario
 from lab.domain.variation import Plan, Variation
 from lab.errors import ScenarioError
+from lab.scenario_file.exhibit_links import exhibit_problems
 from lab.scenario_file.placeholders import (
     filled_text,
     names_in,
@@ -140,6 +141,12 @@ def _parse(
     if plan is None:
         plan = variation.as_written
     problems += _prose_problems(texts, folder_name, plan)
+    if entry is not None:
+        prose = {name: texts.get(name, "") for name in (BRIEFING, DEBRIEF)}
+        problems += [
+            f"{_shown(folder_name, file or SCENARIO)}:{line} {problem}"
+            for file, line, problem in exhibit_problems(entry, text, prose)
+        ]
     if problems or entry is None:
         raise ScenarioError(tuple(problems))
     return _scenario(entry, texts, folder_name, variation, plan)
@@ -180,6 +187,7 @@ def _scenario(
         decoys=tuple(each.decoy() for each in entry.decoys),
         hints=tuple(str(hint) for hint in entry.hints),
         checks=tuple(each.check() for each in entry.checks),
+        exhibits={name: each.check() for name, each in entry.exhibits.items()},
         observation=entry.evidence.observation(),
         briefing_may_name=dict(entry.briefing_may_name),
         min_requests=entry.min_requests,

@@ -42,6 +42,7 @@ from lab.scenario_file.values import (
 )
 from lab.scenario_file.variants import Vary
 
+ExhibitName = Annotated[Text, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
 Reason = Annotated[Text, Field(min_length=1)]
 
 LONGEST_WINDOW_S: Final = 1800.0
@@ -108,6 +109,11 @@ class ScenarioEntry(Entry):
         description="A service of the culprit's that title and briefing name, and why they must.",
     )
     checks: list[AnyCheckEntry] = Field([], description="What else is measured to prove the case.")
+    exhibits: dict[ExhibitName, AnyCheckEntry] = Field(
+        {},
+        description="Name: what the texts that link to it, as `[words](exhibit:name)`, rest on; "
+        "its label is what it claims.",
+    )
     dice: DiceEntry | None = Field(
         None, description="When a fault with a toxicity below 1 was thrown fairly."
     )
@@ -179,6 +185,14 @@ class ScenarioEntry(Entry):
                 for field in ("records", "to")
             }
             refuse_each(unknown_records(used, evidence.records))
+        return value
+
+    @field_validator("exhibits")
+    @classmethod
+    def _exhibits_of_known_records(
+        cls, value: dict[str, AnyCheckEntry], info: ValidationInfo
+    ) -> dict[str, AnyCheckEntry]:
+        cls._of_known_records(list(value.values()), info)
         return value
 
     @field_validator("ambient", "faults")

@@ -21,6 +21,7 @@ from lab.domain.scenario import (
     SpanDurationCheck,
     SpanFitCheck,
     SpanGroupsCheck,
+    SpanSeenCheck,
     SpanStatistic,
 )
 from lab.domain.trace import Span
@@ -40,6 +41,8 @@ def check_finding(check: Check, evidence: Evidence, reference: ReferenceStats) -
     match check:
         case SpanCountCheck():
             return _count_finding(check, evidence, reference)
+        case SpanSeenCheck():
+            return _seen_finding(check, evidence, reference)
         case SpanDurationCheck():
             return _finding(check, Unit.DURATION, *_span_statistics(check, evidence, reference))
         case SpanFitCheck():
@@ -66,6 +69,16 @@ def _count_finding(check: SpanCountCheck, evidence: Evidence, reference: Referen
     measured = str(obedient) + (f"; {min(counts)} to {max(counts)} spans" if counts else "")
     expected = f"{check.bound} spans in every trace"
     return Finding(check.step, check.label, expected, measured, _EVERY.holds(obedient.value))
+
+
+def _seen_finding(check: SpanSeenCheck, evidence: Evidence, reference: ReferenceStats) -> Finding:
+    seen = Share.count(
+        evidence.whole_traces(check.sample),
+        lambda trace: bool(check.predicate.matching(trace, reference)),
+        f"{check.sample} traces",
+    )
+    outcome = check.bound.holds(seen.hits) if seen.total else Outcome.UNKNOWN
+    return Finding(check.step, check.label, f"{check.bound} {seen.of}", str(seen), outcome)
 
 
 def measured_duration(

@@ -163,8 +163,14 @@ def _absence(
 def _checks(
     scenario: Scenario, evidence: Evidence, reference: ReferenceStats, step: Step
 ) -> tuple[Finding, ...]:
+    exhibits = (
+        replace(check, label=f"exhibit {name}: {check.label}")
+        for name, check in scenario.exhibits.items()
+    )
     return tuple(
-        check_finding(check, evidence, reference) for check in scenario.checks if check.step is step
+        check_finding(check, evidence, reference)
+        for check in (*scenario.checks, *exhibits)
+        if check.step is step
     )
 
 

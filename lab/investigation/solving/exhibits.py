@@ -1,0 +1,103 @@
+"""What the words of a case rest on, in its own evidence: measured, and where it is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from lab.domain.case import Case
+from lab.domain.evidence import Sample
+from lab.domain.exhibit import MEASURED, exhibits_in, with_exhibits
+from lab.domain.ledger import Ledger
+from lab.domain.predicate import Predicate
+from lab.domain.proof import Outcome
+from lab.domain.scenario import Check
+from lab.errors import NotEarned, UsageError
+from lab.investigation.proof.measure import check_finding
+from lab.investigation.solving.debriefing import Witness
+
+SHOWN: Final = 20
+"""Witnesses are many; these are the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exhibit:
+    """``claim`` as the scenario words it, what was ``expected`` of this case and ``measured``.
+
+    ``witnesses`` are spans that show it, the first of ``count``; empty where it is a number
+    of requests or records, or that there is no such span.
+    """
+
+    name: str
+    claim: str
+    expected: str
+    measured: str
+    outcome: Outcome
+    witnesses: tuple[Witness, ...]
+    count: int
+
+    @property
+    def short(self) -> str:
+        """What is measured, without what it was measured of."""
+        return self.measured.partition(" (")[0].partition(";")[0]
+
+
+def exhibit(case: Case, name: str) -> Exhibit:
+    """That exhibit; UsageError, with those there are, for an unknown one."""
+    check = case.scenario.exhibits.get(name)
+    if check is None:
+        known = ", ".join(case.scenario.exhibits) or "none"
+        raise UsageError(f"expected an exhibit of the case, got {name!r}; there are: {known}")
+    reference = case.evidence.reference_stats
+    finding = check_finding(check, case.evidence, reference)
+    found = tuple(_witnesses(case, check))
+    return Exhibit(
+        name,
+        check.label,
+        finding.expected,
+        finding.measured,
+        finding.outcome,
+        found[:SHOWN],
+        len(found),
+    )
+
+
+def may_be_seen(case: Case, ledger: Ledger) -> tuple[str, ...]:
+    """The exhibits that a reader may know of: all of a closed case, the briefing's before."""
+    if ledger.may_see_answers:
+        return tuple(case.scenario.exhibits)
+    return exhibits_in(case.scenario.briefing)
+
+
+def seen(case: Case, ledger: Ledger, name: str) -> Exhibit:
+    """That exhibit, if it is the reader's to see; NotEarned else, and for an unknown one."""
+    allowed = may_be_seen(case, ledger)
+    if name not in allowed:
+        there = ", ".join(allowed) or "none"
+        raise NotEarned(
+            f"expected an exhibit that {case.case_id} shows so far, got {name!r}; "
+            f"there are: {there}"
+        )
+    return exhibit(case, name)
+
+
+def told(text: str, case: Case, written: Callable[[str, Exhibit], str]) -> str:
+    """``text`` with its numbers measured in ``case``, and each link as ``written`` writes it."""
+
+    def shown(words: str, name: str) -> str:
+        found = exhibit(case, name)
+        return written(words.replace(MEASURED, found.short), found)
+
+    return with_exhibits(text, shown)
+
+
+def _witnesses(case: Case, check: Check) -> Iterator[Witness]:
+    predicate: Predicate | None = getattr(check, "predicate", None)
+    if predicate is None:
+        return
+    sample: Sample = getattr(check, "sample", Sample.AFFECTED)
+    reference = case.evidence.reference_stats
+    for trace in case.evidence.whole_traces(sample):
+        for span in predicate.matching(trace, reference):
+            yield Witness(trace, span)
