@@ -26,8 +26,11 @@ def main() -> None:
     _open_what_is_closed()
     _let_libraries_warn()
     _forget_impossible_terminals()
+    _forget_other_databases()
+    from lab import umask
     from lab.cli import main as command_line
 
+    umask.of_the_user()
     try:
         if is_ours:
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -84,6 +87,15 @@ def _forget_impossible_terminals() -> None:
         size = os.environ.get(name, "")
         if not (size.isdecimal() and len(size) < 9 and 0 < int(size) <= WIDEST):
             os.environ.pop(name, None)
+
+
+def _forget_other_databases() -> None:
+    """Undo ``PGHOST`` and all its kin: they say where the user's own PostgreSQL is, and how to ask.
+
+    Whatever asks the lab's, here or in a process that is started, would read them too.
+    """
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        os.environ.pop(name)
 
 
 def _flush() -> None:

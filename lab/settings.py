@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +33,19 @@ def _base_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _nameable(folder: Path) -> Path:
+    """``folder`` if its name can stand in the configuration of every part."""
+    if _UNNAMEABLE.search(str(folder)):
+        raise PydanticCustomError(
+            "unnameable", "a folder's name in UTF-8, without line breaks and control characters"
+        )
+    return folder
+
+
 Url = Annotated[str, AfterValidator(_base_url)]
+Folder = Annotated[Path, AfterValidator(_nameable)]
+
+_UNNAMEABLE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 _SET_BY: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -112,7 +125,11 @@ class Settings(BaseSettings):
         le=14500,
         description="Added to every port of the lab; beyond this, Linux gives ports to clients.",
     )
-    state_dir: Path = Field(CHECKOUT / ".lab", description="Run, log, data and case folders.")
+    state_dir: Folder = Field(
+        CHECKOUT / ".lab",
+        validate_default=True,
+        description="Run, log, data and case folders.",
+    )
     cache_dir: Path = Field(
         Path(platformdirs.user_cache_dir("deadspan", appauthor=False)),
         description="Built tools, shared by all checkouts of one user.",

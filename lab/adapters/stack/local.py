@@ -166,6 +166,7 @@ class LocalStack:
         if settings.postgres_dsn is None:
             await asyncio.to_thread(LocalPostgres(settings).prepare)
         collector_variant.reset(settings)
+        collector_config.make_copies(settings)
         local_programs.proxies_file(settings).write_text(
             json.dumps(local_programs.proxies(settings), indent=2), encoding="utf-8"
         )
