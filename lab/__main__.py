@@ -30,7 +30,7 @@ def main() -> None:
     from lab import umask
     from lab.cli import main as command_line
 
-    umask.of_the_user()
+    umask.for_the_owner_alone()
     try:
         if is_ours:
             signal.signal(signal.SIGINT, signal.default_int_handler)

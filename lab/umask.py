@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 from collections.abc import Iterator
 from typing import Final
 
 _OWNER_ALONE: Final = 0o077
+_of_the_user: Final[list[int]] = []
+"""What held before; nothing in a process that was started as it is to be, such as the desk's."""
 
 
-@functools.cache
-def of_the_user() -> int:
-    """What the user's shell takes from a new file's mode; from the first call on, all but theirs.
-
-    Cached, since every further look would only find what the first one left.
-    """
-    return os.umask(_OWNER_ALONE)
+def for_the_owner_alone() -> None:
+    """Make every file and folder from now on its owner's alone, in programs started here too."""
+    _of_the_user.append(os.umask(_OWNER_ALONE))
 
 
 @contextlib.contextmanager
 def asked_for() -> Iterator[None]:
     """Inside, files and programs are the user's: as open to others as their shell makes them."""
-    os.umask(of_the_user())
+    if not _of_the_user:
+        yield
+        return
+    os.umask(_of_the_user[0])
     try:
         yield
     finally:
