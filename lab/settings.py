@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import platformdirs
-from pydantic import AfterValidator, AliasChoices, Field, HttpUrl, TypeAdapter, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    TypeAdapter,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lab.shop import topology
 from lab.shop.keeper import own_pages
@@ -24,12 +33,9 @@ Signals = Literal["traces", "full"]
 Backend = Literal["jaeger", "datadog"]
 
 
-_URL: Final = TypeAdapter(HttpUrl)
-
-
 def _base_url(text: str) -> str:
     """``text`` if it is one, without a slash at its end: paths are put behind it."""
-    _URL.validate_python(text.replace("{port}", "1"))
+    TypeAdapter(HttpUrl).validate_python(text.replace("{port}", "1"))
     return text.rstrip("/")
 
 
@@ -70,17 +76,14 @@ _EXTERNAL_NEEDS: Final = (
 )
 
 
-class Settings(BaseSettings):
-    """Read once, in `bootstrap`, and handed to whoever needs it."""
+class Settings(BaseModel):
+    """Read once, in `bootstrap`, and handed to whoever needs it.
 
-    model_config = SettingsConfigDict(
-        env_prefix="LAB_",
-        # Set to nothing is not set: an empty path would be the folder one happens to stand in.
-        env_ignore_empty=True,
-        frozen=True,
-        extra="ignore",
-        validate_by_name=True,
-    )
+    Without `pydantic-settings`, which imports asyncio and more: a tenth of the work of a
+    command that only reads.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True)
 
     stack: Literal["local", "compose", "external"] = Field(
         "local",
@@ -172,6 +175,20 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("LAB_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"),
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_environment(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Add what the environment says of all that is not ``given``."""
+        # Set to nothing is not set: an empty path would be the folder one happens to stand in.
+        said = {name.upper(): text for name, text in os.environ.items() if text}
+        found = {
+            setting: said[variable]
+            for setting in cls.model_fields
+            for variable in reversed(variables(setting))
+            if variable in said
+        }
+        return found | given
+
     @cached_property
     def run_dir(self) -> Path:
         """Pids, sockets, generated configuration, leases."""
@@ -229,3 +246,11 @@ class Settings(BaseSettings):
         return (_SET_BY.get(name) and getattr(self, _SET_BY[name])) or topology.url(
             name, self.port_offset
         )
+
+
+def variables(setting: str) -> tuple[str, ...]:
+    """The variables that say what ``setting`` is; of several that are set, the first counts."""
+    alias = Settings.model_fields[setting].validation_alias
+    if isinstance(alias, AliasChoices):
+        return tuple(map(str, alias.choices))
+    return (f"LAB_{setting.upper()}",)
