@@ -100,10 +100,7 @@ def _forget_impossible_terminals() -> None:
 
 
 def _forget_other_databases() -> None:
-    """Undo ``PGHOST`` and all its kin: they say where the user's own PostgreSQL is, and how to ask.
-
-    Whatever asks the lab's, here or in a process that is started, would read them too.
-    """
+    """Undo ``PGHOST`` and its kin: where the user's own PostgreSQL is, the lab's is not."""
     for name in [name for name in os.environ if name.startswith("PG")]:
         os.environ.pop(name)
 

@@ -42,9 +42,7 @@ def _base_url(text: str) -> str:
 def _nameable(folder: Path) -> Path:
     """``folder`` if its name can stand in the configuration of every part."""
     if _UNNAMEABLE.search(str(folder)):
-        raise PydanticCustomError(
-            "unnameable", "a folder's name in UTF-8, without line breaks and control characters"
-        )
+        raise PydanticCustomError("unnameable", "a folder's name in UTF-8, all of it printable")
     return folder
 
 

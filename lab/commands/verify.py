@@ -149,7 +149,7 @@ async def _run_all(
 
 def _print(result: Result, *, explain: bool) -> None:
     from lab.investigation.running.verify import NO_CASE
-    from lab.terminal.tables import misses_table, proof_table
+    from lab.terminal.proof_tables import misses_table, proof_table
     from lab.terminal.verify_table import result_line
 
     console.print(result_line(result), soft_wrap=True)

@@ -36,6 +36,7 @@ from lab.adapters.cases.manifest import (
     FORMAT,
     MANIFEST,
     VERSION,
+    AnyManifest,
     Manifest,
     TelemetryManifest,
     manifest_of,
@@ -181,11 +182,9 @@ def _sha256(path: Path) -> str:
 
 def read_case_file(folder: Path) -> CaseFile:
     """Whatever the folder holds; CaseError names the first file that is not as it was sealed."""
-    manifest = read_manifest(folder)
-    _check_sums(folder, manifest)
+    manifest = _sealed_manifest(folder)
     if isinstance(manifest, TelemetryManifest):
         return _read_telemetry(folder, manifest)
-    _check_bounds(folder, manifest)
     scenario = _read_scenario(folder, manifest.scenario_id, manifest.plan)
     return Case(
         case_id=manifest.case_id,
@@ -210,12 +209,19 @@ def read_sight(folder: Path) -> Sight | Telemetry:
 
     The checksums are checked first, and what is sealed was read as a whole before.
     """
-    manifest = read_manifest(folder)
-    _check_sums(folder, manifest)
+    manifest = _sealed_manifest(folder)
     if isinstance(manifest, TelemetryManifest):
         return _read_telemetry(folder, manifest)
-    _check_bounds(folder, manifest)
     return Sight(manifest.case_id, _evidence(folder, manifest, TracesOnDisk(folder / TRACES)))
+
+
+def _sealed_manifest(folder: Path) -> AnyManifest:
+    """The manifest, once all that it speaks of is as it was sealed and no more than one reads."""
+    manifest = read_manifest(folder)
+    _check_sums(folder, manifest)
+    if isinstance(manifest, Manifest):
+        _check_bounds(folder, manifest)
+    return manifest
 
 
 def _check_bounds(folder: Path, manifest: Manifest) -> None:
@@ -338,7 +344,7 @@ def sealed_files(folder: Path) -> Mapping[str, str]:
     return sums
 
 
-def _check_sums(folder: Path, manifest: Manifest | TelemetryManifest) -> None:
+def _check_sums(folder: Path, manifest: AnyManifest) -> None:
     sums = sealed_files(folder)
     needed = _OF_A_CASE if isinstance(manifest, Manifest) else _OF_TELEMETRY
     if unlisted := needed - sums.keys():

@@ -42,6 +42,9 @@ _SPAWNED: Final = re.compile(r"^(\S+ \S+),(\d{3}) \w+ spawned: '(\S+)' with pid 
 _DAEMON: Final = re.compile(r"^(\S+ \S+),(\d{3}) \w+ supervisord started with pid (\d+)")
 _SPECIAL: Final = re.compile(r"[(;#]|(?<=\s)$")
 _NO_CHARACTER: Final = "%(here).0s"
+"""What it expands to nothing. After a blank, ``;`` and ``#`` begin a comment; a blank at the end
+is dropped; and ``%(here)s`` is put in even where the ``%`` is doubled."""
+
 _DIED: Final = re.compile(r"^\S+ \S+ \w+ exited: (\S+) \(")
 
 
@@ -304,11 +307,7 @@ def daemon_pid(run_dir: Path) -> int | None:
 
 
 def _literal(value: str) -> str:
-    """``value`` as supervisord reads it back.
-
-    It expands ``%(…)s``, and takes what follows `` ;`` or `` #`` for a comment and a blank at
-    the end for nothing. So each is kept apart by a name that it expands to no character.
-    """
+    """``value`` as supervisord reads it back: what it would take for more is set apart."""
     return _SPECIAL.sub(lambda found: _NO_CHARACTER + found[0], value.replace("%", "%%"))
 
 
