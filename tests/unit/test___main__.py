@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from lab import __main__ as lab_main
 from lab import cli
 from lab.adapters.cases.archive import FolderArchive
 from lab.settings import CHECKOUT
+from tests.support.lab_under_test import POISON
 from tests.support.sample_case import sample_case
 
 DOCUMENTED = {0, 1, 2, 64, 129, 130, 143}
@@ -153,6 +155,14 @@ def test_what_libraries_warn_of_ends_nothing(command: str, state: Path) -> None:
     code, told = run(command, state, PYTHONWARNINGS="error")
     assert_no_bug(command, code, told)
     assert code == usual(command, state)
+
+
+def test_the_way_to_another_database_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here, and so in all that is started from here."""
+    for name, text in POISON.items():
+        monkeypatch.setenv(name, text)
+    lab_main._forget_other_databases()
+    assert [name for name in os.environ if name.startswith("PG")] == []
 
 
 @pytest.mark.parametrize(

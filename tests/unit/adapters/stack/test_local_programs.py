@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
@@ -198,6 +199,14 @@ def test_a_checkout_whose_name_a_shell_would_read_is_told_so(
     assert reason is not None
     assert f"the {letter} in /home/me/a {letter} b" in reason
     assert "LAB_POSTGRES_DSN" in reason
+
+
+def test_a_database_that_cannot_be_asked_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever keeps asyncpg from asking, such as a library of that name that there is none of."""
+    monkeypatch.setenv("PGGSSLIB", "none")
+    said = asyncio.run(postgres.accepts(postgres.Server("127.0.0.1", 1, "shop"))())
+    assert said is not None
+    assert "gsslib" in said.lower()
 
 
 def test_an_ordinary_user_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
