@@ -35,23 +35,18 @@ def small_venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [
-        *("PIP_USER=1", "PIP_TARGET={elsewhere}", "PIP_PREFIX={elsewhere}", "PIP_ROOT={elsewhere}"),
-        *("PIP_DRY_RUN=1", "PIP_PYTHON=/nowhere"),
-        *("[global] user = true", "[install] user = true", "[install] target = {elsewhere}"),
-        *("[global] prefix = {elsewhere}", "[install] dry-run = true"),
-    ],
-)
-def test_a_users_settings_of_pip_move_nothing(
-    setting: str, small_venv: Path, tmp_path: Path
-) -> None:
-    """A package comes into the environment that it was meant for, and nowhere else."""
-    elsewhere, configuration = tmp_path / "elsewhere", tmp_path / "pip.conf"
-    text = setting.format(elsewhere=elsewhere)
-    configuration.write_text(text.replace("] ", "]\n") if text.startswith("[") else "")
-    own = {} if text.startswith("[") else dict([text.split("=")])
+@pytest.mark.parametrize("where", ["variables", "configuration"])
+def test_a_users_settings_of_pip_move_nothing(where: str, small_venv: Path, tmp_path: Path) -> None:
+    """A package comes into the environment that it was meant for, whatever they say at once."""
+    elsewhere, configuration = str(tmp_path / "elsewhere"), tmp_path / "pip.conf"
+    settings = {"user": "true", "target": elsewhere, "prefix": elsewhere, "root": elsewhere}
+    settings |= {"dry-run": "true", "no-binary": ":all:"}
+    own = {}
+    if where == "variables":
+        own = {f"PIP_{name.upper().replace('-', '_')}": text for name, text in settings.items()}
+        own["PIP_PYTHON"] = "/nowhere"
+    lines = () if own else (f"{name} = {text}" for name, text in settings.items())
+    configuration.write_text("\n".join(("[install]", *lines)))
     python = small_venv / "venv" / "bin" / "python"
     install = [str(python), str(PLAIN_PIP), "install", "--quiet", "--no-deps", "--force-reinstall"]
     (packages,) = small_venv.glob("venv/lib/python*/site-packages")
@@ -65,7 +60,7 @@ def test_a_users_settings_of_pip_move_nothing(
     )
     assert done.returncode == 0, done.stderr
     assert (packages / "tiny-1.0.dist-info" / "METADATA").exists()
-    assert not elsewhere.exists()
+    assert not Path(elsewhere).exists()
 
 
 def test_where_packages_come_from_stays_the_users_choice(plain_pip: Any) -> None:
