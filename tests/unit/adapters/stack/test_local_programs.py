@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import subprocess
 from pathlib import Path
 
+import anyio
 import pytest
 from ruamel.yaml import YAML
 
@@ -204,7 +204,7 @@ def test_a_checkout_whose_name_a_shell_would_read_is_told_so(
 def test_a_database_that_cannot_be_asked_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever keeps asyncpg from asking, such as a library of that name that there is none of."""
     monkeypatch.setenv("PGGSSLIB", "none")
-    said = asyncio.run(postgres.accepts(postgres.Server("127.0.0.1", 1, "shop"))())
+    said = anyio.run(postgres.accepts(postgres.Server("127.0.0.1", 1, "shop")))
     assert said is not None
     assert "gsslib" in said.lower()
 
