@@ -6,6 +6,7 @@ may strike while it imports, and is Python's own traceback until `main` has begu
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -13,6 +14,9 @@ import sys
 INTERRUPTED_EXIT = 130
 WIDEST = 1000
 """Of a terminal. Somebody's ``COLUMNS`` of a thousand million is filled up with blanks."""
+
+_MADE_BETWEEN_LOOKS = 200_000
+"""Objects that may hold others; Python by itself looks for garbage after each 700."""
 
 _QUIET = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 """What Python by itself says nothing of."""
@@ -23,11 +27,19 @@ def main() -> None:
     is_ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if is_ours:
         signal.signal(signal.SIGINT, _leave)
+    # Nothing that an import makes is garbage, and looking through it all again and again is a
+    # tenth of the work of a command that only reads. What runs for long still gets there.
+    gc.set_threshold(_MADE_BETWEEN_LOOKS)
+    # Else pydantic reads the entry points of all that is installed, in search of plugins.
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
     _open_what_is_closed()
     _let_libraries_warn()
     _forget_impossible_terminals()
+    _forget_other_databases()
+    from lab import umask
     from lab.cli import main as command_line
 
+    umask.for_the_owner_alone()
     try:
         if is_ours:
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -36,6 +48,7 @@ def main() -> None:
         if is_ours:
             signal.signal(signal.SIGINT, _leave)
         _flush()
+        gc.freeze()  # Python would look through all of it twice more before it ends.
         if isinstance(ending, KeyboardInterrupt) or ending.code == INTERRUPTED_EXIT:
             # Python would rather end by the signal where it saw it inside of an `exec`, as
             # every dataclass is made by, and whoever started this would read another code.
@@ -84,6 +97,12 @@ def _forget_impossible_terminals() -> None:
         size = os.environ.get(name, "")
         if not (size.isdecimal() and len(size) < 9 and 0 < int(size) <= WIDEST):
             os.environ.pop(name, None)
+
+
+def _forget_other_databases() -> None:
+    """Undo ``PGHOST`` and its kin: where the user's own PostgreSQL is, the lab's is not."""
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        os.environ.pop(name)
 
 
 def _flush() -> None:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import platformdirs
-from pydantic import AfterValidator, AliasChoices, Field, HttpUrl, TypeAdapter, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    TypeAdapter,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lab.shop import topology
 from lab.shop.keeper import own_pages
@@ -23,16 +33,23 @@ Signals = Literal["traces", "full"]
 Backend = Literal["jaeger", "datadog"]
 
 
-_URL: Final = TypeAdapter(HttpUrl)
-
-
 def _base_url(text: str) -> str:
     """``text`` if it is one, without a slash at its end: paths are put behind it."""
-    _URL.validate_python(text.replace("{port}", "1"))
+    TypeAdapter(HttpUrl).validate_python(text.replace("{port}", "1"))
     return text.rstrip("/")
 
 
+def _nameable(folder: Path) -> Path:
+    """``folder`` if its name can stand in the configuration of every part."""
+    if _UNNAMEABLE.search(str(folder)):
+        raise PydanticCustomError("unnameable", "a folder's name in UTF-8, all of it printable")
+    return folder
+
+
 Url = Annotated[str, AfterValidator(_base_url)]
+Folder = Annotated[Path, AfterValidator(_nameable)]
+
+_UNNAMEABLE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 _SET_BY: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -57,17 +74,14 @@ _EXTERNAL_NEEDS: Final = (
 )
 
 
-class Settings(BaseSettings):
-    """Read once, in `bootstrap`, and handed to whoever needs it."""
+class Settings(BaseModel):
+    """Read once, in `bootstrap`, and handed to whoever needs it.
 
-    model_config = SettingsConfigDict(
-        env_prefix="LAB_",
-        # Set to nothing is not set: an empty path would be the folder one happens to stand in.
-        env_ignore_empty=True,
-        frozen=True,
-        extra="ignore",
-        validate_by_name=True,
-    )
+    Without `pydantic-settings`, which imports asyncio and more: a tenth of the work of a
+    command that only reads.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True)
 
     stack: Literal["local", "compose", "external"] = Field(
         "local",
@@ -112,7 +126,11 @@ class Settings(BaseSettings):
         le=14500,
         description="Added to every port of the lab; beyond this, Linux gives ports to clients.",
     )
-    state_dir: Path = Field(CHECKOUT / ".lab", description="Run, log, data and case folders.")
+    state_dir: Folder = Field(
+        CHECKOUT / ".lab",
+        validate_default=True,
+        description="Run, log, data and case folders.",
+    )
     cache_dir: Path = Field(
         Path(platformdirs.user_cache_dir("deadspan", appauthor=False)),
         description="Built tools, shared by all checkouts of one user.",
@@ -155,6 +173,20 @@ class Settings(BaseSettings):
         description="How services and actors send their telemetry.",
         validation_alias=AliasChoices("LAB_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"),
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_environment(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Add what the environment says of all that is not ``given``."""
+        # Set to nothing is not set: an empty path would be the folder one happens to stand in.
+        said = {name.upper(): text for name, text in os.environ.items() if text}
+        found = {
+            setting: said[variable]
+            for setting in cls.model_fields
+            for variable in reversed(variables(setting))
+            if variable in said
+        }
+        return found | given
 
     @cached_property
     def run_dir(self) -> Path:
@@ -213,3 +245,11 @@ class Settings(BaseSettings):
         return (_SET_BY.get(name) and getattr(self, _SET_BY[name])) or topology.url(
             name, self.port_offset
         )
+
+
+def variables(setting: str) -> tuple[str, ...]:
+    """The variables that say what ``setting`` is; of several that are set, the first counts."""
+    alias = Settings.model_fields[setting].validation_alias
+    if isinstance(alias, AliasChoices):
+        return tuple(map(str, alias.choices))
+    return (f"LAB_{setting.upper()}",)

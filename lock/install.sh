@@ -4,11 +4,13 @@
 #
 # An install that was interrupted is done again from an empty .venv, because pip may
 # have stopped in the middle of a package; what was downloaded is in pip's cache. A
-# whole .venv is installed over and not emptied: a running lab lives in it.
+# whole .venv is installed over and not emptied: a running lab lives in it. One that this
+# did not make is the user's, and stays as it is.
 set -eu
 
 stamp=$1
 unfinished=.venv/.unfinished
+mark=.venv/.made-by-deadspan
 here=$(pwd -P)
 started=$(date +%s)
 
@@ -35,15 +37,36 @@ find_python() {
     exit 2
 }
 
+# Whole, and not moved with its checkout, for its programs name the folder they were made for.
 belongs_here() {
-    case $(.venv/bin/pip --version 2>/dev/null) in
-    *" from $here/.venv/"*) [ ! -e "$unfinished" ] ;;
-    *) false ;;
-    esac
+    [ "$(cat "$mark" 2>/dev/null)" = "$here" ] && [ ! -e "$unfinished" ] &&
+        .venv/bin/python -c 'import pip' 2>/dev/null
+}
+
+# Earlier versions left no mark, and yet the name of what they had installed.
+is_ours() {
+    [ ! -h .venv ] || return 1
+    for trace in "$mark" "$unfinished" .venv/.installed-*; do
+        [ ! -e "$trace" ] || return 0
+    done
+    return 1
 }
 
 pip_install() {
-    .venv/bin/python -m pip --disable-pip-version-check --quiet install --no-deps "$@"
+    .venv/bin/python lock/plain_pip.py --disable-pip-version-check --quiet install --no-deps "$@"
+}
+
+# What pip writes for a checkout names its folder: in letters that Python cannot read where the
+# locale has only ASCII, and for a shell that takes some of them for its own. So both are
+# written anew, the way there from where it is read, and the name quoted.
+link_checkout() {
+    for place in .venv/lib/python*/site-packages; do
+        echo ../../../.. >"$place/_editable_impl_deadspan.pth"
+    done
+    quoted=$(printf '%s' "$here" | sed "s/'/'\\\\''/g")
+    rm -f .venv/bin/lab
+    printf "#!/bin/sh\nexec '%s/.venv/bin/python' -P -m lab \"\$@\"\n" "$quoted" >.venv/bin/lab
+    chmod +x .venv/bin/lab
 }
 
 # uv, itself from the lock, takes a third of the time of pip. It does not read pip's
@@ -58,10 +81,17 @@ uv_install() {
 
 if ! belongs_here; then
     find_python
+    if { [ -e .venv ] || [ -h .venv ]; } && ! is_ours; then
+        echo "expected $here/.venv to be the lab's own, found one that it did not make (without" \
+            "the file $mark); move it away, or remove it if you do not need it, and run the" \
+            "command again" >&2
+        exit 2
+    fi
     echo "Making .venv with $("$python" --version) …"
     rm -rf .venv
     mkdir .venv
     : >"$unfinished"
+    printf '%s\n' "$here" >"$mark"
     "$python" -m venv "$here/.venv"
 fi
 
@@ -72,6 +102,7 @@ if ! uv_install; then
     pip_install --only-binary :all: --require-hashes --requirement lock/dev.txt
 fi
 pip_install --no-build-isolation --editable .
+link_checkout
 rm -f .venv/.installed-* "$unfinished"
 : >"$stamp"
 echo "Installed in $(($(date +%s) - started)) s."

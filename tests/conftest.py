@@ -66,8 +66,11 @@ def _shares_the_stack(item: pytest.Item) -> bool:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
-    """The whole local stack, up, for every test that needs real parts."""
-    with lab_up(tmp_path_factory.mktemp("lab") / ".lab") as up:
+    """The whole local stack, up, for every test that needs real parts.
+
+    In a folder whose name one or the other part reads as something else, unless told not to.
+    """
+    with lab_up(tmp_path_factory.mktemp("lab %d ;é #{}$a${HOME}'\"") / ".lab") as up:
         yield up
 
 

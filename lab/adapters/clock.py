@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 
@@ -19,4 +18,6 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         """Wait that long."""
+        import asyncio  # Who only asks for the time does not wait for it.
+
         await asyncio.sleep(seconds)

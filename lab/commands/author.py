@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
+from lab import umask
 from lab.commands.common import console, lab_command
 from lab.errors import UsageError
 from lab.settings import CHECKOUT, Settings
@@ -25,13 +26,14 @@ def new(
     texts = {file: (TEMPLATE / file).read_text(encoding="utf-8") for file in files}
     scenario_file.parse(texts, name)  # The name becomes a path, so nothing else may get through.
     try:
-        folder.mkdir(parents=True)
+        with umask.asked_for():
+            folder.mkdir(parents=True)
+            for file, text in texts.items():
+                (folder / file).write_text(text, encoding="utf-8", newline="\n")
     except FileExistsError as error:
         raise UsageError(
             f"expected no {folder} yet, found one; choose another name, or change what is there"
         ) from error
-    for file, text in texts.items():
-        (folder / file).write_text(text, encoding="utf-8", newline="\n")
     console.print(f"{folder} is ready to be changed. Next:", soft_wrap=True)
     for words in (f"lint {name}", f"verify {name} --twins --explain", f"record {name}"):
         console.print(f"  {lab_command()} {words}")

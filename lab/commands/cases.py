@@ -163,11 +163,8 @@ def briefing(case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = 
 
 def may_see_answers(case_id: str) -> bool:
     """Whether that case is solved or given up; False for what is no case."""
-    return any(
-        each.points is not None
-        for each in bootstrap.archive(Settings()).cases()
-        if each.case_id == case_id
-    )
+    cases = bootstrap.archive(Settings()).cases()
+    return any(each.case_id == case_id and each.points is not None for each in cases)
 
 
 def journal(

@@ -57,7 +57,7 @@ def _print(levels: Sequence[Seen], verdict: ProofVerdict) -> None:
     """The table, the doubtful findings of each level, and what follows."""
     from lab.investigation.proof.levels import nameable
     from lab.terminal.contrast_table import contrast_table
-    from lab.terminal.tables import proof_table
+    from lab.terminal.proof_tables import proof_table
 
     console.print(contrast_table(levels))
     for seen in levels:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lab import bootstrap
+from lab import bootstrap, umask
 from lab.commands.common import console, notes
 from lab.commands.exchange import SUFFIX
 from lab.errors import StackNotReady
@@ -53,15 +53,20 @@ def show(settings: Settings, path: str, browser: bool) -> None:
     if _is_served(settings):
         console.print(address, soft_wrap=True)
         if browser:
-            webbrowser.open(address)
+            _browse(address)
         return
     from lab.desk.server import serve
 
     notes.print(f"the desk is at {address}; Ctrl-C ends it", soft_wrap=True)
     if browser:
         # The server takes this thread over and is ready in a moment.
-        threading.Timer(0.5, webbrowser.open, (address,)).start()
+        threading.Timer(0.5, _browse, (address,)).start()
     serve(settings)
+
+
+def _browse(address: str) -> None:
+    with umask.asked_for():  # A browser that starts by this is the user's, and so is what it saves.
+        webbrowser.open(address)
 
 
 def _is_served(settings: Settings) -> bool:

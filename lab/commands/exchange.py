@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from lab import bootstrap
+from lab import bootstrap, umask
 from lab.commands.common import (
     JsonOption,
     console,
@@ -65,7 +65,7 @@ def export(
         raise UsageError(f"expected no {target} yet, found one; say --force to write over it")
     part = target.with_name(f"{target.name}.part")
     try:
-        with part.open("wb") as file:
+        with umask.asked_for(), part.open("wb") as file:
             pack_folder(archive.folder(case.case_id), file)
             file.flush()
             os.fsync(file.fileno())

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Final
 
 import typer
-from pydantic import AliasChoices, ValidationError
+from pydantic import ValidationError
 from typer.rich_utils import rich_format_error
 
 from lab.adapters import own_folders
 from lab.commands import hangup
 from lab.domain.wording import visible
 from lab.errors import LabError
-from lab.settings import Settings
+from lab.settings import Settings, variables
 
 PART_FAILED_EXIT: Final = 2
 USAGE_EXIT: Final = 64
@@ -87,13 +87,9 @@ def _wrong_settings(error: ValidationError) -> list[str]:
 
 
 def _variable(setting: str) -> str:
-    """The variable that gave a setting; pydantic names the first of those that could."""
-    for field in Settings.model_fields.values():
-        alias = field.validation_alias
-        if isinstance(alias, AliasChoices) and setting in alias.choices:
-            names = [str(name) for name in alias.choices]
-            return next((name for name in names if name in os.environ), setting)
-    return f"{Settings.model_config['env_prefix']}{setting}".upper()
+    """The variable that gave a setting, or else the first that could."""
+    names = variables(setting)
+    return next((name for name in names if name in os.environ), names[0])
 
 
 def _disk_problem(error: OSError) -> str:

@@ -157,7 +157,7 @@ async def run_one(
 
 def summary(case: Case, reveal: bool) -> dict[str, object]:
     """What a program may read of a run; findings, which name things, only with ``reveal``."""
-    from lab.terminal.tables import proof_rows
+    from lab.terminal.proof_tables import proof_rows
 
     found: dict[str, object] = {
         "case": case.case_id,
@@ -181,7 +181,7 @@ def print_opened(case: Case, reveal: bool, *, stack: bool = True) -> None:
     from rich.markdown import Markdown
 
     from lab.investigation.solving.briefing import briefing
-    from lab.terminal.tables import proof_table
+    from lab.terminal.proof_tables import proof_table
 
     text = Markdown(briefing(case), hyperlinks=False)
     console.print(Panel(text, title=Text(case.scenario.title), padding=(1, 2)))

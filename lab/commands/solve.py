@@ -145,7 +145,7 @@ def proof(
     as_json: JsonOption = False,
 ) -> None:
     """Print every finding with expected and measured numbers, once the case is solved."""
-    from lab.terminal.tables import misses_table, proof_rows, proof_table
+    from lab.terminal.proof_tables import misses_table, proof_rows, proof_table
 
     case = bootstrap.archive(Settings()).load(case_id)
     _earned_or(reveal, case, "the proof")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import replace
 from functools import partial
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab import bootstrap
+from lab import bootstrap, umask
 from lab.adapters.cases.run_lock import run_lock
 from lab.commands.common import (
     JsonOption,
@@ -148,7 +149,7 @@ async def _run_all(
 
 def _print(result: Result, *, explain: bool) -> None:
     from lab.investigation.running.verify import NO_CASE
-    from lab.terminal.tables import misses_table, proof_table
+    from lab.terminal.proof_tables import misses_table, proof_table
     from lab.terminal.verify_table import result_line
 
     console.print(result_line(result), soft_wrap=True)
@@ -181,6 +182,7 @@ def _write(done: Sequence[Result], settings: Settings, junit: Path | None) -> No
     texts = {"JUnit XML": (target, junit_xml(runs))}
     texts["summary"] = (settings.state_dir / "verify.md", summary_markdown(done))
     for what, (path, text) in texts.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        with umask.asked_for() if path is junit else contextlib.nullcontext():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
         notes.print(f"{what}: {path}", soft_wrap=True)

@@ -77,11 +77,8 @@ class Evidence:
 
     def requests_in(self, window: Window, meant: RequestFilter) -> tuple[Request, ...]:
         """The requests of one window that are meant."""
-        return tuple(
-            request
-            for request in self.requests
-            if request.window is window and meant.covers(request)
-        )
+        in_it = (request for request in self.requests if request.window is window)
+        return tuple(filter(meant.covers, in_it))
 
     def whole_traces(self, sample: Sample) -> tuple[Trace, ...]:
         """The traces of a sample that came whole, each with what is joined to it."""
@@ -144,11 +141,8 @@ class Evidence:
 
     def joined_to(self, trace_id: str) -> tuple[Trace, ...]:
         """The requests' traces that the one of that id belongs to; none of a request's own."""
-        return tuple(
-            trace
-            for trace in self._with_joined.values()
-            if any(each.trace_id == trace_id for each in trace.joined)
-        )
+        owners = self._with_joined.values()
+        return tuple(each for each in owners if trace_id in {one.trace_id for one in each.joined})
 
     @cached_property
     def reference_stats(self) -> ReferenceStats:

@@ -80,11 +80,8 @@ class Span:
     @property
     def exceptions(self) -> tuple[str, ...]:
         """The types of the exceptions recorded on it, as written (``module.Type``)."""
-        return tuple(
-            str(event.attributes.get("exception.type", ""))
-            for event in self.events
-            if event.name == "exception"
-        )
+        recorded = (event for event in self.events if event.name == "exception")
+        return tuple(str(event.attributes.get("exception.type", "")) for event in recorded)
 
     def overlaps(self, other: Span) -> bool:
         """Whether both were running at one instant."""

@@ -21,8 +21,9 @@ from gevent.fileobject import FileObject
 from gevent.queue import Queue
 
 from lab.load.master import Fleet
-from lab.load.plan import Plan, PlanError
+from lab.load.plan import Plan
 from lab.load.request_log import LogRefused, RequestLog, nearest_rank
+from lab.load.shape import PlanError
 from lab.load.storefront import LoginFailed
 from lab.load.users_here import Crew, Hands, RunFailed
 

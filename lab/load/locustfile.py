@@ -25,8 +25,8 @@ from locust.web import WebUI
 
 from lab.load.actors import credentials
 from lab.load.most import MOST_VARIABLE, rate_problem, users_problem
-from lab.load.plan import Shape
 from lab.load.request_log import RequestLog
+from lab.load.shape import Shape
 from lab.load.storefront import LoginFailed, Storefront
 from lab.load.tracing import RootSpans, otlp_exporter
 from lab.load.users import HEADERS

@@ -13,7 +13,8 @@ from random import Random
 from gevent.event import Event
 
 from lab.load.actors import Account, Visit
-from lab.load.plan import TRANSITION, Shape
+from lab.load.plan import TRANSITION
+from lab.load.shape import Shape
 
 
 class Quota:

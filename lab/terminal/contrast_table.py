@@ -9,7 +9,8 @@ from rich.table import Table
 
 from lab.domain.instrumentation import Instrumentation, Sight
 from lab.investigation.proof.levels import Seen
-from lab.terminal.tables import OUTCOME_MARKS, plain_table
+from lab.terminal.proof_tables import OUTCOME_MARKS
+from lab.terminal.tables import plain_table
 
 WRITTEN: Final = {
     Instrumentation.NONE: "no span but the caller's",

@@ -417,7 +417,8 @@ def checkout(tmp_path: Path) -> Path:
 def test_files_are_written_below_the_state_folder_alone(tmp_path: Path, checkout: Path) -> None:
     """Not in the checkout, nor at home, nor among temporary files, nor where the user stands.
 
-    The cache of built tools is the one other place; whoever builds writes there.
+    The cache of built tools is the one other place; whoever builds writes there. Each file
+    is its owner's alone, also where somebody opens the folder.
     """
     watched = {name: tmp_path / name for name in ("home", "tmp", "here")}
     for folder in watched.values():
@@ -449,3 +450,5 @@ def test_files_are_written_below_the_state_folder_alone(tmp_path: Path, checkout
     state = {path for path in touched if (checkout / ".lab") in (path, *path.parents)}
     assert state
     assert touched == state
+    left = [path for path in (checkout / ".lab").rglob("*") if path.is_file()]
+    assert [path for path in left if stat.S_IMODE(path.stat().st_mode) & 0o077] == []

@@ -111,6 +111,22 @@ def harvest(settings: Settings) -> None:
                 SEEN.note(ENDING, ending, Level.LIVE)
 
 
+POISON = {
+    **{f"PG{name}": "/nowhere" for name in ("DATA", "PASSFILE", "SERVICEFILE", "SYSCONFDIR")},
+    **{f"PG{name}": "nobody" for name in ("DATABASE", "PASSWORD", "SERVICE", "USER")},
+    "PGHOST": "elsewhere.example",
+    "PGPORT": "none",
+    "PGOPTIONS": "-c nonsense=1",
+    "PGSSLMODE": "verify-full",
+    "PGSSLROOTCERT": "/nowhere",
+    "PGSSLMINPROTOCOLVERSION": "none",
+    "PGGSSLIB": "none",
+    "PGTZ": "Mars",
+    "PGCLIENTENCODING": "KLINGON",
+}
+"""A user's own way to some other PostgreSQL, wrong in every variable."""
+
+
 @contextmanager
 def lab_up(state_dir: Path, **variables: str) -> Iterator[LabUnderTest]:
     """The whole local stack on free ports, up for as long as the context lasts.
@@ -126,6 +142,7 @@ def lab_up(state_dir: Path, **variables: str) -> Iterator[LabUnderTest]:
         # Of the user's own, and for the outside world: nothing of the lab may go through it.
         "HTTP_PROXY": "http://127.0.0.1:9",
         "http_proxy": "http://127.0.0.1:9",
+        **POISON,
         **variables,
     }
     signals: Signals = "full" if variables.get("LAB_SIGNALS") == "full" else "traces"

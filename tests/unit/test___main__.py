@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from lab import __main__ as lab_main
+from lab import cli
 from lab.adapters.cases.archive import FolderArchive
 from lab.settings import CHECKOUT
+from tests.support.lab_under_test import POISON
 from tests.support.sample_case import sample_case
 
 DOCUMENTED = {0, 1, 2, 64, 129, 130, 143}
@@ -154,6 +157,14 @@ def test_what_libraries_warn_of_ends_nothing(command: str, state: Path) -> None:
     assert code == usual(command, state)
 
 
+def test_the_way_to_another_database_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here, and so in all that is started from here."""
+    for name, text in POISON.items():
+        monkeypatch.setenv(name, text)
+    lab_main._forget_other_databases()
+    assert [name for name in os.environ if name.startswith("PG")] == []
+
+
 @pytest.mark.parametrize(
     ("command", "settings"),
     [
@@ -192,12 +203,24 @@ def test_what_libraries_warn_of_ends_nothing(command: str, state: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_port_an_address_or_a_header_that_is_none_is_the_users(
-    command: str, settings: dict[str, str], state: Path
+    command: str,
+    settings: dict[str, str],
+    state: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Refused before anything is sent, in a sentence that says what was expected."""
-    code, told = run(command, state, **settings)
-    assert_no_bug(command, code, told)
-    assert code == 64
+    """Refused before anything is sent, in a sentence that says what was expected.
+
+    In this process: what is wrong is in the words, and not in where it was started.
+    """
+    monkeypatch.setattr("sys.argv", words_of(command, state)[2:])
+    for name, text in environment(state, **settings).items():
+        monkeypatch.setenv(name, text)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    told = capsys.readouterr().err
+    assert ended.value.code == 64
+    assert_no_bug(command, 64, told)
     assert "expected" in told
 
 
@@ -242,4 +265,4 @@ def test_ctrl_c_while_python_imports_leaves_without_a_traceback(
 
 def test_the_installed_command_begins_where_ctrl_c_is_heard() -> None:
     """An environment that was made before needs `make tools` once more."""
-    assert "from lab.__main__ import main" in INSTALLED.read_text()
+    assert " -P -m lab " in INSTALLED.read_text()

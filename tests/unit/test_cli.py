@@ -198,6 +198,15 @@ def test_a_wrong_setting_is_named_as_it_was_set(tmp_path: Path, value: str) -> N
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("name", ["two\nlines", "b\udcffd", "rung\a"])
+def test_a_folder_that_no_configuration_can_name_is_refused(tmp_path: Path, name: str) -> None:
+    """Supervisord's file has lines, and is UTF-8."""
+    done = lab(tmp_path / name, "up")
+    assert done.returncode == 64
+    assert "variable LAB_STATE_DIR to be a folder's name in UTF-8" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("variable", ["STACK", "LAB_STACK"])
 def test_an_unknown_stack_is_refused_before_anything_starts(tmp_path: Path, variable: str) -> None:
     """The message has the variable as it was set, and what there is."""

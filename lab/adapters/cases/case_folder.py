@@ -30,14 +30,13 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pydantic import TypeAdapter
-
 from lab.adapters.cases.journal_file import read_journal, write_entry
 from lab.adapters.cases.json_lines import whole_lines
 from lab.adapters.cases.manifest import (
     FORMAT,
     MANIFEST,
     VERSION,
+    AnyManifest,
     Manifest,
     TelemetryManifest,
     manifest_of,
@@ -45,7 +44,7 @@ from lab.adapters.cases.manifest import (
     read_manifest,
 )
 from lab.adapters.cases.replay_file import REPLAYS
-from lab.adapters.cases.strict_reading import damaged, text_of, validated
+from lab.adapters.cases.strict_reading import adapter, damaged, text_of, validated
 from lab.adapters.cases.traces_on_disk import TracesOnDisk, traces_of_line
 from lab.adapters.otlp.traces import trace_to_otlp
 from lab.domain.case import Case, CaseFile, Sight, Telemetry
@@ -93,10 +92,6 @@ _SEALED_NAME: Final = re.compile(
 )
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
-_REQUEST: Final = TypeAdapter(Request)
-_PROOF: Final = TypeAdapter(Proof)
-_RECORDS: Final = TypeAdapter(RecordsLine)
-
 
 # --- writing -----------------------------------------------------------------------------
 
@@ -107,16 +102,15 @@ def write_case(folder: Path, case: Case, logs: Iterable[str]) -> None:
     (folder / SCENARIO).mkdir(exist_ok=True)
     for name, text in case.scenario.source.items():
         _write(folder / SCENARIO / Path(name).name, [text], end="")
-    _write(
-        folder / REQUESTS, (_REQUEST.dump_json(each).decode() for each in case.evidence.requests)
-    )
+    requests = map(adapter(Request).dump_json, case.evidence.requests)
+    _write(folder / REQUESTS, map(bytes.decode, requests))
     traces = case.evidence.traces.values()
     _write(folder / TRACES, (json.dumps(trace_to_otlp(trace)) for trace in traces))
     _write(folder / LOGS, logs)
     if case.evidence.records:
         _write(folder / RECORDS, _record_lines(case))
     _write(folder / JOURNAL, (write_entry(entry) for entry in case.journal))
-    _write(folder / PROOF, [_PROOF.dump_json(case.proof, indent=2).decode()])
+    _write(folder / PROOF, [adapter(Proof).dump_json(case.proof, indent=2).decode()])
     write_checksums(folder)
     for each in (folder / SCENARIO, folder):
         sync_folder(each)
@@ -146,7 +140,7 @@ def _record_lines(case: Case) -> Iterator[str]:
     queries = case.scenario.observation.records
     for name, records in case.evidence.records.items():
         line = RecordsLine(name, queries[name].source, records)
-        yield _RECORDS.dump_json(line, exclude_defaults=True).decode()
+        yield adapter(RecordsLine).dump_json(line, exclude_defaults=True).decode()
 
 
 def write_checksums(folder: Path) -> None:
@@ -188,11 +182,9 @@ def _sha256(path: Path) -> str:
 
 def read_case_file(folder: Path) -> CaseFile:
     """Whatever the folder holds; CaseError names the first file that is not as it was sealed."""
-    manifest = read_manifest(folder)
-    _check_sums(folder, manifest)
+    manifest = _sealed_manifest(folder)
     if isinstance(manifest, TelemetryManifest):
         return _read_telemetry(folder, manifest)
-    _check_bounds(folder, manifest)
     scenario = _read_scenario(folder, manifest.scenario_id, manifest.plan)
     return Case(
         case_id=manifest.case_id,
@@ -205,7 +197,7 @@ def read_case_file(folder: Path) -> CaseFile:
             _evidence(folder, manifest, _read_traces(folder / TRACES)), joins=scenario.truth.joins
         ),
         journal=read_journal(folder / JOURNAL),
-        proof=validated(_PROOF, text_of(folder / PROOF), folder / PROOF),
+        proof=validated(Proof, text_of(folder / PROOF), folder / PROOF),
         support_code=manifest.support_code,
         sampled_from=manifest.sampled_from,
         instrumentation=manifest.instrumentation,
@@ -217,12 +209,19 @@ def read_sight(folder: Path) -> Sight | Telemetry:
 
     The checksums are checked first, and what is sealed was read as a whole before.
     """
-    manifest = read_manifest(folder)
-    _check_sums(folder, manifest)
+    manifest = _sealed_manifest(folder)
     if isinstance(manifest, TelemetryManifest):
         return _read_telemetry(folder, manifest)
-    _check_bounds(folder, manifest)
     return Sight(manifest.case_id, _evidence(folder, manifest, TracesOnDisk(folder / TRACES)))
+
+
+def _sealed_manifest(folder: Path) -> AnyManifest:
+    """The manifest, once all that it speaks of is as it was sealed and no more than one reads."""
+    manifest = read_manifest(folder)
+    _check_sums(folder, manifest)
+    if isinstance(manifest, Manifest):
+        _check_bounds(folder, manifest)
+    return manifest
 
 
 def _check_bounds(folder: Path, manifest: Manifest) -> None:
@@ -291,7 +290,7 @@ def _read_telemetry(folder: Path, manifest: TelemetryManifest) -> Telemetry:
 
 def read_requests(path: Path) -> tuple[Request, ...]:
     """Every request of a log whose last line may be torn; CaseError names a damaged line."""
-    return tuple(validated(_REQUEST, line, path, number) for number, line in whole_lines(path))
+    return tuple(validated(Request, line, path, number) for number, line in whole_lines(path))
 
 
 def _read_scenario(folder: Path, scenario_id: str, plan: Plan) -> Scenario:
@@ -321,7 +320,7 @@ def _read_traces(path: Path) -> dict[str, Trace]:
 
 
 def _read_records(path: Path) -> Records:
-    lines = (validated(_RECORDS, line, path, number) for number, line in whole_lines(path))
+    lines = (validated(RecordsLine, line, path, number) for number, line in whole_lines(path))
     records = {line.name: line.records for line in lines}
     if sum(map(len, records.values())) > MOST_RECORDS:
         raise damaged(path, f"at most {MOST_RECORDS} records")
@@ -345,7 +344,7 @@ def sealed_files(folder: Path) -> Mapping[str, str]:
     return sums
 
 
-def _check_sums(folder: Path, manifest: Manifest | TelemetryManifest) -> None:
+def _check_sums(folder: Path, manifest: AnyManifest) -> None:
     sums = sealed_files(folder)
     needed = _OF_A_CASE if isinstance(manifest, Manifest) else _OF_TELEMETRY
     if unlisted := needed - sums.keys():

@@ -5,17 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from pydantic import TypeAdapter
-
 from lab.adapters.cases.json_lines import append_line, whole_lines
+from lab.adapters.cases.strict_reading import adapter
 from lab.domain.journal import JournalEntry, Step
 from lab.errors import CaseError, DiskRefused
 from lab.ports.clock import Clock
 
 YEAR_10000_UNIX_S: Final = 253_402_300_800.0
 """What is later than any clock shows, and than Python's calendar goes."""
-
-_ENTRY: Final = TypeAdapter(JournalEntry)
 
 
 class JournalFile:
@@ -50,7 +47,7 @@ class JournalFile:
 
 def write_entry(entry: JournalEntry) -> str:
     """One line of a journal, without its end."""
-    return _ENTRY.dump_json(entry).decode()
+    return adapter(JournalEntry).dump_json(entry).decode()
 
 
 def read_journal(path: Path) -> tuple[JournalEntry, ...]:
@@ -68,7 +65,7 @@ def read_journal(path: Path) -> tuple[JournalEntry, ...]:
 
 
 def _read_entry(line: str) -> JournalEntry:
-    entry = _ENTRY.validate_json(line)
+    entry: JournalEntry = adapter(JournalEntry).validate_json(line)
     if not 0 <= entry.time_unix_s < YEAR_10000_UNIX_S:
         raise ValueError("a time outside the calendar")
     return entry

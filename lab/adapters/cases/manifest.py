@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from lab.adapters.cases.journal_file import YEAR_10000_UNIX_S
 from lab.adapters.cases.logs import LogRecord
-from lab.adapters.cases.strict_reading import damaged, text_of, validated
+from lab.adapters.cases.strict_reading import adapter, damaged, text_of, validated
 from lab.domain.case import Case
 from lab.domain.evidence import Interval, Sample
 from lab.domain.instrumentation import Instrumentation
@@ -80,8 +80,6 @@ class TelemetryManifest:
 
 
 AnyManifest = Manifest | TelemetryManifest
-_CASE: Final = TypeAdapter(Manifest)
-_TELEMETRY: Final = TypeAdapter(TelemetryManifest)
 
 
 def manifest_of(case: Case) -> Manifest:
@@ -115,8 +113,8 @@ def manifest_of(case: Case) -> Manifest:
 
 def manifest_text(manifest: AnyManifest) -> str:
     """The manifest as it is written: indented, for people look into it first."""
-    adapter: TypeAdapter[Any] = _CASE if isinstance(manifest, Manifest) else _TELEMETRY
-    return json.dumps(json.loads(adapter.dump_json(manifest)), indent=2)
+    kind = Manifest if isinstance(manifest, Manifest) else TelemetryManifest
+    return json.dumps(json.loads(adapter(kind).dump_json(manifest)), indent=2)
 
 
 def read_manifest(folder: Path) -> AnyManifest:
@@ -137,9 +135,9 @@ def read_manifest(folder: Path) -> AnyManifest:
             f"{document['version']}: a newer lab wrote it; update this checkout to read it "
             "(`git pull`), or have it exported by a lab of this age"
         )
-    adapter: TypeAdapter[Any] = _TELEMETRY if document.get("kind") == "telemetry" else _CASE
-    manifest: AnyManifest = validated(adapter, text, path)
-    return manifest
+    if document.get("kind") == "telemetry":
+        return validated(TelemetryManifest, text, path)
+    return validated(Manifest, text, path)
 
 
 def _is_newer(version: object) -> bool:

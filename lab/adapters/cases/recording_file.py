@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from lab import umask
 from lab.adapters.cases import case_folder
 from lab.adapters.cases.json_lines import whole_lines
 from lab.adapters.cases.zip_file import pack_folder, read_zip
@@ -37,7 +38,8 @@ def pack_case(case: Case, logs: Iterable[str]) -> bytes:
 def write_recording(path: Path, packed: bytes) -> None:
     """Put ``packed`` at ``path`` in one step: an interrupted write leaves what was there."""
     part = path.with_suffix(".part")
-    part.write_bytes(packed)
+    with umask.asked_for():
+        part.write_bytes(packed)
     part.replace(path)
 
 

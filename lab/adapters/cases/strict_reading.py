@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -37,10 +38,17 @@ def text_of(path: Path) -> str:
         raise damaged(path, "UTF-8 text") from error
 
 
-def validated(adapter: TypeAdapter[T], text: str, path: Path, line: int | None = None) -> T:
-    """``text`` as the adapter's type; CaseDamaged names the first field that is not right."""
+@functools.cache
+def adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    """What reads and writes a ``kind``; made when first asked for, since most commands need few."""
+    return TypeAdapter(kind)
+
+
+def validated(kind: type[T], text: str, path: Path, line: int | None = None) -> T:
+    """``text`` as a ``kind``; CaseDamaged names the first field that is not right."""
     try:
-        found = adapter.validate_json(text)
+        # mypy takes the hash of a class for that of what it makes.
+        found: T = adapter(kind).validate_json(text)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from lab import umask
 from lab.domain.proof import ProofVerdict
 from lab.errors import UsageError
 from lab.investigation.running.verify import Basis, Result, Row, Trial, still_missing
@@ -126,7 +127,8 @@ def write_rows(path: Path, rows: Iterable[Row], bases: Mapping[str, Basis]) -> N
     head = _cells(_COLUMNS) + "|---" * len(_COLUMNS) + "|\n"
     text = _HEAD + head + "".join(_line(row, bases) for row in ordered)
     part = path.with_suffix(".part")
-    part.write_text(text, encoding="utf-8")
+    with umask.asked_for():
+        part.write_text(text, encoding="utf-8")
     part.replace(path)
 
 

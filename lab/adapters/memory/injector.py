@@ -41,9 +41,8 @@ class MemoryInjector:
         """Take ``fault`` off, if it is there."""
         edge = self._edge(fault.edge)
         kept = tuple(toxic for toxic in edge.toxics if toxic.toxic_name != fault.toxic_name)
-        self._edges[fault.edge] = (
-            replace(edge, enabled=True) if fault.is_down else replace(edge, toxics=kept)
-        )
+        less = replace(edge, enabled=True) if fault.is_down else replace(edge, toxics=kept)
+        self._edges[fault.edge] = less
 
     async def reset(self) -> None:
         """Take every toxic off, enable every edge, and forget strangers."""

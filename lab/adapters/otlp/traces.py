@@ -71,9 +71,7 @@ def read_traces(document: object) -> dict[str, Trace]:
 
 def assemble(trace_id: str, spans: Iterable[Span]) -> Trace:
     """A trace of what was received: the first of each span id, in order of their start."""
-    first: dict[str, Span] = {}
-    for span in spans:
-        first.setdefault(span.span_id, span)
+    first = {span.span_id: span for span in reversed(tuple(spans))}
     ordered = sorted(first.values(), key=lambda span: (span.start_ns, span.span_id))
     return Trace(trace_id, tuple(ordered))
 

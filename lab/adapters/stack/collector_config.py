@@ -31,6 +31,17 @@ def options(settings: Settings) -> tuple[str, ...]:
     return tuple(word for path in files(settings) for word in ("--config", str(path)))
 
 
+def make_copies(settings: Settings) -> None:
+    """Make the files of the masked copies for their owner alone, where they are missing.
+
+    The Collector would make them for everybody, and keeps the mode of those that are there.
+    """
+    for signal in ("logs", "metrics"):
+        copy = settings.log_dir / f"signals-{signal}.jsonl"
+        copy.touch()
+        copy.chmod(0o600)
+
+
 def check_backend(settings: Settings, environment: Mapping[str, str]) -> None:
     """Raise what keeps a second backend from working, before anything is started.
 

@@ -170,6 +170,7 @@ class LocalStack:
         if settings.postgres_dsn is None:
             await asyncio.to_thread(LocalPostgres(settings).prepare)
         collector_variant.reset(settings)
+        collector_config.make_copies(settings)
         for file, content in (
             (local_programs.proxies_file(settings), local_programs.proxies(settings)),
             (local_programs.doors_file(settings), local_programs.doors(settings)),

@@ -107,6 +107,8 @@ def environment(settings: Settings) -> dict[str, str]:
         **_stores_environment(settings),
         **_collector_environment(settings),
         "PYTHONUNBUFFERED": "1",
+        # Whatever the locale, paths in the configuration are read as they were written.
+        "PYTHONUTF8": "1",
         # A proxy of the user's own must not stand between the parts of the lab.
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
@@ -244,6 +246,11 @@ def _deployed(name: str) -> Path:
     return CHECKOUT / "deploy" / name
 
 
+def _in_yaml(path: Path) -> str:
+    """``path`` as it stands between double quotes: Tempo and Loki put it in before they parse."""
+    return json.dumps(str(path), ensure_ascii=False)[1:-1]
+
+
 def _lab_environment(settings: Settings) -> dict[str, str]:
     values = settings.model_dump(mode="json", exclude_none=True)
     return {f"LAB_{name.upper()}": str(value) for name, value in values.items()}
@@ -267,14 +274,14 @@ def _tempo_environment(settings: Settings) -> dict[str, str]:
         "TEMPO_GRPC_PORT": str(settings.port("tempo_grpc")),
         "TEMPO_OTLP_GRPC": f"{HOST}:{settings.port('tempo_otlp_grpc')}",
         "TEMPO_MEMBERLIST_PORT": str(settings.port("tempo_memberlist")),
-        "TEMPO_DATA_DIR": str(settings.data_dir / "tempo"),
+        "TEMPO_DATA_DIR": _in_yaml(settings.data_dir / "tempo"),
         **(_generator_environment(settings) if settings.signals == "full" else {}),
     }
 
 
 def _generator_environment(settings: Settings) -> dict[str, str]:
     return {
-        "TEMPO_GENERATOR_DIR": str(settings.data_dir / "tempo" / "generator"),
+        "TEMPO_GENERATOR_DIR": _in_yaml(settings.data_dir / "tempo" / "generator"),
         "TEMPO_GENERATOR_PROCESSORS": "[service-graphs, span-metrics, local-blocks]",
         "TEMPO_REMOTE_WRITE": f"{settings.url('prometheus')}/api/v1/write",
     }
@@ -287,7 +294,7 @@ def _stores_environment(settings: Settings) -> dict[str, str]:
         "LOKI_HTTP_HOST": _LOKI_SOCKET,
         "LOKI_HTTP_PORT": str(settings.port("loki")),
         "LOKI_GRPC_PORT": str(settings.port("loki_grpc")),
-        "LOKI_DATA_DIR": str(settings.data_dir / "loki"),
+        "LOKI_DATA_DIR": _in_yaml(settings.data_dir / "loki"),
         # What the Collector sends to.
         "LOKI_URL": settings.url("loki"),
         "PROMETHEUS_URL": settings.url("prometheus"),
@@ -303,6 +310,7 @@ def _collector_environment(settings: Settings) -> dict[str, str]:
         "OTELCOL_HEALTH": f"{HOST}:{settings.port('otelcol_health')}",
         "OTELCOL_METRICS_HOST": HOST,
         "OTELCOL_METRICS_PORT": str(settings.port("otelcol_metrics")),
-        "OTELCOL_SIGNALS_DIR": str(settings.log_dir),
+        # The Collector also expands what it has put in.
+        "OTELCOL_SIGNALS_DIR": str(settings.log_dir).replace("$", "$$"),
         "JAEGER_OTLP_GRPC": settings.jaeger_otlp_grpc,
     }

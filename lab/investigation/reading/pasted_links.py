@@ -163,11 +163,8 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _first(query: Mapping[str, list[str]], names: tuple[str, ...]) -> str | None:
     """The first of these that holds hex digits; a variable Grafana did not fill holds ``${…}``."""
-    for name in names:
-        for value in query.get(name, ()):
-            if re.fullmatch(r"[0-9a-fA-F]{1,32}", value):
-                return value.lower()
-    return None
+    values = (value for name in names for value in query.get(name, ()))
+    return next((each.lower() for each in values if re.fullmatch("[0-9a-fA-F]{1,32}", each)), None)
 
 
 def _unreadable(text: str) -> UsageError:

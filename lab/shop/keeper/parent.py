@@ -159,11 +159,8 @@ class Control:
 
     def services(self) -> dict[str, Any]:
         """The answer to ``GET /services``."""
-        return {
-            "services": {
-                name: self.describe(child) for name, child in self._children.by_name.items()
-            }
-        }
+        children = self._children.by_name
+        return {"services": {name: self.describe(each) for name, each in children.items()}}
 
     def describe(self, child: Child) -> dict[str, Any]:
         """What is known of one service."""

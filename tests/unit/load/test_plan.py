@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from lab.load.plan import Plan, PlanError
+from lab.load.plan import Plan
+from lab.load.shape import PlanError
 
 SHAPE = {"mix": {"shopper": 1}, "users": 12, "rate_per_s": None, "pace_s": 0.6}
 

@@ -15,15 +15,13 @@ from lab.domain.load import LoadProgress, Window
 from lab.domain.mechanism import Mechanism
 from lab.domain.proof import ProofVerdict
 from lab.domain.verdict import Judgement, VerdictClass
+from lab.terminal.proof_tables import misses_table, proof_rows, proof_table
 from lab.terminal.run_display import RunDisplay
 from lab.terminal.stack_tables import BuildDisplay, doctor_table, status_table, tools_table
 from lab.terminal.tables import (
     case_rows,
     case_table,
     mechanism_table,
-    misses_table,
-    proof_rows,
-    proof_table,
     verdict_panel,
 )
 from tests.support.sample_case import START_S, fatal_trace, healthy_trace, sample_case

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
+import anyio
 import pytest
+from ruamel.yaml import YAML
 
 from lab.adapters import loopback
 from lab.adapters.stack import local_parts, local_programs, postgres
 from lab.errors import StackNotReady
-from lab.settings import Settings, Signals
+from lab.settings import CHECKOUT, Settings, Signals
 from lab.shop.topology import EDGES, SERVICES
 
 TOOL_NAMES = ("toxiproxy", "door", "tempo", "otelcol", "prometheus", "loki")
@@ -64,6 +67,26 @@ def test_the_shells_own_settings_stay_outside(
     assert "PGHOST" not in environment
     assert environment["LAB_PORT_OFFSET"] == "500"
     assert environment["EDITOR"] == "vi"
+
+
+def test_a_folders_name_is_no_yaml_and_no_variable(tmp_path: Path) -> None:
+    """Tempo and Loki put it between double quotes; the Collector would expand what is in it."""
+    name = 'a "quoted\\ ${HOME} #é'
+    settings = Settings(state_dir=tmp_path / name, signals="full")
+    environment = local_programs.environment(settings)
+    for variable in ("TEMPO_DATA_DIR", "TEMPO_GENERATOR_DIR", "LOKI_DATA_DIR"):
+        read = YAML(typ="safe").load(f'"{environment[variable]}"')
+        assert read.startswith(str(settings.data_dir))
+    assert environment["OTELCOL_SIGNALS_DIR"] == str(settings.log_dir).replace("${", "$${")
+
+
+def test_every_folder_in_a_configuration_stands_between_quotes() -> None:
+    """Else a `` #`` in it would end the line."""
+    for name in ("tempo/tempo.yaml", "loki/loki.yaml"):
+        lines = (CHECKOUT / "deploy" / name).read_text().splitlines()
+        folders = [line for line in lines if "_DIR" in line and "${" in line]
+        assert folders
+        assert all(re.search(r': "\$\{[A-Z_]+_DIR(:-)?\}[a-z/]*"$', line) for line in folders)
 
 
 @pytest.mark.parametrize("signals", ["traces", "full"])
@@ -221,6 +244,26 @@ def test_root_where_namespaces_are_forbidden_is_told_why(monkeypatch: pytest.Mon
     monkeypatch.setattr(postgres, "_UNROOT", ("sh", "-c", "echo not permitted >&2; exit 1"))
 
     assert "not permitted" in str(postgres.can_start_servers())
+
+
+@pytest.mark.parametrize("letter", list('"$`\\'))
+def test_a_checkout_whose_name_a_shell_would_read_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, letter: str
+) -> None:
+    """By the letter: `initdb` puts its own folder between double quotes for a shell."""
+    monkeypatch.setattr(postgres, "CHECKOUT", Path(f"/home/me/a {letter} b"))
+    reason = postgres.can_start_servers()
+    assert reason is not None
+    assert f"the {letter} in /home/me/a {letter} b" in reason
+    assert "LAB_POSTGRES_DSN" in reason
+
+
+def test_a_database_that_cannot_be_asked_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever keeps asyncpg from asking, such as a library of that name that there is none of."""
+    monkeypatch.setenv("PGGSSLIB", "none")
+    said = anyio.run(postgres.accepts(postgres.Server("127.0.0.1", 1, "shop")))
+    assert said is not None
+    assert "gsslib" in said.lower()
 
 
 def test_an_ordinary_user_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import stat
 import time
 import xmlrpc.client
@@ -66,10 +67,21 @@ def test_before_the_first_start_there_is_nothing_on_record(supervisor: Superviso
     assert asyncio.run(supervisor.shutdown()) is False
 
 
-def test_supervisord_reads_what_was_meant(supervisor: Supervisor, tmp_path: Path) -> None:
-    """A folder with a space or a percent sign comes through, and orders become groups."""
-    folder = tmp_path / "a 50% folder"
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("a 50% folder", "a %(here)s folder", "a %(ENV_HOME)s ;folder", "a #folder", "; # (x)s"),
+        *("a folder ", "'", '"', "\\", "#{}$a${HOME}", "é☃"),
+    ],
+)
+def test_supervisord_reads_what_was_meant(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of any name comes through, and orders become groups."""
+    folder = tmp_path / name
     folder.mkdir()
+    monkeypatch.chdir(folder)
+    supervisor = Supervisor(folder, folder, port=1)
     programs = (
         Program(
             "tempo",
@@ -85,11 +97,14 @@ def test_supervisord_reads_what_was_meant(supervisor: Supervisor, tmp_path: Path
     supervisor.configure(programs, directory=folder)
 
     options = ServerOptions()
-    options.realize(["-c", str(tmp_path / "supervisord.conf")])
+    options.realize(["-c", str(folder / "supervisord.conf")])
+    assert options.configroot.supervisord.logfile == str(folder / "supervisord.log")
+    assert options.configroot.supervisord.pidfile == str(folder / "supervisord.pid")
     groups = {group.name: group for group in options.process_group_configs}
     assert {name: group.priority for name, group in groups.items()} == {"stop10": 10, "stop40": 40}
     tempo = next(each for each in groups["stop10"].process_configs if each.name == "tempo")
-    assert tempo.command == f"/bin/tempo '-file={folder}/t.yaml'"
+    assert shlex.split(tempo.command) == ["/bin/tempo", f"-file={folder}/t.yaml"]
+    assert Path(tempo.stdout_logfile).absolute() == supervisor.log_of("tempo")
     assert tempo.directory == str(folder)
     assert tempo.stopwaitsecs == 1
     assert tempo.environment == {"GOMEMLIMIT": "350MiB"}
