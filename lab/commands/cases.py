@@ -153,10 +153,14 @@ def briefing(case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = 
     from rich.markdown import Markdown
 
     from lab.investigation.solving.briefing import briefing as text
+    from lab.terminal.exhibits import Footnotes
 
     settings = Settings()
     case = bootstrap.archive(settings).load(case_id)
-    console.print(Markdown(text(case), hyperlinks=False))
+    notes_below = Footnotes()
+    console.print(Markdown(text(case, notes_below), hyperlinks=False))
+    for line in notes_below.lines():
+        console.print(line)
     if (path := bootstrap.grafana_path(settings, case.scenario.id)) is not None:
         console.print(Markdown(f"\n## In Grafana\n\n{path}", hyperlinks=False))
 

@@ -102,7 +102,7 @@ def _scenarios(
 
 def _variant_problems(settings: Settings, scenario: Scenario) -> list[Problem]:
     """What is wrong with a scenario's texts and bounds under any plan, each problem once."""
-    from lab.lint import bound_problems, file_problem, text_problems
+    from lab.lint import bound_problems, claim_problems, file_problem, text_problems
     from lab.scenario_file import grafana_path, variants
 
     problems: dict[Problem, None] = {}
@@ -115,6 +115,7 @@ def _variant_problems(settings: Settings, scenario: Scenario) -> list[Problem]:
         for variant in variants(scenario):
             problems |= dict.fromkeys(text_problems(variant, grafana))
             problems |= dict.fromkeys(bound_problems(variant))
+            problems |= dict.fromkeys(claim_problems(variant))
     except ScenarioError as error:
         problems |= dict.fromkeys(map(file_problem, error.problems))
     return list(problems)

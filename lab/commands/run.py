@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import anyio
 import typer
+from rich.console import Group
 from rich.panel import Panel
 from rich.text import Text
 
@@ -181,10 +182,13 @@ def print_opened(case: Case, reveal: bool, *, stack: bool = True) -> None:
     from rich.markdown import Markdown
 
     from lab.investigation.solving.briefing import briefing
+    from lab.terminal.exhibits import Footnotes
     from lab.terminal.proof_tables import proof_table
 
-    text = Markdown(briefing(case), hyperlinks=False)
-    console.print(Panel(text, title=Text(case.scenario.title), padding=(1, 2)))
+    notes_below = Footnotes()
+    text = Markdown(briefing(case, notes_below), hyperlinks=False)
+    panel = Group(text, *notes_below.lines())
+    console.print(Panel(panel, title=Text(case.scenario.title), padding=(1, 2)))
     proof = case.proof
     headlines = HEADLINES if case.instrumentation is Instrumentation.FULL else AT_THE_EDGE
     console.print(f"\n{headlines[proof.verdict]}")

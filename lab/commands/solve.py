@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from lab import bootstrap
 from lab.commands.cases import CaseOption, may_see_answers
@@ -175,6 +176,7 @@ def debrief(
     from lab.investigation.solving.debriefing import debriefing
     from lab.investigation.solving.moves import Solving
     from lab.investigation.solving.post_mortem import post_mortem
+    from lab.terminal.exhibits import Footnotes
 
     archive = bootstrap.archive(Settings())
     case = archive.load(case_id)
@@ -188,11 +190,43 @@ def debrief(
             "somebody first, or say --give-up"
         )
     lines = read_logs(case.evidence, archive.logs(case.case_id))
-    text = post_mortem(case, ledger, debriefing(case, ledger, lines))
+    found = debriefing(case, ledger, lines)
     if as_markdown:
-        typer.echo(text)
+        typer.echo(post_mortem(case, ledger, found))
+        return
+    notes_below = Footnotes()
+    console.print(Markdown(post_mortem(case, ledger, found, notes_below), hyperlinks=False))
+    for line in notes_below.lines():
+        console.print(line)
+
+
+def exhibit(
+    name: Annotated[str | None, typer.Argument(help="As a text of the case names it.")] = None,
+    case_id: CaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List what the words of a case rest on, or show one: measured, and the spans that show it.
+
+    Of an open case only what the pager message rests on; of a closed one all.
+    """
+    from lab.investigation.solving.exhibits import may_be_seen, seen
+    from lab.investigation.solving.moves import Solving
+    from lab.terminal.exhibits import exhibit_rows, exhibit_view
+
+    archive = bootstrap.archive(Settings())
+    case = archive.load(case_id)
+    ledger = Solving(archive, bootstrap.clock()).ledger(case.case_id)
+    names = may_be_seen(case, ledger) if name is None else (name,)
+    shown = [seen(case, ledger, each) for each in names]
+    if as_json:
+        print_json([exhibit_rows(case, each) for each in shown])
+    elif name is not None:
+        console.print(exhibit_view(shown[0]))
     else:
-        console.print(Markdown(text, hyperlinks=False))
+        for each in shown:
+            console.print(Text(f"{each.name}: {each.claim}: {each.measured}"), markup=False)
+        if not shown:
+            notes.print("no exhibit is to be seen so far")
 
 
 def hint(
@@ -215,7 +249,7 @@ def hint(
     solving = Solving(archive, bootstrap.clock())
     if number is not None:
         solving.read_hint(case, number)
-    offered = offered_hints(case.scenario, solving.ledger(case.case_id))
+    offered = offered_hints(case, solving.ledger(case.case_id))
     shown = offered if number is None else (offered[number - 1],)
     if as_json:
         print_json([asdict(each) for each in shown])

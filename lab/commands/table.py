@@ -100,6 +100,8 @@ PANELS: Final[Mapping[str, tuple[Entry, ...]]] = MappingProxyType(
                   "solve", "mechanisms", "lab mechanisms"),
             Entry("hint", "List the hints and their cost, or read one.",
                   "solve", "hint", "lab hint 1"),
+            Entry("exhibit", "Show what the words of a case rest on.",
+                  "solve", "exhibit", "lab exhibit dead-query"),
             Entry("accuse", "Name the span that did it, and how.",
                   "solve", "accuse", "lab accuse 4bf92f35 00f067aa --mechanism timeout"),
             Entry("debrief", "Read how the spans prove it, once solved or given up.",

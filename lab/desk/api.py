@@ -6,6 +6,7 @@ it gets here, and a plain form cannot send JSON.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -132,7 +133,7 @@ def words() -> Words:
 @router.get("/cases")
 def cases(desk: TheDesk) -> list[CaseSummary]:
     """All cases, newest first."""
-    return list(desk.archive.cases())
+    return [replace(each, scenario_id=each.told_scenario) for each in desk.archive.cases()]
 
 
 @router.get("/cases/{case_id}")
@@ -217,14 +218,14 @@ def accuse(case: OpenCase, desk: TheDesk, body: AccusationBody) -> VerdictBody:
 @router.get("/cases/{case_id}/hints")
 def case_hints(case: OpenCase, desk: TheDesk) -> list[OfferedHint]:
     """Titles and costs of all hints; the words of those that were read."""
-    return list(offered_hints(case.scenario, desk.solving.ledger(case.case_id)))
+    return list(offered_hints(case, desk.solving.ledger(case.case_id)))
 
 
 @router.post("/cases/{case_id}/hints/{number}")
 def read_hint(case: OpenCase, desk: TheDesk, number: int) -> OfferedHint:
     """Read one; it costs points once the case is solved."""
     desk.solving.read_hint(case, number)
-    return offered_hints(case.scenario, desk.solving.ledger(case.case_id))[number - 1]
+    return offered_hints(case, desk.solving.ledger(case.case_id))[number - 1]
 
 
 @router.get("/cases/{case_id}/ledger")

@@ -7,6 +7,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse,
 
 from lab.desk.charts import three_signals
 from lab.desk.desk import Desk, OpenCase, TheDesk
+from lab.desk.exhibits import linked
 from lab.desk.guard import check_token
 from lab.desk.pages import page
 from lab.domain.case import Case
@@ -14,6 +15,7 @@ from lab.errors import NotEarned
 from lab.investigation.reading.edge_signals import signals
 from lab.investigation.reading.logs import read_logs
 from lab.investigation.solving.debriefing import Debriefing, debriefing
+from lab.investigation.solving.exhibits import told
 from lab.investigation.solving.post_mortem import post_mortem
 
 router = APIRouter(include_in_schema=False)
@@ -32,8 +34,9 @@ def debrief(request: Request, case: OpenCase, desk: TheDesk) -> HTMLResponse:
         (start - measured.origin_unix_s, end - measured.origin_unix_s)
         for start, end in found.harm_unix_s
     ]
-    told = {"found": found, "charts": three_signals(measured, fault=harm)}
-    return page(request, "debrief.html", {**context, **told})
+    story = told(case.scenario.debrief, case, linked(case))
+    more = {"found": found, "story": story, "charts": three_signals(measured, fault=harm)}
+    return page(request, "debrief.html", {**context, **more})
 
 
 @router.get("/cases/{case_id}/post-mortem.md")

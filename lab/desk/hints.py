@@ -17,7 +17,7 @@ router = APIRouter(include_in_schema=False)
 def hints(request: Request, case: OpenCase, desk: TheDesk) -> HTMLResponse:
     """List all hints; the words of those that were read."""
     ledger = desk.solving.ledger(case.case_id)
-    context = {"case": case, "ledger": ledger, "hints": offered_hints(case.scenario, ledger)}
+    context = {"case": case, "ledger": ledger, "hints": offered_hints(case, ledger)}
     return page(request, "hints.html", context)
 
 

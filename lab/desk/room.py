@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse
 
 from lab.desk.charts import three_signals
 from lab.desk.desk import Desk, OpenCase, OpenFile, TheDesk
+from lab.desk.exhibits import linked
 from lab.desk.guard import check_site
 from lab.desk.pages import page
 from lab.domain.case import Case, Telemetry
@@ -114,7 +115,7 @@ def logs(
 
 def briefing_text(case: Case) -> str:
     """The pager message without its last line, which the page shows as a link."""
-    return briefing(case).partition("\n\nSupport code")[0]
+    return briefing(case, linked(case)).partition("\n\nSupport code")[0]
 
 
 def _way_through_grafana(desk: Desk, case: Case) -> str | None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-LINK: Final = re.compile(r"\[(?P<words>[^\]\n]+)\]\(exhibit:(?P<name>[^)\s]*)\)")
+LINK: Final = re.compile(r"\[(?P<words>[^\[\]]+)\]\(exhibit:(?P<name>[^)\s]*)\)")
 MEASURED: Final = "{}"
 
 

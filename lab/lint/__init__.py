@@ -5,6 +5,7 @@ findings and never stops at the first. Nothing here reads a file.
 """
 
 from lab.lint.bounds import bound_problems
+from lab.lint.claims import claim_problems
 from lab.lint.dashboards import dashboard_problems
 from lab.lint.problem import Problem, Rule, file_problem, merged
 from lab.lint.telemetry import TelemetryLint
@@ -15,6 +16,7 @@ __all__ = [
     "Rule",
     "TelemetryLint",
     "bound_problems",
+    "claim_problems",
     "dashboard_problems",
     "file_problem",
     "merged",

@@ -45,6 +45,10 @@ class Rule(StrEnum):
         "unfelt-in-a-span",
         "room for 15 ms above the reference: less is noise between two windows",
     )
+    UNLINKED_CLAIM = (
+        "unlinked-claim",
+        "a link to an exhibit, and {} in place of each number",
+    )
     ONE_CASE = "one-case", "nothing made for one case"
     SCENARIO_FILE = "scenario-file", "a scenario that can be read"
     UNREADABLE = "unreadable", "JSON"

@@ -9,6 +9,7 @@ field: ``scenarios/x/scenario.yaml:14 faults[0].latency: must be >= 0ms, got -5m
 from lab.scenario_file.placeholders import filled_text
 from lab.scenario_file.reading import (
     BRIEFING,
+    DEBRIEF,
     FILES,
     GRAFANA,
     SCENARIO,
@@ -24,6 +25,7 @@ from lab.scenario_file.reading import (
 
 __all__ = [
     "BRIEFING",
+    "DEBRIEF",
     "FILES",
     "GRAFANA",
     "SCENARIO",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from lab.domain.exhibit import exhibits_in
+from lab.domain.exhibit import LINK
 from lab.domain.wording import unknown_name
 from lab.scenario_file.positioned_yaml import PathPart, read
 from lab.scenario_file.shape import ScenarioEntry
@@ -20,17 +20,18 @@ def exhibit_problems(
     linked: set[str] = set()
     lines = read(scenario_text)
 
-    def unknown(text: str) -> Iterator[str]:
-        for name in exhibits_in(text):
+    def unknown(text: str) -> Iterator[tuple[int, str]]:
+        for link in LINK.finditer(text):
+            name = link["name"]
             linked.add(name)
             if name not in entry.exhibits:
-                yield f"exhibit: {unknown_name('exhibit', name, tuple(entry.exhibits))}"
+                problem = f"exhibit: {unknown_name('exhibit', name, tuple(entry.exhibits))}"
+                yield text.count("\n", 0, link.start()), problem
 
     for file, text in prose.items():
-        for number, line in enumerate(text.split("\n"), start=1):
-            yield from ((file, number, problem) for problem in unknown(line))
+        yield from ((file, line + 1, problem) for line, problem in unknown(text))
     for path, text in _texts(entry):
-        yield from ((None, lines.line(path), problem) for problem in unknown(text))
+        yield from ((None, lines.line(path), problem) for _, problem in unknown(text))
     for name in entry.exhibits.keys() - linked:
         place = ("exhibits", name)
         yield None, lines.line(place), f"exhibits.{name}: expected a text that links to it"

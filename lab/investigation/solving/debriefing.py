@@ -16,19 +16,7 @@ from lab.domain.trace import Span, Trace
 from lab.domain.wording import duration
 from lab.investigation.reading.logs import LogLine
 from lab.investigation.reading.requests import outcome_of
-
-
-@dataclass(frozen=True, slots=True)
-class Witness:
-    """A span and the trace it stands in."""
-
-    trace: Trace
-    span: Span
-
-    @property
-    def said(self) -> str:
-        """Service, name and duration."""
-        return f"{self.span.service} {self.span.name}, {duration(self.span.duration_ms)}"
+from lab.investigation.solving.exhibits import Witness, told, with_measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +75,15 @@ def debriefing(case: Case, ledger: Ledger, lines: tuple[LogLine, ...]) -> Debrie
         path=path,
         evidence=cleared,
         decoys=tuple(
-            ClearedDecoy(decoy.why, _witness(case, decoy.predicate))
+            ClearedDecoy(told(decoy.why, case, with_measure), _witness(case, decoy.predicate))
             for decoy in case.scenario.decoys
         ),
         others=tuple(
-            OtherAnswer(each.mechanism, each.why, _witness(case, each.culprit[0].predicate))
+            OtherAnswer(
+                each.mechanism,
+                told(each.why, case, with_measure),
+                _witness(case, each.culprit[0].predicate),
+            )
             for each in case.scenario.truth.equals
         ),
         harm_unix_s=harm_unix_s(case),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -13,12 +14,32 @@ from lab.domain.ledger import Ledger
 from lab.domain.predicate import Predicate
 from lab.domain.proof import Outcome
 from lab.domain.scenario import Check
+from lab.domain.trace import Span, Trace
+from lab.domain.wording import duration
 from lab.errors import NotEarned, UsageError
 from lab.investigation.proof.measure import check_finding
-from lab.investigation.solving.debriefing import Witness
 
 SHOWN: Final = 20
 """Witnesses are many; these are the first."""
+
+_MS: Final = re.compile(r"([\d.]+)ms")
+_COUNTED: Final = re.compile(r"\((\d+ of \d+ [^)]*)\)")
+
+Written = Callable[[str, "Exhibit"], str]
+"""Words of a text and what they rest on → how that stands in Markdown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A span and the trace it stands in."""
+
+    trace: Trace
+    span: Span
+
+    @property
+    def said(self) -> str:
+        """Service, name and duration."""
+        return f"{self.span.service} {self.span.name}, {duration(self.span.duration_ms)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +60,17 @@ class Exhibit:
 
     @property
     def short(self) -> str:
-        """What is measured, without what it was measured of."""
-        return self.measured.partition(" (")[0].partition(";")[0]
+        """What is measured, without what it was measured of: ``1.00s``, ``96%``, ``4``."""
+        number = self.measured.partition(" (")[0].partition(";")[0]
+        if time := _MS.fullmatch(number):
+            return duration(float(time[1]))
+        return number.replace(".0%", "%")
+
+    @property
+    def aside(self) -> str:
+        """What is measured, for behind the words that claim it: ``96 of 100 affected traces``."""
+        counted = _COUNTED.search(self.measured)
+        return counted[1] if counted else self.short
 
 
 def exhibit(case: Case, name: str) -> Exhibit:
@@ -82,7 +112,12 @@ def seen(case: Case, ledger: Ledger, name: str) -> Exhibit:
     return exhibit(case, name)
 
 
-def told(text: str, case: Case, written: Callable[[str, Exhibit], str]) -> str:
+def with_measure(words: str, found: Exhibit) -> str:
+    """The words, and behind them what was measured unless they say it: for a text to be kept."""
+    return words if found.short in words else f"{words} ({found.aside})"
+
+
+def told(text: str, case: Case, written: Written) -> str:
     """``text`` with its numbers measured in ``case``, and each link as ``written`` writes it."""
 
     def shown(words: str, name: str) -> str:

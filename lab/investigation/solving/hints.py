@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lab.domain.case import Case
 from lab.domain.ledger import Ledger
-from lab.domain.scenario import Scenario
 from lab.domain.verdict import HINT_COST
+from lab.investigation.solving.exhibits import told, with_measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +20,18 @@ class OfferedHint:
     text: str | None
 
 
-def offered_hints(scenario: Scenario, ledger: Ledger) -> tuple[OfferedHint, ...]:
+def offered_hints(case: Case, ledger: Ledger) -> tuple[OfferedHint, ...]:
     """All hints of a case in order; the last one is the solution."""
-    count = len(scenario.hints)
+    hints = case.scenario.hints
+    count = len(hints)
     return tuple(
         OfferedHint(
             number=number,
             title=_title(number, count),
             cost=0 if ledger.may_see_answers or number in ledger.hints_read else HINT_COST,
-            text=text if number in ledger.hints_read else None,
+            text=told(text, case, with_measure) if number in ledger.hints_read else None,
         )
-        for number, text in enumerate(scenario.hints, start=1)
+        for number, text in enumerate(hints, start=1)
     )
 
 

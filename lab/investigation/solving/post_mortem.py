@@ -8,23 +8,26 @@ from lab.domain.case import Case
 from lab.domain.ledger import Ledger
 from lab.domain.wording import counted, plain_markdown
 from lab.investigation.solving.briefing import briefing
-from lab.investigation.solving.debriefing import Debriefing, Witness
+from lab.investigation.solving.debriefing import Debriefing
+from lab.investigation.solving.exhibits import Witness, Written, told, with_measure
 
 
-def post_mortem(case: Case, ledger: Ledger, found: Debriefing) -> str:
+def post_mortem(
+    case: Case, ledger: Ledger, found: Debriefing, written: Written = with_measure
+) -> str:
     """The whole story: symptom, cause, path, innocents, what could not be told, and the way.
 
     Names and texts of it come out of a case file, so no HTML of theirs is left in it.
     """
-    return plain_markdown("\n".join(_lines(case, ledger, found)).rstrip() + "\n")
+    return plain_markdown("\n".join(_lines(case, ledger, found, written)).rstrip() + "\n")
 
 
-def _lines(case: Case, ledger: Ledger, found: Debriefing) -> Iterator[str]:
+def _lines(case: Case, ledger: Ledger, found: Debriefing, written: Written) -> Iterator[str]:
     truth = case.scenario.truth
     yield f"# Post-mortem: {case.scenario.title}\n"
     yield f"Case `{case.case_id}`, seed {case.seed}. {_result(ledger)}\n"
     yield "## What was reported\n"
-    yield briefing(case).rstrip() + "\n"
+    yield briefing(case, written).rstrip() + "\n"
     yield "## What did it\n"
     if truth.is_nobody:
         yield f"Nobody: `{truth.mechanism.value}`. {truth.mechanism.definition}\n"
@@ -46,7 +49,7 @@ def _lines(case: Case, ledger: Ledger, found: Debriefing) -> Iterator[str]:
         yield from (f"- {each.why}" for each in found.decoys)
     yield "\n## What metrics and logs could not tell\n"
     yield from (f"- {each}" for each in found.blind_spots)
-    yield "\n" + case.scenario.debrief.rstrip() + "\n"
+    yield "\n" + told(case.scenario.debrief.rstrip(), case, written) + "\n"
     yield "## The way there\n"
     yield from (f"- after {each.after_s:.0f} s: {each.said}" for each in found.own_way)
     yield "\nThe shortest one: " + ", then ".join(found.shortest_way) + "."

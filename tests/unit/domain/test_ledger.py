@@ -110,7 +110,7 @@ def test_hints_are_charged_once_and_only_before_solving(solving: Solving) -> Non
 def test_the_words_of_a_hint_come_after_its_price(solving: Solving) -> None:
     """Titles and costs of all, the text of those that were read; a number too many is refused."""
     solving.read_hint(CASE, 2)
-    offered = offered_hints(CASE.scenario, solving.ledger(CASE.case_id))
+    offered = offered_hints(CASE, solving.ledger(CASE.case_id))
     assert [each.text is not None for each in offered] == [False, True, *[False] * 4]
     assert [each.cost for each in offered] == [HINT_COST, 0, *[HINT_COST] * 4]
     assert offered[-1].title == "The solution"

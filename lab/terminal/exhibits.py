@@ -1,0 +1,63 @@
+"""Texts that rest on exhibits, in a terminal: a number behind the words, and a list below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from lab.domain.case import Case
+from lab.investigation.solving.exhibits import Exhibit
+from lab.terminal.tables import plain_table
+from lab.terminal.text import clean
+
+
+class Footnotes:
+    """Writes links as numbers, and keeps what they stand for, in the order of the text."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, Exhibit] = {}
+
+    def __call__(self, words: str, found: Exhibit) -> str:
+        """The words with their number."""
+        self._found.setdefault(found.name, found)
+        number = list(self._found).index(found.name) + 1
+        return f"{words} \\[{number}]"
+
+    def lines(self) -> Iterator[Text]:
+        """What each number stands for, and the command that shows it."""
+        for number, found in enumerate(self._found.values(), start=1):
+            told = f"\\[{number}] {found.claim}: {found.measured}; lab exhibit {found.name}"
+            yield Text(clean(told.removeprefix("\\")), style="dim")
+
+
+def exhibit_rows(case: Case, found: Exhibit) -> dict[str, Any]:
+    """An exhibit as a program reads it."""
+    return {
+        "case": case.case_id,
+        "exhibit": found.name,
+        "claim": found.claim,
+        "expected": found.expected,
+        "measured": found.measured,
+        "outcome": found.outcome.value,
+        "count": found.count,
+        "spans": [
+            {"trace": each.span.trace_id, "span": each.span.span_id, "says": each.said}
+            for each in found.witnesses
+        ],
+    }
+
+
+def exhibit_view(found: Exhibit) -> RenderableType:
+    """What is claimed, what was measured, and the first spans that show it."""
+    told = Text(f"{clean(found.claim)}: {clean(found.measured)} (expected {clean(found.expected)})")
+    if not found.witnesses:
+        return told
+    table = plain_table("trace", "span", "says", fold=("says",))
+    for each in found.witnesses:
+        table.add_row(each.span.trace_id, each.span.span_id, Text(clean(each.said)))
+    shown = len(found.witnesses)
+    more = f"the first {shown} of {found.count} spans" if found.count > shown else f"{shown} spans"
+    return Group(told, Text(more, style="dim"), table)
