@@ -53,10 +53,8 @@ def _levels(settings: Settings) -> dict[str, int]:
     """The level of each scenario that was recorded."""
     from lab.adapters.cases.recording_file import recordings
 
-    known = bootstrap.scenarios(settings)
-    return {
-        name: known[name].difficulty for name in recordings(settings.scenarios_dir) if name in known
-    }
+    recorded, known = recordings(settings.scenarios_dir), bootstrap.scenarios(settings)
+    return {name: each.difficulty for name, each in known.items() if name in recorded}
 
 
 def _recording(settings: Settings, name: str) -> Path:

@@ -88,7 +88,7 @@ def start(
 def _unsolved_of(desk: Desk, level: int | None) -> int:
     known = desk.runs.scenarios()
     levels = {each.id: each.difficulty for each in known.values()}
-    found = unsolved(level, levels, desk.archive.cases()) if level is not None else ()
+    found = unsolved(level or -1, levels, desk.archive.cases())
     if not found:
         raise UsageError(f"expected a case's number, or a level that has cases, got {level}")
     return known[secrets.choice(found)].number

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from lab.desk.desk import OpenCase, TheDesk
 from lab.desk.pages import page
 from lab.domain.case import Case
-from lab.investigation.solving.exhibits import Exhibit, Written, seen
+from lab.investigation.solving.exhibits import Written, seen
 
 router = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/api/v1", tags=["desk"])
@@ -56,8 +56,5 @@ def case_exhibit(case: OpenCase, desk: TheDesk, name: Name) -> ExhibitBody:
 
 def linked(case: Case) -> Written:
     """Writes the links of a text as links to the pages of their exhibits."""
-
-    def written(words: str, found: Exhibit) -> str:
-        return f"[{words}](/cases/{case.case_id}/exhibits/{found.name})"
-
-    return written
+    at = f"/cases/{case.case_id}/exhibits"
+    return lambda words, found: f"[{words}]({at}/{found.name})"

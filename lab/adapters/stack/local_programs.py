@@ -194,10 +194,7 @@ def _behind_a_door(socket: str, *command: str) -> tuple[str, ...]:
 
 
 def _prometheus_prefix(settings: Settings) -> str:
-    """The path below which Prometheus answers, which listens on no socket: nobody can guess it.
-
-    Made of the stack's secret, so that it is the same at every start.
-    """
+    """The path below which Prometheus answers; made of the secret, so nobody can guess it."""
     told = secret.read(settings.secret_file) or ""
     return hashlib.sha256(f"prometheus {told}".encode()).hexdigest()[:32]
 

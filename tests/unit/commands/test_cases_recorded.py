@@ -140,6 +140,11 @@ def test_every_reading_command_answers_before_and_after_the_case_is_solved(door:
     twin = door.types("twin {trace} --case {case} --json")
     assert twin.exit_code == 0 or "no healthy trace" in str(twin.exception) + twin.output
     assert "SOLVED" in door.reads(door.accuse())
+    for name in case.scenario.exhibits:
+        assert case.scenario.exhibits[name].label in door.reads(f"exhibit {name} --case {{case}}")
+    if case.scenario.exhibits:
+        rows = json.loads(door.reads("exhibit --case {case} --json"))
+        assert {row["outcome"] for row in rows} == {"holds"}
     for line in EARNED:
         _is_in_words(line, door.reads(line))
 
@@ -173,7 +178,8 @@ def test_every_page_of_the_desk_answers(name: str, tmp_path: Path) -> None:
     desk = DeskUnderTest(tmp_path, case)
     trace_id = case.support_code or next(iter(case.evidence.traces))
     span_id = case.evidence.traces[trace_id].spans[0].span_id
-    values = {"case_id": case.case_id, "trace_id": trace_id, "span_id": span_id}
+    exhibit = next(iter(case.scenario.exhibits), "none-yet")
+    values = {"case_id": case.case_id, "trace_id": trace_id, "span_id": span_id, "name": exhibit}
     addresses = [
         route.path.format(**values, number=1)
         for router in ROUTERS
@@ -181,7 +187,7 @@ def test_every_page_of_the_desk_answers(name: str, tmp_path: Path) -> None:
         if isinstance(route, Route) and "GET" in (route.methods or ()) and "{case" in route.path
     ]
     assert len(addresses) > 15
-    for said in _ask_all(desk, [*addresses, "/"], refused=(403,)):
+    for said in _ask_all(desk, [*addresses, "/", "/api/v1/cases"], refused=(403,)):
         assert name not in said
     desk.send(f"/cases/{case.case_id}/debrief", f"/cases/{case.case_id}/give-up")
     assert all(_ask_all(desk, addresses, refused=()))
@@ -193,5 +199,6 @@ def _ask_all(desk: DeskUnderTest, addresses: list[str], refused: tuple[int, ...]
         answer = desk.get(address)
         # Nobody was accused yet; and not every trace has a healthy one of its route.
         gone = (404,) if "verdicts" in address or address.endswith("/twin") else ()
+        gone += (422,) if address.endswith("/exhibits/none-yet") else ()
         assert answer.status_code in {200, *refused, *gone}, f"{address}: {answer.text[:300]}"
         yield answer.text

@@ -1,0 +1,99 @@
+"""What the words of a case rest on: measured in its own evidence, and kept until it is earned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lab.domain.bound import parse
+from lab.domain.case import Case
+from lab.domain.evidence import Sample
+from lab.domain.exhibit import exhibits_in
+from lab.domain.ledger import Ledger
+from lab.domain.predicate import Predicate
+from lab.domain.proof import Outcome
+from lab.domain.scenario import SpanSeenCheck
+from lab.errors import NotEarned, UsageError
+from lab.investigation.proof.prove import prove
+from lab.investigation.solving.briefing import briefing
+from lab.investigation.solving.exhibits import exhibit, may_be_seen, seen, told, with_measure
+from tests.support.recorded_cases import RECORDINGS, recorded
+
+CASE = recorded("db-timeout")
+OPEN = Ledger(())
+CLOSED = type("Closed", (), {"may_see_answers": True})()
+
+
+def seen_check(bound: str, service: str, sample: Sample = Sample.AFFECTED) -> SpanSeenCheck:
+    return SpanSeenCheck("it is there", Predicate(service=service), parse(bound), sample)
+
+
+def with_exhibit(check: SpanSeenCheck) -> Case:
+    return replace(CASE, scenario=replace(CASE.scenario, exhibits={"it": check}))
+
+
+@pytest.mark.parametrize(
+    ("bound", "service", "outcome"),
+    [
+        (">= 3", "auth", Outcome.HOLDS),
+        (">= 3", "checkout", Outcome.FAILS),
+        ("== 0", "checkout", Outcome.HOLDS),
+        (">= 1000", "auth", Outcome.FAILS),
+    ],
+)
+def test_so_many_traces_have_such_a_span(bound: str, service: str, outcome: Outcome) -> None:
+    """It is one of the proof's findings, by its name; where it fails the case is not fair."""
+    case = with_exhibit(seen_check(bound, service))
+    found = exhibit(case, "it")
+    assert found.outcome is outcome
+    assert found.count == sum(
+        each.service == service
+        for trace in case.evidence.whole_traces(Sample.AFFECTED)
+        for each in trace.spans
+    )
+    proof = prove(case.scenario, case.evidence)
+    assert [each.outcome for each in proof.findings if each.check == "exhibit it: it is there"] == [
+        outcome
+    ]
+
+
+def test_of_no_traces_nothing_is_known() -> None:
+    """An empty sample shows neither that it is there nor that it is not."""
+    evidence = replace(CASE.evidence, samples={})
+    case = replace(with_exhibit(seen_check("== 0", "checkout")), evidence=evidence)
+    assert exhibit(case, "it").outcome is Outcome.UNKNOWN
+
+
+def test_an_open_case_shows_what_its_pager_message_rests_on_and_no_more() -> None:
+    """The others would tell where to look."""
+    assert may_be_seen(CASE, OPEN) == exhibits_in(CASE.scenario.briefing) == ("all-fail",)
+    assert seen(CASE, OPEN, "all-fail").short == "100%"
+    for name in (*CASE.scenario.exhibits.keys() - {"all-fail"}, "no-such"):
+        with pytest.raises(NotEarned, match="there are: all-fail"):
+            seen(CASE, OPEN, name)
+
+
+def test_a_closed_case_shows_all() -> None:
+    """An unknown one is named with those there are."""
+    assert may_be_seen(CASE, CLOSED) == tuple(CASE.scenario.exhibits)
+    with pytest.raises(UsageError, match="there are: checkout-absent"):
+        exhibit(CASE, "no-such")
+
+
+def test_numbers_are_measured_and_written_short() -> None:
+    """A time as a time, a share as a share, a count by what it is of."""
+    text = "after [{}](exhibit:warm-limit), [new](exhibit:new-connection), [{}](exhibit:all-fail)"
+    written = told(text, CASE, with_measure)
+    assert written.startswith("after 1.00s, new (")
+    assert written.endswith("of 100 affected traces), 100%")
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_no_link_and_no_number_is_left_open_in_any_recorded_case(name: str) -> None:
+    """Each exhibit holds, and each text reads as words."""
+    case = recorded(name)
+    for each in case.scenario.exhibits:
+        assert exhibit(case, each).outcome is Outcome.HOLDS, each
+    texts = [briefing(case), told(case.scenario.debrief, case, with_measure)]
+    assert not [text for text in texts if "exhibit:" in text or "{}" in text]

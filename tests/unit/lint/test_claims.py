@@ -1,0 +1,80 @@
+"""Claims without an exhibit are found, and numbers that were typed."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.lint import Rule
+from lab.lint.claims import claim_problems
+from lab.scenario_file import parse
+from lab.settings import CHECKOUT
+
+FILES = {
+    path.name: path.read_text("utf-8")
+    for path in (CHECKOUT / "scenarios" / "db-timeout").iterdir()
+    if path.suffix in {".yaml", ".md"}
+}
+LINKED = "[so](exhibit:all-fail)"
+
+
+def lines_found(file: str, more: str, *, after: str) -> list[int]:
+    """The lines that are told of with ``more`` written behind the line that begins so."""
+    text = FILES[file]
+    at = text.index("\n", text.index(after)) + 1
+    changed = text[:at] + more + "\n" + text[at:]
+    found = claim_problems(parse({**FILES, file: changed}, "db-timeout"))
+    assert {each.rule for each in found} <= {Rule.UNLINKED_CLAIM}
+    own = text.count("\n", 0, at) + 1
+    return [each.line - own for each in found if each.file.endswith(file)]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "is_claim"),
+    [
+        ("Nobody was there.", True),
+        ("It is always so.", True),
+        ("Every customer saw it.", True),
+        ("It took 3 seconds.", True),
+        (f"Nobody was there, {LINKED}.", False),
+        ("It took [3 seconds](exhibit:all-fail).", True),
+        ("It took [{}](exhibit:all-fail).", False),
+        ("The code `E42` stood there, and p95 was high.", False),
+        ("It was quiet.", False),
+    ],
+)
+def test_a_claim_of_the_pager_message_rests_on_something(sentence: str, is_claim: bool) -> None:
+    """What is absolute links; a number is measured."""
+    found = lines_found("briefing.md", f"\n{sentence}\n", after="again. Find the span")
+    assert bool(found) is is_claim
+
+
+@pytest.mark.parametrize("part", ["## How the spans prove it", "## Why the others are innocent"])
+@pytest.mark.parametrize(
+    ("bullet", "is_claim"),
+    [
+        ("- It is so.", True),
+        (f"- It is {LINKED}.", False),
+        ("- It is\n  so, over\n  lines.", True),
+        (f"- It is\n  {LINKED}, over\n  lines.", False),
+        (f"- It took 3 s, {LINKED}.", True),
+    ],
+)
+def test_every_bullet_of_the_argument_links(part: str, bullet: str, is_claim: bool) -> None:
+    """And types no number."""
+    assert lines_found("debrief.md", f"\n{bullet}", after=part) == ([1] if is_claim else [])
+
+
+def test_what_a_real_team_does_is_no_claim_about_the_case() -> None:
+    """It may have numbers, and absolutes."""
+    more = "\n- Never wait for 3 s.\n"
+    assert lines_found("debrief.md", more, after="## What a real team fixes") == []
+
+
+def test_a_scenario_that_states_no_exhibits_is_not_judged_yet() -> None:
+    """Its texts are as they were."""
+    from dataclasses import replace
+
+    scenario = parse(FILES, "db-timeout")
+    changed = {**scenario.source, "debrief.md": "## How the spans prove it\n\n- It is so."}
+    assert claim_problems(replace(scenario, source=changed))
+    assert claim_problems(replace(scenario, source=changed, exhibits={})) == ()
