@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, TypeVar
@@ -218,12 +218,10 @@ class ToxiproxyInjector:
 
     def _put_right(self, name: str) -> None:
         path = f"/proxies/{quote(name, safe='')}"
-        if name in self._proxies:
-            address = self._proxies[name]
-            body = {"listen": address.listen, "upstream": address.upstream, "enabled": True}
-            BoundedConsumer.post(path, json=body)
-        else:
+        if (address := self._proxies.get(name)) is None:
             BoundedConsumer.delete(path)
+        else:
+            BoundedConsumer.post(path, json={**asdict(address), "enabled": True})
 
     async def _call(self, what: str, call: Callable[[], T]) -> T:
         """One request in a thread of its own; ``what`` says what it is for."""

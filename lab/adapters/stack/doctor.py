@@ -62,9 +62,7 @@ def _platform(_: Settings) -> Finding:
     found = f"{platform.system()} {platform.machine()}"
     if (platform.system(), platform.machine()) in _TESTED:
         return Finding("platform", "ok", found)
-    return Finding(
-        "platform", "warn", found, "should work, but the lab is only run on Linux x86_64"
-    )
+    return Finding("platform", "warn", found, "should work; the lab is run on Linux x86_64 only")
 
 
 def _python(_: Settings) -> Finding:

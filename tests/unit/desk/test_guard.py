@@ -71,7 +71,7 @@ def test_nothing_is_noted_of_what_another_site_asks(desk: DeskUnderTest) -> None
     values = {"case_id": case.case_id, "trace_id": trace_id, "number": 1}
     span_id = case.evidence.traces[trace_id].spans[0].span_id
     addresses = [
-        route.path.format(**values, span_id=span_id)
+        route.path.format(**values, span_id=span_id, name="all-fail")
         for router in ROUTERS
         for route in router.routes
         if isinstance(route, Route) and "GET" in (route.methods or ()) and "{case" in route.path
