@@ -190,7 +190,7 @@ def _socket(settings: Settings, name: str, port: str) -> str:
 
 def _behind_a_door(socket: str, *command: str) -> tuple[str, ...]:
     """``command``, without the socket that one which was killed left: nobody could listen on it."""
-    return ("sh", "-c", 'rm -f "$0"; exec "$@"', socket, *command)
+    return (sys.executable, "-m", "lab.adapters.stack.fresh_socket", socket, *command)
 
 
 def _prometheus_prefix(settings: Settings) -> str:
