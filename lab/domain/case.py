@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from lab.domain.case_id import is_numbered
 from lab.domain.evidence import Evidence, Sample
 from lab.domain.instrumentation import Instrumentation
 from lab.domain.journal import Ending, JournalEntry
@@ -73,15 +74,6 @@ class Sight:
 
 CaseFile = Case | Telemetry
 """What a case folder may hold; `CaseArchive.load` gives only what can be graded."""
-
-
-NUMBERED: Final = "case"
-"""What a case is called, with a number, whose scenario's name would say too much."""
-
-
-def is_numbered(case_id: str) -> bool:
-    """Whether its id keeps to itself which scenario the case is of."""
-    return case_id.rpartition("-")[0] == NUMBERED
 
 
 @dataclass(frozen=True, slots=True)
