@@ -12,7 +12,7 @@ from lab.commands.common import notes
 from lab.commands.desk import BrowserOption, show
 from lab.commands.run import ByNumberOption, LevelOption, drawn, name_or_level, print_opened
 from lab.domain.case import Case
-from lab.domain.case_id import NUMBERED
+from lab.domain.ids import NUMBERED
 from lab.errors import UsageError
 from lab.settings import Settings
 

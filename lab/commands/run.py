@@ -28,7 +28,7 @@ from lab.commands.common import (
 )
 from lab.commands.grafana import show_case
 from lab.commands.stack import up
-from lab.domain.case_id import NUMBERED, is_numbered
+from lab.domain.ids import NUMBERED, is_numbered
 from lab.domain.instrumentation import Instrumentation
 from lab.domain.proof import Outcome, ProofVerdict
 from lab.domain.symptom import Harm

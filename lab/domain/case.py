@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lab.domain.case_id import is_numbered
 from lab.domain.evidence import Evidence, Sample
+from lab.domain.ids import is_numbered
 from lab.domain.instrumentation import Instrumentation
 from lab.domain.journal import Ending, JournalEntry
 from lab.domain.proof import Proof, ProofVerdict

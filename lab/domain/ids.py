@@ -1,4 +1,4 @@
-"""Ids of traces and spans as people and backends write them: cut short, without zeros, decimal."""
+"""Ids of traces and spans as people and backends write them, and of cases."""
 
 from __future__ import annotations
 
@@ -38,3 +38,12 @@ def _by_number(typed: str, known: tuple[str, ...]) -> tuple[str, ...]:
     number = int(typed)
     low = f"{number:0{_LOW_DIGITS}x}"
     return tuple(each for each in known if each[-_LOW_DIGITS:] == low) if number else ()
+
+
+NUMBERED: Final = "case"
+"""What a case is called, with a number, whose scenario's name would say too much."""
+
+
+def is_numbered(case_id: str) -> bool:
+    """Whether its id keeps to itself which scenario the case is of."""
+    return case_id.rpartition("-")[0] == NUMBERED

@@ -8,7 +8,7 @@ from typing import Any, Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from lab.domain.case_id import is_numbered
+from lab.domain.ids import is_numbered
 from lab.domain.journal import Ending, RunRecord
 from lab.terminal.tables import iso, plain_table
 from lab.terminal.text import clean

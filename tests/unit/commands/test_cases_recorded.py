@@ -23,7 +23,7 @@ from lab.adapters.cases.archive import FolderArchive
 from lab.cli import app
 from lab.desk.app import ROUTERS
 from lab.domain.case import Case
-from lab.domain.case_id import NUMBERED
+from lab.domain.ids import NUMBERED
 from lab.domain.load import Window
 from lab.errors import LabError
 from tests.support.desk_over_memory import DeskUnderTest
