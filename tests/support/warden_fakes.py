@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from lab.adapters.memory.clock import FakeClock
 from lab.adapters.memory.injector import MemoryInjector
 from lab.adapters.memory.services import MemoryServices
+from lab.adapters.memory.warden import MemoryHarmMark
 from lab.domain.fault import Fault
 from lab.errors import InjectorError, LeaseError, StackNotReady
 from lab.ports.injector import EdgeState, Injector
@@ -126,6 +127,7 @@ class World:
         self.injector = MoodyInjector(self.diary)
         self.services = DiaryServices(self.diary)
         self.storage = MemoryStorage(self.diary)
+        self.mark = MemoryHarmMark()
 
     async def probe(self, edge: str) -> str | None:
         return self.refusals.get(edge)
@@ -150,6 +152,7 @@ class World:
                 journal=self.journal,
             ),
             storage=self.storage,
+            mark=self.mark,
             clock=self.clock,
             journal=self.journal,
         )
