@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from lab.adapters.memory.clock import FakeClock
 from lab.adapters.memory.injector import MemoryInjector
@@ -138,22 +139,28 @@ class World:
         await MemoryInjector.reset(self.injector)
         self.diary.append("restart")
 
-    def warden(self, injector: Injector | None = None) -> Leases:
-        """A new process, started; before another Toxiproxy if one is given."""
-        injector = injector or self.injector
+    def warden(
+        self, injector: Injector | None = None, through: Callable[[Any], Any] = lambda part: part
+    ) -> Leases:
+        """A new process, started; before another Toxiproxy if one is given.
+
+        ``through`` is put before everything it calls.
+        """
+        injector = through(injector or self.injector)
+        services, clock = through(self.services), through(self.clock)
         leases = Leases(
-            applier=Applier(injector, self.services, self.clock, self.journal),
+            applier=Applier(injector, services, clock, self.journal),
             remover=Remover(
                 injector=injector,
-                services=self.services,
-                probe=self.probe,
-                restart=self.restart,
-                clock=self.clock,
+                services=services,
+                probe=through(self.probe),
+                restart=through(self.restart),
+                clock=clock,
                 journal=self.journal,
             ),
-            storage=self.storage,
-            mark=self.mark,
-            clock=self.clock,
+            storage=through(self.storage),
+            mark=through(self.mark),
+            clock=clock,
             journal=self.journal,
         )
         leases.start()
