@@ -211,13 +211,37 @@ def empty_groups(size: int) -> bytes:
     return b'{"resourceSpans": [' + b"{}," * (size // 3) + b"{}]}"
 
 
-@pytest.mark.parametrize("hostile", [unclosed, one_string, empty_groups])
+def one_span(size: int, more: bytes) -> bytes:
+    """A span without an id, so that it is refused once all of it was read."""
+    return b'{"resourceSpans": [{"scopeSpans": [{"spans": [{%s}]}]}]}' % more
+
+
+def many_attributes(size: int) -> bytes:
+    pair = b'{"key": "a", "value": {"stringValue": "b"}},'
+    return one_span(size, b'"attributes": [' + pair * (size // len(pair)) + b"{}]")
+
+
+def long_name(size: int) -> bytes:
+    return one_span(size, b'"name": "' + b"\\u001b" * (size // 6) + b'"')
+
+
+def many_keys(size: int) -> bytes:
+    return one_span(size, b",".join(b'"k%d": {}' % n for n in range(size // 13)))
+
+
+@pytest.mark.parametrize("sizes", [(200_000, 800_000), (1_100_000, 4_400_000)], ids=["kB", "MB"])
+@pytest.mark.parametrize(
+    "hostile", [unclosed, one_string, empty_groups, many_attributes, long_name, many_keys]
+)
 def test_a_hostile_file_takes_time_by_its_length_alone(
-    hostile: Callable[[int], bytes], archive: FolderArchive, tmp_path: Path
+    hostile: Callable[[int], bytes],
+    sizes: tuple[int, int],
+    archive: FolderArchive,
+    tmp_path: Path,
 ) -> None:
     """Four times the bytes take no more than eight times the processor time."""
     took_s = []
-    for size in (200_000, 800_000):
+    for size in sizes:
         path = tmp_path / "traces.json"
         path.write_bytes(hostile(size))
         began_s = time.process_time()
