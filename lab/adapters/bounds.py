@@ -40,6 +40,9 @@ MOST_LINKS: Final = 1_000
 MOST_GROUPS_OF_A_TRACE: Final = 10_000
 """``resourceSpans`` or ``scopeSpans`` in one document, as many as it may have spans."""
 
+LONGEST_STRING_BYTES: Final = 4 * 2**20
+"""Of one string in a stranger's file; the parser reads a longer one anew with every piece."""
+
 MOST_IN: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
     {
         "Manifest": {

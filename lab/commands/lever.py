@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from lab import bootstrap
-from lab.commands.common import JsonOption, console, print_json, run_async
+from lab.commands.common import JsonOption, console, notes, print_json, run_async
 from lab.ports.warden import Removal
 from lab.settings import Settings
 
@@ -24,7 +24,9 @@ def stop_harm(as_json: JsonOption = False) -> None:
         async with bootstrap.lever(settings) as lever:
             return await lever.stop()
 
-    removal = run_async(pull)
+    # A warden that hangs is waited for; the mark on disk, which it will find, was set before.
+    with notes.status("ending all harm"):
+        removal = run_async(pull)
     if as_json:
         print_json(
             {
