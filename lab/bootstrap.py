@@ -21,11 +21,14 @@ from lab.shop.topology import HOST
 if TYPE_CHECKING:
     from lab.adapters.cases.archive import FolderArchive
     from lab.adapters.clock import SystemClock
+    from lab.adapters.harm_mark import HarmMarkFile
     from lab.adapters.stack.compose import ComposeStack
     from lab.adapters.stack.grafana import GrafanaAnnotations
     from lab.adapters.stack.local import LocalStack
     from lab.adapters.tempo import TempoStore
+    from lab.adapters.warden_client import WardenClient
     from lab.domain.scenario import Scenario
+    from lab.investigation.running.lever import Lever
     from lab.investigation.running.run_case import Lab
     from lab.ports.services import Services
     from lab.ports.stack import Stack
@@ -123,23 +126,40 @@ def grafana_annotations(settings: Settings) -> GrafanaAnnotations:
     return GrafanaAnnotations(settings.url("grafana"))
 
 
+def harm_mark(settings: Settings) -> HarmMarkFile | None:
+    """The safety lever on disk; None where the warden has a disk of its own."""
+    from lab.adapters.harm_mark import HarmMarkFile
+
+    return HarmMarkFile(settings.state_dir) if settings.stack == "local" else None
+
+
+@contextlib.asynccontextmanager
+async def lever(settings: Settings) -> AsyncIterator[Lever]:
+    """The safety lever, by the warden's HTTP and, where it shares this disk, by that too."""
+    from lab.investigation.running.lever import Lever
+
+    async with warden_client(settings) as warden:
+        yield Lever(warden, harm_mark(settings))
+
+
+def warden_client(settings: Settings) -> WardenClient:
+    """The warden of this checkout, or the one that a setting names."""
+    from lab.adapters.warden_client import WardenClient
+
+    return WardenClient(settings.url("warden"), headers=secret.headers(settings.secret_file))
+
+
 @contextlib.asynccontextmanager
 async def lab(settings: Settings) -> AsyncIterator[Lab]:
     """Everything a run needs, connected for as long as the context lasts."""
     from lab.adapters.locust_load import LocustLoad
     from lab.adapters.machine import ThisMachine
     from lab.adapters.stack.record_files import RecordFiles
-    from lab.adapters.warden_client import WardenClient
     from lab.investigation.running.run_case import Lab
 
     # The containers' Collector is reached by HTTP alone, however services send to it.
     otlp_protocol = "http/protobuf" if settings.stack == "compose" else settings.otlp_protocol
-    async with (
-        trace_store(settings) as store,
-        WardenClient(
-            settings.url("warden"), headers=secret.headers(settings.secret_file)
-        ) as warden,
-    ):
+    async with trace_store(settings) as store, warden_client(settings) as warden:
         yield Lab(
             stack=stack(settings),
             warden=warden,
@@ -217,6 +237,7 @@ def _jobs_environment(settings: Settings) -> dict[str, str]:
 
 def serve_warden(settings: Settings) -> None:
     """Be the warden's process until told to stop."""
+    from lab.adapters.harm_mark import HarmMarkFile
     from lab.adapters.stack import local_programs
     from lab.adapters.toxiproxy import ProxyAddress, ToxiproxyInjector
     from lab.errors import InjectorError
@@ -248,6 +269,7 @@ def serve_warden(settings: Settings) -> None:
         edge_ports={edge.name: settings.port(edge.name) for edge in EDGES},
         edge_host=host,
         clock=clock(),
+        mark=HarmMarkFile(settings.state_dir),
         run_dir=settings.run_dir,
         log_dir=settings.log_dir,
     )

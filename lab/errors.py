@@ -9,6 +9,7 @@ The number is the exit code; a message says expected, found, what to do next::
     │   ├── StackNotReady              a part is down or not answering
     │   ├── DirtyShop                  a toxic or a lease is left; `lab heal`
     │   ├── RunInProgress              another run holds the lab
+    │   ├── HarmStopped                somebody has stopped all harm; `lab allow-harm`
     │   ├── TooSoon                    a wrong accusation delays the next
     │   ├── ConditionsRefused          the shop's settings cannot be changed there
     │   ├── NotOurs                    the lab removes only what it made
@@ -78,6 +79,17 @@ class DirtyShop(PreconditionError):
 
 class RunInProgress(PreconditionError):
     """Another run holds the lab."""
+
+
+class HarmStopped(PreconditionError):
+    """The safety lever is pulled: no lease is given, and the one that was held has ended."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "expected that harm may be done here, found it stopped by `lab stop-harm` or at the "
+            "desk: no lease is given, and none is left. Ask whoever stopped it, then "
+            "`lab allow-harm` lets runs and holds hurt the shop again"
+        )
 
 
 class TooSoon(PreconditionError):

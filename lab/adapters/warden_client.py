@@ -11,7 +11,15 @@ import httpx
 from pydantic import TypeAdapter
 
 from lab.domain.fault import Conditions, Fault
-from lab.errors import InjectorError, LabError, LeaseError, LeaseGone, LeaseHeld, StackNotReady
+from lab.errors import (
+    HarmStopped,
+    InjectorError,
+    LabError,
+    LeaseError,
+    LeaseGone,
+    LeaseHeld,
+    StackNotReady,
+)
 from lab.ports.injector import EdgeState
 from lab.ports.services import ShopState
 from lab.ports.warden import LeasedEdges, LeaseStatus, Removal
@@ -33,6 +41,8 @@ _EDGES: Final = TypeAdapter(dict[str, EdgeState])
 _REFUSAL: Final = TypeAdapter(dict[str, str])
 _LEASED_EDGES: Final = TypeAdapter(LeasedEdges)
 _SHOP: Final = TypeAdapter(ShopState)
+_BOOL: Final = TypeAdapter(bool)
+_NOTHING: Final = TypeAdapter(None)
 
 _ERRORS: Final[Mapping[str, type[LabError]]] = MappingProxyType(
     {kind.__name__: kind for kind in (LeaseHeld, LeaseGone, InjectorError, StackNotReady)}
@@ -131,6 +141,18 @@ class WardenClient:
         """Every service as whoever keeps it tells it."""
         return await self._ask(_SHOP, "GET", "/shop", SHOP_DEADLINE_S)
 
+    async def stop_harm(self) -> Removal:
+        """End any lease, heal, and let the warden give no lease any more."""
+        return await self._ask(_REMOVAL, "PUT", "/no-harm", CHANGE_DEADLINE_S)
+
+    async def allow_harm(self) -> None:
+        """Let it give leases again."""
+        await self._ask(_NOTHING, "DELETE", "/no-harm", READ_DEADLINE_S)
+
+    async def is_harm_stopped(self) -> bool:
+        """Whether it gives no lease."""
+        return await self._ask(_BOOL, "GET", "/no-harm", READ_DEADLINE_S)
+
     async def _ask(
         self, shape: TypeAdapter[T], method: str, path: str, deadline_s: float, **body: Any
     ) -> T:
@@ -164,6 +186,8 @@ def _error(answer: httpx.Response, asked: str) -> LabError:
         name, message = refusal["error"], refusal["message"]
     except (KeyError, ValueError):
         name, message = "", f"{asked} was answered with {answer.status_code}: {said[:500]}"
+    if name == HarmStopped.__name__:
+        return HarmStopped()
     kind = _ERRORS.get(name, LeaseError)
     if kind is LeaseHeld:
         return LeaseHeld(message)  # Says who is in the way, and nothing of what they do.

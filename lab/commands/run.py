@@ -33,7 +33,7 @@ from lab.domain.instrumentation import Instrumentation
 from lab.domain.proof import Outcome, ProofVerdict
 from lab.domain.symptom import Harm
 from lab.domain.variation import AS_WRITTEN_SEED
-from lab.errors import LeaseGone, UsageError
+from lab.errors import HarmStopped, LeaseGone, UsageError
 from lab.settings import Settings
 
 if TYPE_CHECKING:
@@ -244,6 +244,8 @@ async def hold(lab: Lab, scenario: Scenario, length_s: float, seed: int) -> None
     finally:
         await _release(lab, lease.lease_id)
         notes.print("the hold is over, the shop is as before")
+    if await lab.warden.is_harm_stopped():
+        raise HarmStopped
 
 
 async def _hold_in(settings: Settings, scenario: Scenario, length_s: float, seed: int) -> None:

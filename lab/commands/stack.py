@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from collections.abc import Awaitable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
@@ -26,12 +26,15 @@ from lab.settings import Settings
 
 if TYPE_CHECKING:
     from lab.adapters.tools.table import Tool
+    from lab.ports.warden import Warden
+
+T = TypeVar("T")
 
 PART_REFUSED_EXIT: Final = 2
 """Something was not the lab's own, and stays."""
 
-UNKNOWN_LEASE: Final = "unknown"
-"""Stands for the lease where the warden does not say whether there is one."""
+UNKNOWN: Final = "unknown"
+"""Stands for what the warden does not say: whether there is a lease, whether harm is stopped."""
 
 
 def up() -> None:
@@ -90,39 +93,49 @@ def down(
 
 
 def status(as_json: JsonOption = False) -> None:
-    """Say what runs, where, and whether a lease is held.
+    """Say what runs, where, whether a lease is held, and whether harm is stopped.
 
-    As JSON the lease is an object, null where none is held, or "unknown".
+    As JSON the lease is an object, null where none is held, or "unknown"; whether harm is
+    stopped is true, false or "unknown".
     """
     from lab.terminal.stack_tables import status_table
 
     settings = Settings()
 
-    async def ask() -> tuple[list[dict[str, Any]], dict[str, Any] | str | None]:
-        async with bootstrap.lab(settings) as lab:
-            rows = [
+    async def ask() -> dict[str, Any]:
+        async with bootstrap.lab(settings) as lab, bootstrap.lever(settings) as lever:
+            parts = [
                 {"name": each.name, "state": each.state, "pid": each.pid, "port": each.port}
                 for each in await lab.stack.status()
             ]
-            try:
-                lease = await lab.warden.current()
-            except LabError:
-                return rows, UNKNOWN_LEASE
-        if lease is None:
-            return rows, None
-        return rows, {
-            "holder": lease.holder,
-            "state": lease.state,
-            "expires_in_s": lease.expires_in_s,
-        }
+            return {
+                "parts": parts,
+                "lease": await _or_unknown(_lease(lab.warden)),
+                "harm_stopped": await _or_unknown(lever.is_pulled()),
+            }
 
-    parts, lease = run_async(ask)
+    found = run_async(ask)
+    parts = found["parts"]
     if as_json:
-        print_json({"parts": parts, "lease": lease})
+        print_json(found)
     else:
-        console.print(status_table(parts, lease))
+        console.print(status_table(parts, found["lease"], found["harm_stopped"]))
     if any(part["state"] != "ready" for part in parts):
         raise typer.Exit(1)
+
+
+async def _lease(warden: Warden) -> dict[str, Any] | None:
+    lease = await warden.current()
+    if lease is None:
+        return None
+    return {"holder": lease.holder, "state": lease.state, "expires_in_s": lease.expires_in_s}
+
+
+async def _or_unknown(asked: Awaitable[T]) -> T | str:
+    try:
+        return await asked
+    except LabError:
+        return UNKNOWN
 
 
 def doctor(as_json: JsonOption = False) -> None:

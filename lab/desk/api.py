@@ -162,7 +162,7 @@ def case_front(case: OpenCase, desk: TheDesk) -> CaseFront:
 
 @router.get("/cases/{case_id}/signals")
 def case_signals(case: OpenCase, route: str | None = None) -> Signals:
-    """Rate, errors and latency at the edge, second by second."""
+    """Rate, errors and latency at the edge, second by second; of a long case in longer steps."""
     return signals(case.evidence, route=route)
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 
+from lab import bootstrap
 from lab.desk.desk import Desk, TheDesk
 from lab.desk.guard import check_token
 from lab.desk.pages import page
@@ -69,6 +70,8 @@ def board(request: Request, desk: TheDesk) -> HTMLResponse:
         "count": len(rows),
         "obstacle": desk.runs.obstacle(),
         "at_work": desk.runs.at_work,
+        "is_harm_stopped": desk.runs.is_harm_stopped(),
+        "is_up": bootstrap.stack_answers(desk.settings),
     }
     return page(request, "board.html", context)
 
@@ -92,6 +95,22 @@ def _unsolved_of(desk: Desk, level: int | None) -> int:
     if not found:
         raise UsageError(f"expected a case's number, or a level that has cases, got {level}")
     return known[secrets.choice(found)].number
+
+
+@router.post("/harm/stop", dependencies=[Depends(check_token)])
+async def stop_harm(desk: TheDesk) -> RedirectResponse:
+    """Pull the safety lever: every lease ends at once, and a run with it."""
+    async with bootstrap.lever(desk.settings) as lever:
+        await lever.stop()
+    return RedirectResponse("/", 303)
+
+
+@router.post("/harm/allow", dependencies=[Depends(check_token)])
+async def allow_harm(desk: TheDesk) -> RedirectResponse:
+    """Put the safety lever back."""
+    async with bootstrap.lever(desk.settings) as lever:
+        await lever.allow()
+    return RedirectResponse("/", 303)
 
 
 @router.get("/runs/{number}")

@@ -35,10 +35,11 @@ def hue(service: str) -> int:
 
 
 def markdown(text: str) -> Markup:
-    """Markdown as HTML; HTML inside it is shown, not obeyed."""
+    """Markdown as HTML; HTML and images inside it are shown as text, not obeyed or fetched."""
     from markdown_it import MarkdownIt
 
-    return Markup(MarkdownIt("commonmark", {"html": False}).enable("table").render(text))  # noqa: S704
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+    return Markup(reader.render(text))  # noqa: S704
 
 
 def moment(unix_s: float) -> str:

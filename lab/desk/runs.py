@@ -6,6 +6,7 @@ checkout, harm under a lease) holds here, and it goes on if the desk is started 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -22,6 +23,9 @@ MOST_EVENTS: Final = 5_000
 """A run of an hour tells less; beyond that something is wrong with it."""
 
 LONGEST_ERROR: Final = 4_000
+
+
+HARM_IS_STOPPED: Final = "harm is stopped, until somebody allows it at the board"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,21 @@ class Runs:
         if not bootstrap.stack_answers(self._settings):
             return "the stack is down; `make up` starts it"
         elsewhere = bootstrap.run_at_work(self._settings)
-        return f"a run is at work elsewhere: {elsewhere}" if elsewhere else None
+        if elsewhere:
+            return f"a run is at work elsewhere: {elsewhere}"
+        return HARM_IS_STOPPED if self.is_harm_stopped() else None
+
+    def is_harm_stopped(self) -> bool:
+        """Whether the safety lever is pulled; False where only a silent warden could tell."""
+
+        async def ask() -> bool:
+            async with bootstrap.lever(self._settings) as lever:
+                return await lever.is_pulled()
+
+        try:
+            return asyncio.run(ask())
+        except LabError:
+            return False
 
     @property
     def at_work(self) -> Run | None:

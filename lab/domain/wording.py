@@ -57,7 +57,9 @@ def times_usual(times: float) -> str:
     return f"×{times:.1f}" if times < 9.95 else f"×{min(times, 9999):.0f}"
 
 
-_NO_LINK: Final = re.compile(r"\]\((?!https?://)")
+_OPENS: Final = re.compile(r"!(?=\[)|\](?=\((?!https?://))|\](?=:(?![ \t]*<?https?://))")
+"""Behind which an image, a link, or the target of links elsewhere in the text begins."""
+
 _TAG: Final = re.compile(r"<(?=[A-Za-z/!?])")
 
 
@@ -73,8 +75,12 @@ def visible(text: str) -> str:
 
 
 def plain_markdown(text: str) -> str:
-    """Markdown whose HTML, and whose links to anything but the web, are shown as text."""
-    return _NO_LINK.sub(r"\\](", _TAG.sub("&lt;", visible(text)))
+    """Markdown whose HTML, images, and links to anything but the web, are shown as text.
+
+    A viewer fetches an image without being asked, and so tells who reads. What begins it is
+    escaped from behind: a backslash put in front may meet another one, and undo both.
+    """
+    return _OPENS.sub(r"\g<0>\\", _TAG.sub("&lt;", visible(text)))
 
 
 def near_names(wrong: str, known: Iterable[str]) -> tuple[str, ...]:

@@ -65,6 +65,22 @@ class Removal:
         return len(self.faults) + len(self.conditions) + len(self.strangers)
 
 
+class HarmMark(Protocol):
+    """The safety lever as it lies on disk: set, harm is stopped."""
+
+    def is_set(self) -> bool:
+        """Whether harm is stopped; also where that cannot be found out, to be safe."""
+        ...
+
+    def set(self) -> None:
+        """Keep from now on that harm is stopped; OSError where the disk refuses. Idempotent."""
+        ...
+
+    def clear(self) -> None:
+        """Keep that harm is allowed again; OSError where the disk refuses. Idempotent."""
+        ...
+
+
 class Warden(Protocol):
     """Leases on harm. One at a time; harm never outlives its lease."""
 
@@ -85,7 +101,7 @@ class Warden(Protocol):
         ...
 
     async def heartbeat(self, lease_id: str) -> LeaseStatus:
-        """Start the lease's time to live anew; LeaseError if it is gone."""
+        """Start the lease's time to live anew; LeaseGone or HarmStopped if it is gone."""
         ...
 
     async def roll_again(self, lease_id: str, edge: str) -> LeaseStatus:
@@ -114,4 +130,19 @@ class Warden(Protocol):
 
     async def shop(self) -> ShopState:
         """Every service as whoever keeps it tells it."""
+        ...
+
+    async def stop_harm(self) -> Removal:
+        """End any lease, heal, and answer every call for harm with HarmStopped from now on.
+
+        That outlives the warden; only `allow_harm` ends it. Idempotent.
+        """
+        ...
+
+    async def allow_harm(self) -> None:
+        """Give leases again; idempotent."""
+        ...
+
+    async def is_harm_stopped(self) -> bool:
+        """Whether no lease is given until `allow_harm`."""
         ...

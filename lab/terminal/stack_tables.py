@@ -101,6 +101,8 @@ def _times(elapsed_s: float, estimate_s: float) -> str:
     return f"{duration(elapsed_s * 1000)} of about {duration(estimate_s * 1000)}"
 
 
+HARM_IS_STOPPED: Final = "harm is stopped: no lease is given until `lab allow-harm`"
+
 _STATES: Final = {"ready": ("✔", "green"), "starting": ("…", "yellow")}
 _LEVELS: Final = {
     "ok": ("✔ ok", "green"),
@@ -134,11 +136,13 @@ class Diagnosis(Protocol):
 
 
 def status_table(
-    parts: Iterable[Mapping[str, Any]], lease: Mapping[str, Any] | str | None
+    parts: Iterable[Mapping[str, Any]],
+    lease: Mapping[str, Any] | str | None,
+    harm_stopped: bool | str = False,
 ) -> RenderableType:
-    """Parts (``name``, ``state``, ``pid``, ``port``) and the lease that is held, if any.
+    """Parts (``name``, ``state``, ``pid``, ``port``), the lease that is held, the safety lever.
 
-    ``lease`` is a word instead where the warden did not say.
+    ``lease`` and ``harm_stopped`` are a word instead where the warden did not say.
     """
     table = plain_table("part", "state", "pid", "port", fold=("state",), right=("pid", "port"))
     for part in parts:
@@ -149,7 +153,10 @@ def status_table(
             _number(part["pid"]),
             _number(part["port"]),
         )
-    return Group(table, Text(_lease(lease)))
+    lines = [Text(_lease(lease))]
+    if harm_stopped is True:
+        lines.append(Text(HARM_IS_STOPPED, style="bold yellow"))
+    return Group(table, *lines)
 
 
 def doctor_table(findings: Iterable[Diagnosis]) -> RenderableType:

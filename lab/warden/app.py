@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lab.domain.fault import Fault, SettingValue, Stream, Toxic
 from lab.domain.schedule import Schedule
-from lab.errors import LabError, LeaseError, LeaseGone, LeaseHeld
+from lab.errors import HarmStopped, LabError, LeaseError, LeaseGone, LeaseHeld
 from lab.ports.injector import EdgeState
 from lab.ports.services import ShopState
 from lab.ports.warden import LeasedEdges, LeaseStatus, Removal
@@ -32,7 +32,12 @@ TICK_S: Final = 0.1
 
 log = logging.getLogger("lab.warden")
 
-_STATUS: Final[Mapping[type[LabError], int]] = {LeaseHeld: 409, LeaseGone: 404, LeaseError: 422}
+_STATUS: Final[Mapping[type[LabError], int]] = {
+    LeaseHeld: 409,
+    LeaseGone: 404,
+    LeaseError: 422,
+    HarmStopped: 423,
+}
 """Error → HTTP status, the most specific first; any other is a part that failed, 502."""
 
 
@@ -196,6 +201,18 @@ def _add_leases(app: FastAPI, leases: Leases) -> None:
     @app.post("/heal")
     async def heal() -> Removal:
         return await leases.heal()
+
+    @app.put("/no-harm")
+    async def stop_harm() -> Removal:
+        return await leases.stop_harm()
+
+    @app.delete("/no-harm")
+    async def allow_harm() -> None:
+        await leases.allow_harm()
+
+    @app.get("/no-harm")
+    async def is_harm_stopped() -> bool:
+        return await leases.is_harm_stopped()
 
 
 def _add_edges(app: FastAPI, leases: Leases) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import Final
 
@@ -111,18 +111,21 @@ class Applier:
         if taken:
             raise LeaseError(f"expected free edges, found {'; '.join(taken)}; `lab heal`")
 
-    async def apply(self, lease: Lease) -> Switchboard:
+    async def apply(self, lease: Lease, check: Callable[[], None]) -> Switchboard:
         """Configure all services at once, then hurt the edges one by one, as far as due.
 
         Settings come first, because a service that restarts on a hurt edge might
-        never become ready.
+        never become ready. ``check`` is called between all steps, and after the last one;
+        what it raises ends the whole.
         """
         wanted = overlays(lease.conditions)
         if wanted:
             await self._configure(wanted)
         board = Switchboard(lease, self._injector, self._clock, self._journal)
+        check()
         while (number := board.next_due()) is not None:
             await board.switch(number)
+            check()
         return board
 
     async def _configure(self, wanted: Mapping[str, Mapping[str, str]]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from lab.ports.clock import Clock
 from lab.ports.injector import Injector
 from lab.ports.services import Services
+from lab.ports.warden import HarmMark
 from lab.shop.topology import HOST
 from lab.warden.applying import Applier
 from lab.warden.diary import JournalFile
@@ -24,6 +25,7 @@ def assemble(
     restart: Callable[[], Awaitable[None]],
     edge_ports: Mapping[str, int],
     clock: Clock,
+    mark: HarmMark,
     run_dir: Path,
     log_dir: Path,
     edge_host: str = HOST,
@@ -45,6 +47,7 @@ def assemble(
             journal=journal,
         ),
         storage=LeaseFile(run_dir / "lease.json"),
+        mark=mark,
         clock=clock,
         journal=journal,
     )

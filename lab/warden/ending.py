@@ -17,7 +17,7 @@ PATIENCE_S: Final = 10.0
 """How long a caller waits for a removal; the warden itself goes on for as long as it takes."""
 
 _FIRST_PAUSE_S: Final = 0.25
-_LONGEST_PAUSE_S: Final = 4.0
+LONGEST_PAUSE_S: Final = 4.0
 
 
 class Undoing:
@@ -65,7 +65,7 @@ class Undoing:
             raise
         finally:
             self._next_try_s = self._clock.monotonic() + self._pause_s
-            self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
 
     async def patiently(self) -> Removal:
         """Try until it is gone or `PATIENCE_S` are over; LeaseError says what was last seen."""

@@ -10,11 +10,11 @@ from dataclasses import asdict, replace
 from typing import Final, NoReturn
 
 from lab.domain.fault import Conditions, Fault
-from lab.errors import LabError, LeaseError, LeaseGone, LeaseHeld
+from lab.errors import HarmStopped, LabError, LeaseError, LeaseGone, LeaseHeld
 from lab.ports.clock import Clock
 from lab.ports.injector import EdgeState
 from lab.ports.services import ShopState
-from lab.ports.warden import LeasedEdges, LeaseStatus, Removal
+from lab.ports.warden import HarmMark, LeasedEdges, LeaseStatus, Removal
 from lab.warden.applying import Applier, check_request
 from lab.warden.diary import WardenJournal
 from lab.warden.ending import Undoing
@@ -41,12 +41,14 @@ class Leases:
         applier: Applier,
         remover: Remover,
         storage: LeaseStorage,
+        mark: HarmMark,
         clock: Clock,
         journal: WardenJournal,
     ) -> None:
         self._applier = applier
         self._remover = remover
         self._storage = storage
+        self._mark = mark
         self._clock = clock
         self._journal = journal
         self._lock = asyncio.Lock()
@@ -56,6 +58,7 @@ class Leases:
         self._undoing: Undoing | None = None
         self._last_end = "none was given since the warden started"
         self._ready = False
+        self._is_stopped = False
 
     @property
     def is_ready(self) -> bool:
@@ -89,11 +92,12 @@ class Leases:
     ) -> LeaseStatus:
         """Write down, apply settings, then the faults that are due; all or nothing.
 
-        LeaseHeld while another lease or a removal is under way, LeaseError where
-        the request makes no sense or could not be carried out; then whatever
-        had been done of it is taken back, or is being taken back.
+        HarmStopped while harm is, LeaseHeld while another lease or a removal is under
+        way, LeaseError where the request makes no sense or could not be carried out;
+        then whatever had been done of it is taken back, or is being taken back.
         """
         check_request(faults, conditions, ttl_s)
+        self._refuse_if_stopped()
         self._refuse_if_held()
         lease = Lease(
             lease_id=uuid.uuid4().hex,
@@ -108,7 +112,7 @@ class Leases:
         async with self._lock:
             await self._write_ahead(lease)
             try:
-                self._board = await self._applier.apply(lease)
+                self._board = await self._applier.apply(lease, self._refuse_if_stopped)
                 self._lease = replace(lease, state=LeaseState.HELD)
                 self._storage.save(self._lease)
             except (LabError, OSError) as error:
@@ -117,6 +121,19 @@ class Leases:
             self._board.begin()
         self._journal.record("held", lease=lease.lease_id, ttl_s=ttl_s)
         return self._status(self._lease)
+
+    def _refuse_if_stopped(self) -> None:
+        if self._sees_stop():
+            raise HarmStopped
+
+    def _sees_stop(self) -> bool:
+        """Whether harm is stopped: somebody has said so here, or the mark says it.
+
+        What was seen once is remembered until `allow_harm`, for a mark that vanished with
+        its folder allows nothing.
+        """
+        self._is_stopped = self._is_stopped or self._mark.is_set()
+        return self._is_stopped
 
     def _refuse_if_held(self) -> None:
         if self._lease is not None:
@@ -154,6 +171,8 @@ class Leases:
         """Undo a lease that could not be applied, and say so."""
         undoing = self._begin_removal(f"could not be applied: {error}")
         self._ended(undoing, await undoing.patiently())
+        if isinstance(error, HarmStopped):
+            raise error
         raise LeaseError(f"{error} (all of the lease was taken back)") from error
 
     async def heartbeat(self, lease_id: str) -> LeaseStatus:
@@ -163,6 +182,7 @@ class Leases:
         return self._status(lease)
 
     def _held(self, lease_id: str) -> Lease:
+        self._refuse_if_stopped()
         lease = self._lease
         if lease is None or lease.lease_id != lease_id:
             raise LeaseGone(f"expected lease {lease_id} to be held; {self._last_end}")
@@ -206,13 +226,52 @@ class Leases:
             undoing = self._undoing or self._begin_removal("released")
             return self._ended(undoing, await undoing.patiently())
 
+    async def stop_harm(self) -> Removal:
+        """Refuse every lease from now on, also after a restart, and heal.
+
+        LeaseError where the disk does not keep it: harm is then stopped as long as this
+        process lives.
+        """
+        self._is_stopped = True
+        self._journal.record("harm stopped")
+        unkept = None
+        try:
+            self._mark.set()
+        except OSError as error:
+            unkept = error
+        removal = await self._heal("harm was stopped")
+        if unkept is not None:
+            raise LeaseError(
+                f"expected to write down that harm is stopped, found {unkept}; all harm is gone "
+                "and none is let in, but a warden that starts anew will not know it"
+            ) from unkept
+        return removal
+
+    async def allow_harm(self) -> None:
+        """Give leases again; LeaseError, and harm stays stopped, where the mark stays."""
+        try:
+            self._mark.clear()
+        except OSError as error:
+            raise LeaseError(
+                f"expected to write down that harm is allowed, found {error}; it stays stopped"
+            ) from error
+        self._is_stopped = False
+        self._journal.record("harm allowed")
+
+    async def is_harm_stopped(self) -> bool:
+        """Whether no lease is given until `allow_harm`."""
+        return self._sees_stop()
+
     async def heal(self) -> Removal:
         """End any lease, clean every edge, undo every setting, whoever it was."""
+        return await self._heal("healed")
+
+    async def _heal(self, why: str) -> Removal:
         async with self._lock:
             if self._lease is None:
-                undoing = self._undo("healed", sweep=True, in_doubt=False)
+                undoing = self._undo(why, sweep=True, in_doubt=False)
             else:
-                undoing = self._begin_removal("healed", sweep=True)
+                undoing = self._begin_removal(why, sweep=True)
             try:
                 return self._ended(undoing, await undoing.patiently())
             finally:
@@ -240,13 +299,19 @@ class Leases:
         return seen
 
     async def tick(self) -> None:
-        """Let time do its work: expiry, schedules, the next attempt at a removal that failed."""
+        """Let time do its work: expiry, schedules, the next attempt at a removal that failed.
+
+        Harm that was stopped by the mark alone, without a word to this process, ends here.
+        """
+        is_stopped = self._sees_stop()
         if self._lease is None or self._lock.locked():
             return
         async with self._lock:
             if self._lease.state is LeaseState.APPLYING:
                 # The lock is free, so whoever was applying it is gone.
                 self._begin_removal("abandoned while applying")
+            elif self._lease.state is LeaseState.HELD and is_stopped:
+                self._begin_removal("harm was stopped")
             elif self._lease.state is LeaseState.HELD and self._is_over:
                 self._begin_removal("expired")
             elif self._lease.state is LeaseState.HELD:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.adapters.harm_mark import HarmMarkFile
 from tests.support.busy_machine import quickest
 from tests.support.warden_lab import WISH, WardenLab, adds_toxic, removes_toxic, warden_lab
 from tests.support.warden_parts import wait_until
@@ -72,6 +73,24 @@ def test_a_warden_killed_while_removing(lab: WardenLab, moment: str) -> None:
     setattr(lab.tarpit, moment, lambda _: False)
     lab.start_warden()
     lab.assert_clean()
+
+
+def test_a_warden_killed_after_the_safety_lever(lab: WardenLab) -> None:
+    """Its successor gives no lease; nor does one whose forerunner never heard of the lever."""
+    lab.take()
+    assert lab.ask("PUT", "/no-harm").json()["proven_clean"]
+    lab.assert_clean()
+    lab.kill_warden()
+    lab.start_warden()
+    refusal = lab.ask("POST", "/leases", json=WISH)
+    assert (refusal.status_code, refusal.json()["error"]) == (423, "HarmStopped")
+    assert lab.ask("DELETE", "/no-harm").is_success
+    lab.take()
+    lab.kill_warden()
+    HarmMarkFile(lab.folder).set()
+    lab.start_warden()
+    lab.assert_clean()
+    assert lab.ask("POST", "/leases", json=WISH).status_code == 423
 
 
 def test_a_client_that_dies(lab: WardenLab) -> None:

@@ -14,17 +14,18 @@ import pytest
 import uvicorn
 
 from lab.adapters.clock import SystemClock
+from lab.adapters.harm_mark import HarmMarkFile
 from lab.adapters.memory.injector import MemoryInjector
 from lab.adapters.memory.services import MemoryServices
-from lab.adapters.memory.warden import MemoryWarden
+from lab.adapters.memory.warden import MemoryHarmMark, MemoryWarden
 from lab.adapters.toxiproxy import ToxiproxyInjector
 from lab.adapters.warden_client import WardenClient
 from lab.domain.fault import Fault, Toxic
 from lab.domain.schedule import Schedule
-from lab.errors import LeaseError, LeaseGone, LeaseHeld, StackNotReady
+from lab.errors import HarmStopped, LeaseError, LeaseGone, LeaseHeld, StackNotReady
 from lab.ports.injector import Injector
 from lab.ports.services import Services
-from lab.ports.warden import Warden
+from lab.ports.warden import HarmMark, Warden
 from lab.shop.topology import HOST, SERVICES
 from lab.warden.app import MAX_BODY_BYTES, create_app
 from lab.warden.assembly import assemble
@@ -62,6 +63,7 @@ def leases_on(
         restart=_never,
         edge_ports=edge_ports,
         clock=SystemClock(),
+        mark=HarmMarkFile(folder),
         run_dir=folder,
         log_dir=folder,
     )
@@ -326,6 +328,70 @@ def test_heal_ends_a_lease_and_takes_strangers_harm_too(scene: Open) -> None:
                 await it.warden.heartbeat(lease.lease_id)
 
     asyncio.run(story())
+
+
+def test_the_safety_lever_ends_a_lease_and_refuses_the_next(scene: Open) -> None:
+    """All harm is gone at once, the holder is told why, and only `allow_harm` ends it."""
+
+    async def story() -> None:
+        async with scene() as it:
+            assert not await it.warden.is_harm_stopped()
+            lease = await it.warden.take(
+                holder="a run", faults=[TIMEOUT, CUT], conditions={}, ttl_s=60.0
+            )
+            removal = await it.warden.stop_harm()
+            assert (removal.count, removal.proven_clean) == (2, True)
+            assert all(edge.is_clean for edge in (await it.warden.edges()).values())
+            assert await it.warden.current() is None
+            assert await it.warden.is_harm_stopped()
+            with pytest.raises(HarmStopped, match="lab allow-harm"):
+                await it.warden.heartbeat(lease.lease_id)
+            with pytest.raises(HarmStopped):
+                await it.warden.leased_edges(lease.lease_id)
+            with pytest.raises(LeaseGone):
+                await it.warden.release(lease.lease_id)
+            for faults in ([], [TIMEOUT]):
+                with pytest.raises(HarmStopped, match="no lease is given"):
+                    await it.warden.take(holder="a run", faults=faults, conditions={}, ttl_s=9.0)
+            assert (await it.warden.stop_harm()).count == 0
+            for _ in range(2):
+                await it.warden.allow_harm()
+                assert not await it.warden.is_harm_stopped()
+            lease = await it.warden.take(holder="a run", faults=[CUT], conditions={}, ttl_s=9.0)
+            await it.warden.release(lease.lease_id)
+
+    asyncio.run(story())
+
+
+def test_the_safety_lever_takes_strangers_harm_too(scene: Open) -> None:
+    """As `heal` does: whoever pulls it wants a shop that nothing hurts."""
+
+    async def story() -> None:
+        async with scene() as it:
+            await it.injector.apply(CUT)
+            assert (await it.warden.stop_harm()).faults == (CUT,)
+            assert all(edge.is_clean for edge in (await it.warden.edges()).values())
+
+    asyncio.run(story())
+
+
+@pytest.fixture(params=["memory", "file"])
+def mark(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], HarmMark]:
+    """Opens the safety lever as the next process would."""
+    kept = MemoryHarmMark()
+    return lambda: kept if request.param == "memory" else HarmMarkFile(tmp_path / "state")
+
+
+def test_the_mark_of_the_lever_outlives_who_set_it(mark: Callable[[], HarmMark]) -> None:
+    """Set and cleared, each as often as one likes."""
+    assert not mark().is_set()
+    mark().clear()
+    for _ in range(2):
+        mark().set()
+        assert mark().is_set()
+    for _ in range(2):
+        mark().clear()
+        assert not mark().is_set()
 
 
 def test_a_release_leaves_a_strangers_toxic_but_is_not_proven(scene: Open) -> None:

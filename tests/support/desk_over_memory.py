@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from starlette.routing import Route
 
 from lab.adapters.memory.case_archive import MemoryArchive
 from lab.adapters.memory.clock import FakeClock
-from lab.desk.app import create_app
+from lab.desk.app import ROUTERS, create_app
 from lab.desk.desk import Desk
 from lab.desk.runs import Command, Runs, lab_run
 from lab.domain.case import Case
+from lab.ports.case_archive import CaseArchive
 from lab.settings import Settings
 
 FREE_OFFSET = 14400
@@ -25,17 +27,40 @@ HERE = "http://127.0.0.1:32523"
 _TOKEN = re.compile(r'name="desk_token" value="([^"]+)"')
 
 
-class DeskUnderTest:
-    """A desk, its archive and clock, and one browser in front of it that keeps its cookies."""
+def addresses_about(case: Case) -> list[str]:
+    """Every page and every JSON address that is about a case, filled in with one of its traces."""
+    trace_id = case.support_code or next(iter(case.evidence.traces))
+    span_id = case.evidence.traces[trace_id].spans[0].span_id
+    exhibit = next(iter(case.scenario.exhibits), "none-yet")
+    values = {"case_id": case.case_id, "trace_id": trace_id, "span_id": span_id, "name": exhibit}
+    return [
+        route.path.format(**values, number=1)
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, Route) and "GET" in (route.methods or ()) and "{case" in route.path
+    ]
 
-    def __init__(self, place: Path, *cases: Case, command: Command = lab_run) -> None:
+
+class DeskUnderTest:
+    """A desk, its archive and clock, and one browser in front of it that keeps its cookies.
+
+    The archive is one in memory that holds ``cases``, unless another is given.
+    """
+
+    def __init__(
+        self,
+        place: Path,
+        *cases: Case,
+        command: Command = lab_run,
+        archive: CaseArchive | None = None,
+    ) -> None:
         self.clock = FakeClock()
         self.archive = MemoryArchive(place, self.clock)
         for case in cases:
             self.archive.seal(case)
         settings = Settings(state_dir=place, port_offset=FREE_OFFSET)
         self.runs = Runs(settings, command)
-        self.app = create_app(Desk(self.archive, self.clock, settings, self.runs))
+        self.app = create_app(Desk(archive or self.archive, self.clock, settings, self.runs))
         self._browser = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=self.app, raise_app_exceptions=True),
             base_url=HERE,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from lab.adapters.memory.clock import FakeClock
 from lab.adapters.memory.injector import MemoryInjector
 from lab.adapters.memory.services import MemoryServices
+from lab.adapters.memory.warden import MemoryHarmMark
 from lab.domain.fault import Fault
 from lab.errors import InjectorError, LeaseError, StackNotReady
 from lab.ports.injector import EdgeState, Injector
@@ -126,6 +128,7 @@ class World:
         self.injector = MoodyInjector(self.diary)
         self.services = DiaryServices(self.diary)
         self.storage = MemoryStorage(self.diary)
+        self.mark = MemoryHarmMark()
 
     async def probe(self, edge: str) -> str | None:
         return self.refusals.get(edge)
@@ -136,21 +139,28 @@ class World:
         await MemoryInjector.reset(self.injector)
         self.diary.append("restart")
 
-    def warden(self, injector: Injector | None = None) -> Leases:
-        """A new process, started; before another Toxiproxy if one is given."""
-        injector = injector or self.injector
+    def warden(
+        self, injector: Injector | None = None, through: Callable[[Any], Any] = lambda part: part
+    ) -> Leases:
+        """A new process, started; before another Toxiproxy if one is given.
+
+        ``through`` is put before everything it calls.
+        """
+        injector = through(injector or self.injector)
+        services, clock = through(self.services), through(self.clock)
         leases = Leases(
-            applier=Applier(injector, self.services, self.clock, self.journal),
+            applier=Applier(injector, services, clock, self.journal),
             remover=Remover(
                 injector=injector,
-                services=self.services,
-                probe=self.probe,
-                restart=self.restart,
-                clock=self.clock,
+                services=services,
+                probe=through(self.probe),
+                restart=through(self.restart),
+                clock=clock,
                 journal=self.journal,
             ),
-            storage=self.storage,
-            clock=self.clock,
+            storage=through(self.storage),
+            mark=through(self.mark),
+            clock=clock,
             journal=self.journal,
         )
         leases.start()

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from lab.adapters.clock import SystemClock
+from lab.adapters.harm_mark import HarmMarkFile
 from lab.adapters.stack.shop_control import ShopControl
 from lab.adapters.toxiproxy import ToxiproxyInjector
 from lab.shop.topology import HOST
@@ -41,6 +42,7 @@ serve(
         restart=restart_toxiproxy,
         edge_ports=wiring["edge_ports"],
         clock=SystemClock(),
+        mark=HarmMarkFile(folder),
         run_dir=folder,
         log_dir=folder,
     ),

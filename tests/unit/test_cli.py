@@ -328,6 +328,30 @@ def test_the_status_table_tells_three_kinds_of_lease() -> None:
     assert "held by hold" in texts[2]
 
 
+def test_the_safety_lever_works_with_the_stack_down(tmp_path: Path) -> None:
+    """It says what it could do, `status` tells of it, and `allow-harm` puts it back."""
+    here = {"LAB_PORT_OFFSET": FREE_OFFSET}
+    stopped = lab(tmp_path, "stop-harm", **here)
+    assert stopped.returncode == 0
+    assert "no lease is given until `lab allow-harm`" in stopped.stdout
+    assert "The warden does not answer" in stopped.stdout
+    told = json.loads(lab(tmp_path, "status", "--json", **here).stdout)
+    assert told["harm_stopped"] is True
+    assert "harm is stopped" in lab(tmp_path, "status", **here).stdout
+    assert lab(tmp_path, "allow-harm", **here).returncode == 0
+    told = json.loads(lab(tmp_path, "status", "--json", **here).stdout)
+    assert told["harm_stopped"] is False
+
+
+@pytest.mark.parametrize("command", ["stop-harm", "allow-harm"])
+def test_a_lever_that_reaches_nobody_says_so(tmp_path: Path, command: str) -> None:
+    """In containers the warden has a disk of its own; nothing is claimed while it is down."""
+    done = lab(tmp_path, command, LAB_PORT_OFFSET=FREE_OFFSET, STACK="compose")
+    assert done.returncode == 2
+    assert "expected the warden to answer" in done.stderr
+    assert not (tmp_path / "no-harm").exists()
+
+
 def test_the_start_says_what_it_waits_for() -> None:
     """Where nobody watches: a line a part, with what is still missing; nothing twice."""
     out = io.StringIO()

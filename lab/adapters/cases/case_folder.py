@@ -30,6 +30,15 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from lab.adapters.bounds import (
+    MOST_JOURNAL_ENTRIES,
+    MOST_LOG_LINES,
+    MOST_RECORD_NAMES,
+    MOST_RECORDS,
+    MOST_REQUESTS,
+    MOST_SPANS,
+    MOST_TRACES,
+)
 from lab.adapters.cases.journal_file import read_journal, write_entry
 from lab.adapters.cases.json_lines import whole_lines
 from lab.adapters.cases.manifest import (
@@ -44,7 +53,13 @@ from lab.adapters.cases.manifest import (
     read_manifest,
 )
 from lab.adapters.cases.replay_file import REPLAYS
-from lab.adapters.cases.strict_reading import adapter, damaged, text_of, validated
+from lab.adapters.cases.strict_reading import (
+    adapter,
+    damaged,
+    out_of_bounds,
+    text_of,
+    validated,
+)
 from lab.adapters.cases.traces_on_disk import TracesOnDisk, traces_of_line
 from lab.adapters.otlp.traces import trace_to_otlp
 from lab.domain.case import Case, CaseFile, Sight, Telemetry
@@ -75,17 +90,9 @@ LEDGERS: Final = frozenset({ACCUSATIONS, REPLAYS})
 _OF_A_CASE: Final = frozenset({MANIFEST, REQUESTS, TRACES, LOGS, JOURNAL, PROOF})
 _OF_TELEMETRY: Final = frozenset({MANIFEST, TRACES})
 
-MOST_REQUESTS: Final = 200_000
-MOST_LOG_LINES: Final = 500_000
-MOST_JOURNAL_ENTRIES: Final = 20_000
-MOST_RECORDS: Final = 200_000
 LONGEST_WINDOW_S: Final = 3600.0
 LONGEST_RUN_S: Final = 2 * 3600.0
 """From the first window's start to the last one's end; charts have a column a second."""
-
-MOST_TRACES: Final = 20_000
-MOST_SPANS: Final = 500_000
-"""In one case; whoever reads one holds all of it in memory."""
 
 _SEALED_NAME: Final = re.compile(
     rf"(?:{SCENARIO}/)?[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9]+){{1,2}}"
@@ -185,6 +192,7 @@ def read_case_file(folder: Path) -> CaseFile:
     manifest = _sealed_manifest(folder)
     if isinstance(manifest, TelemetryManifest):
         return _read_telemetry(folder, manifest)
+    _check_logs(folder / LOGS)
     scenario = _read_scenario(folder, manifest.scenario_id, manifest.plan)
     return Case(
         case_id=manifest.case_id,
@@ -230,20 +238,41 @@ def _check_bounds(folder: Path, manifest: Manifest) -> None:
     windows = [manifest.windows[each] for each in Window if each in manifest.windows]
     for window in windows:
         if not 0 < window.length_s <= LONGEST_WINDOW_S:
-            raise damaged(path, f"windows of more than 0 and at most {LONGEST_WINDOW_S:g} s")
-    if any(one.end_s > next_one.start_s for one, next_one in pairwise(windows)):
-        raise damaged(path, "windows one after the other")
-    if windows and windows[-1].end_s - windows[0].start_s > LONGEST_RUN_S:
-        raise damaged(path, f"windows within {LONGEST_RUN_S:g} s of each other")
-    if max(map(len, manifest.samples.values()), default=0) > MOST_TRACES:
-        raise damaged(path, f"at most {MOST_TRACES} traces in a sample")
+            raise damaged(
+                path,
+                f"windows of more than 0 and at most {LONGEST_WINDOW_S:g} s, "
+                f"found one of {window.length_s:g} s",
+            )
+    for one, next_one in pairwise(windows):
+        if one.end_s > next_one.start_s:
+            raise damaged(
+                path,
+                "windows one after the other, found one that begins "
+                f"{one.end_s - next_one.start_s:g} s before the end of the one ahead of it",
+            )
+    span_s = windows[-1].end_s - windows[0].start_s if windows else 0.0
+    if span_s > LONGEST_RUN_S:
+        raise damaged(path, f"windows within {LONGEST_RUN_S:g} s of each other, found {span_s:g} s")
     for name, most in (
         (REQUESTS, MOST_REQUESTS),
         (LOGS, MOST_LOG_LINES),
         (JOURNAL, MOST_JOURNAL_ENTRIES),
+        (RECORDS, MOST_RECORD_NAMES),
     ):
         if next(islice(whole_lines(folder / name), most, None), None) is not None:
-            raise damaged(folder / name, f"at most {most} lines")
+            raise damaged(folder / name, f"at most {most} lines, found more")
+
+
+def _check_logs(path: Path) -> None:
+    """Refuse lists and numbers without bound; a line that is no log record is left out later."""
+    for number, line in whole_lines(path):
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if problem := out_of_bounds(record):
+            expected, found = problem
+            raise damaged(path, f"{expected} in line {number}, found {found}")
 
 
 def _evidence(folder: Path, manifest: Manifest, traces: Mapping[str, Trace]) -> Evidence:
@@ -254,7 +283,11 @@ def _evidence(folder: Path, manifest: Manifest, traces: Mapping[str, Trace]) -> 
     for request in requests:
         is_timely = first_s <= request.start_s <= last_s
         if not is_timely or not 0 <= request.latency_ms <= LONGEST_WINDOW_S * 1000:
-            raise damaged(folder / REQUESTS, "requests of these windows, none of over an hour")
+            raise damaged(
+                folder / REQUESTS,
+                "requests of these windows, none of over an hour, found one at "
+                f"{request.start_s:g} s of {request.latency_ms:g} ms",
+            )
     return Evidence(
         windows=manifest.windows,
         requests=requests,
@@ -315,15 +348,19 @@ def _read_traces(path: Path) -> dict[str, Trace]:
         traces |= found
         spans += sum(len(trace.spans) for trace in found.values())
         if len(traces) > MOST_TRACES or spans > MOST_SPANS:
-            raise damaged(path, f"at most {MOST_TRACES} traces and {MOST_SPANS} spans")
+            raise damaged(
+                path,
+                f"at most {MOST_TRACES} traces and {MOST_SPANS} spans, "
+                f"found {len(traces)} and {spans} by line {number}",
+            )
     return traces
 
 
 def _read_records(path: Path) -> Records:
     lines = (validated(RecordsLine, line, path, number) for number, line in whole_lines(path))
     records = {line.name: line.records for line in lines}
-    if sum(map(len, records.values())) > MOST_RECORDS:
-        raise damaged(path, f"at most {MOST_RECORDS} records")
+    if (count := sum(map(len, records.values()))) > MOST_RECORDS:
+        raise damaged(path, f"at most {MOST_RECORDS} records, found {count}")
     return records
 
 

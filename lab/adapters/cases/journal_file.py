@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.adapters.cases.json_lines import append_line, whole_lines
-from lab.adapters.cases.strict_reading import adapter
+from lab.adapters.cases.strict_reading import adapter, out_of_bounds
 from lab.domain.journal import JournalEntry, Step
 from lab.errors import CaseError, DiskRefused
 from lab.ports.clock import Clock
@@ -58,14 +58,21 @@ def read_journal(path: Path) -> tuple[JournalEntry, ...]:
             entries.append(_read_entry(line))
         except ValueError as error:
             raise CaseError(
-                f"{path}:{number}: expected a journal entry, found {line.strip()[:60]!r}; "
-                "the file was changed after the run"
+                f"{path}:{number}: expected a journal entry, found {line.strip()[:60]!r} "
+                f"({_first_line(error)}); the file was changed after the run"
             ) from error
     return tuple(entries)
+
+
+def _first_line(error: ValueError) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _read_entry(line: str) -> JournalEntry:
     entry: JournalEntry = adapter(JournalEntry).validate_json(line)
     if not 0 <= entry.time_unix_s < YEAR_10000_UNIX_S:
         raise ValueError("a time outside the calendar")
+    if problem := out_of_bounds(entry):
+        expected, found = problem
+        raise ValueError(f"expected {expected}, found {found}")
     return entry

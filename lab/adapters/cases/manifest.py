@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
+from lab.adapters.bounds import MOST_IN
 from lab.adapters.cases.journal_file import YEAR_10000_UNIX_S
 from lab.adapters.cases.logs import LogRecord
 from lab.adapters.cases.strict_reading import adapter, damaged, text_of, validated
@@ -154,6 +155,11 @@ def case_file_schema() -> str:
     _, schema = TypeAdapter.json_schemas(
         [(each.__name__, "validation", TypeAdapter(each)) for each in _MEMBERS]
     )
+    for name, bounds in MOST_IN.items():
+        properties = schema["$defs"][name]["properties"]
+        for field_name, most in bounds.items():
+            of, _, inside = field_name.partition("[")
+            _bound(properties[of], most, inside=bool(inside))
     document: dict[str, Any] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Deadspan case file, version 1",
@@ -162,6 +168,17 @@ def case_file_schema() -> str:
         **schema,
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _bound(schema: dict[str, Any], most: int, *, inside: bool) -> None:
+    """Say in the schema of a field how many elements it may have, or each list inside of it."""
+    for each in (schema, *schema.get("anyOf", ())):
+        if inside and isinstance(each.get("additionalProperties"), dict):
+            _bound(each["additionalProperties"], most, inside=False)
+        elif each.get("type") == "array":
+            each["maxItems"] = most
+        elif each.get("type") == "object":
+            each["maxProperties"] = most
 
 
 FORMAT: Final = "deadspan-case"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from lab.adapters.bounds import MOST_ELEMENTS, MOST_IN
 from lab.errors import CaseDamaged
 
 T = TypeVar("T")
@@ -54,17 +55,40 @@ def validated(kind: type[T], text: str, path: Path, line: int | None = None) -> 
         name = ".".join(str(part) for part in first["loc"])
         where = f" in line {line}" if line else ""
         raise damaged(path, f"{name or 'JSON'}{where} to be right ({first['msg']})") from error
-    if not _is_finite(found):
-        raise damaged(path, f"finite numbers{f' in line {line}' if line else ''}")
+    problem = out_of_bounds(found)
+    if problem is not None:
+        expected, seen = problem
+        where = f" in line {line}" if line else ""
+        raise damaged(path, f"{expected}{where}, found {seen}")
     return found
 
 
-def _is_finite(value: object) -> bool:
-    """Whether no number in it is infinite or none at all: JSON can say both, and no chart can."""
+def out_of_bounds(value: object) -> tuple[str, str] | None:
+    """What was expected and what was found, of the first number or list that no case has.
+
+    A number is infinite or none at all (JSON can say both, and no chart can), or a list or
+    map has more elements than `MOST_IN` has for it.
+    """
+    return next(_problems(value, "a list or map", MOST_ELEMENTS), None)
+
+
+def _problems(
+    value: object, name: str, most: int, most_inside: int = MOST_ELEMENTS
+) -> Iterator[tuple[str, str]]:
     if isinstance(value, float):
-        return math.isfinite(value)
-    if is_dataclass(value):
-        return all(_is_finite(getattr(value, each.name)) for each in fields(value))
-    if isinstance(value, Mapping):
-        return all(map(_is_finite, value.values()))
-    return not isinstance(value, tuple | list) or all(map(_is_finite, value))
+        if not math.isfinite(value):
+            yield "finite numbers", str(value)
+    elif is_dataclass(value):
+        known = MOST_IN.get(type(value).__name__, {})
+        for each in fields(value):
+            yield from _problems(
+                getattr(value, each.name),
+                each.name,
+                known.get(each.name, MOST_ELEMENTS),
+                known.get(f"{each.name}[]", MOST_ELEMENTS),
+            )
+    elif isinstance(value, Mapping | tuple | list):
+        if len(value) > most:
+            yield f"at most {most} elements in {name}", str(len(value))
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _problems(each, name, most_inside, most_inside)

@@ -11,7 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from lab.adapters.cases.case_folder import MOST_SPANS, MOST_TRACES, TRACES, seal_telemetry
+from lab.adapters.bounds import MOST_SPANS, MOST_TRACES
+from lab.adapters.cases.case_folder import TRACES, seal_telemetry
 from lab.adapters.cases.manifest import TelemetryManifest
 from lab.adapters.otlp import fields
 from lab.adapters.otlp.fields import MalformedOtlpError
@@ -56,7 +57,8 @@ class TelemetryWriter:
         if self.traces > MOST_TRACES or self.spans > MOST_SPANS:
             raise CaseError(
                 f"expected at most {MOST_TRACES} traces and {MOST_SPANS} spans in one case, found "
-                "more; bring a shorter stretch of time, or split the file"
+                f"{self.traces} and {self.spans} so far; bring a shorter stretch of time, "
+                "or split the file"
             )
         self.last_ns = max(self.last_ns, *(span.end_ns for span in trace.spans))
         self._file.write(json.dumps(trace_to_otlp(trace)) + "\n")
@@ -106,7 +108,8 @@ def _sort_in(sorting: sqlite3.Connection, groups: Iterable[Mapping[str, Any]], t
         count += len(rows)
         if count > MOST_SPANS:
             raise CaseError(
-                f"expected at most {MOST_SPANS} spans in one case, found more; split the file"
+                f"expected at most {MOST_SPANS} spans in one case, found {count} so far; "
+                "split the file"
             )
         tell("spans read", count)
     sorting.execute("CREATE INDEX by_trace ON spans (trace_id)")

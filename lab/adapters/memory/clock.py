@@ -24,9 +24,13 @@ class FakeClock:
         return self._now_s + self._offset_s
 
     async def sleep(self, seconds: float) -> None:
-        """Let every other task run once, then be that much later."""
+        """Let every other task run once, then be that much later than before, or later still.
+
+        Who sleeps beside another does not make the time of both go twice as fast.
+        """
+        wakes_s = self._now_s + seconds
         await asyncio.sleep(0)
-        self.advance(seconds)
+        self._now_s = max(self._now_s, wakes_s)
 
     def advance(self, seconds: float) -> None:
         """Be that much later at once."""

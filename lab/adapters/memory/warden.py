@@ -8,12 +8,37 @@ from itertools import count
 
 from lab.adapters.memory.services import MemoryServices
 from lab.domain.fault import Conditions, Fault
-from lab.errors import InjectorError, LabError, LeaseError, LeaseGone, LeaseHeld
+from lab.errors import HarmStopped, InjectorError, LabError, LeaseError, LeaseGone, LeaseHeld
 from lab.ports.clock import Clock
 from lab.ports.injector import EdgeState, Injector
 from lab.ports.services import Services, ShopState
-from lab.ports.warden import LeasedEdges, LeaseStatus, Removal, Switch
+from lab.ports.warden import HarmMark, LeasedEdges, LeaseStatus, Removal, Switch
 from lab.shop.topology import SERVICES
+
+
+@dataclass
+class MemoryHarmMark:
+    """`HarmMark` that outlives the wardens of a test; ``is_full`` lets the disk refuse."""
+
+    is_pulled: bool = False
+    is_full: bool = False
+
+    def is_set(self) -> bool:
+        """Whether harm is stopped."""
+        return self.is_pulled
+
+    def set(self) -> None:
+        """Keep that harm is stopped."""
+        self._write(is_pulled=True)
+
+    def clear(self) -> None:
+        """Keep that harm is allowed."""
+        self._write(is_pulled=False)
+
+    def _write(self, *, is_pulled: bool) -> None:
+        if self.is_full:
+            raise OSError(28, "No space left on device")
+        self.is_pulled = is_pulled
 
 
 @dataclass
@@ -37,10 +62,17 @@ class MemoryWarden:
     that has run out is removed, by the next call.
     """
 
-    def __init__(self, injector: Injector, clock: Clock, services: Services | None = None) -> None:
+    def __init__(
+        self,
+        injector: Injector,
+        clock: Clock,
+        services: Services | None = None,
+        mark: HarmMark | None = None,
+    ) -> None:
         self._injector = injector
         self._services = services or MemoryServices(SERVICES)
         self._clock = clock
+        self._mark = mark or MemoryHarmMark()
         self._lease: _Held | None = None
         self._numbers = count(1)
 
@@ -55,6 +87,8 @@ class MemoryWarden:
     ) -> LeaseStatus:
         """Apply the faults that are due; all or nothing."""
         await self._let_time_pass()
+        if self._mark.is_set():
+            raise HarmStopped
         if self._lease is not None:
             left_s = self._status(self._lease).expires_in_s
             raise LeaseHeld(
@@ -98,7 +132,8 @@ class MemoryWarden:
 
     async def release(self, lease_id: str) -> Removal:
         """Take everything away."""
-        return await self._remove(await self._held(lease_id))
+        await self._let_time_pass()
+        return await self._remove(self._found(lease_id))
 
     async def current(self) -> LeaseStatus | None:
         """The lease that is held, if any."""
@@ -128,6 +163,19 @@ class MemoryWarden:
         return Removal(
             cut + toxics, conditions, method="api", proven_clean=True, strangers=strangers
         )
+
+    async def stop_harm(self) -> Removal:
+        """Keep the mark, and heal."""
+        self._mark.set()
+        return await self.heal()
+
+    async def allow_harm(self) -> None:
+        """Take the mark away."""
+        self._mark.clear()
+
+    async def is_harm_stopped(self) -> bool:
+        """Whether the mark is there."""
+        return self._mark.is_set()
 
     async def shop(self) -> ShopState:
         """Every service as it is."""
@@ -165,7 +213,7 @@ class MemoryWarden:
         lease = self._lease
         if lease is None:
             return
-        if self._clock.monotonic() >= lease.deadline_s:
+        if self._mark.is_set() or self._clock.monotonic() >= lease.deadline_s:
             await self._remove(lease)
             return
         try:
@@ -175,6 +223,11 @@ class MemoryWarden:
 
     async def _held(self, lease_id: str) -> _Held:
         await self._let_time_pass()
+        if self._mark.is_set():
+            raise HarmStopped
+        return self._found(lease_id)
+
+    def _found(self, lease_id: str) -> _Held:
         if self._lease is None or self._lease.lease_id != lease_id:
             raise LeaseGone(f"expected lease {lease_id} to be held, found it ended")
         return self._lease

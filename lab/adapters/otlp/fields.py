@@ -14,6 +14,7 @@ import reprlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from lab.adapters.bounds import MOST_OF_OTLP
 from lab.domain.trace import AttributeValue
 
 DEEPEST_VALUE: Final = 16
@@ -49,12 +50,15 @@ def message(value: object, at: str) -> Mapping[str, Any]:
 
 
 def items(owner: Mapping[str, Any], field: str, at: str) -> list[Any]:
-    """The elements of a repeated field."""
+    """The elements of a repeated field; no more than it may have (`MOST_OF_OTLP`)."""
     value = owner.get(field)
     if value is None:
         return []
     if not isinstance(value, list):
         raise MalformedOtlpError(f"{at}.{field}".lstrip("."), "an array", value)
+    most = MOST_OF_OTLP.get(field)
+    if most is not None and len(value) > most:
+        raise MalformedOtlpError(f"{at}.{field}".lstrip("."), f"at most {most}", len(value))
     return value
 
 

@@ -14,6 +14,7 @@ from typing import IO, Any, Final
 
 import ijson
 
+from lab.adapters.bounds import LONGEST_STRING_BYTES
 from lab.errors import CaseError
 
 MOST_GROUP_BYTES: Final = 32 * 2**20
@@ -49,8 +50,9 @@ _HOW: Final = (
 class _Bounded:
     """A stream of JSON that is bounded in length and in depth before anybody parses it.
 
-    A parser that tells where it is pays for each bracket with the length of its path, so
-    brackets without end would keep it busy for ever.
+    A parser that tells where it is pays for each bracket with the length of its path, and
+    for each piece of a string with all that it has read of it; so brackets or a string
+    without end would keep it busy for ever.
     """
 
     def __init__(self, path: Path, source: IO[bytes]) -> None:
@@ -58,6 +60,7 @@ class _Bounded:
         self._source = source
         self._in_string = False
         self._escaped = False
+        self._string_bytes = 0
         self._depth = 0
         self._total = 0
         self.since_group = 0
@@ -84,6 +87,7 @@ class _Bounded:
         bare = _STRING.sub(rb"\g<open>", content[self._behind_string(content) :])
         if (start := bare.find(b'"')) >= 0:
             self._in_string, self._escaped = True, _ends_escaping(bare)
+            self._string_bytes = len(bare) - start
             bare = bare[:start]
         for bracket in bare.translate(None, _NO_BRACKETS):
             self._depth += 1 if bracket in b"[{" else -1
@@ -98,6 +102,12 @@ class _Bounded:
             return 0
         found = _END_OF_STRING.match(content, 1 if self._escaped else 0)
         assert found is not None
+        self._string_bytes += found.end()
+        if self._string_bytes > LONGEST_STRING_BYTES:
+            raise CaseError(
+                f"{self._path}: {_HOW}, found a string of more than "
+                f"{LONGEST_STRING_BYTES // 2**20} MiB"
+            )
         if found["end"]:
             self._in_string = self._escaped = False
             return found.end()

@@ -16,6 +16,7 @@ from typing import Final, Literal
 
 import psutil
 
+from lab.adapters.harm_mark import HarmMarkFile
 from lab.adapters.stack import compose as stack_compose
 from lab.adapters.stack import compose_file, container_engine, processes
 from lab.adapters.stack.external import ExternalStack
@@ -53,7 +54,10 @@ class Finding:
 
 def examine(settings: Settings) -> tuple[Finding, ...]:
     """Look at everything; changes nothing and needs nothing to run."""
-    own: tuple[Callable[[Settings], Finding], ...] = (_platform, _python, _state_disk)
+    own: tuple[Callable[[Settings], Finding], ...] = (
+        *(_platform, _python, _state_disk),
+        _harm,
+    )
     checks = (*own, *_CHECKS[settings.stack])
     return tuple(check(settings) for check in checks)
 
@@ -90,6 +94,27 @@ def _cache_disk(settings: Settings) -> Finding:
 
 def _state_disk(settings: Settings) -> Finding:
     return _disk("disk of the checkout", settings.state_dir, _STATE_NEEDS_BYTES, "LAB_STATE_DIR")
+
+
+def _harm(settings: Settings) -> Finding:
+    """The safety lever: on this disk where the warden shares it, else as the warden tells."""
+    name, advice = "safety lever", "`lab allow-harm`, once whoever stopped harm agrees"
+    if settings.stack == "local":
+        is_stopped = HarmMarkFile(settings.state_dir).is_set()
+    else:
+        try:
+            is_stopped = asyncio.run(_warden_tells(settings))
+        except LabError:
+            return Finding(name, "ok", "unknown while the warden does not answer")
+    if is_stopped:
+        return Finding(name, "warn", "harm is stopped: nothing can be run or held", advice)
+    return Finding(name, "ok", "harm is allowed")
+
+
+async def _warden_tells(settings: Settings) -> bool:
+    headers = secret.headers(settings.secret_file)
+    async with WardenClient(settings.url("warden"), headers=headers) as warden:
+        return await warden.is_harm_stopped()
 
 
 def _disk(name: str, folder: Path, needed: int, variable: str) -> Finding:

@@ -10,7 +10,7 @@ from typing import Final
 import anyio
 
 from lab.domain.fault import Conditions, Fault
-from lab.errors import LabError
+from lab.errors import HarmStopped, LabError
 from lab.investigation.running.integrity import edges_match
 from lab.ports.clock import Clock
 from lab.ports.warden import LeasedEdges, Removal, Warden
@@ -27,17 +27,49 @@ class HeldLease:
         self._clock = clock
         self._faults = tuple(faults)
         self._lease_id: str | None = None
+        self._stopped: HarmStopped | None = None
         self.looks = 0
         self.strays = 0
         self.problem: str | None = None
         self.removal: Removal | None = None
 
-    async def _beat(self, lease_id: str) -> None:
+    @contextlib.asynccontextmanager
+    async def attended(self) -> AsyncIterator[None]:
+        """Beat while the body runs; HarmStopped ends it at once where the safety lever is pulled.
+
+        Load goes on without a lease too, and may be all the harm there is; so the lever
+        is watched also where no lease is held.
+        """
+        with anyio.CancelScope() as body:
+            beating = asyncio.create_task(self._beat_or_end(body))
+            try:
+                yield
+            finally:
+                with anyio.CancelScope(shield=True):
+                    beating.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await beating
+        if self._stopped is not None:
+            raise self._stopped
+
+    async def _beat_or_end(self, body: anyio.CancelScope) -> None:
         while True:
             await self._clock.sleep(HEARTBEAT_S)
-            with self._noting_problems():
-                await self._warden.heartbeat(lease_id)
-            await self.look()
+            try:
+                await self._beat()
+            except HarmStopped as error:
+                self._stopped = error
+                body.cancel()
+                return
+
+    async def _beat(self) -> None:
+        with self._noting_problems():
+            if self._lease_id is None:
+                if await self._warden.is_harm_stopped():
+                    raise HarmStopped
+                return
+            await self._warden.heartbeat(self._lease_id)
+        await self.look()
 
     async def look(self) -> None:
         """Compare the edges with the lease once.
@@ -70,6 +102,8 @@ class HeldLease:
         """A warden that fails does not end a run: it makes it one that cannot be trusted."""
         try:
             yield
+        except HarmStopped:
+            raise
         except LabError as error:
             self.problem = str(error)
 
@@ -81,17 +115,13 @@ class HeldLease:
                 holder=holder, faults=self._faults, conditions=conditions, ttl_s=TTL_S, seed=seed
             )
         self._lease_id = lease.lease_id
-        beating = asyncio.create_task(self._beat(lease.lease_id))
         try:
-            yield
-            await self.look()
+            async with self.attended():
+                yield
+                await self.look()
         finally:
-            with anyio.CancelScope(shield=True):
-                beating.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await beating
-                with self._noting_problems():
-                    self.removal = await self._warden.release(lease.lease_id)
+            with anyio.CancelScope(shield=True), self._noting_problems():
+                self.removal = await self._warden.release(lease.lease_id)
 
 
 @contextlib.asynccontextmanager
@@ -109,9 +139,10 @@ async def harm(
     """
     lease = HeldLease(warden, clock, faults)
     if not faults and not conditions:
-        await lease.look()
-        yield lease
-        await lease.look()
+        async with lease.attended():
+            await lease.look()
+            yield lease
+            await lease.look()
         return
     async with lease.hold(holder, conditions, seed):
         yield lease

@@ -8,7 +8,14 @@ from lab.domain.journal import Step
 from lab.domain.load import LoadProgress, Window
 from lab.domain.scenario import Scenario
 from lab.domain.symptom import Symptom
-from lab.errors import ConditionsRefused, DirtyShop, MachineStrained, StackNotReady, WaitTimeout
+from lab.errors import (
+    ConditionsRefused,
+    DirtyShop,
+    HarmStopped,
+    MachineStrained,
+    StackNotReady,
+    WaitTimeout,
+)
 from lab.investigation.running.integrity import is_strained
 from lab.ports.case_archive import Journal
 from lab.ports.clock import Clock
@@ -80,9 +87,11 @@ READY_WITHIN_S: Final = 5.0
 async def preflight(stack: Stack, warden: Warden, clock: Clock, scenario: Scenario) -> None:
     """Return if the lab is fit for a run of ``scenario``; nothing is changed.
 
-    Raises StackNotReady, DirtyShop or ConditionsRefused, each with what to do.
+    Raises StackNotReady, HarmStopped, DirtyShop or ConditionsRefused, each with what to do.
     """
     await _all_ready(stack, clock)
+    if await warden.is_harm_stopped():
+        raise HarmStopped
     await _nobody_hurts(warden)
     await _settings_can_change(warden, scenario)
 

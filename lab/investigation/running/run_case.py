@@ -19,7 +19,7 @@ from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Request, Window
 from lab.domain.proof import Finding
 from lab.domain.record import Records, count_by_trace
 from lab.domain.scenario import Scenario
-from lab.errors import LabError
+from lab.errors import HarmStopped, LabError
 from lab.investigation.proof.prove import pick_support_code, prove, prove_at_the_edge
 from lab.investigation.proof.slowness import by_slowness_alone
 from lab.investigation.running import fair_dice, integrity, joining, sampling
@@ -103,7 +103,8 @@ class CaseRun:
             async with self._instrumented():
                 return await self._run()
         except BaseException as error:
-            ending = Ending.DEVIATED if isinstance(error, LabError) else Ending.INTERRUPTED
+            failed = isinstance(error, LabError) and not isinstance(error, HarmStopped)
+            ending = Ending.DEVIATED if failed else Ending.INTERRUPTED
             with contextlib.suppress(LabError):  # A full disk must not hide why the run ended.
                 # The lab's own words are shown to everybody; a bug's might give the case away.
                 because = str(error) if isinstance(error, LabError) else type(error).__name__

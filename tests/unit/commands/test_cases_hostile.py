@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,20 +23,69 @@ from lab.adapters.cases.archive import FolderArchive
 from lab.adapters.cases.case_folder import read_case_file, write_case, write_checksums
 from lab.cli import app
 from lab.commands import failures
+from lab.commands.table import PANELS
 from lab.domain.case import Case
+from lab.domain.evidence import Sample
+from lab.domain.load import Window
 from lab.errors import CaseError, LabError
-from tests.support.desk_over_memory import DeskUnderTest
+from lab.ports.case_archive import CaseArchive
+from tests.support.desk_over_memory import DeskUnderTest, addresses_about
+from tests.support.obedient import obeyed
 from tests.support.sample_case import sample_case
 from tests.unit.commands.test_cases_recorded import EARNED, READING
 
+CASE_ID: Final = "db-timeout-1"
+HURT: Final = sample_case().evidence.samples[Sample.AFFECTED][1]
+"""The trace that is looked at."""
+
 ATTACK: Final = (
     "\x1b]0;pwned\x07\x1b[2J\x9b31m\u202e\r"
+    # OSC 8 makes a link of what follows, OSC 52 writes into the clipboard.
+    "\x1b]8;;http://evil.example/\x1b\\here\x1b]8;;\x1b\\\x1b]52;c;cHduZWQ=\x07"
     "<script>alert(1)</script><img src=x onerror=alert(1)>[x](javascript:alert(1))"
+    r"![pixel](http://evil.example/p.png)[x\](javascript:alert(2))"
+    "\n\n[x]: javascript:alert(3)\n"
 )
 SHOWN: Final = "pwned" + "".join(each for each in ATTACK if each.isprintable())
 """What of it a scenario's own texts may hold; control characters are refused in those."""
 
-MEMBERS: Final = ("manifest.json", "requests.jsonl", "traces.jsonl", "logs.jsonl", "proof.json")
+MEMBERS: Final = (
+    *("manifest.json", "requests.jsonl", "traces.jsonl", "logs.jsonl", "proof.json"),
+    *("journal.jsonl", "records.jsonl"),
+)
+RECORDS: Final = {
+    "name": "calls", "source": "logs",
+    "records": [{"time_unix_s": 0.0, "trace_id": None, "attributes": {"a": "b"}}],
+}  # fmt: skip
+JOURNAL: Final = {
+    "time_unix_s": 1e9, "monotonic_s": 1e9, "step": "crime", "event": "x",
+    "data": {"a": "b", "c": {"d": ["e"]}},
+}  # fmt: skip
+
+READS: Final = (
+    *READING,
+    *("twin {trace} --case {case} --tree", "twin {trace} --case {case} --json"),
+    *("accuse {case} {trace} {span} --mechanism timeout", "hint 1 --case {case}"),
+    *("export {case} --to {state}/out.case.zip --force", "import {state}/out.case.zip --again"),
+    *("replay {case} --to http://127.0.0.1:9", "lint --cases {state}/cases"),
+    *("debrief {case} --give-up", *EARNED),
+)
+"""Every command that reads a case, in an order in which each has something to say."""
+
+NOT_READING: Final = {
+    **dict.fromkeys(
+        ("up", "status", "doctor", "grafana", "load", "heal", "stop-harm", "allow-harm"),
+        "about the stack and this machine",
+    ),
+    **dict.fromkeys(("down", "clean", "tools"), "about the stack and this machine"),
+    **dict.fromkeys(("run", "verify", "contrast", "record"), "makes cases of its own scenarios"),
+    **dict.fromkeys(("new", "schema"), "about scenario files"),
+    "practice": "opens a case of this checkout",
+    "open": "imports as `import` does, and leads to the desk, whose every address is asked below",
+    "desk": "serves the desk, whose every address is asked below",
+}
+"""Command → why it shows nothing of a case."""
+
 LOG: Final = {
     "time_unix_s": 0.0, "service": "auth", "severity": "ERROR", "body": "x",
     "trace_id": None, "span_id": None, "attributes": {"a": "b"},
@@ -50,6 +102,20 @@ def texts(document: Any) -> Iterator[tuple[Any, Any]]:
             yield from texts(value)
 
 
+FREE: Final = frozenset({"attributes", "data", "versions", "plan"})
+"""Maps whose names are whatever somebody chose."""
+
+
+def names(document: Any, *, free: bool = False) -> Iterator[tuple[dict[str, Any], str]]:
+    """Each such name in a JSON document and the map it is in, the innermost first."""
+    pairs = document.items() if isinstance(document, dict) else enumerate(document)
+    for key, value in list(pairs):
+        if isinstance(value, dict | list):
+            yield from names(value, free=free or key in FREE)
+        if free and isinstance(document, dict):
+            yield document, str(key)
+
+
 def reads(folder: Path) -> bool:
     """Whether the lab takes it for a whole case."""
     write_checksums(folder)
@@ -60,7 +126,7 @@ def reads(folder: Path) -> bool:
 
 
 def poison(folder: Path) -> int:
-    """Put the attack into every text of the case that may hold one; how many those were."""
+    """Put the attack into every text and name of the case that may hold one; how many did."""
     held = 0
     for member in MEMBERS:
         path = folder / member
@@ -68,21 +134,43 @@ def poison(folder: Path) -> int:
         # A few lines of a kind say what all may hold.
         for number in range(min(len(lines), 3)):
             document = json.loads(lines[number])
-            for holder, key in texts(document):
-                before = holder[key]
-                holder[key] = before + ATTACK
-                whole = [*lines[:number], json.dumps(document), *lines[number + 1 :]]
-                path.write_text("\n".join(whole) + "\n")
-                if reads(folder):
-                    held += 1
-                else:
-                    holder[key] = before
+
+            def is_taken(
+                path: Path = path,
+                document: Any = document,
+                before: tuple[str, ...] = tuple(lines[:number]),
+                behind: tuple[str, ...] = tuple(lines[number + 1 :]),
+            ) -> bool:
+                path.write_text("\n".join([*before, json.dumps(document), *behind]) + "\n")
+                return reads(folder)
+
+            held += _poison(document, is_taken)
+            is_taken()
             lines[number] = json.dumps(document)
-            path.write_text("\n".join(lines) + "\n")
     for name in ("briefing.md", "debrief.md"):
         path = folder / "scenario" / name
         path.write_text(path.read_text() + f"\nRead on: {SHOWN}\n")
         assert reads(folder), name
+    return held
+
+
+def _poison(document: Any, is_taken: Callable[[], bool]) -> int:
+    held = 0
+    for holder, key in texts(document):
+        before = holder[key]
+        if isinstance(holder, list) and key > 0:
+            continue  # One says what all may hold, and a sample without traces shows nothing.
+        holder[key] = before + ATTACK
+        if is_taken():
+            held += 1
+        else:
+            holder[key] = before
+    for owner, name in names(document):
+        owner[name + ATTACK] = owner.pop(name)
+        if is_taken():
+            held += 1
+        else:
+            owner[name] = owner.pop(name + ATTACK)
     return held
 
 
@@ -92,10 +180,27 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     state = tmp_path_factory.mktemp("hostile")
     case = sample_case()
     folder = FolderArchive(state / "cases").seal(case)
-    lines = [json.dumps(LOG | {"trace_id": case.support_code}), json.dumps(LOG)]
+    crime_s = case.evidence.windows[Window.CRIME].start_s + 1
+    lines = [
+        json.dumps(LOG | {"trace_id": trace, "time_unix_s": crime_s}) for trace in (HURT, None)
+    ]
     write_case(folder, case, lines)
+    for member, line in (("records.jsonl", RECORDS), ("journal.jsonl", JOURNAL)):
+        path = folder / member
+        kept = path.read_text() if path.exists() else ""
+        path.write_text(json.dumps(line) + "\n" + kept)
+    for member in ("traces.jsonl", "requests.jsonl"):
+        # What is looked at below comes first, for only the first lines are poisoned.
+        path = folder / member
+        others = path.read_text().splitlines()
+        path.write_text("\n".join(sorted(others, key=lambda line: HURT not in line)) + "\n")
     assert poison(folder) > 60
     return state
+
+
+def subject(archive: CaseArchive) -> Case:
+    """The case, with an id and a support code that lead to what is there."""
+    return replace(archive.load(CASE_ID), case_id=CASE_ID, support_code=HURT)
 
 
 def dangerous(text: str) -> list[str]:
@@ -107,19 +212,34 @@ def dangerous(text: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("line", [*READING, "debrief {case} --give-up", *EARNED])
-def test_no_command_lets_an_attack_through(line: str, hostile: Path) -> None:
+def test_every_command_is_tried_or_shows_nothing_of_a_case() -> None:
+    """A new one is found here."""
+    known = {entry.name for entries in PANELS.values() for entry in entries}
+    tried = {line.split()[0] for line in READS}
+    assert tried | NOT_READING.keys() == known
+    assert not tried & NOT_READING.keys()
+
+
+@pytest.mark.parametrize("line", READS)
+def test_no_command_lets_an_attack_through(
+    line: str, hostile: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Nor does an error that quotes it."""
-    case = FolderArchive(hostile / "cases").load(None)
-    words = line.replace("{case}", "db-timeout-1").replace(
-        "{trace}", next(iter(case.evidence.traces))
+    case = subject(FolderArchive(hostile / "cases"))
+    trace = case.evidence.traces[HURT]
+    words = line.format(
+        case=CASE_ID, trace=trace.trace_id, span=trace.spans[0].span_id, state=hostile
     )
     done = CliRunner().invoke(app, words.split(), env={"LAB_STATE_DIR": str(hostile)})
     assert done.exception is None or isinstance(done.exception, SystemExit | LabError), done
-    assert dangerous(done.output) == []
+    said = done.output
+    if isinstance(done.exception, LabError):
+        failures.report(done.exception)
+        said += re.sub(r"\x1b\[\d*m", "", capsys.readouterr().err)
+    assert dangerous(said) == []
     if "--markdown" in line:
-        assert not re.search(r"<(script|img)", done.output)
-        assert not re.search(r"[^\\]\]\(javascript", done.output)
+        assert "pwned" in said
+        assert obeyed(said) == []
 
 
 def test_the_debrief_and_the_briefing_do_hold_it(hostile: Path) -> None:
@@ -137,17 +257,89 @@ def test_an_error_shows_what_it_quotes(capsys: pytest.CaptureFixture[str]) -> No
     assert dangerous(re.sub(r"\x1b\[\d*m", "", said)) == []
 
 
-def test_no_page_of_the_desk_runs_it(hostile: Path, tmp_path: Path) -> None:
-    """Room, list, trace, logs, debrief: shown as text in each."""
-    case = FolderArchive(hostile / "cases").load(None)
-    desk = DeskUnderTest(tmp_path, case)
-    room = f"/cases/{case.case_id}"
-    trace = next(iter(case.evidence.traces))
-    desk.send(f"{room}/debrief", f"{room}/give-up")
-    pages = ["", "/traces", f"/traces/{trace}", "/logs", "/contrast", "/debrief", "/map"]
-    for page in pages:
-        answer = desk.get(f"{room}{page}")
-        assert answer.status_code == 200, page
-        assert "<script>alert" not in answer.text, page
-        assert "<img src=x" not in answer.text, page
-        assert 'href="javascript' not in answer.text, page
+class Obedient(HTMLParser):
+    """Notes what a browser would fetch, run or follow beyond this desk's own pages."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.obeyed: list[str] = []
+        self._in_script = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """An element that loads, an attribute that runs, an address that does either."""
+        given = {name: (value or "").strip().lower() for name, value in attrs}
+        self._in_script = tag == "script"
+        loads = tag in {"img", "iframe", "object", "embed", "base"}
+        if loads or (tag == "form" and not given.get("action", "/").startswith("/")):
+            self.obeyed.append(f"<{tag} {given}>")
+        for name, value in given.items():
+            leads = name in {"src", "href", "action", "formaction", "xlink:href", "srcdoc"}
+            # What is only followed by a click may lead to the web.
+            fine = ("/", "#", "?") + (("http://", "https://") if tag == "a" else ())
+            if name.startswith("on") or (leads and value and not value.startswith(fine)):
+                self.obeyed.append(f"<{tag} {name}={value!r}>")
+
+    def handle_data(self, data: str) -> None:
+        """A script's own text; the desk has none, and its policy allows none."""
+        if self._in_script and data.strip():
+            self.obeyed.append(f"script: {data[:40]!r}")
+
+    def handle_endtag(self, tag: str) -> None:
+        """Whatever ends, a script is over."""
+        self._in_script = False
+
+
+@pytest.fixture(scope="module")
+def at_the_desk(hostile: Path, tmp_path_factory: pytest.TempPathFactory) -> FolderArchive:
+    """A copy of the case, so that what is given up at the desk is not given up here."""
+    place = tmp_path_factory.mktemp("desk") / "cases"
+    shutil.copytree(hostile / "cases" / CASE_ID, place / CASE_ID)
+    (place / CASE_ID / "accusations.jsonl").unlink(missing_ok=True)
+    return FolderArchive(place)
+
+
+@pytest.mark.parametrize("given_up", [False, True], ids=["open", "given up"])
+def test_no_address_of_the_desk_lets_an_attack_through(
+    at_the_desk: FolderArchive, tmp_path: Path, given_up: bool
+) -> None:
+    """Every page and every JSON address; what is Markdown is obeyed by no viewer either."""
+    case = subject(at_the_desk)
+    desk = DeskUnderTest(tmp_path, archive=at_the_desk)
+    if given_up:
+        room = f"/cases/{case.case_id}"
+        desk.send(f"{room}/debrief", f"{room}/give-up")
+    shown: list[str] = []
+    hidden: list[str] = []
+    for address in ("/", "/accuse", *addresses_about(case)):
+        answer = desk.get(address)
+        assert answer.status_code in {200, 403, 404}, f"{address}: {answer.text[:300]}"
+        kind = answer.headers["content-type"].partition(";")[0]
+        shown.append(address) if "pwned" in answer.text else hidden.append(address)
+        if kind == "text/html":
+            assert Obedient(answer.text).obeyed == [], address
+        elif kind == "text/markdown":
+            assert obeyed(answer.text) == [], address
+            assert dangerous(answer.text) == [], address
+        else:
+            assert kind == "application/json", address
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            answer.json()
+    assert len(shown) >= 15, f"the attack was there to be seen, but not in {hidden}"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<script>alert(1)</script>",
+        "<img src=x>",
+        "<p onclick=alert(1)>",
+        '<a href=" javascript:alert(1)">',
+        '<iframe src="/x">',
+        '<form action="http://evil.example">',
+        '<use href="data:x">',
+    ],
+)
+def test_the_obedient_browser_notices(page: str) -> None:
+    """So an empty list says something."""
+    assert Obedient(page).obeyed

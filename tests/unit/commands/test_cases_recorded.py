@@ -16,17 +16,15 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from starlette.routing import Route
 from typer.testing import CliRunner, Result
 
 from lab.adapters.cases.archive import FolderArchive
 from lab.cli import app
-from lab.desk.app import ROUTERS
 from lab.domain.case import Case
 from lab.domain.ids import NUMBERED
 from lab.domain.load import Window
 from lab.errors import LabError
-from tests.support.desk_over_memory import DeskUnderTest
+from tests.support.desk_over_memory import DeskUnderTest, addresses_about
 from tests.support.recorded_cases import RECORDINGS, recorded
 
 every_recording = pytest.mark.parametrize("name", RECORDINGS)
@@ -177,16 +175,7 @@ def test_every_page_of_the_desk_answers(name: str, tmp_path: Path) -> None:
     """Each address that the desk's own schema and pages name, open and given up."""
     case = replace(recorded(name), case_id=CASE_ID)
     desk = DeskUnderTest(tmp_path, case)
-    trace_id = case.support_code or next(iter(case.evidence.traces))
-    span_id = case.evidence.traces[trace_id].spans[0].span_id
-    exhibit = next(iter(case.scenario.exhibits), "none-yet")
-    values = {"case_id": case.case_id, "trace_id": trace_id, "span_id": span_id, "name": exhibit}
-    addresses = [
-        route.path.format(**values, number=1)
-        for router in ROUTERS
-        for route in router.routes
-        if isinstance(route, Route) and "GET" in (route.methods or ()) and "{case" in route.path
-    ]
+    addresses = addresses_about(case)
     assert len(addresses) > 15
     for said in _ask_all(desk, [*addresses, "/", "/api/v1/cases"], refused=(403,)):
         assert name not in said

@@ -32,7 +32,7 @@ from lab.domain.case import Case
 from lab.domain.fault import Conditions, Fault
 from lab.domain.proof import Outcome
 from lab.domain.schedule import Schedule
-from lab.errors import LabError, LeaseError, LeaseHeld, StackNotReady
+from lab.errors import HarmStopped, LabError, LeaseError, LeaseHeld, StackNotReady
 from lab.investigation.running.run_case import Lab
 from lab.ports.warden import LeaseStatus
 from lab.settings import Settings
@@ -151,6 +151,25 @@ def test_an_interrupt_while_the_lease_is_taken_leaves_nothing(tmp_path: Path) ->
         assert await is_clean(lab)
 
     anyio.run(story)
+
+
+def test_the_safety_lever_ends_a_hold_and_says_so(tmp_path: Path) -> None:
+    """At the next look, with its own error; and the next hold does not begin."""
+
+    def pull(sleeps: int) -> None:
+        if sleeps == 3:
+            lab.warden._mark.set()  # type: ignore[attr-defined]
+
+    lab = fakes(tmp_path, pull)
+
+    async def story() -> None:
+        for _ in range(2):
+            with pytest.raises(HarmStopped, match="lab allow-harm"):
+                await run.hold(lab, SCENARIO, 3600.0, 1)
+            assert await is_clean(lab)
+
+    anyio.run(story)
+    assert lab.clock.monotonic() < 5
 
 
 def case_with(outcome: Outcome) -> Case:

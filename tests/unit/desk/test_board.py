@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lab import bootstrap
+from lab.adapters.harm_mark import HarmMarkFile
 from lab.desk.runs import lab_run
 from lab.domain.journal import Step
 from lab.domain.load import LoadProgress, Window
@@ -166,6 +167,37 @@ def test_of_a_level_one_is_run_that_is_not_solved(tmp_path: Path) -> None:
         until_over(desk)
         assert desk.runs.scenarios()[asked[-1]].difficulty == level
     assert "--by-number" in lab_run("db-timeout")
+
+
+@pytest.mark.usefixtures("stack_up")
+def test_the_safety_lever_at_the_board(tmp_path: Path) -> None:
+    """One button stops all harm, and then nothing can be started until another allows it."""
+    desk = DeskUnderTest(tmp_path, sample_case(), command=telling(PHASE, OPENED, waits_s=0.5))
+    assert "Stop all harm" in start(desk).text
+    until_over(desk)
+    assert "Stop all harm" in desk.get("/").text
+    stopped = desk.send("/", "/harm/stop")
+    assert stopped.url.path == "/"
+    assert HarmMarkFile(tmp_path).is_set()
+    assert "Allow harm again" in stopped.text
+    assert "Stop all harm" not in stopped.text
+    assert 'action="/runs"' not in stopped.text
+    refused = desk.send("/", "/runs", number="1")
+    assert refused.status_code == 409
+    assert "harm is stopped" in refused.text
+    allowed = desk.send("/", "/harm/allow")
+    assert 'action="/runs"' in allowed.text
+    assert not HarmMarkFile(tmp_path).is_set()
+
+
+@pytest.mark.parametrize("action", ["/harm/stop", "/harm/allow"])
+def test_the_safety_lever_is_for_the_desk_s_own_forms(tmp_path: Path, action: str) -> None:
+    """Another site's page neither stops nor allows anything."""
+    desk = DeskUnderTest(tmp_path, sample_case())
+    assert desk.post(action).status_code == 403
+    assert desk.post(action, headers={"Origin": "http://evil.example"}).status_code == 403
+    assert desk.get(action).status_code == 405
+    assert not HarmMarkFile(tmp_path).is_set()
 
 
 def test_a_run_that_never_was_is_not_there(tmp_path: Path) -> None:

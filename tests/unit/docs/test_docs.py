@@ -24,7 +24,7 @@ SPANS = re.compile(r"`([^`\n]+)`|^(?:\$ )?((?:lab|make) .+)$", re.MULTILINE)
 def _typed(text: str, program: str) -> set[str]:
     """The first word after ``program`` in every code span and console line."""
     lines = (one or other for one, other in SPANS.findall(text))
-    found = (re.match(rf"(?:\.venv/bin/)?{program} ([a-z]+)\b", line) for line in lines)
+    found = (re.match(rf"(?:\.venv/bin/)?{program} ([a-z]+(?:-[a-z]+)*)\b", line) for line in lines)
     return {match[1] for match in found if match}
 
 
@@ -47,7 +47,7 @@ def test_every_lab_command_in_the_documents_exists(text: str) -> None:
 def test_every_make_target_in_the_documents_exists(text: str) -> None:
     """Each target named is one of the Makefile's."""
     targets = set(
-        re.findall(r"^\.PHONY: (\w+)$", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)
+        re.findall(r"^\.PHONY: ([\w-]+)$", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)
     )
     assert _typed(text, "make") <= targets
 

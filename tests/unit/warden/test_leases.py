@@ -9,8 +9,8 @@ import pytest
 
 from lab.adapters.memory.injector import MemoryInjector
 from lab.domain.fault import Fault, Toxic
-from lab.errors import LeaseError, LeaseGone, LeaseHeld
-from lab.ports.warden import LeaseStatus
+from lab.errors import HarmStopped, LeaseError, LeaseGone, LeaseHeld
+from lab.ports.warden import LeaseStatus, Removal
 from lab.warden.ending import PATIENCE_S
 from lab.warden.lease import LeaseState
 from lab.warden.leases import Leases
@@ -459,3 +459,91 @@ async def test_a_defect_in_a_removal_does_not_end_the_trying() -> None:
     world.clock.advance(1.0)
     await warden.tick()
     assert await world.hurt() == []
+
+
+async def test_the_lever_outlives_the_warden_that_was_told() -> None:
+    """The next one refuses harm from its start, and allows it once told."""
+    world = World()
+    await take(world.warden(), TIMEOUT)
+    await world.warden().stop_harm()
+    warden = world.warden()
+    with pytest.raises(HarmStopped):
+        await take(warden, TIMEOUT)
+    assert world.storage.lease is None
+    await warden.allow_harm()
+    assert (await take(world.warden(), TIMEOUT)).state == LeaseState.HELD
+
+
+async def test_a_mark_that_somebody_else_set_ends_the_lease_at_the_next_tick() -> None:
+    """As when the warden hung while it was called."""
+    world = World()
+    warden = world.warden()
+    await take(warden, TIMEOUT, ttl_s=60.0, checkout__pool_size=2)
+    world.mark.set()
+    await warden.tick()
+    assert await world.hurt() == await world.changed() == []
+    assert await warden.current() is None
+
+
+async def test_a_mark_that_vanished_allows_nothing() -> None:
+    """Its folder may have been removed by hand; only a word to the warden does."""
+    world = World()
+    warden = world.warden()
+    await warden.stop_harm()
+    world.mark.clear()
+    with pytest.raises(HarmStopped):
+        await take(warden, TIMEOUT)
+
+
+async def test_a_lever_that_the_disk_does_not_keep_works_and_says_so() -> None:
+    """Harm goes first; what stays undone is told."""
+    world = World()
+    warden = world.warden()
+    await take(warden, TIMEOUT)
+    world.mark.is_full = True
+    with pytest.raises(LeaseError, match="starts anew will not know"):
+        await warden.stop_harm()
+    assert await world.hurt() == []
+    with pytest.raises(HarmStopped):
+        await take(warden, TIMEOUT)
+    with pytest.raises(LeaseError, match="it stays stopped"):
+        await warden.allow_harm()
+    assert await warden.is_harm_stopped()
+
+
+async def test_the_lever_cuts_short_a_lease_on_its_way_in() -> None:
+    """No further fault comes after it, and the caller learns why."""
+    world = World()
+    warden = world.warden()
+    apply = world.injector.apply
+
+    async def pull_meanwhile(fault: Fault) -> None:
+        await apply(fault)
+        stopping.append(asyncio.create_task(warden.stop_harm()))
+        await asyncio.sleep(0)
+
+    stopping: list[asyncio.Task[Removal]] = []
+    world.injector.apply = pull_meanwhile  # type: ignore[method-assign]
+    with pytest.raises(HarmStopped):
+        await take(warden, TIMEOUT, SLOW)
+    (stopped,) = stopping
+    assert (await stopped).count == 0, "the caller itself had taken it back"
+    assert "apply catalog-catalog_db" not in world.diary
+    assert await world.hurt() == []
+    assert world.storage.lease is None
+
+
+async def test_the_lever_holds_where_harm_cannot_be_removed_yet() -> None:
+    """A hung Toxiproxy delays the removal, and never lets new harm in."""
+    world = World()
+    warden = world.warden()
+    await take(warden, TIMEOUT)
+    world.injector.is_listening = False
+    with pytest.raises(LeaseError):
+        await warden.stop_harm()
+    world.injector.is_listening = True
+    world.clock.advance(PATIENCE_S)
+    await warden.tick()
+    assert await world.hurt() == []
+    with pytest.raises(HarmStopped):
+        await take(warden, TIMEOUT)

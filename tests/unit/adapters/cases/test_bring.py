@@ -13,6 +13,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from lab.adapters.bounds import LONGEST_STRING_BYTES
 from lab.adapters.cases import telemetry_case
 from lab.adapters.cases.archive import FolderArchive
 from lab.adapters.cases.bring import bring_file, bring_otlp, bring_traces, without_secrets
@@ -211,20 +212,62 @@ def empty_groups(size: int) -> bytes:
     return b'{"resourceSpans": [' + b"{}," * (size // 3) + b"{}]}"
 
 
-@pytest.mark.parametrize("hostile", [unclosed, one_string, empty_groups])
+def one_span(size: int, more: bytes) -> bytes:
+    """A span without an id, so that it is refused once all of it was read."""
+    return b'{"resourceSpans": [{"scopeSpans": [{"spans": [{%s}]}]}]}' % more
+
+
+def many_attributes(size: int) -> bytes:
+    pair = b'{"key": "a", "value": {"stringValue": "b"}},'
+    return one_span(size, b'"attributes": [' + pair * (size // len(pair)) + b"{}]")
+
+
+def long_name(size: int) -> bytes:
+    return one_span(size, b'"name": "' + b"\\u001b" * (size // 6) + b'"')
+
+
+def many_keys(size: int) -> bytes:
+    return one_span(size, b",".join(b'"k%d": {}' % n for n in range(size // 13)))
+
+
+@pytest.mark.parametrize("sizes", [(200_000, 800_000), (2_200_000, 8_800_000)], ids=["kB", "MB"])
+@pytest.mark.parametrize(
+    "hostile", [unclosed, one_string, empty_groups, many_attributes, long_name, many_keys]
+)
 def test_a_hostile_file_takes_time_by_its_length_alone(
-    hostile: Callable[[int], bytes], archive: FolderArchive, tmp_path: Path
+    hostile: Callable[[int], bytes],
+    sizes: tuple[int, int],
+    archive: FolderArchive,
+    tmp_path: Path,
 ) -> None:
     """Four times the bytes take no more than eight times the processor time."""
     took_s = []
-    for size in (200_000, 800_000):
+    for size in sizes:
         path = tmp_path / "traces.json"
         path.write_bytes(hostile(size))
-        began_s = time.process_time()
-        with pytest.raises(CaseError):
-            bring_otlp(archive, path, "imported", nobody)
-        took_s.append(time.process_time() - began_s)
+        tries_s = []
+        for _ in range(2):  # What other tests left behind may be collected in one of them.
+            began_s = time.process_time()
+            with pytest.raises(CaseError):
+                bring_otlp(archive, path, "imported", nobody)
+            tries_s.append(time.process_time() - began_s)
+        took_s.append(min(tries_s))
     assert took_s[1] <= 8 * max(took_s[0], 0.05)
+
+
+@pytest.mark.parametrize("hostile", [one_string, long_name])
+def test_a_string_without_end_is_refused(
+    hostile: Callable[[int], bytes], archive: FolderArchive, tmp_path: Path
+) -> None:
+    """Before the parser has read it over and over; just below the bound it is read."""
+    path = tmp_path / "traces.json"
+    path.write_bytes(hostile(LONGEST_STRING_BYTES + 2 * otlp_file._CHUNK_BYTES))
+    with pytest.raises(CaseError, match="found a string of more than 4 MiB"):
+        bring_otlp(archive, path, "imported", nobody)
+    path.write_bytes(hostile(LONGEST_STRING_BYTES - 100))
+    with pytest.raises(CaseError) as other:
+        bring_otlp(archive, path, "imported", nobody)
+    assert "found a string" not in str(other.value)
 
 
 @pytest.mark.parametrize("piece", [1, 2, 3, 7])

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import stat
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +14,11 @@ from typing import Any
 
 import pytest
 
+from lab.adapters import bounds
 from lab.adapters.cases import case_folder, zip_file
 from lab.adapters.cases.archive import FolderArchive
 from lab.adapters.cases.bring import bring_file
-from lab.adapters.cases.case_folder import read_case_file, write_case
+from lab.adapters.cases.case_folder import read_case_file, write_case, write_checksums
 from lab.adapters.cases.manifest import case_file_schema
 from lab.adapters.cases.zip_file import pack_folder, read_zip, unpack
 from lab.errors import CaseError
@@ -85,8 +87,11 @@ def test_the_page_names_every_limit() -> None:
     for size in (zip_file.MOST_PACKED_BYTES, zip_file.MOST_BYTES):
         assert f"{size // 2**20} MiB" in PAGE
     assert "20,000 traces or 500,000 spans" in PAGE
-    limits = (case_folder.MOST_REQUESTS, case_folder.MOST_LOG_LINES, case_folder.MOST_RECORDS)
-    for limit in (*limits, case_folder.MOST_JOURNAL_ENTRIES, int(case_folder.LONGEST_WINDOW_S)):
+    listed = [most for each in bounds.MOST_IN.values() for most in each.values()]
+    for most in (*bounds.MOST_OF_OTLP.values(), *listed):
+        assert f" {most:,} " in PAGE
+    limits = (bounds.MOST_REQUESTS, bounds.MOST_LOG_LINES, bounds.MOST_RECORDS)
+    for limit in (*limits, bounds.MOST_JOURNAL_ENTRIES, int(case_folder.LONGEST_WINDOW_S)):
         assert f" {limit:,} " in PAGE
 
 
@@ -343,6 +348,149 @@ def test_more_lines_than_a_run_has_are_refused(
     longer = resealed(members | {member: b"{}\n" * 3})
     with pytest.raises(CaseError, match="at most 2 lines"):
         read_zip(zipped(tmp_path / "a.zip", longer), room)
+
+
+def many(number: int) -> dict[str, str]:
+    return {f"name-{n}": "x" for n in range(number)}
+
+
+RECORD_LINE = {"name": "calls", "source": "logs", "records": [{"attributes": {}}]}
+LOG_LINE = {"time_unix_s": 0.0, "body": "x", "attributes": {}}
+
+
+def put(*path: str | int, value: object) -> Callable[[Any], None]:
+    """Put ``value`` into a JSON document, at the end of the path."""
+
+    def change(document: Any) -> None:
+        for step in path[:-1]:
+            document = document[step]
+        document[path[-1]] = value
+
+    return change
+
+
+NAMES, ATTRIBUTES, ELEMENTS = bounds.MOST_NAMES, bounds.MOST_ATTRIBUTES, bounds.MOST_ELEMENTS
+TOO_MANY = {
+    "versions": ("manifest.json", put("versions", value=many(NAMES + 1)), NAMES),
+    "plan": ("manifest.json", put("plan", value=many(NAMES + 1)), NAMES),
+    **{
+        kind: (
+            "manifest.json",
+            put("topology", kind, value=["a"] * (NAMES + 1)),
+            NAMES,
+        )
+        for kind in ("services", "databases", "edges")
+    },
+    "samples": (
+        "manifest.json",
+        put("samples", "affected", value=["ab" * 16] * (bounds.MOST_TRACES + 1)),
+        bounds.MOST_TRACES,
+    ),
+    "findings": (
+        "proof.json",
+        lambda proof: proof["findings"].extend(proof["findings"][:1] * bounds.MOST_FINDINGS),
+        bounds.MOST_FINDINGS,
+    ),
+    "data": ("journal.jsonl", put("data", value=many(ELEMENTS + 1)), ELEMENTS),
+    "data, deep down": (
+        "journal.jsonl",
+        put("data", "a", value=[{"b": [0] * (ELEMENTS + 1)}]),
+        ELEMENTS,
+    ),
+    "attributes of a record": (
+        "records.jsonl",
+        put("records", 0, "attributes", value=many(ATTRIBUTES + 1)),
+        ATTRIBUTES,
+    ),
+    "attributes of a log line": (
+        "logs.jsonl",
+        put("attributes", value=many(ATTRIBUTES + 1)),
+        ATTRIBUTES,
+    ),
+    "a log line's body": ("logs.jsonl", put("body", value=[0] * (ELEMENTS + 1)), ELEMENTS),
+}
+
+
+@pytest.mark.parametrize("what", TOO_MANY)
+def test_every_list_has_a_bound_and_its_error_says_both_numbers(
+    members: dict[str, bytes], what: str, tmp_path: Path, room: Path
+) -> None:
+    """What was expected, and what was found."""
+    member, change, most = TOO_MANY[what]
+    members |= {
+        "records.jsonl": json.dumps(RECORD_LINE).encode() + b"\n",
+        "logs.jsonl": json.dumps(LOG_LINE).encode() + b"\n",
+    }
+    path = zipped(tmp_path / "a.zip", changed(members, member, change), compresslevel=0)
+    with pytest.raises(
+        CaseError, match=rf"{member}.*at most {most} elements.*found \d+"
+    ) as refusal:
+        unpack_and_read(path, room)
+    found = int(str(refusal.value).rpartition("found ")[2].partition(";")[0].rstrip(")"))
+    assert most < found <= most + 100
+
+
+def unpack_and_read(path: Path, room: Path) -> None:
+    unpack(path, room)
+    read_case_file(room)
+
+
+def test_more_names_of_records_than_a_scenario_has_are_refused(
+    members: dict[str, bytes], tmp_path: Path, room: Path
+) -> None:
+    line = json.dumps(RECORD_LINE).encode() + b"\n"
+    longer = resealed(members | {"records.jsonl": line * (bounds.MOST_RECORD_NAMES + 1)})
+    with pytest.raises(CaseError, match="at most 100 lines, found more"):
+        read_zip(zipped(tmp_path / "a.zip", longer), room)
+
+
+def test_the_schema_has_a_bound_for_every_list() -> None:
+    """From the same table; a new field without one is found here."""
+    unbounded = [
+        f"{name}.{field}"
+        for name, definition in json.loads(case_file_schema())["$defs"].items()
+        for field, schema in definition.get("properties", {}).items()
+        for each in _inside(schema)
+        if (each.get("type") == "array" and "maxItems" not in each)
+        or ("additionalProperties" in each and "maxProperties" not in each)
+    ]
+    assert unbounded == []
+
+
+def _inside(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    further = [*schema.get("anyOf", ()), schema.get("items"), schema.get("additionalProperties")]
+    inside = (_inside(each) for each in further if isinstance(each, dict))
+    return [schema, *(found for each in inside for found in each)]
+
+
+def _longer(member: str, size: int) -> bytes:
+    """A member of so many bytes that is as it should be, but for its length."""
+    step = {"time_unix_s": 1.0, "monotonic_s": 1.0, "step": "crime", "event": "looked"}
+    line = {
+        "journal.jsonl": step | {"data": {f"d{n}": "\x1b[2J" * 9 for n in range(20)}},
+        "logs.jsonl": LOG_LINE | {"body": "[x](javascript:1) " * 20},
+        "records.jsonl": RECORD_LINE | {"records": [{"attributes": {"a": "b" * 9}}] * 2_000},
+    }[member]
+    text = json.dumps(line).encode() + b"\n"
+    return text * (size // len(text))
+
+
+@pytest.mark.parametrize("member", ["journal.jsonl", "logs.jsonl", "records.jsonl"])
+def test_a_long_case_takes_time_by_its_length_alone(
+    members: dict[str, bytes], member: str, tmp_path: Path
+) -> None:
+    """Four times the bytes, of more than 4 MB, take no more than eight times as long."""
+    took_s = []
+    for size in (1_100_000, 4_400_000):
+        folder = tmp_path / str(size)
+        for name, content in (members | {member: _longer(member, size)}).items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        write_checksums(folder)
+        began_s = time.process_time()
+        read_case_file(folder)
+        took_s.append(time.process_time() - began_s)
+    assert took_s[1] <= 8 * max(took_s[0], 0.05)
 
 
 @pytest.mark.parametrize("ledger", sorted(case_folder.LEDGERS))

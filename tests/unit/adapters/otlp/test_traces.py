@@ -6,12 +6,20 @@ import base64
 import contextlib
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.adapters.bounds import (
+    MOST_ATTRIBUTES,
+    MOST_ELEMENTS,
+    MOST_EVENTS,
+    MOST_GROUPS_OF_A_TRACE,
+    MOST_LINKS,
+)
 from lab.adapters.otlp.fields import DEEPEST_VALUE, MalformedOtlpError, parse
 from lab.adapters.otlp.traces import (
     DEEPEST_TRACE,
@@ -345,6 +353,45 @@ def test_maps_in_maps_cost_no_more_than_they_carry() -> None:
         value = {"kvlistValue": {"values": [{"key": "k", "value": value}]}}
     written = only(document(span_json(attributes=[{"key": "k", "value": value}]))).attributes["k"]
     assert len(str(written)) == DEEPEST_VALUE * len('{"k": }') + len(r'"\""')
+
+
+LINK = {"traceId": "ab" * 16, "spanId": "cd" * 8}
+PAIR = {"key": "k", "value": {"stringValue": "v"}}
+
+
+def of_value(kind: str) -> Callable[[int], Any]:
+    inner = PAIR["value"] if kind == "arrayValue" else PAIR
+    return lambda n: span_json(attributes=[{"key": "k", "value": {kind: {"values": [inner] * n}}}])
+
+
+@pytest.mark.parametrize(
+    ("span", "where", "most"),
+    [
+        (lambda n: span_json(attributes=[PAIR] * n), "attributes", MOST_ATTRIBUTES),
+        (lambda n: span_json(events=[{}] * n), "events", MOST_EVENTS),
+        (lambda n: span_json(events=[{"attributes": [PAIR] * n}]), "attributes", MOST_ATTRIBUTES),
+        (lambda n: span_json(links=[LINK] * n), "links", MOST_LINKS),
+        (of_value("arrayValue"), "values", MOST_ELEMENTS),
+        (of_value("kvlistValue"), "values", MOST_ELEMENTS),
+    ],
+)
+def test_every_list_of_a_span_has_a_bound(
+    span: Callable[[int], Any], where: str, most: int
+) -> None:
+    """One more than is taken is refused, with its place and both numbers."""
+    assert only(document(span(most)))
+    complaint = rf"spans\[0\].*{where}: expected at most {most}, found {most + 1}"
+    with pytest.raises(MalformedOtlpError, match=complaint):
+        read_traces(document(span(most + 1)))
+
+
+@pytest.mark.parametrize("field", ["resourceSpans", "batches", "scopeSpans"])
+def test_empty_groups_without_end_are_refused(field: str) -> None:
+    """They hold no span that anybody could count."""
+    groups: dict[str, Any] = {field: [{}] * (MOST_GROUPS_OF_A_TRACE + 1)}
+    found = {"resourceSpans": [groups]} if field == "scopeSpans" else groups
+    with pytest.raises(MalformedOtlpError, match=f"{field}: expected at most 10000, found 10001"):
+        read_traces(found)
 
 
 @pytest.mark.parametrize("kind", ["arrayValue", "kvlistValue"])

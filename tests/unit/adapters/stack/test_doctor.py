@@ -10,8 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from lab.adapters.harm_mark import HarmMarkFile
 from lab.adapters.stack import doctor
-from lab.adapters.stack.doctor import Finding, examine
+from lab.adapters.stack.doctor import Finding, _harm, examine
 from lab.errors import ToolMissing
 from lab.ports.stack import PartStatus
 from lab.settings import Settings
@@ -75,6 +76,25 @@ def test_a_full_disk_is_refused(settings: Settings, monkeypatch: pytest.MonkeyPa
 
     assert finding.level == "fail"
     assert "LAB_STATE_DIR" in finding.advice
+
+
+def test_stopped_harm_is_told_with_what_allows_it(settings: Settings) -> None:
+    """Nobody looks for long why nothing can be run."""
+    mark = HarmMarkFile(settings.state_dir)
+    assert found(settings, "safety lever").level == "ok"
+    mark.set()
+    finding = found(settings, "safety lever")
+    assert (finding.level, finding.found) == (
+        "warn",
+        "harm is stopped: nothing can be run or held",
+    )
+    assert "lab allow-harm" in finding.advice
+
+
+def test_a_warden_elsewhere_that_is_silent_tells_of_no_lever(settings: Settings) -> None:
+    """What nobody can know is neither stopped nor allowed."""
+    elsewhere = settings.model_copy(update={"stack": "compose"})
+    assert "unknown" in _harm(elsewhere).found
 
 
 def test_the_cache_needs_room_only_where_something_is_to_be_built(

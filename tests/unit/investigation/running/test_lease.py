@@ -13,7 +13,8 @@ from lab.adapters.memory.injector import MemoryInjector
 from lab.adapters.memory.warden import MemoryWarden
 from lab.domain.fault import Fault, Toxic
 from lab.domain.schedule import Schedule
-from lab.investigation.running.lease import HeldLease, harm
+from lab.errors import HarmStopped
+from lab.investigation.running.lease import HEARTBEAT_S, HeldLease, harm
 from lab.ports.warden import LeasedEdges
 from lab.shop.topology import EDGES
 
@@ -96,3 +97,32 @@ async def test_the_warden_is_asked_about_schedules_alone() -> None:
     """That a fault without one is always on, the run knows without it."""
     assert (await held(1.0, kind=LyingWarden)).strays == 0
     assert (await held(3.0, kind=LyingWarden)).strays > 0
+
+
+@pytest.mark.parametrize("faults", [(), (STEADY,)], ids=["load alone", "a fault"])
+async def test_the_safety_lever_ends_whatever_goes_on(faults: tuple[Fault, ...]) -> None:
+    """Within a beat, with the reason, and nothing is left; load alone may be the harm."""
+    clock = FakeClock()
+    injector = MemoryInjector(edge.name for edge in EDGES)
+    warden = MemoryWarden(injector, clock)
+
+    async def go_on_for_ever() -> None:
+        async with harm(warden, clock, "a run", faults, {}, seed=1):
+            await warden.stop_harm()
+            await asyncio.Event().wait()
+
+    with pytest.raises(HarmStopped, match="lab allow-harm"):
+        await go_on_for_ever()
+    assert clock.monotonic() <= HEARTBEAT_S
+    assert all(edge.is_clean for edge in (await injector.edges()).values())
+
+
+async def test_a_body_that_ends_in_the_same_moment_is_told_as_well() -> None:
+    """The last look finds the lever pulled."""
+    clock = FakeClock()
+    warden = MemoryWarden(MemoryInjector(edge.name for edge in EDGES), clock)
+    lease = harm(warden, clock, "a run", (STEADY,), {}, seed=1)
+    await lease.__aenter__()
+    await warden.stop_harm()
+    with pytest.raises(HarmStopped):
+        await lease.__aexit__(None, None, None)

@@ -19,7 +19,7 @@ from lab.adapters.memory.records import MemoryRecords
 from lab.adapters.memory.services import MemoryServices
 from lab.adapters.memory.stack import MemoryStack
 from lab.adapters.memory.trace_store import MemoryTraceStore
-from lab.adapters.memory.warden import MemoryWarden
+from lab.adapters.memory.warden import MemoryHarmMark, MemoryWarden
 from lab.domain.bound import parse
 from lab.domain.case import Case
 from lab.domain.dice import Dice
@@ -34,6 +34,7 @@ from lab.domain.schedule import Schedule
 from lab.errors import (
     ConditionsRefused,
     DirtyShop,
+    HarmStopped,
     LoadError,
     MachineStrained,
     StackNotReady,
@@ -73,6 +74,8 @@ class Story:
         self.steps: list[Step] = []
         self.edges_in: dict[Step, dict[str, bool]] = {}
         self.acts: dict[Step, Fault | BaseException] = {}
+        self.mark = MemoryHarmMark()
+        self.pulled_in: Step | None = None
         self.injector = MemoryInjector(edge.name for edge in EDGES)
 
     def phase(self, step: Step, detail: str, seconds_left: float | None = None) -> None:
@@ -81,6 +84,8 @@ class Story:
         self.steps.append(step)
         state = self.injector._edges
         self.edges_in[step] = {name: edge.is_clean for name, edge in state.items()}
+        if step is self.pulled_in:
+            self.mark.set()
         act = self.acts.get(step)
         if isinstance(act, BaseException):
             raise act
@@ -132,7 +137,7 @@ def stage(tmp_path: Path) -> Stage:
     requests = dict.fromkeys(Window, healthy) | {Window.CRIME: _requests(504)}
     lab = Lab(
         stack=stack,
-        warden=MemoryWarden(story.injector, clock),
+        warden=MemoryWarden(story.injector, clock, mark=story.mark),
         store=store,
         load=MemoryLoad(clock, requests),
         archive=archive,
@@ -301,6 +306,23 @@ def test_whatever_ends_a_run_the_harm_ends_with_it(
     last = stage.archive.journal("db-timeout-1").entries()[-1]
     assert (last.data["ending"], last.data["because"]) == (ending, because)
     assert not last.spoiler
+    assert stage.archive.cases() == ()
+
+
+@pytest.mark.parametrize("step", list(Step)[:5])
+@pytest.mark.parametrize("faults", [0, 1], ids=["load alone", "a fault"])
+def test_the_safety_lever_ends_a_run_in_every_window(stage: Stage, step: Step, faults: int) -> None:
+    """Interrupted, for it was told to end; the reason says who did it and what to do."""
+    stage.scenario = replace(stage.scenario, faults=stage.scenario.faults[:faults])
+    stage.story.pulled_in = step
+    with pytest.raises(HarmStopped) as ended:
+        stage.run()
+    assert ended.value.exit_code == 2
+    assert all(edge.is_clean for edge in anyio.run(stage.story.injector.edges).values())
+    last = stage.archive.journal("db-timeout-1").entries()[-1]
+    assert last.data["ending"] == "interrupted"
+    assert "lab allow-harm" in last.data["because"]
+    assert stage.story.steps[-1] is step
     assert stage.archive.cases() == ()
 
 
