@@ -208,7 +208,7 @@ class SpanCountCheck:
 
 @dataclass(frozen=True, slots=True)
 class SpanSeenCheck:
-    """So many whole traces of ``sample`` have a matching span."""
+    """So many whole traces of ``sample``, or such a share of them, have a matching span."""
 
     label: str
     predicate: Predicate

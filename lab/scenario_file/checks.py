@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from lab.domain.bound import Unit
+from lab.domain.bound import Bound, Unit
 from lab.domain.evidence import Sample
 from lab.domain.journal import Step
 from lab.domain.load import RequestFilter, Window
@@ -148,12 +148,19 @@ class SpanCountEntry(LabelledEntry):
 
 
 class SpanSeenEntry(LabelledEntry):
-    """So many traces of the sample have a matching span."""
+    """So many traces of the sample, or such a share of them, have a matching span."""
 
     measure: Literal["span-seen"]
     of: PredicateEntry
-    bound: CountBound
+    bound: AnyBound
     sample: SampleWord = Sample.AFFECTED
+
+    @field_validator("bound")
+    @classmethod
+    def _counts(cls, value: Bound) -> Bound:
+        if value.unit is Unit.DURATION:
+            raise Refused(f"expected a number or a share of traces, got '{value}'")
+        return value
 
     def check(self) -> SpanSeenCheck:
         """As the domain has it."""

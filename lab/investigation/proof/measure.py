@@ -77,7 +77,8 @@ def _seen_finding(check: SpanSeenCheck, evidence: Evidence, reference: Reference
         lambda trace: bool(check.predicate.matching(trace, reference)),
         f"{check.sample} traces",
     )
-    outcome = check.bound.holds(seen.hits) if seen.total else Outcome.UNKNOWN
+    found = seen.value if check.bound.unit is Unit.SHARE else seen.hits
+    outcome = check.bound.holds(found) if seen.total else Outcome.UNKNOWN
     return Finding(check.step, check.label, f"{check.bound} {seen.of}", str(seen), outcome)
 
 

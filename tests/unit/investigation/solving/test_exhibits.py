@@ -40,6 +40,8 @@ def with_exhibit(check: SpanSeenCheck) -> Case:
         (">= 3", "checkout", Outcome.FAILS),
         ("== 0", "checkout", Outcome.HOLDS),
         (">= 1000", "auth", Outcome.FAILS),
+        (">= 95%", "auth", Outcome.HOLDS),
+        (">= 1%", "checkout", Outcome.FAILS),
     ],
 )
 def test_so_many_traces_have_such_a_span(bound: str, service: str, outcome: Outcome) -> None:
