@@ -22,6 +22,9 @@ from lab.investigation.proof.measure import check_finding
 SHOWN: Final = 20
 """Witnesses are many; these are the first."""
 
+_WHOLE: Final = re.compile(r" \(|;|:| over ")
+"""What parts a number from what it was measured of."""
+
 _MS: Final = re.compile(r"([\d.]+)ms")
 _COUNTED: Final = re.compile(r"\((\d+ of \d+ [^)]*)\)")
 
@@ -61,7 +64,7 @@ class Exhibit:
     @property
     def short(self) -> str:
         """What is measured, without what it was measured of: ``1.00s``, ``96%``, ``4``."""
-        number = self.measured.partition(" (")[0].partition(";")[0]
+        number = _WHOLE.split(self.measured, maxsplit=1)[0]
         if time := _MS.fullmatch(number):
             return duration(float(time[1]))
         return number.replace(".0%", "%")

@@ -91,6 +91,24 @@ def test_numbers_are_measured_and_written_short() -> None:
     assert written.endswith("of 100 affected traces), 100%")
 
 
+@pytest.mark.parametrize(
+    ("measured", "short", "aside"),
+    [
+        ("1002.4ms", "1.00s", "1.00s"),
+        ("97.0% (97 of 100 affected traces)", "97%", "97 of 100 affected traces"),
+        ("100%: 20.8% of 144 requests against 3 ÷ (1.2 s × 12.0/s) = 20.8%", "100%", "100%"),
+        ("0.998 over 12 different values in 40 spans (3.1ms + 2ms per 1,000)", "0.998", "0.998"),
+        ("3 of 10 values; 100.0% of their spans hit", "3 of 10 values", "3 of 10 values"),
+        ("1.46 (146 to 100)", "1.46", "1.46"),
+        ("12.6%", "12.6%", "12.6%"),
+    ],
+)
+def test_each_kind_of_measure_has_a_short_form(measured: str, short: str, aside: str) -> None:
+    """For the words of a text, and for behind them."""
+    found = replace(exhibit(CASE, "all-fail"), measured=measured)
+    assert (found.short, found.aside) == (short, aside)
+
+
 @pytest.mark.parametrize("name", RECORDINGS)
 def test_no_link_and_no_number_is_left_open_in_any_recorded_case(name: str) -> None:
     """Each exhibit holds, and each text reads as words."""
