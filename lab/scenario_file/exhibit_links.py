@@ -11,11 +11,12 @@ from lab.scenario_file.shape import ScenarioEntry
 
 
 def exhibit_problems(
-    entry: ScenarioEntry, scenario_text: str, prose: Mapping[str, str]
+    entry: ScenarioEntry, scenario_text: str, prose: Mapping[str, str], *, all_read: bool
 ) -> Iterator[tuple[str | None, int, str]]:
     """What is wrong, each with its file (None: the scenario's own) and line.
 
-    ``prose`` maps the names of the other files to their texts.
+    ``prose`` maps the names of the other files to their texts; unless they were ``all_read``,
+    nobody knows what is linked to.
     """
     linked: set[str] = set()
     lines = read(scenario_text)
@@ -32,7 +33,7 @@ def exhibit_problems(
         yield from ((file, line + 1, problem) for line, problem in unknown(text))
     for path, text in _texts(entry):
         yield from ((None, lines.line(path), problem) for _, problem in unknown(text))
-    for name in entry.exhibits.keys() - linked:
+    for name in sorted(entry.exhibits.keys() - linked) if all_read else ():
         place = ("exhibits", name)
         yield None, lines.line(place), f"exhibits.{name}: expected a text that links to it"
 

@@ -145,7 +145,7 @@ def _parse(
         prose = {name: texts.get(name, "") for name in (BRIEFING, DEBRIEF)}
         problems += [
             f"{_shown(folder_name, file or SCENARIO)}:{line} {problem}"
-            for file, line, problem in exhibit_problems(entry, text, prose)
+            for file, line, problem in exhibit_problems(entry, text, prose, all_read=not problems)
         ]
     if problems or entry is None:
         raise ScenarioError(tuple(problems))
