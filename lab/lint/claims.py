@@ -1,4 +1,4 @@
-"""Every claim of a scenario's texts links to an exhibit, once the scenario has some."""
+"""Every claim of a scenario's texts links to an exhibit."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ _NOT_CLAIMED: Final = re.compile(r"`[^`\n]*`|^\d\d:\d\d\.|\bp\d\d\b")
 
 
 def claim_problems(scenario: Scenario) -> tuple[Problem, ...]:
-    """Every claim without an exhibit; none of a scenario that states no exhibits yet."""
-    if not scenario.exhibits:
-        return ()
+    """Every claim of the briefing, and of the debrief's argument, without an exhibit."""
     return (*_of_briefing(scenario), *_of_debrief(scenario))
 
 

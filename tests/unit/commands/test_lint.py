@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from lab.adapters.cases import case_folder
 from lab.cli import app
+from lab.domain.exhibit import exhibits_in
 from lab.errors import CaseError, UsageError
 from lab.scenario_file import folders
 from lab.settings import CHECKOUT
@@ -61,6 +62,13 @@ def append(path: Path, document: object) -> None:
         file.write(json.dumps(document) + "\n")
 
 
+def brief(folder: Path, text: str) -> None:
+    """Write another pager message, which links to the same exhibits below."""
+    file = folder / "briefing.md"
+    links = " ".join(f"[so](exhibit:{name})" for name in exhibits_in(file.read_text("utf-8")))
+    file.write_text(f"{text}{links}\n", "utf-8")
+
+
 def test_clean_texts_and_telemetry_exit_with_0(scenarios: Path, cases: Path, logs: Path) -> None:
     """Nothing on standard output, and what was read on standard error."""
     done = lint("--cases", cases, "--logs", logs)
@@ -75,7 +83,7 @@ def test_everything_found_is_told_at_once_with_exit_code_1(
     scenarios: Path, cases: Path, logs: Path
 ) -> None:
     """Texts, telemetry and scenario files: no problem hides another."""
-    (scenarios / "slow-shelves" / "briefing.md").write_text("Chaos in\nthe catalog:\nChaos.\n")
+    brief(scenarios / "slow-shelves", "Chaos in\nthe catalog:\nChaos.\n")
     broken = scenarios / "card-declined" / "scenario.yaml"
     broken.write_text(broken.read_text().replace("difficulty: 2", "difficulty: 9"))
     for _ in range(3):
@@ -127,7 +135,7 @@ def test_programs_read_json(scenarios: Path, cases: Path) -> None:
 
 def test_only_the_scenarios_named_are_read(scenarios: Path, cases: Path) -> None:
     """Their texts and their cases; what is wrong with others is not asked."""
-    (scenarios / "slow-shelves" / "briefing.md").write_text("Chaos.\n")
+    brief(scenarios / "slow-shelves", "Chaos.\n")
     (scenarios / "card-declined" / "scenario.yaml").write_text("[")
     append(cases / "db-timeout-1" / "logs.jsonl", {"body": "toxic"})
     told = {

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from lab.domain.exhibit import exhibits_in
 from lab.lint import Problem, Rule, text_problems
 from lab.scenario_file import load, parse
 from lab.settings import CHECKOUT
@@ -201,6 +202,7 @@ def test_a_tainted_copy_of_a_real_scenario_is_rejected(rule: Rule, before: str, 
 def test_where_nobody_did_it_the_verdict_is_the_secret() -> None:
     """No span is the culprit, and the mechanism still is."""
     assert text_problems(NOBODY) == ()
-    briefing = "A business rejection by payments, $(share.few) and $(share.many)."
+    links = " ".join(f"[so](exhibit:{name})" for name in exhibits_in(NOBODY.briefing))
+    briefing = f"A business rejection by payments. {links}"
     tainted = {**NOBODY.source, "briefing.md": briefing}
     assert [each.rule for each in text_problems(parse(tainted, NOBODY.id))] == [Rule.MECHANISM_WORD]
