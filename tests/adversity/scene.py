@@ -179,9 +179,10 @@ class Scene:
         self.await_ready()
 
     def toxiproxy(self, method: str, path: str, body: object = None) -> Any:
-        """Ask Toxiproxy itself, as a stranger would."""
+        """Ask Toxiproxy itself, as a stranger would who has got hold of the secret."""
         url = f"{self.settings.url('toxiproxy')}{path}"
-        answer = httpx.request(method, url, json=body, trust_env=False, timeout=5)
+        told = dict(secret.headers(self.settings.secret_file))
+        answer = httpx.request(method, url, json=body, headers=told, trust_env=False, timeout=5)
         return answer.raise_for_status().json()
 
     def proxies(self) -> dict[str, Any]:

@@ -68,7 +68,8 @@ READS: Final = (
     *("accuse {case} {trace} {span} --mechanism timeout", "hint 1 --case {case}"),
     *("export {case} --to {state}/out.case.zip --force", "import {state}/out.case.zip --again"),
     *("replay {case} --to http://127.0.0.1:9", "lint --cases {state}/cases"),
-    *("debrief {case} --give-up", *EARNED),
+    *("debrief {case} --give-up", *EARNED, "exhibit --case {case}"),
+    *("exhibit warm-query --case {case}", "exhibit --case {case} --json"),
 )
 """Every command that reads a case, in an order in which each has something to say."""
 
