@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ruamel.yaml import YAML
 
+from lab.adapters.stack.local_programs import TEMPO_PATHS
 from lab.settings import CHECKOUT, Settings
 from lab.shop.keeper import secret
 from lab.shop.keeper.environment import ANYWHERE
@@ -21,7 +22,7 @@ TAGS: Final = FOLDER / ".env"
 PUBLISHED: Final[Mapping[str, str]] = {
     "shop-gateway": "gateway",
     "warden": "warden",
-    "tempo": "tempo_http",
+    "door": "tempo_http",
     "otelcol": "otelcol_otlp_http",
     "grafana": "grafana",
     "desk": "desk",
@@ -41,6 +42,12 @@ def part_of(service: str) -> str:
 def published_ports() -> tuple[str, ...]:
     """The ports in the topology that 127.0.0.1 has of the containers."""
     return (*PUBLISHED.values(), *_ALSO_PUBLISHED)
+
+
+def doors() -> list[dict[str, object]]:
+    """The door's configuration where parts have host names; ``deploy/door/doors.json`` holds it."""
+    port = PORTS["tempo_http"]
+    return [{"listen": f"{ANYWHERE}:{port}", "to": f"http://tempo:{port}", "allow": [*TEMPO_PATHS]}]
 
 
 def proxies() -> list[dict[str, object]]:

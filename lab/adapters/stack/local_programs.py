@@ -31,6 +31,14 @@ _LOKI_SOCKET: Final = "loki.sock"
 _OTLP_SOCKET: Final = "otlp.sock"
 _SIGNALS: Final = ("traces", "metrics", "logs")
 
+TEMPO_PATHS: Final = (
+    *("GET /api/", "GET /ready", "GET /metrics", "GET /status"),
+    # Grafana streams the finds of a search by gRPC, on the same port.
+    "POST /tempopb.StreamingQuerier/",
+)
+"""What may be asked of Tempo, as patterns of the door's."""
+
+
 _NOT_INHERITED: Final = (
     *("LAB_", "LOKI_", "OTEL_", "OTELCOL_", "PG", "PROMETHEUS_", "SHOP_", "TEMPO_"),
 )
@@ -151,12 +159,8 @@ def doors(settings: Settings) -> list[dict[str, object]]:
         listen = f"{HOST}:{settings.port(name)}"
         return {"listen": listen, "to": to, "allow": allow, "origins": origins}
 
-    tempo = door(
-        *("tempo_http", f"unix:{_socket(settings, _TEMPO_SOCKET, 'tempo_http')}"),
-        *("GET /api/", "GET /ready", "GET /metrics", "GET /status"),
-        # Grafana streams the finds of a search by gRPC, on the same port.
-        "POST /tempopb.StreamingQuerier/",
-    )
+    socket = _socket(settings, _TEMPO_SOCKET, "tempo_http")
+    tempo = door("tempo_http", f"unix:{socket}", *TEMPO_PATHS)
     collector = door(
         *("otelcol_otlp_http", f"unix:{_OTLP_SOCKET}"),
         *(f"{method} /v1/{signal}" for signal in _SIGNALS for method in ("POST", "OPTIONS")),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from lab.adapters.stack import compose_file
+from lab.adapters.stack import compose_file, local_programs
 from lab.adapters.tools import toolbox
 from lab.settings import CHECKOUT, Settings
 from lab.shop.keeper import secret
@@ -166,6 +166,24 @@ def test_what_is_mounted_is_there(document: dict[str, Any]) -> None:
                 assert (compose_file.FOLDER / source).exists(), f"{name}: {source}"
 
 
+def test_what_ends_a_store_is_out_of_reach(document: dict[str, Any]) -> None:
+    """Only a door is published before Tempo, and it lets in what the local one does."""
+    services = document["services"]
+    for store in ("tempo", "prometheus", "loki"):
+        assert "ports" not in services[store]
+        assert "host" not in services[store]["networks"]
+    assert services["door"]["volumes"] == ["../door:/etc/deadspan:ro"]
+    written = json.loads((CHECKOUT / "deploy/door/doors.json").read_text())
+    assert written == compose_file.doors()
+    (local, *_) = local_programs.doors(Settings())
+    assert written[0]["allow"] == list_of(local["allow"])
+
+
+def list_of(value: object) -> list[object]:
+    assert isinstance(value, list | tuple)
+    return list(value)
+
+
 def test_proxies_are_the_topologys() -> None:
     """Each before its callee's own host; no caller's address leads past its proxy."""
     written = json.loads((CHECKOUT / "deploy/toxiproxy/proxies.json").read_text())
@@ -182,10 +200,10 @@ def _callees(service: str) -> list[str]:
 
 
 def test_the_image_has_nothing_that_the_lock_does_not_name() -> None:
-    """Two stages, by hash, and a user without privileges at the end."""
+    """Three stages, each by hash, and a user without privileges at the end."""
     text = (compose_file.FOLDER / "Dockerfile").read_text(encoding="utf-8")
-    assert text.count("FROM ${PYTHON_IMAGE}") == 2
-    assert "--require-hashes" in text
+    assert text.count("FROM ${PYTHON_IMAGE}") == 3
+    assert text.count("pip install") == text.count("--require-hashes") == 2
     assert text.rstrip().splitlines()[-1] == "USER 10001:10001"
 
 
