@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -356,6 +356,15 @@ class Scenario:
     variation: Variation = field(default_factory=Variation)
     plan: Plan = field(default_factory=dict)
     source: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def judged(self) -> tuple[Check, ...]:
+        """All that a proof measures beside symptom and truth; an exhibit is labelled as one."""
+        exhibits = (
+            replace(check, label=f"exhibit {name}: {check.label}")
+            for name, check in self.exhibits.items()
+        )
+        return (*self.checks, *exhibits)
 
     @property
     def warmup_s(self) -> float:

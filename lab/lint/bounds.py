@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from lab.domain.scenario import RequestCheck, RequestStatistic, Scenario, SpanDurationCheck
+from lab.domain.scenario import Check, RequestCheck, RequestStatistic, Scenario, SpanDurationCheck
 from lab.lint.problem import Problem, Rule
 from lab.scenario_file import SCENARIO
 from lab.scenario_file.positioned_yaml import read
@@ -33,7 +33,7 @@ def bound_problems(scenario: Scenario) -> tuple[Problem, ...]:
 
 def _tight(scenario: Scenario) -> Iterator[Problem]:
     lines = read(scenario.source[SCENARIO])
-    for number, check in enumerate(scenario.checks):
+    for place, field, check in _placed(scenario):
         match check:
             case RequestCheck() if check.statistic in _TIMES:
                 rule = Rule.UNFELT_AT_THE_EDGE
@@ -43,6 +43,14 @@ def _tight(scenario: Scenario) -> Iterator[Problem]:
                 continue
         room_ms = check.bound.room_above_reference(USUAL_MS)
         if room_ms is not None and room_ms < _ROOM_MS[rule]:
-            line = lines.line(("checks", number, "bound"))
+            line = lines.line((*place, "bound"))
             file = f"scenarios/{scenario.id}/{SCENARIO}"
-            yield Problem(file, line, f"checks[{number}].bound", rule, str(check.bound))
+            yield Problem(file, line, f"{field}.bound", rule, str(check.bound))
+
+
+def _placed(scenario: Scenario) -> Iterator[tuple[tuple[str | int, ...], str, Check]]:
+    """Checks and exhibits, each with its place in the file, as a path and in words."""
+    for number, check in enumerate(scenario.checks):
+        yield ("checks", number), f"checks[{number}]", check
+    for name, check in scenario.exhibits.items():
+        yield ("exhibits", name), f"exhibits.{name}", check

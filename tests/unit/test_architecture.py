@@ -23,7 +23,7 @@ MOST_LINES_OF_A_MODULE: Final = 450
 MOST_LINES_OF_A_FUNCTION: Final = 64
 MOST_WITH_ONE_IMPORTER: Final = 0.24
 MEDIAN_LINES_OF_A_FUNCTION: Final = 6
-MEDIAN_LINES_OF_A_MODULE: Final = 107
+MEDIAN_LINES_OF_A_MODULE: Final = 103.5
 
 SOURCES: Final = tuple(sorted((CHECKOUT / "lab").rglob("*.py")))
 TREES: Final = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}

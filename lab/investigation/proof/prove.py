@@ -56,8 +56,9 @@ def prove_at_the_edge(
     What requests tell is judged, and what the run itself may be trusted with; no span is.
     """
     reference = evidence.reference_stats
-    checks = tuple(check for check in scenario.checks if isinstance(check, RequestCheck))
-    seen = replace(scenario, checks=checks)
+    # An exhibit that needs spans is for a reader who has them.
+    checks = tuple(check for check in scenario.judged if isinstance(check, RequestCheck))
+    seen = replace(scenario, checks=checks, exhibits={})
     windows = (Window.REFERENCE, Window.CRIME, Window.RECOVERY)
     findings = (
         _enough(scenario, evidence.requests_in(Window.CRIME, scenario.symptom.of)),
@@ -163,14 +164,8 @@ def _absence(
 def _checks(
     scenario: Scenario, evidence: Evidence, reference: ReferenceStats, step: Step
 ) -> tuple[Finding, ...]:
-    exhibits = (
-        replace(check, label=f"exhibit {name}: {check.label}")
-        for name, check in scenario.exhibits.items()
-    )
     return tuple(
-        check_finding(check, evidence, reference)
-        for check in (*scenario.checks, *exhibits)
-        if check.step is step
+        check_finding(check, evidence, reference) for check in scenario.judged if check.step is step
     )
 
 

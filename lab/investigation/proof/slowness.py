@@ -36,7 +36,7 @@ def twin_by_slowness_alone(scenario: Scenario, twin: Twin, evidence: Evidence) -
 
 
 def _checks(scenario: Scenario, evidence: Evidence) -> Iterator[tuple[tuple[Step, str], Step]]:
-    for check in scenario.checks:
+    for check in scenario.judged:
         measured = measured_duration(check, evidence, evidence.reference_stats)
         if measured is None:
             continue

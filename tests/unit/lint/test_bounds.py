@@ -26,6 +26,20 @@ def rules_against(check: str, bound: str) -> list[Rule]:
     problems = bound_problems(parse({**FILES, "scenario.yaml": text}, "slow-shelves"))
     line = text.splitlines().index(added) + 1
     assert all((each.line, each.field) == (line, "checks[0].bound") for each in problems)
+    rules = [each.rule for each in problems]
+    assert rules == rules_against_an_exhibit(check, bound)
+    return rules
+
+
+def rules_against_an_exhibit(check: str, bound: str) -> list[Rule]:
+    """The same, where the check is what a text rests on."""
+    added = f"  one-more: {{{check}, bound: '{bound}', label: one more}}"
+    text = FILES["scenario.yaml"].replace("\nexhibits:\n", f"\nexhibits:\n{added}\n")
+    debrief = FILES["debrief.md"] + "\n[so](exhibit:one-more)\n"
+    files = {**FILES, "scenario.yaml": text, "debrief.md": debrief}
+    problems = bound_problems(parse(files, "slow-shelves"))
+    line = text.splitlines().index(added) + 1
+    assert all((each.line, each.field) == (line, "exhibits.one-more.bound") for each in problems)
     return [each.rule for each in problems]
 
 

@@ -19,7 +19,7 @@ from lab.domain.trace import Span, Status, Trace
 from lab.investigation.proof.affected import affected_traces
 from lab.investigation.proof.levels import Seen, nameable, seen_in, sight_of, verdict_of
 from lab.investigation.proof.prove import prove_at_the_edge
-from lab.scenario_file import load_all
+from lab.scenario_file import load, load_all
 from lab.settings import CHECKOUT
 from lab.terminal.contrast_table import contrast_rows, contrast_table
 from tests.support.evidence import DB_TIMEOUT, Run, cold, db_timeout, warm
@@ -198,6 +198,15 @@ def test_the_same_crime_is_proven_at_the_edge_without_a_single_span_of_the_shop(
     proof = prove_at_the_edge(DB_TIMEOUT, run_of(bare).evidence())
     assert proof.verdict is ProofVerdict.PROVEN
     assert not any("truth" in found.check or "decoy" in found.check for found in proof.findings)
+
+
+def test_at_the_edge_only_exhibits_of_requests_are_asked() -> None:
+    """Those that need spans are for whoever has them."""
+    whole = load(CHECKOUT / "scenarios" / "db-timeout")
+    proof = prove_at_the_edge(whole, run_of(bare).evidence())
+    assert proof.verdict is ProofVerdict.PROVEN
+    asked = [found.check for found in proof.findings if found.check.startswith("exhibit ")]
+    assert asked == ["exhibit all-fail: share of purchases that fail"]
 
 
 def test_another_crime_is_refuted_at_the_edge() -> None:
