@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from lab.domain.exhibit import exhibits_in
 from lab.domain.predicate import Predicate
 from lab.domain.scenario import Scenario
 from lab.lint.problem import Problem, Rule
@@ -46,18 +47,19 @@ class Passage:
 
 
 def text_problems(scenario: Scenario, grafana: str | None = None) -> tuple[Problem, ...]:
-    """Everything that title, briefing and hints of ``scenario`` give away.
+    """Everything that title, briefing with its exhibits, and hints of ``scenario`` give away.
 
     So may ``grafana``, its way through Grafana, which is read before the first hint.
     """
     title, briefing, *hints = _passages(scenario)
-    shown = [briefing, *_way_through_grafana(scenario, grafana)]
+    long = [briefing, *_way_through_grafana(scenario, grafana)]
+    shown = [*long, *_exhibits_of_the_briefing(scenario)]
     problems = list(_told((title, *shown, *hints), _ever(scenario)))
     # Its own title is what a title says; of the rest none may, so that no search finds the case.
     names = scenario_names({scenario.id: scenario.title})
     problems += _told((*shown, *hints), ((Rule.SCENARIO_NAME, names),))
     problems += _told((title, *shown, *hints[:-1]), tuple(_before_the_last_hint(scenario)))
-    for passage in shown:
+    for passage in long:
         words = len(passage.text.split())
         if words > LONGEST_BRIEFING_WORDS:
             problems.append(passage.problem(Rule.BRIEFING_LENGTH, f"{words} words"))
@@ -96,6 +98,15 @@ def _passages(scenario: Scenario) -> tuple[Passage, ...]:
         Passage(f"{folder}/{BRIEFING}", 1, "", briefing, is_spread=True),
         *hints,
     )
+
+
+def _exhibits_of_the_briefing(scenario: Scenario) -> Iterator[Passage]:
+    """Names and claims of what the briefing links to: they can be read as soon as it can."""
+    lines = read(scenario.source[SCENARIO])
+    for name in exhibits_in(scenario.briefing):
+        line = lines.line(("exhibits", name))
+        text = f"{name.replace('-', ' ')}: {scenario.exhibits[name].label}"
+        yield Passage(f"scenarios/{scenario.id}/{SCENARIO}", line, f"exhibits.{name}", text)
 
 
 def _way_through_grafana(scenario: Scenario, text: str | None) -> tuple[Passage, ...]:

@@ -28,6 +28,7 @@ class Texts:
     culprit: str = "{service: auth, name: SELECT, peer: users_db}"
     fault: str = "{edge: auth-users_db, toxic: timeout, timeout: 0ms}"
     mechanism: str = "timeout"
+    exhibits: str = "{}"
 
     def problems(self) -> tuple[Problem, ...]:
         hints = "".join(f"  - {json.dumps(hint)}\n" for hint in self.hints)
@@ -41,6 +42,7 @@ class Texts:
             f"{self.accomplice}}}\n"
             f"briefing_may_name: {self.exceptions}\n"
             f"hints:\n{hints}"
+            f"exhibits: {self.exhibits}\n"
         )
         files = {"scenario.yaml": text, "briefing.md": self.briefing, "debrief.md": "It was."}
         return text_problems(parse(files, "a-case"))
@@ -48,6 +50,24 @@ class Texts:
 
 def rules_against(briefing: str, like: Texts | None = None) -> list[Rule]:
     return [each.rule for each in replace(like or Texts(), briefing=briefing).problems()]
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "rules"),
+    [
+        ("all-fail", "share of purchases that fail", []),
+        ("all-fail", "auth's SELECT fails", [Rule.CULPRIT_SPAN, Rule.CULPRIT_SERVICE]),
+        ("all-fail", "how long the timeout was", [Rule.MECHANISM_WORD]),
+        ("a-timeout", "share of purchases that fail", [Rule.MECHANISM_WORD] * 2),
+    ],
+)
+def test_what_a_briefing_links_to_can_be_read_as_soon_as_it_can(
+    name: str, label: str, rules: list[Rule]
+) -> None:
+    """Its name stands in addresses and its label on pages, long before the last hint."""
+    exhibit = "measure: requests, statistic: error_rate, bound: '>= 95%'"
+    like = Texts(exhibits=f'{{{name}: {{{exhibit}, label: "{label}"}}}}')
+    assert rules_against(f"[They](exhibit:{name}) are dead.", like) == rules
 
 
 def test_a_last_hint_may_say_everything() -> None:
