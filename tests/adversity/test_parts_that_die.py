@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -24,6 +25,7 @@ from lab.domain.proof import Outcome, ProofVerdict
 from lab.investigation.running.run_case import CaseRun
 from tests.adversity.scene import QUICK, Scene
 from tests.support.lab_under_test import lab_up
+from tests.support.warden_parts import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -54,6 +56,29 @@ def test_a_part_that_dies_in_a_run_is_named(scene: Scene, name: str, phase: str)
     # A part may be down still when the counters are read: then nobody knows.
     assert name in restarted.measured or restarted.outcome is Outcome.UNKNOWN
     scene.assert_as_before(Ending.COMPLETED)
+
+
+def test_a_part_that_hangs_is_named_by_doctor_and_started_anew_by_up(scene: Scene) -> None:
+    """Its process lives, so nobody else brings it back; the others are left alone."""
+    hung = scene.pid("tempo")
+    before = {name: scene.pid(name) for name in ("otelcol", "warden", "toxiproxy", "door")}
+    os.kill(hung, signal.SIGSTOP)
+
+    def state() -> str:
+        parts = json.loads(scene.lab.run("status", "--json").stdout)["parts"]
+        return next(str(part["state"]) for part in parts if part["name"] == "tempo")
+
+    # Just after its start it might still be reading what it had written.
+    wait_until(lambda: state() == "unwell", "it to be called unwell", within_s=60, every_s=1)
+    findings = json.loads(scene.lab.run("doctor", "--json").stdout)
+    readiness = next(each for each in findings if each["name"] == "readiness")
+    assert readiness["level"] == "warn"
+    assert "tempo (" in readiness["found"]
+    started = scene.lab.run("up")
+    assert started.returncode == 0, started.stderr
+    assert "tempo ran and was not ready, so it was started anew" in started.stderr
+    assert scene.pid("tempo") != hung
+    assert {name: scene.pid(name) for name in before} == before
 
 
 def test_spans_that_a_collector_took_with_it_are_counted(scene: Scene) -> None:
