@@ -189,21 +189,29 @@ class Collector:
         found: list[str] = []
 
         def all_there() -> bool:
-            text = file.read_text("utf-8") if file.exists() else ""
-            lines = text.rpartition("\n")[0].splitlines()  # The last may still be written.
+            whole = self._unread(file, self._read[signal]).rpartition(b"\n")[0]
             found[:] = [
                 json.dumps(item, ensure_ascii=False)
-                for line in lines[self._read[signal] :]
+                for line in whole.splitlines()
                 for item in json.loads(line)[_LISTS[signal]]
             ]
             if len(found) < len(items):
                 return False
-            self._read[signal] = len(lines)
+            self._read[signal] += len(whole) + 1
             return True
 
         wait_until(all_there, f"{len(items)} {signal} to be passed on", within_s=30)
         assert len(found) == len(items)
         return found
+
+    @staticmethod
+    def _unread(file: Path, offset: int) -> bytes:
+        """What came since; its last line may still be written."""
+        if not file.exists():
+            return b""
+        with file.open("rb") as written:
+            written.seek(offset)
+            return written.read()
 
 
 @pytest.fixture(scope="module")
