@@ -7,7 +7,8 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from types import NoneType
+from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -63,6 +64,10 @@ def validated(kind: type[T], text: str, path: Path, line: int | None = None) -> 
     return found
 
 
+_BOUNDED: Final = (str, int, NoneType)
+"""What no bound is on: nearly all that a request holds, and a case has thousands."""
+
+
 def out_of_bounds(value: object) -> tuple[str, str] | None:
     """What was expected and what was found, of the first number or list that no case has.
 
@@ -81,8 +86,11 @@ def _problems(
     elif is_dataclass(value):
         known = MOST_IN.get(type(value).__name__, {})
         for each in fields(value):
+            held = getattr(value, each.name)
+            if isinstance(held, _BOUNDED):
+                continue
             yield from _problems(
-                getattr(value, each.name),
+                held,
                 each.name,
                 known.get(each.name, MOST_ELEMENTS),
                 known.get(f"{each.name}[]", MOST_ELEMENTS),
