@@ -157,7 +157,7 @@ def briefing(case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = 
 
     settings = Settings()
     case = bootstrap.archive(settings).load(case_id)
-    notes_below = Footnotes()
+    notes_below = Footnotes(lab_command())
     console.print(Markdown(text(case, notes_below), hyperlinks=False))
     for line in notes_below.lines():
         console.print(line)

@@ -194,7 +194,7 @@ def debrief(
     if as_markdown:
         typer.echo(post_mortem(case, ledger, found))
         return
-    notes_below = Footnotes()
+    notes_below = Footnotes(lab_command())
     console.print(Markdown(post_mortem(case, ledger, found, notes_below), hyperlinks=False))
     for line in notes_below.lines():
         console.print(line)

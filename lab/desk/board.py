@@ -80,7 +80,7 @@ def board(request: Request, desk: TheDesk) -> HTMLResponse:
 def start(
     desk: TheDesk,
     number: Annotated[int | None, Form()] = None,
-    level: Annotated[int | None, Form()] = None,
+    level: Annotated[int, Form()] = 0,
 ) -> RedirectResponse:
     """Run that case, or one of the level that is not solved, and lead to its progress."""
     if number is None:
@@ -88,10 +88,10 @@ def start(
     return RedirectResponse(f"/runs/{desk.runs.start(number).number}", 303)
 
 
-def _unsolved_of(desk: Desk, level: int | None) -> int:
+def _unsolved_of(desk: Desk, level: int) -> int:
     known = desk.runs.scenarios()
     levels = {each.id: each.difficulty for each in known.values()}
-    found = unsolved(level or -1, levels, desk.archive.cases())
+    found = unsolved(level, levels, desk.archive.cases())
     if not found:
         raise UsageError(f"expected a case's number, or a level that has cases, got {level}")
     return known[secrets.choice(found)].number

@@ -15,9 +15,13 @@ from lab.terminal.text import clean
 
 
 class Footnotes:
-    """Writes links as numbers, and keeps what they stand for, in the order of the text."""
+    """Writes links as numbers, and keeps what they stand for, in the order of the text.
 
-    def __init__(self) -> None:
+    ``command`` is what a reader types to ask the lab.
+    """
+
+    def __init__(self, command: str) -> None:
+        self._command = command
         self._found: dict[str, Exhibit] = {}
 
     def __call__(self, words: str, found: Exhibit) -> str:
@@ -29,8 +33,8 @@ class Footnotes:
     def lines(self) -> Iterator[Text]:
         """What each number stands for, and the command that shows it."""
         for number, found in enumerate(self._found.values(), start=1):
-            told = f"\\[{number}] {found.claim}: {found.measured}; lab exhibit {found.name}"
-            yield Text(clean(told.removeprefix("\\")), style="dim")
+            told = f"{found.claim}: {found.measured}; {self._command} exhibit {found.name}"
+            yield Text(f"[{number}] {clean(told)}", style="dim")
 
 
 def exhibit_rows(case: Case, found: Exhibit) -> dict[str, Any]:
