@@ -41,19 +41,10 @@ class HarmMarkFile:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        self._sync_folder()
+        own_folders.sync(self._path.parent)
 
     def clear(self) -> None:
         """Remove the file, for good."""
         self._path.unlink(missing_ok=True)
-        self._sync_folder()
-
-    def _sync_folder(self) -> None:
-        """A new name, or a removed one, is durable only once its folder is (fsync(2), Notes)."""
-        if not self._path.parent.exists():
-            return
-        descriptor = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        if self._path.parent.exists():
+            own_folders.sync(self._path.parent)

@@ -40,6 +40,15 @@ def make_parts(settings: Settings) -> None:
         make(folder)
 
 
+def sync(folder: Path) -> None:
+    """Bring its list of names to disk, without which a file may be lost (fsync(2), Notes)."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def is_own(folder: Path) -> bool:
     """Whether the lab made it: it bears the mark, or lies in the checkout's own ``.lab``.
 

@@ -115,7 +115,7 @@ class FolderArchive:
                 raise CaseError(f"expected no case {case.case_id} yet, found one at {sealed}")
             case_folder.write_case(folder, case, self._logs(case))
             folder.rename(sealed)
-            case_folder.sync_folder(self._cases_dir)
+            own_folders.sync(self._cases_dir)
             run_folder.disown(sealed)
         return sealed
 
@@ -198,7 +198,7 @@ class FolderArchive:
         _checked(f"{name}-1")
         arrived = folder / _ARRIVED
         arrived.write_text(json.dumps({"unix_s": self._clock.unix()}), encoding="utf-8")
-        case_folder.sync_folder(folder)
+        own_folders.sync(folder)
         for _ in range(10):
             case_id = self.next_case_id(name)
             try:
@@ -208,7 +208,7 @@ class FolderArchive:
                 if not (self._cases_dir / case_id).exists():
                     raise
                 continue
-            case_folder.sync_folder(self._cases_dir)
+            own_folders.sync(self._cases_dir)
             return case_id
         raise CaseError(f"expected a free id for {name}, found each taken; try again")
 

@@ -30,6 +30,7 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from lab.adapters import own_folders
 from lab.adapters.bounds import (
     MOST_JOURNAL_ENTRIES,
     MOST_LOG_LINES,
@@ -120,7 +121,7 @@ def write_case(folder: Path, case: Case, logs: Iterable[str]) -> None:
     _write(folder / PROOF, [adapter(Proof).dump_json(case.proof, indent=2).decode()])
     write_checksums(folder)
     for each in (folder / SCENARIO, folder):
-        sync_folder(each)
+        own_folders.sync(each)
 
 
 def seal_telemetry(
@@ -139,7 +140,7 @@ def seal_telemetry(
     )
     _write(folder / MANIFEST, [manifest_text(manifest)])
     write_checksums(folder)
-    sync_folder(folder)
+    own_folders.sync(folder)
     return manifest
 
 
@@ -154,15 +155,6 @@ def write_checksums(folder: Path) -> None:
     """Seal every file of the folder as it is now."""
     sums = (f"{_sha256(path)}  {path.relative_to(folder)}" for path in _sealed_files(folder))
     _write(folder / CHECKSUMS, tuple(sums))
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring a folder's list of names to disk, without which a file in it may be lost."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _write(path: Path, lines: Iterable[str], end: str = "\n") -> None:
