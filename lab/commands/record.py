@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,7 +39,7 @@ def record(
     from lab.adapters.cases.recording_file import (
         RECORDING,
         pack_case,
-        read_with_logs,
+        read_recording,
         write_recording,
     )
     from lab.investigation.running.recording import of_todays, recorded
@@ -52,18 +51,16 @@ def record(
     archive = bootstrap.archive(settings)
     target = settings.scenarios_dir / name / RECORDING
     if refresh:
-        kept, logs = read_with_logs(target)
-        case = of_todays(scenario, kept)
+        case = of_todays(scenario, read_recording(target))
     else:
         case = _run(settings, scenario, seed) if case_id is None else archive.load(case_id)
-        logs = archive.logs(case.case_id)
     if case.scenario != scenario or case.instrumentation is not Instrumentation.FULL:
         raise UsageError(
             f"expected a case of {name} as its files are now, not varied by a seed and with all "
             f"its spans, got {case.case_id}; without --case it is run anew"
         )
     if case.proof.verdict is ProofVerdict.PROVEN:
-        packed = recorded(case, partial(pack_case, logs=logs))
+        packed = recorded(case, pack_case)
         write_recording(target, packed)
         console.print(f"{case.case_id}: {len(packed) / 1024:.0f} KiB in {target}", soft_wrap=True)
     else:

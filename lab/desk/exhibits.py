@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from lab.desk.desk import OpenCase, TheDesk
 from lab.desk.pages import page
 from lab.domain.case import Case
+from lab.domain.log_line import LogLine
 from lab.investigation.solving.exhibits import Written, seen
 
 router = APIRouter(include_in_schema=False)
@@ -21,7 +22,7 @@ Name = Annotated[str, InPath(max_length=40)]
 
 
 class ExhibitBody(BaseModel):
-    """A claim, what was expected and measured, and spans that show it, the first of ``count``."""
+    """A claim, what was expected and measured, and spans or log lines, the first of ``count``."""
 
     exhibit: str
     claim: str
@@ -30,6 +31,7 @@ class ExhibitBody(BaseModel):
     outcome: str
     count: int
     spans: list[tuple[str, str]]
+    lines: list[LogLine]
 
 
 @router.get("/cases/{case_id}/exhibits/{name}")
@@ -51,6 +53,7 @@ def case_exhibit(case: OpenCase, desk: TheDesk, name: Name) -> ExhibitBody:
         outcome=found.outcome.value,
         count=found.count,
         spans=[(each.span.trace_id, each.span.span_id) for each in found.witnesses],
+        lines=list(found.lines),
     )
 
 

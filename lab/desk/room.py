@@ -94,7 +94,7 @@ def logs(
             service in {"", line.service}
             and severity in {"", line.severity}
             and window in {"", line.window or "between"}
-            and (not q or q.lower() in line.body.lower() or q.lower() == (line.trace_id or ""))
+            and (not q or line.says(q) or q.lower() == (line.trace_id or ""))
         )
 
     found = [line for line in lines if fits(line)]

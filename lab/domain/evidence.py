@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lab.domain.load import Request, RequestFilter, Window
+from lab.domain.log_line import LogLine, read_line
 from lab.domain.record import Records, count_by_trace
 from lab.domain.reference import ReferenceStats
 from lab.domain.trace import Trace
@@ -56,7 +57,8 @@ class Evidence:
     ``samples`` names, for each reason, the trace ids that were asked for; ``traces``
     holds those that came. A trace id that was asked for and is not in ``traces``,
     or is not whole there, is evidence lost, and the proof counts it. ``joins`` say which
-    of them belong to which request. ``records`` holds what the scenario has kept beside spans.
+    of them belong to which request. ``records`` holds what the scenario has kept beside spans,
+    ``logs`` the log lines of its traces, and those of no trace, as a case file has them.
     """
 
     windows: Mapping[Window, Interval]
@@ -65,6 +67,13 @@ class Evidence:
     traces: Mapping[str, Trace]
     joins: tuple[Join, ...] = ()
     records: Records = field(default_factory=dict)
+    logs: tuple[str, ...] = field(default=(), repr=False)
+
+    @cached_property
+    def log_lines(self) -> tuple[LogLine, ...]:
+        """What is a log record of ``logs``, in order of time."""
+        read = (read_line(each) for each in self.logs)
+        return tuple(sorted((each for each in read if each), key=lambda each: each.time_unix_s))
 
     @cached_property
     def counts(self) -> Counts:

@@ -55,7 +55,8 @@ class Predicate:
     """What a span must be; a field that is None (or empty) asks nothing.
 
     ``root`` asks whether the span begins its trace. ``exception`` is the type of a
-    recorded exception, whole or its last dotted part. ``duration`` and
+    recorded exception, whole or its last dotted part; ``event`` the name of any event, and
+    ``message`` stands in the status message or in that of a recorded exception. ``duration`` and
     ``self_time`` may be relative to the median of the same operation in the reference.
     ``wire_time`` is a CLIENT span's duration less its server half's,
     ``ends_after_parent`` by how much a span outlives its parent, ``repeats`` how often
@@ -86,6 +87,9 @@ class Predicate:
     child: Predicate | None = None
     no_child: Predicate | None = None
     no_joined: Predicate | None = None
+    has_attributes: tuple[str, ...] = ()
+    event: str | None = None
+    message: str | None = None
 
     def matches(self, span: Span, trace: Trace, reference: ReferenceStats) -> bool:
         """Whether every clause holds for ``span`` of ``trace``."""
@@ -137,8 +141,18 @@ class Predicate:
             found = span.exceptions
             holds = any(_names_type(self.exception, written) for written in found)
             yield Clause("exception", self.exception, ", ".join(found) or "none", holds)
+        if self.event is not None:
+            names = [event.name for event in span.events]
+            shown = ", ".join(names[:_MOST_NAMED]) or "none"
+            yield Clause("event", self.event, shown, self.event in names)
+        if self.message is not None:
+            told = [each for each in span.messages if each]
+            shown = "; ".join(told[:_MOST_NAMED]) or "none"
+            yield Clause("message", self.message, shown, any(self.message in each for each in told))
         for key, expected in self.attributes.items():
             yield _attribute_clause(key, expected, span.attributes.get(key))
+        for key in self.has_attributes:
+            yield Clause(key, "any", str(span.attributes.get(key, "none")), key in span.attributes)
         for key in self.no_attributes:
             found_value = span.attributes.get(key, "none")
             yield Clause(key, "none", str(found_value), key not in span.attributes)
@@ -193,6 +207,7 @@ class Predicate:
         words = [str(word) for word in (self.service, self.kind, self.name, self.status) if word]
         words += [f"→ {self.peer}"] if self.peer else []
         words += [self.exception] if self.exception else []
+        words += [each for each in (self.event, self.message) if each]
         words += [f"{key}={value}" for key, value in self.attributes.items()]
         words += [f"{self.duration}"] if self.duration else []
         for name in ("self_time", "wire_time", "ends_after_parent", "repeats", "at_once"):

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lab.domain.bound import Bound
-from lab.domain.evidence import Sample
+from lab.domain.evidence import Evidence, Sample
 from lab.domain.journal import Step
 from lab.domain.load import Request, RequestFilter, Window
+from lab.domain.log_line import LogLine
 from lab.domain.predicate import Predicate
 
 
@@ -87,5 +88,64 @@ class SpanRecordedCheck:
     step: Step = Step.CRIME
 
 
-RecordCheck = RecordShareCheck | RecordCountCheck | RecordRatioCheck | SpanRecordedCheck
-"""What is counted in records; a closed list."""
+class LineOf(StrEnum):
+    """What became of the span that a log line was written in."""
+
+    KEPT = "kept"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class LogCheck:
+    """How many log lines of a window say so, or in what share of a sample's traces one does.
+
+    Which lines is asked by service, severity (``ERROR``) and ``says``, which stands in the body
+    or in its pattern (`LogLine.pattern`); a field that is None asks nothing. With a ``sample``
+    only lines of its whole traces count, and a share is of these traces. ``span`` asks whether
+    the span that a line names came.
+    """
+
+    label: str
+    bound: Bound
+    service: str | None = None
+    severity: str | None = None
+    says: str | None = None
+    span: LineOf | None = None
+    sample: Sample | None = None
+    window: Window = Window.CRIME
+    step: Step = Step.CRIME
+
+    def lines(self, evidence: Evidence) -> tuple[LogLine, ...]:
+        """The lines that are meant, in order of time."""
+        window = evidence.windows.get(self.window)
+        traces = None
+        if self.sample is not None:
+            traces = {trace.trace_id for trace in evidence.whole_traces(self.sample)}
+        return tuple(
+            line
+            for line in evidence.log_lines
+            if window is not None
+            and line.time_unix_s in window
+            and self._fits(line)
+            and (traces is None or line.trace_id in traces)
+            and (self.span is None or self.span is _line_of(line, evidence))
+        )
+
+    def _fits(self, line: LogLine) -> bool:
+        return (
+            self.service in {None, line.service}
+            and self.severity in {None, line.severity}
+            and (self.says is None or line.says(self.says))
+        )
+
+
+def _line_of(line: LogLine, evidence: Evidence) -> LineOf | None:
+    """None of a line that was written in no span, or in one of a trace that is not kept."""
+    trace = evidence.trace(line.trace_id) if line.trace_id else None
+    if trace is None or line.span_id is None:
+        return None
+    return LineOf.LOST if trace.span(line.span_id) is None else LineOf.KEPT
+
+
+RecordCheck = RecordShareCheck | RecordCountCheck | RecordRatioCheck | SpanRecordedCheck | LogCheck
+"""What is counted in records and lines; a closed list."""

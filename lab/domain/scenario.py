@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from lab.domain.bound import Bound, parse
+from lab.domain.bound import Bound, Unit, parse
 from lab.domain.dice import Dice
 from lab.domain.evidence import Sample
 from lab.domain.fault import Conditions, Fault
@@ -20,6 +20,7 @@ from lab.domain.observation import Observation
 from lab.domain.predicate import Predicate
 from lab.domain.record_check import RecordCheck
 from lab.domain.reference import ReferenceStats
+from lab.domain.span_check import SpanCheck
 from lab.domain.symptom import Symptom
 from lab.domain.trace import Span, Trace
 from lab.domain.twin import Tier, Twin
@@ -185,14 +186,34 @@ class SpanStatistic(StrEnum):
     P95 = "p95"
 
 
+class SpanTime(StrEnum):
+    """Which time of a span is meant; a wire time is that of a call with its answer."""
+
+    DURATION = "duration"
+    SELF_TIME = "self_time"
+    WIRE_TIME = "wire_time"
+
+
 class RequestStatistic(StrEnum):
     """What many requests are boiled down to."""
 
     ERROR_RATE = "error_rate"
     REJECTION_RATE = "rejection_rate"
     SUCCESS_RATE = "success_rate"
+    SLOW_RATE = "slow_rate"
+    EMPTY_RATE = "empty_rate"
+    MIN = "min"
+    MEAN = "mean"
     P50 = "p50"
     P95 = "p95"
+    COUNT = "count"
+
+    @property
+    def unit(self) -> Unit:
+        """What it is measured in."""
+        if self is RequestStatistic.COUNT:
+            return Unit.NUMBER
+        return Unit.SHARE if self.value.endswith("_rate") else Unit.DURATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +248,7 @@ class SpanDurationCheck:
     bound: Bound
     sample: Sample = Sample.AFFECTED
     step: Step = Step.CRIME
+    time: SpanTime = SpanTime.DURATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +268,11 @@ class SpanFitCheck:
 
 @dataclass(frozen=True, slots=True)
 class RequestCheck:
-    """A statistic of those of a window's requests that are meant, at the edge."""
+    """A statistic of those of a window's requests that are meant, at the edge.
+
+    A request is slow that took longer than ``slower_than_ms``, and an answer empty whose body
+    is of fewer than ``fewer_bytes``.
+    """
 
     label: str
     of: RequestFilter
@@ -254,6 +280,8 @@ class RequestCheck:
     bound: Bound
     window: Window = Window.CRIME
     step: Step = Step.CRIME
+    slower_than_ms: float = 0.0
+    fewer_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +333,7 @@ Check = (
     | OccupancyCheck
     | RequestCheck
     | RecordCheck
+    | SpanCheck
 )
 """A bound of a case beyond its symptom and truth; a closed list."""
 

@@ -83,6 +83,13 @@ class Span:
         recorded = (event for event in self.events if event.name == "exception")
         return tuple(str(event.attributes.get("exception.type", "")) for event in recorded)
 
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """What its status says, and the exceptions recorded on it; any may be empty."""
+        recorded = (event for event in self.events if event.name == "exception")
+        told = (str(event.attributes.get("exception.message", "")) for event in recorded)
+        return (self.status_message, *told)
+
     def overlaps(self, other: Span) -> bool:
         """Whether both were running at one instant."""
         return self.start_ns < other.end_ns and other.start_ns < self.end_ns

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from lab.domain.scenario import Check, RequestCheck, RequestStatistic, Scenario, SpanDurationCheck
+from lab.domain.bound import Unit
+from lab.domain.scenario import Check, RequestCheck, Scenario, SpanDurationCheck
 from lab.lint.problem import Problem, Rule
 from lab.scenario_file import SCENARIO
 from lab.scenario_file.positioned_yaml import read
@@ -20,7 +21,6 @@ ROOM_AT_THE_EDGE_MS: Final = 100.0
 ROOM_IN_A_SPAN_MS: Final = 15.0
 """What `unchanged` allows: less is what two windows of one machine differ by anyway."""
 
-_TIMES: Final = frozenset({RequestStatistic.P50, RequestStatistic.P95})
 _ROOM_MS: Final[Mapping[Rule, float]] = MappingProxyType(
     {Rule.UNFELT_AT_THE_EDGE: ROOM_AT_THE_EDGE_MS, Rule.UNFELT_IN_A_SPAN: ROOM_IN_A_SPAN_MS}
 )
@@ -35,7 +35,7 @@ def _tight(scenario: Scenario) -> Iterator[Problem]:
     lines = read(scenario.source[SCENARIO])
     for place, field, check in _placed(scenario):
         match check:
-            case RequestCheck() if check.statistic in _TIMES:
+            case RequestCheck() if check.statistic.unit is Unit.DURATION:
                 rule = Rule.UNFELT_AT_THE_EDGE
             case SpanDurationCheck():
                 rule = Rule.UNFELT_IN_A_SPAN

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lab.domain.case import Case, CaseFile, CaseSummary, Sight, Telemetry
+from lab.domain.evidence import Evidence
 from lab.domain.journal import JournalEntry, Step
 from lab.domain.load import Request
 from lab.domain.replay import Replay
@@ -41,6 +42,10 @@ class CaseArchive(Protocol):
 
     def next_case_id(self, scenario_id: str) -> str:
         """The next free id, ``<scenario-id>-<n>``."""
+        ...
+
+    def logs_of(self, evidence: Evidence) -> tuple[str, ...]:
+        """What services wrote in its windows, in its traces or in none; one JSON object each."""
         ...
 
     def seal(self, case: Case) -> Path:

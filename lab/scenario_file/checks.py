@@ -20,11 +20,14 @@ from lab.domain.scenario import (
     SpanFitCheck,
     SpanGroupsCheck,
     SpanSeenCheck,
+    SpanTime,
 )
+from lab.domain.span_check import SpanShareCheck, SpanTimingCheck, SpanValuesCheck
 from lab.scenario_file.values import (
     ActorName,
     AnyBound,
     AttributeTest,
+    Count,
     CountBound,
     DurationBound,
     Entry,
@@ -40,10 +43,12 @@ from lab.scenario_file.values import (
     ServiceName,
     ShareBound,
     SpanStatisticWord,
+    SpanTimeWord,
     StatusWord,
     StepWord,
     TenantName,
     Text,
+    TimingWord,
     WindowWord,
 )
 
@@ -63,7 +68,12 @@ class PredicateEntry(Entry):
         None, description="The type of a recorded exception, whole or its last part."
     )
     attributes: dict[Text, AttributeTest] = Field({}, description="Attribute: its value.")
+    has_attributes: list[Text] = Field([], description="Attributes it has, whatever they say.")
     no_attributes: list[Text] = Field([], description="Attributes it does not have at all.")
+    event: Text | None = Field(None, description="The name of an event on it.")
+    message: Annotated[Text, Field(min_length=1)] | None = Field(
+        None, description="What stands in its status message or in that of an exception on it."
+    )
     duration: DurationBound | None = None
     self_time: DurationBound | None = Field(
         None, description="The duration less that of its children."
@@ -111,7 +121,10 @@ class PredicateEntry(Entry):
             peer=self.peer,
             exception=self.exception,
             attributes=self.attributes,
+            has_attributes=tuple(self.has_attributes),
             no_attributes=tuple(self.no_attributes),
+            event=self.event,
+            message=self.message,
             duration=self.duration,
             self_time=self.self_time,
             wire_time=self.wire_time,
@@ -172,6 +185,9 @@ class SpanDurationEntry(LabelledEntry):
 
     measure: Literal["span-duration"]
     of: PredicateEntry
+    time: SpanTimeWord = Field(
+        SpanTime.DURATION, description="wire_time: of calls whose answer is there."
+    )
     statistic: SpanStatisticWord
     bound: DurationBound
     sample: SampleWord = Sample.AFFECTED
@@ -179,8 +195,72 @@ class SpanDurationEntry(LabelledEntry):
     def check(self) -> SpanDurationCheck:
         """As the domain has it."""
         return SpanDurationCheck(
-            self.label, self.of.predicate(), self.statistic, self.bound, self.sample, self.step
+            self.label,
+            self.of.predicate(),
+            self.statistic,
+            self.bound,
+            self.sample,
+            self.step,
+            self.time,
         )
+
+
+class SpanTimingEntry(LabelledEntry):
+    """When matching spans of the sample start, or with what period their bunches come."""
+
+    measure: Literal["span-timing"]
+    of: PredicateEntry
+    timing: TimingWord = Field(
+        description="first, last: after the window began; period: from bunch to bunch, the median."
+    )
+    apart: Annotated[Ms, Field(gt=0)] = Field(
+        1000.0, description="So long after the span before it, one begins another bunch."
+    )
+    bound: OwnDurationBound
+    sample: SampleWord = Sample.AFFECTED
+    window: WindowWord = Window.CRIME
+
+    def check(self) -> SpanTimingCheck:
+        """As the domain has it."""
+        return SpanTimingCheck(
+            self.label,
+            self.of.predicate(),
+            self.timing,
+            self.bound,
+            self.apart,
+            self.sample,
+            self.window,
+            self.step,
+        )
+
+
+class SpanValuesEntry(LabelledEntry):
+    """How many different values an attribute has in the matching spans of the sample."""
+
+    measure: Literal["span-values"]
+    of: PredicateEntry
+    attribute: Text = Field(min_length=1)
+    bound: CountBound
+    sample: SampleWord = Sample.AFFECTED
+
+    def check(self) -> SpanValuesCheck:
+        """As the domain has it."""
+        return SpanValuesCheck(
+            self.label, self.of.predicate(), self.attribute, self.bound, self.sample, self.step
+        )
+
+
+class SpanShareEntry(LabelledEntry):
+    """What share of its root's duration a trace's matching spans take together, at the median."""
+
+    measure: Literal["span-share"]
+    of: PredicateEntry
+    bound: ShareBound
+    sample: SampleWord = Sample.AFFECTED
+
+    def check(self) -> SpanShareCheck:
+        """As the domain has it."""
+        return SpanShareCheck(self.label, self.of.predicate(), self.bound, self.sample, self.step)
 
 
 class SpanFitEntry(LabelledEntry):
@@ -261,15 +341,30 @@ class RequestEntry(LabelledEntry):
     actor: ActorName | None = Field(None, description="Default: all actors together.")
     tenant: TenantName | None = Field(None, description="Default: all tenants together.")
     statistic: RequestStatisticWord
+    slower_than: Ms | None = Field(
+        None, description="Of slow_rate: a request that took longer is slow."
+    )
+    fewer_bytes: Annotated[Count, Field(gt=0)] | None = Field(
+        None, description="Of empty_rate: an answer of fewer bytes is empty."
+    )
     bound: AnyBound
     window: WindowWord = Window.CRIME
 
     @model_validator(mode="after")
     def _unit_fits(self) -> RequestEntry:
-        durations = {RequestStatistic.P50, RequestStatistic.P95}
-        unit = Unit.DURATION if self.statistic in durations else Unit.SHARE
+        unit = self.statistic.unit
         if self.bound.unit not in {None, unit}:
             raise Refused(f"expected a bound on a {unit} for {self.statistic}, got '{self.bound}'")
+        return self
+
+    @model_validator(mode="after")
+    def _told_what_is_meant(self) -> RequestEntry:
+        for field, statistic in (
+            ("slower_than", RequestStatistic.SLOW_RATE),
+            ("fewer_bytes", RequestStatistic.EMPTY_RATE),
+        ):
+            if (getattr(self, field) is None) is (self.statistic is statistic):
+                raise Refused(f"expected {field} with {statistic} and with nothing else")
         return self
 
     def check(self) -> RequestCheck:
@@ -281,6 +376,8 @@ class RequestEntry(LabelledEntry):
             bound=self.bound,
             window=self.window,
             step=self.step,
+            slower_than_ms=self.slower_than or 0.0,
+            fewer_bytes=self.fewer_bytes or 0,
         )
 
 
@@ -288,6 +385,9 @@ CheckEntry = Annotated[
     SpanCountEntry
     | SpanSeenEntry
     | SpanDurationEntry
+    | SpanTimingEntry
+    | SpanValuesEntry
+    | SpanShareEntry
     | SpanFitEntry
     | SpanGroupsEntry
     | OccupancyEntry

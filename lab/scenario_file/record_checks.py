@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from lab.domain.bound import Unit
 from lab.domain.evidence import Sample
 from lab.domain.load import RequestFilter, Window
 from lab.domain.record_check import (
     Answered,
+    LogCheck,
     RecordCountCheck,
     RecordRatioCheck,
     RecordShareCheck,
@@ -19,9 +21,14 @@ from lab.scenario_file.checks import CheckEntry, LabelledEntry, PredicateEntry
 from lab.scenario_file.values import (
     ActorName,
     AnsweredWord,
+    AnyBound,
     CountBound,
+    LineOfWord,
+    Refused,
     RouteName,
     SampleWord,
+    ServiceName,
+    SeverityWord,
     ShareBound,
     TenantName,
     Text,
@@ -116,8 +123,54 @@ class SpanRecordedEntry(LabelledEntry):
         )
 
 
+class LogEntry(LabelledEntry):
+    """How many lines of the case's logs say so, or in what share of a sample's traces one does."""
+
+    measure: Literal["log-lines"]
+    service: ServiceName | None = None
+    severity: SeverityWord | None = None
+    says: Annotated[Text, Field(min_length=1)] | None = Field(
+        None, description="What stands in the line; `#` stands for a number or an id."
+    )
+    span: LineOfWord | None = Field(
+        None, description="Whether the span that the line was written in is in its trace."
+    )
+    sample: SampleWord | None = Field(
+        None, description="Lines of these traces alone; default: of all, and those of no trace."
+    )
+    window: WindowWord = Window.CRIME
+    bound: AnyBound
+
+    @model_validator(mode="after")
+    def _unit_fits(self) -> LogEntry:
+        if self.bound.unit is Unit.DURATION or self.bound.needs_reference:
+            raise Refused(f"expected a number of lines or a share of traces, got '{self.bound}'")
+        if self.bound.unit is Unit.SHARE and self.sample is None:
+            raise Refused(f"expected a sample, of whose traces '{self.bound}' is, found none")
+        return self
+
+    def check(self) -> LogCheck:
+        """As the domain has it."""
+        return LogCheck(
+            self.label,
+            self.bound,
+            self.service,
+            self.severity,
+            self.says,
+            self.span,
+            self.sample,
+            self.window,
+            self.step,
+        )
+
+
 AnyCheckEntry = Annotated[
-    CheckEntry | RecordShareEntry | RecordCountEntry | RecordRatioEntry | SpanRecordedEntry,
+    CheckEntry
+    | RecordShareEntry
+    | RecordCountEntry
+    | RecordRatioEntry
+    | SpanRecordedEntry
+    | LogEntry,
     Field(discriminator="measure"),
 ]
 """Every check of a scenario."""

@@ -26,10 +26,12 @@ from lab.domain.fault import Limits, Stream, Toxic
 from lab.domain.instrumentation import Instrumentation, Sight
 from lab.domain.journal import Step
 from lab.domain.load import Window
+from lab.domain.log_line import SEVERITIES
 from lab.domain.mechanism import Mechanism, Scope
 from lab.domain.observation import Loss
-from lab.domain.record_check import Answered
-from lab.domain.scenario import Origin, RequestStatistic, SpanStatistic
+from lab.domain.record_check import Answered, LineOf
+from lab.domain.scenario import Origin, RequestStatistic, SpanStatistic, SpanTime
+from lab.domain.span_check import Timing
 from lab.domain.trace import Kind, Status
 from lab.domain.twin import Expectation, Tier
 from lab.domain.wording import unknown_name
@@ -128,6 +130,8 @@ SampleWord = Annotated[Sample, *_word("sample", Sample)]
 WindowWord = Annotated[Window, *_word("window", Window)]
 StepWord = Annotated[Step, *_word("step", Step)]
 LossWord = Annotated[Loss, *_word("loss", Loss)]
+LineOfWord = Annotated[LineOf, *_word("span of a line", LineOf)]
+SeverityWord = Annotated[str, *_name("severity", SEVERITIES)]
 AnsweredWord = Annotated[Answered, *_word("kind of answer", Answered)]
 TierWord = Annotated[Tier, *_word("tier", Tier)]
 ExpectationWord = Annotated[Expectation, *_word("expectation", Expectation)]
@@ -136,6 +140,8 @@ InstrumentationWord = Annotated[
 ]
 SightWord = Annotated[Sight, *_word("sight", Sight)]
 SpanStatisticWord = Annotated[SpanStatistic, *_word("statistic", SpanStatistic)]
+SpanTimeWord = Annotated[SpanTime, *_word("time of a span", SpanTime)]
+TimingWord = Annotated[Timing, *_word("timing", Timing)]
 RequestStatisticWord = Annotated[RequestStatistic, *_word("statistic", RequestStatistic)]
 
 

@@ -131,7 +131,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("whole")
     case = sample_case()
     few = replace(case, evidence=replace(case.evidence, requests=case.evidence.requests[:6]))
-    write_case(folder, thinned(few, 1), ())
+    write_case(folder, thinned(few, 1))
     target = io.BytesIO()
     pack_folder(folder, target)
     return target.getvalue()

@@ -521,9 +521,10 @@ def test_a_case_keeps_the_log_lines_that_belong_to_it(
         + log_batch(log_record("torn", 21, ours))
     )
     archive.working_folder(case.case_id)
-    lines = [
-        json.loads(line) for line in (archive.seal(case) / "logs.jsonl").read_text().splitlines()
-    ]
+    logged = dataclasses.replace(case.evidence, logs=archive.logs_of(case.evidence))
+    sealed = archive.seal(dataclasses.replace(case, evidence=logged))
+    lines = [json.loads(line) for line in (sealed / "logs.jsonl").read_text().splitlines()]
+    assert archive.load(case.case_id).evidence.logs == logged.logs
     assert [line["body"] for line in lines] == ["early", "ours", "the pool's", "late"]
     assert lines[1] == {
         "time_unix_s": START_S + 21,

@@ -25,7 +25,7 @@ from lab.adapters.cases.replay_file import REPLAYS, read_replays, write_replay
 from lab.adapters.clock import SystemClock
 from lab.domain import ids
 from lab.domain.case import Case, CaseFile, CaseSummary, Sight, Telemetry
-from lab.domain.evidence import Interval
+from lab.domain.evidence import Evidence, Interval
 from lab.domain.journal import RunRecord
 from lab.domain.ledger import Ledger
 from lab.domain.load import Request
@@ -103,6 +103,18 @@ class FolderArchive:
         """What the load generator wrote into that folder so far."""
         return case_folder.read_requests(self._working(case_id) / case_folder.REQUESTS)
 
+    def logs_of(self, evidence: Evidence) -> tuple[str, ...]:
+        """The lines of its traces and of no trace, from the Collector's copies of its windows."""
+        windows = evidence.windows.values()
+        if self._log_dir is None or not windows:
+            return ()
+        interval = Interval(
+            min(window.start_s for window in windows),
+            max(window.end_s for window in windows) + LOGS_LAG_S,
+        )
+        sources = log_files(self._log_dir, since_s=interval.start_s)
+        return tuple(cut_logs(sources, interval, frozenset(evidence.traces)))
+
     def seal(self, case: Case) -> Path:
         """Turn the working folder into a case, in one step.
 
@@ -113,7 +125,7 @@ class FolderArchive:
         with _telling(folder):
             if sealed.exists():
                 raise CaseError(f"expected no case {case.case_id} yet, found one at {sealed}")
-            case_folder.write_case(folder, case, self._logs(case))
+            case_folder.write_case(folder, case)
             folder.rename(sealed)
             own_folders.sync(self._cases_dir)
             run_folder.disown(sealed)
@@ -312,17 +324,6 @@ class FolderArchive:
             hint = f"did you mean {' or '.join(near)}?" if near else "there is none yet"
             raise UnknownCase(f"expected a case of `lab cases`, got {case_id!r}: {hint}")
         return folder
-
-    def _logs(self, case: Case) -> Iterator[str]:
-        windows = case.evidence.windows.values()
-        if self._log_dir is None or not windows:
-            return iter(())
-        interval = Interval(
-            min(window.start_s for window in windows),
-            max(window.end_s for window in windows) + LOGS_LAG_S,
-        )
-        sources = log_files(self._log_dir, since_s=interval.start_s)
-        return cut_logs(sources, interval, frozenset(case.evidence.traces))
 
 
 def _checked(case_id: str) -> str:

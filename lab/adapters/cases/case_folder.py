@@ -104,7 +104,7 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 # --- writing -----------------------------------------------------------------------------
 
 
-def write_case(folder: Path, case: Case, logs: Iterable[str]) -> None:
+def write_case(folder: Path, case: Case) -> None:
     """Write every file of ``case`` and bring it to disk; OSError where the disk refuses."""
     _write(folder / MANIFEST, [manifest_text(manifest_of(case))])
     (folder / SCENARIO).mkdir(exist_ok=True)
@@ -114,7 +114,7 @@ def write_case(folder: Path, case: Case, logs: Iterable[str]) -> None:
     _write(folder / REQUESTS, map(bytes.decode, requests))
     traces = case.evidence.traces.values()
     _write(folder / TRACES, (json.dumps(trace_to_otlp(trace)) for trace in traces))
-    _write(folder / LOGS, logs)
+    _write(folder / LOGS, case.evidence.logs)
     if case.evidence.records:
         _write(folder / RECORDS, _record_lines(case))
     _write(folder / JOURNAL, (write_entry(entry) for entry in case.journal))
@@ -286,6 +286,7 @@ def _evidence(folder: Path, manifest: Manifest, traces: Mapping[str, Trace]) -> 
         samples=manifest.samples,
         traces=traces,
         records=_read_records(folder / RECORDS),
+        logs=tuple(line for _, line in whole_lines(folder / LOGS)),
     )
 
 

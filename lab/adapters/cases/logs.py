@@ -46,7 +46,8 @@ def cut_logs(
 
     That is a record of one of the traces, or one of no trace at all: a pool that
     complains from the background has none. Each line is a `LogRecord`.
-    Batches that are torn or malformed are left out: logs are colour, never proof.
+    Batches that are torn or malformed are left out; an exhibit that counts lines says so by its
+    bound.
     """
     for source in sources:
         for record in log_records(source):

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from lab.domain import ids
 from lab.domain.case import Case, CaseFile, CaseSummary, Sight, Telemetry
+from lab.domain.evidence import Evidence
 from lab.domain.journal import JournalEntry, Step
 from lab.domain.ledger import Ledger
 from lab.domain.load import Request
+from lab.domain.log_line import lines_of
 from lab.domain.replay import Replay
 from lab.errors import CaseError, UnknownCase
 from lab.ports.clock import Clock
@@ -38,7 +40,7 @@ class MemoryArchive:
     """`CaseArchive` for tests.
 
     ``folder`` is where working folders would be; nothing is written there. `give`
-    says what the load generator would have written.
+    says what the load generator would have written, ``written`` is what services did.
     """
 
     def __init__(self, folder: Path, clock: Clock) -> None:
@@ -51,6 +53,7 @@ class MemoryArchive:
         self._brought: dict[str, Telemetry] = {}
         self._logs: dict[str, tuple[str, ...]] = {}
         self._records: dict[str, list[Mapping[str, object]]] = {}
+        self.written: tuple[str, ...] = ()
 
     def give(self, case_id: str, requests: tuple[Request, ...]) -> None:
         """Be the load generator's log of a run."""
@@ -123,9 +126,14 @@ class MemoryArchive:
             if ids.meant(trace_id, chain(*self.load(each.case_id).evidence.samples.values()))
         )
 
+    def logs_of(self, evidence: Evidence) -> tuple[str, ...]:
+        """Those of ``written`` that belong to its traces or to none."""
+        return lines_of(self.written, evidence.traces)
+
     def logs(self, case_id: str) -> tuple[str, ...]:
-        """What `give_logs` was given."""
-        return self._logs.get(self.load(case_id).case_id, ())
+        """The case's own, or what `give_logs` was given instead."""
+        case = self.load(case_id)
+        return self._logs.get(case.case_id, case.evidence.logs)
 
     def give_logs(self, case_id: str, lines: tuple[str, ...]) -> None:
         """Be the Collector's copy of the logs, cut out for that case."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from statistics import correlation, linear_regression
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from statistics import correlation, fmean, linear_regression, median
 from typing import Final
 
 from lab.domain.bound import Unit, parse
@@ -12,6 +14,7 @@ from lab.domain.load import Request, Window, percentile
 from lab.domain.predicate import Predicate
 from lab.domain.proof import Finding, Outcome
 from lab.domain.reference import ReferenceStats
+from lab.domain.rows import wire_of
 from lab.domain.scenario import (
     Check,
     OccupancyCheck,
@@ -23,8 +26,16 @@ from lab.domain.scenario import (
     SpanGroupsCheck,
     SpanSeenCheck,
     SpanStatistic,
+    SpanTime,
 )
-from lab.domain.trace import Span
+from lab.domain.span_check import (
+    SpanCheck,
+    SpanShareCheck,
+    SpanTimingCheck,
+    SpanValuesCheck,
+    Timing,
+)
+from lab.domain.trace import Span, Trace
 from lab.investigation.proof.grouping import groups_finding, occupancy_finding
 from lab.investigation.proof.record_checks import record_finding
 from lab.investigation.proof.share import Share
@@ -33,7 +44,15 @@ _EVERY: Final = parse("== 100%")
 _FEWEST_SIZES: Final = 3
 """Through two points there is always a line."""
 
-_QUANTILES: Final = {"p50": 0.50, "p95": 0.95}
+_FEWEST_BUNCHES: Final = 3
+"""Between two there is one distance, which is no period."""
+
+_OF_TIMES: Final[Mapping[str, Callable[[Sequence[float]], float]]] = {
+    "min": min,
+    "mean": fmean,
+    "p50": lambda values: percentile(values, 0.50),
+    "p95": lambda values: percentile(values, 0.95),
+}
 
 
 def check_finding(check: Check, evidence: Evidence, reference: ReferenceStats) -> Finding:
@@ -52,8 +71,9 @@ def check_finding(check: Check, evidence: Evidence, reference: ReferenceStats) -
         case OccupancyCheck():
             return occupancy_finding(check, evidence, reference)
         case RequestCheck():
-            unit = Unit.DURATION if check.statistic in _QUANTILES else Unit.SHARE
-            return _finding(check, unit, *_request_statistics(check, evidence))
+            return _finding(check, check.statistic.unit, *_request_statistics(check, evidence))
+        case SpanTimingCheck() | SpanValuesCheck() | SpanShareCheck():
+            return _together_finding(check, evidence, reference)
         case _:
             return record_finding(check, evidence, reference)
 
@@ -89,7 +109,7 @@ def measured_duration(
     match check:
         case SpanDurationCheck():
             return _span_statistics(check, evidence, reference)
-        case RequestCheck() if check.statistic in _QUANTILES:
+        case RequestCheck() if check.statistic.unit is Unit.DURATION:
             return _request_statistics(check, evidence)
         case _:
             return None
@@ -99,11 +119,28 @@ def _span_statistics(
     check: SpanDurationCheck, evidence: Evidence, reference: ReferenceStats
 ) -> tuple[float | None, float | None]:
     def statistic(sample: Sample) -> float | None:
-        spans = _matching(check.predicate, evidence, sample, reference)
-        return _quantile([span.duration_ms for span in spans], check.statistic)
+        times_ms = [
+            _time_ms(check.time, span, trace)
+            for whole in evidence.whole_traces(sample)
+            for trace in whole.story
+            for span in trace
+            if check.predicate.matches(span, trace, reference)
+        ]
+        return _boiled([each for each in times_ms if each is not None], check.statistic)
 
     usual = statistic(Sample.REFERENCE) if check.bound.needs_reference else None
     return statistic(check.sample), usual
+
+
+def _time_ms(time: SpanTime, span: Span, trace: Trace) -> float | None:
+    match time:
+        case SpanTime.DURATION:
+            return span.duration_ms
+        case SpanTime.SELF_TIME:
+            return trace.self_time_ms(span)
+        case SpanTime.WIRE_TIME:
+            wire = wire_of(trace, span)
+            return None if wire is None else wire.length_ms
 
 
 def _matching(
@@ -142,25 +179,93 @@ def _request_statistics(
     check: RequestCheck, evidence: Evidence
 ) -> tuple[float | None, float | None]:
     def statistic(window: Window) -> float | None:
-        return _request_statistic(check.statistic, evidence.requests_in(window, check.of))
+        return _request_statistic(check, evidence.requests_in(window, check.of))
 
     usual = statistic(Window.REFERENCE) if check.bound.needs_reference else None
     return statistic(check.window), usual
 
 
-def _request_statistic(statistic: RequestStatistic, requests: Sequence[Request]) -> float | None:
-    if statistic in _QUANTILES:
-        return _quantile([request.latency_ms for request in requests], statistic)
-    hits = {
+def _request_statistic(check: RequestCheck, requests: Sequence[Request]) -> float | None:
+    match check.statistic.unit:
+        case Unit.NUMBER:
+            return len(requests)
+        case Unit.DURATION:
+            return _boiled([request.latency_ms for request in requests], check.statistic)
+    hits: dict[RequestStatistic, Callable[[Request], bool]] = {
         RequestStatistic.ERROR_RATE: lambda request: request.is_server_error,
         RequestStatistic.REJECTION_RATE: lambda request: request.is_rejected,
         RequestStatistic.SUCCESS_RATE: lambda request: 200 <= request.status < 400,
+        RequestStatistic.SLOW_RATE: lambda request: request.latency_ms > check.slower_than_ms,
+        RequestStatistic.EMPTY_RATE: lambda request: request.answer_bytes < check.fewer_bytes,
     }
-    return Share.count(requests, hits[statistic], "requests").value
+    return Share.count(requests, hits[check.statistic], "requests").value
 
 
-def _quantile(values: Sequence[float], statistic: SpanStatistic | RequestStatistic) -> float | None:
-    return percentile(values, _QUANTILES[statistic]) if values else None
+def _boiled(values: Sequence[float], statistic: SpanStatistic | RequestStatistic) -> float | None:
+    return _OF_TIMES[statistic](values) if values else None
+
+
+def _together_finding(check: SpanCheck, evidence: Evidence, reference: ReferenceStats) -> Finding:
+    match check:
+        case SpanTimingCheck():
+            return _timing_finding(check, evidence, reference)
+        case SpanValuesCheck():
+            return _values_finding(check, evidence, reference)
+        case SpanShareCheck():
+            return _share_finding(check, evidence, reference)
+
+
+def _timing_finding(
+    check: SpanTimingCheck, evidence: Evidence, reference: ReferenceStats
+) -> Finding:
+    spans = _matching(check.predicate, evidence, check.sample, reference)
+    starts_ms = sorted(
+        span.start_ns / 1e6 for span in {each.span_id: each for each in spans}.values()
+    )
+    window = evidence.windows.get(check.window)
+    expected = f"{check.timing} {check.bound}"
+    value, told = None, "nothing to measure"
+    if check.timing is Timing.PERIOD:
+        bunches = [
+            start
+            for before, start in pairwise((-math.inf, *starts_ms))
+            if start - before >= check.apart_ms
+        ]
+        if len(bunches) >= _FEWEST_BUNCHES:
+            value = median(after - before for before, after in pairwise(bunches))
+            told = f"{value:.1f}ms (median of {len(bunches)} bunches)"
+    elif starts_ms and window is not None:
+        start_ms = starts_ms[0 if check.timing is Timing.FIRST else -1]
+        value = start_ms - window.start_s * 1000
+        told = f"{value:.1f}ms (of {len(starts_ms)} spans)"
+    return Finding(check.step, check.label, expected, told, check.bound.holds(value))
+
+
+def _values_finding(
+    check: SpanValuesCheck, evidence: Evidence, reference: ReferenceStats
+) -> Finding:
+    spans = _matching(check.predicate, evidence, check.sample, reference)
+    values = {span.attributes.get(check.attribute) for span in spans} - {None}
+    expected = f"{check.bound} different values of {check.attribute}"
+    measured = f"{len(values)} (in {len(spans)} spans)"
+    outcome = check.bound.holds(len(values)) if spans else Outcome.UNKNOWN
+    return Finding(check.step, check.label, expected, measured, outcome)
+
+
+def _share_finding(check: SpanShareCheck, evidence: Evidence, reference: ReferenceStats) -> Finding:
+    shares = [
+        sum(span.duration_ms for span in check.predicate.matching(trace, reference)) / root_ms
+        for trace in evidence.whole_traces(check.sample)
+        if (root_ms := trace.roots[0].duration_ms)
+    ]
+    expected = f"{check.bound} of the root's duration, at the median"
+    value = median(shares) if shares else None
+    measured = _shown(value, Unit.SHARE)
+    if shares:
+        measured += (
+            f" ({min(shares):.1%} to {max(shares):.1%} in {len(shares)} {check.sample} traces)"
+        )
+    return Finding(check.step, check.label, expected, measured, check.bound.holds(value))
 
 
 def _finding(
@@ -176,4 +281,10 @@ def _finding(
 def _shown(value: float | None, unit: Unit) -> str:
     if value is None:
         return "nothing to measure"
-    return f"{value:.1f}ms" if unit is Unit.DURATION else f"{value:.1%}"
+    match unit:
+        case Unit.DURATION:
+            return f"{value:.1f}ms"
+        case Unit.SHARE:
+            return f"{value:.1%}"
+        case Unit.NUMBER:
+            return f"{value:g}"

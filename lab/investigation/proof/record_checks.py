@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lab.domain.bound import Unit
 from lab.domain.evidence import Evidence, Interval
 from lab.domain.load import RequestFilter, Window
 from lab.domain.proof import Finding, Outcome
 from lab.domain.record import Record
 from lab.domain.record_check import (
+    LogCheck,
     RecordCheck,
     RecordCountCheck,
     RecordRatioCheck,
@@ -21,6 +23,8 @@ from lab.investigation.proof.share import Share
 
 def record_finding(check: RecordCheck, evidence: Evidence, reference: ReferenceStats) -> Finding:
     """Count for one check of a case, and judge it; what was never looked for is unknown."""
+    if isinstance(check, LogCheck):
+        return _lines(check, evidence)
     if check.records not in evidence.records:
         expected = f"{check.bound} by {check.records}"
         return Finding(check.step, check.label, expected, "no records", Outcome.UNKNOWN)
@@ -33,6 +37,30 @@ def record_finding(check: RecordCheck, evidence: Evidence, reference: ReferenceS
             return _ratio(check, evidence)
         case SpanRecordedCheck():
             return _span_recorded(check, evidence, reference)
+
+
+def _lines(check: LogCheck, evidence: Evidence) -> Finding:
+    """Of a case without one log line nothing is known: its source may not have been there."""
+    lines = check.lines(evidence)
+    expected = f"{check.bound} lines"
+    if check.sample is None:
+        found: float | None = len(lines)
+        measured = f"{len(lines)} (of {len(evidence.log_lines)} lines of the case)"
+    else:
+        with_one = {line.trace_id for line in lines}
+        share = Share.count(
+            evidence.whole_traces(check.sample),
+            lambda trace: trace.trace_id in with_one,
+            f"{check.sample} traces",
+        )
+        of_traces = check.bound.unit is Unit.SHARE
+        found = share.value if of_traces else len(lines)
+        expected = f"{check.bound} {share.of} with a line" if of_traces else expected
+        measured = (
+            str(share) if of_traces else f"{len(lines)} ({share.hits} of {share.total} {share.of})"
+        )
+    outcome = check.bound.holds(found) if evidence.log_lines else Outcome.UNKNOWN
+    return Finding(check.step, check.label, expected, measured, outcome)
 
 
 def _share(check: RecordShareCheck, evidence: Evidence) -> Finding:

@@ -9,6 +9,7 @@ from typing import Final
 
 from lab.domain.case import Case
 from lab.domain.evidence import Evidence, Sample
+from lab.domain.log_line import lines_of
 from lab.domain.proof import Finding, ProofVerdict
 from lab.domain.scenario import Scenario
 from lab.errors import RecordingTooLarge, UsageError
@@ -96,7 +97,7 @@ def of_the_run(case: Case) -> tuple[Finding, ...]:
 
 
 def thinned(case: Case, most: int) -> Case:
-    """The case with at most ``most`` traces of each sample, and those traces alone.
+    """The case with at most ``most`` traces of each sample, and those traces and log lines alone.
 
     The first affected ones stay, as `lab.investigation.running.sampling` has it, and so does the
     support code's. What is joined to them stays, and every request, because shares and
@@ -115,7 +116,9 @@ def thinned(case: Case, most: int) -> Case:
     left_out = any(len(samples[sample]) < count for sample, count in had.items())
     return replace(
         case,
-        evidence=replace(evidence, samples=samples, traces=traces),
+        evidence=replace(
+            evidence, samples=samples, traces=traces, logs=lines_of(evidence.logs, kept)
+        ),
         sampled_from=case.sampled_from or (had if left_out else None),
     )
 

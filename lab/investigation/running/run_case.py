@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -340,6 +340,7 @@ class CaseRun:
             self._scenario.truth.joins,
             records,
         ).without_strangers()
+        evidence = replace(evidence, logs=self._lab.archive.logs_of(evidence))
         everything = self._instrumentation is Instrumentation.FULL
         judge = prove if everything else prove_at_the_edge
         proof = integrity.excused(

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from lab.domain.case import Case
 from lab.domain.evidence import Sample
 from lab.domain.exhibit import MEASURED, exhibits_in, with_exhibits
 from lab.domain.ledger import Ledger
+from lab.domain.log_line import LogLine
 from lab.domain.predicate import Predicate
 from lab.domain.proof import Outcome
+from lab.domain.record_check import LogCheck
 from lab.domain.scenario import Check
 from lab.domain.trace import Span, Trace
 from lab.domain.wording import duration
 from lab.errors import NotEarned, UsageError
 from lab.investigation.proof.measure import check_finding
+from lab.investigation.reading.requests import WINDOW_WORDS
 
 SHOWN: Final = 20
 """Witnesses are many; these are the first."""
@@ -25,7 +28,7 @@ SHOWN: Final = 20
 _WHOLE: Final = re.compile(r" \(|;|:| over ")
 """What parts a number from what it was measured of."""
 
-_MS: Final = re.compile(r"([\d.]+)ms")
+_MS: Final = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)ms\b")
 _COUNTED: Final = re.compile(r"\((\d+ of \d+ [^)]*)\)")
 
 Written = Callable[[str, "Exhibit"], str]
@@ -50,7 +53,8 @@ class Exhibit:
     """``claim`` as the scenario words it, what was ``expected`` of this case and ``measured``.
 
     ``witnesses`` are spans that show it, the first of ``count``; empty where it is a number
-    of requests or records, or that there is no such span.
+    of requests or records, or that there is no such span. Of a claim on the log ``lines`` show
+    it instead, and ``place`` is by what the list of all lines is to be filtered.
     """
 
     name: str
@@ -60,6 +64,13 @@ class Exhibit:
     outcome: Outcome
     witnesses: tuple[Witness, ...]
     count: int
+    lines: tuple[LogLine, ...] = ()
+    place: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def told(self) -> str:
+        """What is measured, with its times as they are written everywhere."""
+        return _MS.sub(lambda found: duration(float(found[1])), self.measured)
 
     @property
     def short(self) -> str:
@@ -86,6 +97,7 @@ def exhibit(case: Case, name: str) -> Exhibit:
     finding = check_finding(check, case.evidence, reference)
     # What is joined to several traces is one witness all the same.
     found = tuple({each.span.span_id: each for each in _witnesses(case, check)}.values())
+    lines = check.lines(case.evidence) if isinstance(check, LogCheck) else ()
     return Exhibit(
         name,
         check.label,
@@ -93,7 +105,9 @@ def exhibit(case: Case, name: str) -> Exhibit:
         finding.measured,
         finding.outcome,
         found[:SHOWN],
-        len(found),
+        len(found) + len(lines),
+        lines[:SHOWN],
+        _place(check) if isinstance(check, LogCheck) else {},
     )
 
 
@@ -129,6 +143,17 @@ def told(text: str, case: Case, written: Written) -> str:
         return written(words.replace(MEASURED, found.short), found)
 
     return with_exhibits(text, shown)
+
+
+def _place(check: LogCheck) -> Mapping[str, str]:
+    """The filter of all lines that finds those of ``check``, and at most others like them."""
+    asked = {
+        "service": check.service,
+        "severity": check.severity,
+        "window": WINDOW_WORDS.get(check.window),
+        "q": check.says,
+    }
+    return {name: value for name, value in asked.items() if value}
 
 
 def _witnesses(case: Case, check: Check) -> Iterator[Witness]:

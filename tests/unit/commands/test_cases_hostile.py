@@ -185,7 +185,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = [
         json.dumps(LOG | {"trace_id": trace, "time_unix_s": crime_s}) for trace in (HURT, None)
     ]
-    write_case(folder, case, lines)
+    write_case(folder, replace(case, evidence=replace(case.evidence, logs=tuple(lines))))
     for member, line in (("records.jsonl", RECORDS), ("journal.jsonl", JOURNAL)):
         path = folder / member
         kept = path.read_text() if path.exists() else ""

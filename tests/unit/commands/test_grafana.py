@@ -78,7 +78,7 @@ def test_it_waits_shades_the_open_case_and_ends_with_ctrl_c(tmp_path: Path) -> N
     offset = free_offset()
     folder = tmp_path / ".lab" / "cases" / "db-timeout-1"
     folder.mkdir(parents=True)
-    case_folder.write_case(folder, sample_case(), [])
+    case_folder.write_case(folder, sample_case())
     with lab_grafana(tmp_path / ".lab", home(tmp_path / "grafana", SERVER), offset) as process:
         assert process.stderr is not None
         said: list[str] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,9 @@ def cases(tmp_path: Path) -> Path:
     """A folder with one sealed case of db-timeout."""
     folder = tmp_path / "cases" / "db-timeout-1"
     folder.mkdir(parents=True)
-    case_folder.write_case(folder, sample_case(), ['{"body": "Connection timeout"}'])
+    case = sample_case()
+    logged = replace(case.evidence, logs=('{"body": "Connection timeout"}',))
+    case_folder.write_case(folder, replace(case, evidence=logged))
     return folder.parent
 
 

@@ -520,8 +520,8 @@ def test_a_warm_up_is_usual_where_settings_change() -> None:
          "9 hints: List should have at least 1 item after validation, not 0, got a list"),
         ({"checks": "[{measure: span-cuont}]"},
          ("10 checks[0]: expected 'measure' to be one of 'span-count', 'span-seen', "
-         "'span-duration', 'fit', 'groups', 'occupancy', 'requests', 'recorded', "
-          "'record-count', 'record-ratio', 'span-recorded'")),
+         "'span-duration', 'span-timing', 'span-values', 'span-share', 'fit', 'groups', 'occupancy', 'requests', 'recorded', "
+          "'record-count', 'record-ratio', 'span-recorded', 'log-lines'")),
         ({"checks": "[{measure: requests, statistic: p50, bound: '== 0%', label: l}]"},
          "10 checks[0]: expected a bound on a duration for p50, got '== 0%'"),
         ({"briefing_may_name": "{authh: the pager says so}"},

@@ -83,7 +83,7 @@ def test_a_briefing_ends_with_the_way_through_grafana(
     """Its query can be copied from the terminal as it is."""
     folder = tmp_path / "cases" / "db-timeout-1"
     folder.mkdir(parents=True)
-    case_folder.write_case(folder, sample_case(), [])
+    case_folder.write_case(folder, sample_case())
     monkeypatch.setenv("LAB_STATE_DIR", str(tmp_path))
     out = io.StringIO()
     monkeypatch.setattr(cases, "console", Console(file=out, width=100))

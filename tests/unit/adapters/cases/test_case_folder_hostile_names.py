@@ -90,7 +90,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(CHECKOUT / "scenarios", tmp_path / "scenarios")
     for folder in (tmp_path / "state" / "cases", tmp_path / "elsewhere"):
         (folder / "db-timeout-1").mkdir(parents=True)
-        case_folder.write_case(folder / "db-timeout-1", sample_case(), [])
+        case_folder.write_case(folder / "db-timeout-1", sample_case())
     shutil.copytree(CHECKOUT / "scenarios" / "db-timeout", tmp_path / "elsewhere" / "db-timeout")
     return tmp_path
 

@@ -53,13 +53,17 @@ def proving_case(support_code: str | None = None) -> Case:
 
 
 def log_line(trace_id: str | None, body: str = "hello") -> str:
-    return json.dumps({"trace_id": trace_id, "body": body})
+    return json.dumps({"time_unix_s": 1.0, "trace_id": trace_id, "body": body})
+
+
+def with_logs(case: Case, *lines: str) -> Case:
+    return replace(case, evidence=replace(case.evidence, logs=lines))
 
 
 @pytest.fixture
 def zipped(tmp_path: Path) -> Path:
     path = tmp_path / "recorded.case.zip"
-    write_recording(path, pack_case(sample_case(), ()))
+    write_recording(path, pack_case(sample_case()))
     return path
 
 
@@ -90,7 +94,7 @@ def test_what_was_kept_beside_traces_is_in_the_recording_with_its_source(tmp_pat
         evidence=replace(case.evidence, records=kept),
     )
     path = tmp_path / "recorded.case.zip"
-    write_recording(path, pack_case(case, ()))
+    write_recording(path, pack_case(case))
     assert read_recording(path).evidence.records == kept
     with zipfile.ZipFile(path) as archive:
         lines = archive.read("records.jsonl").decode().splitlines()
@@ -109,7 +113,7 @@ def test_a_recording_reads_back_as_the_case_it_was(zipped: Path) -> None:
 
 def test_the_same_case_gives_the_same_bytes() -> None:
     """So that recording it again changes nothing in the history."""
-    assert pack_case(sample_case(), ()) == pack_case(sample_case(), ())
+    assert pack_case(sample_case()) == pack_case(sample_case())
 
 
 def test_only_log_lines_of_its_traces_or_of_none_come_along(tmp_path: Path) -> None:
@@ -117,7 +121,8 @@ def test_only_log_lines_of_its_traces_or_of_none_come_along(tmp_path: Path) -> N
     case = sample_case()
     known = next(iter(case.evidence.traces))
     path = tmp_path / "a.zip"
-    write_recording(path, pack_case(case, map(log_line, (known, None, "99" * 16))))
+    logged = with_logs(case, *map(log_line, (known, None, "99" * 16)))
+    write_recording(path, pack_case(thinned(logged, TRACES_KEPT[0])))
     with zipfile.ZipFile(path) as archive:
         lines = archive.read("logs.jsonl").decode().splitlines()
     assert [json.loads(line)["trace_id"] for line in lines] == [known, None]
@@ -128,7 +133,7 @@ def test_a_recording_names_no_folder_of_the_machine(tmp_path: Path) -> None:
     stdlib = sysconfig.get_path("stdlib")
     said = f"File {CHECKOUT}/lab/shop/app.py, then {stdlib}/asyncio/timeouts.py"
     path = tmp_path / "a.zip"
-    write_recording(path, pack_case(sample_case(), [log_line(None, said)]))
+    write_recording(path, pack_case(with_logs(sample_case(), log_line(None, said))))
     with zipfile.ZipFile(path) as archive:
         line = archive.read("logs.jsonl").decode()
     assert json.loads(line)["body"] == "File lab/shop/app.py, then python/asyncio/timeouts.py"

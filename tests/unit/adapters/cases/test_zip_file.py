@@ -29,7 +29,7 @@ PAGE = (CHECKOUT / "docs" / "case-file.md").read_text(encoding="utf-8")
 
 
 def packed(folder: Path) -> bytes:
-    write_case(folder, sample_case(), ())
+    write_case(folder, sample_case())
     target = io.BytesIO()
     pack_folder(folder, target)
     return target.getvalue()
