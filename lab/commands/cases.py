@@ -153,16 +153,21 @@ def briefing(case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = 
     from rich.markdown import Markdown
 
     from lab.investigation.solving.briefing import briefing as text
+    from lab.investigation.solving.exhibits import told_so_far
+    from lab.investigation.solving.moves import Solving
     from lab.terminal.exhibits import Footnotes
 
     settings = Settings()
-    case = bootstrap.archive(settings).load(case_id)
+    archive = bootstrap.archive(settings)
+    case = archive.load(case_id)
     notes_below = Footnotes(lab_command())
     console.print(Markdown(text(case, notes_below), hyperlinks=False))
+    if (path := bootstrap.grafana_path(settings, case.scenario.id)) is not None:
+        ledger = Solving(archive, bootstrap.clock()).ledger(case.case_id)
+        way = told_so_far(path, case, ledger, notes_below)
+        console.print(Markdown(f"\n## In Grafana\n\n{way}", hyperlinks=False))
     for line in notes_below.lines():
         console.print(line)
-    if (path := bootstrap.grafana_path(settings, case.scenario.id)) is not None:
-        console.print(Markdown(f"\n## In Grafana\n\n{path}", hyperlinks=False))
 
 
 def may_see_answers(case_id: str) -> bool:

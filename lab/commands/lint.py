@@ -115,7 +115,7 @@ def _variant_problems(settings: Settings, scenario: Scenario) -> list[Problem]:
         for variant in variants(scenario):
             problems |= dict.fromkeys(text_problems(variant, grafana))
             problems |= dict.fromkeys(bound_problems(variant))
-            problems |= dict.fromkeys(claim_problems(variant))
+            problems |= dict.fromkeys(claim_problems(variant, grafana))
     except ScenarioError as error:
         problems |= dict.fromkeys(map(file_problem, error.problems))
     return list(problems)

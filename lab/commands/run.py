@@ -70,7 +70,7 @@ AFFECTED: Final = {
 """How `lab traces` lists the requests that a symptom hit."""
 
 
-MIN_LEVEL: Final = 1
+MIN_LEVEL: Final = 0
 MAX_LEVEL: Final = 5
 
 SeedOption = Annotated[
@@ -293,7 +293,8 @@ def name_or_level(name: str | None, level: int | None) -> None:
     """Refuse none of them, and both."""
     if (name is None) is (level is None):
         got = "neither" if name is None else f"{name!r} and --level {level}"
-        raise UsageError(f"expected a scenario (db-timeout) or --level 1 to {MAX_LEVEL}, got {got}")
+        levels = f"--level {MIN_LEVEL} to {MAX_LEVEL}"
+        raise UsageError(f"expected a scenario (db-timeout) or {levels}, got {got}")
 
 
 def run(

@@ -19,6 +19,7 @@ from lab.desk.pages import page
 from lab.desk.runs import Run
 from lab.domain.case import CaseSummary
 from lab.domain.journal import Step
+from lab.domain.verdict import EXAMPLE_LEVEL
 from lab.errors import UnknownCase, UsageError
 from lab.investigation.solving.choice import unsolved
 
@@ -43,7 +44,9 @@ class Row:
     @property
     def state(self) -> str:
         """``new``, ``open``, ``given up`` or ``solved``: the best its cases came to."""
-        if any(case.solved and case.points for case in self.cases):
+        # Who gave up and was right afterwards has no points; the worked example has none to give.
+        is_example = self.difficulty == EXAMPLE_LEVEL
+        if any(case.solved and (case.points or is_example) for case in self.cases):
             return "solved"
         if not self.cases:
             return "new"
@@ -61,9 +64,7 @@ def board(request: Request, desk: TheDesk) -> HTMLResponse:
     rows = _rows(desk)
     known = {row.scenario_id for row in rows}
     context = {
-        "levels": [
-            (level, [row for row in rows if row.difficulty == level]) for level in range(1, 6)
-        ],
+        "levels": [(level, [row for row in rows if row.difficulty == level]) for level in range(6)],
         "others": [each for each in desk.archive.cases() if each.scenario_id not in known],
         "points": sum(row.points for row in rows),
         "solved": sum(row.state == "solved" for row in rows),
@@ -80,7 +81,7 @@ def board(request: Request, desk: TheDesk) -> HTMLResponse:
 def start(
     desk: TheDesk,
     number: Annotated[int | None, Form()] = None,
-    level: Annotated[int, Form()] = 0,
+    level: Annotated[int | None, Form()] = None,
 ) -> RedirectResponse:
     """Run that case, or one of the level that is not solved, and lead to its progress."""
     if number is None:
@@ -88,12 +89,13 @@ def start(
     return RedirectResponse(f"/runs/{desk.runs.start(number).number}", 303)
 
 
-def _unsolved_of(desk: Desk, level: int) -> int:
+def _unsolved_of(desk: Desk, level: int | None) -> int:
     known = desk.runs.scenarios()
     levels = {each.id: each.difficulty for each in known.values()}
-    found = unsolved(level, levels, desk.archive.cases())
+    found = () if level is None else unsolved(level, levels, desk.archive.cases())
     if not found:
-        raise UsageError(f"expected a case's number, or a level that has cases, got {level}")
+        got = "neither" if level is None else level
+        raise UsageError(f"expected a case's number, or a level that has cases, got {got}")
     return known[secrets.choice(found)].number
 
 

@@ -13,6 +13,7 @@ from lab.desk.exhibits import linked
 from lab.desk.guard import check_site
 from lab.desk.pages import page
 from lab.domain.case import Case, Telemetry
+from lab.domain.ledger import Ledger
 from lab.errors import ScenarioError, UnknownCase
 from lab.investigation.reading.background import background_traces
 from lab.investigation.reading.contrast import contrasts
@@ -21,6 +22,7 @@ from lab.investigation.reading.impact import hurt_requests
 from lab.investigation.reading.logs import LogLine, patterns, read_logs
 from lab.investigation.reading.requests import into_window_s, outcome_of
 from lab.investigation.solving.briefing import briefing
+from lab.investigation.solving.exhibits import told_so_far
 from lab.scenario_file import grafana_path
 
 VICTIMS_SHOWN: Final = 8
@@ -45,12 +47,13 @@ def room(
         raise UnknownCase(f"expected a route of {', '.join(routes)}, got {route!r}")
     hurt = hurt_requests(found.evidence)
     kept = [each for each in hurt if each.trace_id in found.evidence.traces]
+    ledger = desk.solving.ledger(found.case_id)
     told = patterns(read_logs(found.evidence, desk.archive.logs(found.case_id)))
     context = {
         "case": found,
         "briefing": briefing_text(found),
-        "grafana": _way_through_grafana(desk, found),
-        "ledger": desk.solving.ledger(found.case_id),
+        "grafana": _way_through_grafana(desk, found, ledger),
+        "ledger": ledger,
         "routes": routes,
         "route": route,
         "charts": three_signals(signals(found.evidence, route=route or None)),
@@ -118,12 +121,13 @@ def briefing_text(case: Case) -> str:
     return briefing(case, linked(case)).partition("\n\nSupport code")[0]
 
 
-def _way_through_grafana(desk: Desk, case: Case) -> str | None:
+def _way_through_grafana(desk: Desk, case: Case, ledger: Ledger) -> str | None:
     """Where to begin in Grafana; a scenario without it, or with a damaged one, has a room too."""
     try:
-        return grafana_path(desk.settings.scenarios_dir / case.scenario.id)
+        text = grafana_path(desk.settings.scenarios_dir / case.scenario.id)
     except ScenarioError:
         return None
+    return text and told_so_far(text, case, ledger, linked(case))
 
 
 def list_of_traces(found: Telemetry) -> list[dict[str, Any]]:

@@ -75,6 +75,16 @@ class Evidence:
         read = (read_line(each) for each in self.logs)
         return tuple(sorted((each for each in read if each), key=lambda each: each.time_unix_s))
 
+    def lines_of_lost_spans(self, trace: Trace) -> tuple[LogLine, ...]:
+        """The log lines of ``trace`` that were written in spans which never came."""
+        read = (read_line(each) for each in self.logs if trace.trace_id in each)
+        return tuple(
+            line
+            for line in read
+            if line and line.trace_id == trace.trace_id
+            if line.span_id and trace.span(line.span_id) is None
+        )
+
     @cached_property
     def counts(self) -> Counts:
         """How many of which records each trace has."""
@@ -159,9 +169,10 @@ class Evidence:
 
         Those that no request began and that began in its window are of it as well.
         """
-        return ReferenceStats.of((*self.whole_traces(Sample.REFERENCE), *self._before()))
+        return ReferenceStats.of((*self.whole_traces(Sample.REFERENCE), *self.unasked_before()))
 
-    def _before(self) -> Iterator[Trace]:
+    def unasked_before(self) -> Iterator[Trace]:
+        """The whole traces that no request began and that began in the reference's window."""
         window = self.windows.get(Window.REFERENCE)
         for trace_id in self.samples.get(Sample.JOINED, ()):
             trace = self.traces.get(trace_id)

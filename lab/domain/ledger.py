@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from lab.domain.accusation import Accusation
 from lab.domain.mechanism import Mechanism, Scope
-from lab.domain.verdict import VerdictClass, points
+from lab.domain.verdict import EXAMPLE_LEVEL, VerdictClass, points
 
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -87,15 +87,21 @@ class LedgerEntry:
 
 @dataclass(frozen=True)
 class Ledger:
-    """All entries of one case, in order of time."""
+    """All entries of one case, in order of time, and how difficult it is, where that is known."""
 
     entries: tuple[LedgerEntry, ...] = ()
+    level: int | None = None
 
     @classmethod
-    def of(cls, records: Iterable[Mapping[str, Any]]) -> Ledger:
+    def of(cls, records: Iterable[Mapping[str, Any]], level: int | None = None) -> Ledger:
         """The ledger that was written down so."""
         read = (LedgerEntry.read(record) for record in records)
-        return cls(tuple(entry for entry in read if entry is not None))
+        return cls(tuple(entry for entry in read if entry is not None), level)
+
+    @property
+    def is_example(self) -> bool:
+        """Whether it is the worked example's, which brings no points and whose hints are free."""
+        return self.level == EXAMPLE_LEVEL
 
     @property
     def accusations(self) -> tuple[LedgerEntry, ...]:
@@ -138,12 +144,16 @@ class Ledger:
         """What the case brought; None while it is open."""
         if self.given_up:
             return 0
-        return points(len(self.hints_charged)) if self.solved else None
+        return self._points if self.solved else None
 
     @property
     def worth(self) -> int:
         """What solving it now would bring."""
-        return 0 if self.given_up else points(len(self.hints_charged))
+        return 0 if self.given_up else self._points
+
+    @property
+    def _points(self) -> int:
+        return 0 if self.is_example else points(len(self.hints_charged))
 
     def wait_s(self, now_unix_s: float) -> float:
         """Seconds until the next accusation is heard; 0 where it is heard at once."""

@@ -9,6 +9,9 @@ from typing import Final
 POINTS: Final = 100
 """What a solved case is worth, whatever its difficulty: flat, so that no case is shunned."""
 
+EXAMPLE_LEVEL: Final = 0
+"""The level of the worked example, whose solution is told everywhere: it brings no points."""
+
 HINT_COST: Final = 10
 """What each hint takes off, once the case is solved."""
 

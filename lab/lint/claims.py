@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from lab.domain.exhibit import LINK
+from lab.domain.exhibit import LINK, MEASURED, exhibits_in
 from lab.domain.scenario import Scenario
 from lab.lint.problem import Problem, Rule
-from lab.scenario_file import BRIEFING, DEBRIEF
+from lab.scenario_file import BRIEFING, DEBRIEF, GRAFANA
 
 ARGUED: Final = ("How the spans prove it", "Why the others are innocent")
 """The parts of a debrief whose every bullet is a claim."""
@@ -19,24 +19,68 @@ _BULLET: Final = re.compile(r"^- (?:.+(?:\n(?!- |\n|#).+)*)", re.MULTILINE)
 _SENTENCE: Final = re.compile(r"[^.!?]+(?:[.!?](?!\s)[^.!?]*)*[.!?]?")
 _ABSOLUTE: Final = re.compile(r"(?i)\b(?:nobody|always|only|never|every(?:body|one)?|none)\b")
 _NUMBER: Final = re.compile(r"\d")
-_NOT_CLAIMED: Final = re.compile(r"`[^`\n]*`|^\d\d:\d\d\.|\bp\d\d\b")
-"""Code, the time at which a pager message begins, and the names of percentiles."""
+_NOT_CLAIMED: Final = re.compile(r"`[^`\n]*`|^\d\d:\d\d\.|\bp\d\d\b|\$\([^()\n]*\)")
+"""Code, the time at which a pager message begins, names of percentiles, and placeholders."""
+
+_SAID: Final = re.compile(r"\"(?:[^\"\n]|\n(?!\n))*\"|“(?:[^”\n]|\n(?!\n))*”|^>.*$", re.MULTILINE)
+"""What stands between quotation marks, or in a block quote: somebody's own words.
+
+They may be wrong, and often are: *it is always them*. A number in them is still measured.
+"""
+
+_QUERY: Final = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+_LABEL: Final = re.compile(r"(?<!\w)\*[^*\n]+\*(?!\w)")
+"""What is called so on a screen: *Failed calls per second*."""
 
 
-def claim_problems(scenario: Scenario) -> tuple[Problem, ...]:
-    """Every claim of the briefing, and of the debrief's argument, without an exhibit."""
-    return (*_of_briefing(scenario), *_of_debrief(scenario))
+def claim_problems(scenario: Scenario, grafana: str | None = None) -> tuple[Problem, ...]:
+    """Every claim of the briefing, and of the debrief's argument, without an exhibit.
+
+    And of ``grafana``, its way through Grafana, where that is given.
+    """
+    of_grafana = () if grafana is None else _of_grafana(scenario, grafana)
+    return (*_of_briefing(scenario), *_of_debrief(scenario), *of_grafana)
 
 
 def _of_briefing(scenario: Scenario) -> Iterator[Problem]:
     text = scenario.source[BRIEFING]
+    own = _blanked(_SAID, text)
+    for start, end in _claims(text, own):
+        yield _problem(scenario, BRIEFING, text, start, " ".join(text[start:end].split()))
+
+
+def _of_grafana(scenario: Scenario, text: str) -> Iterator[Problem]:
+    """It is read before the case is solved, so it tells no number that the briefing does not."""
+    # What stands behind a block of code is a sentence of its own.
+    own = _blanked(_LABEL, _QUERY.sub(lambda found: f".{_spaces(found[0])[1:]}", text))
+    for start, end in _claims(own, own):
+        yield _problem(scenario, GRAFANA, text, start, " ".join(text[start:end].split()))
+    shown = exhibits_in(scenario.briefing)
+    for link in LINK.finditer(text):
+        if link["name"] not in scenario.exhibits:
+            yield _problem(scenario, GRAFANA, text, link.start(), link[0], Rule.NO_EXHIBIT)
+        elif MEASURED in link["words"] and link["name"] not in shown:
+            yield _problem(scenario, GRAFANA, text, link.start(), link[0], Rule.EARLY_NUMBER)
+
+
+def _claims(text: str, own: str) -> Iterator[tuple[int, int]]:
+    """Where a sentence of ``text`` claims without a link; ``own`` is what of it is claimed."""
     for sentence in _SENTENCE.finditer(text):
-        said = _NOT_CLAIMED.sub("", sentence[0].strip())
-        absolute, number = _ABSOLUTE.search(said), _number_typed(said)
-        if (absolute and not LINK.search(said)) or number:
-            at = sentence.start() + len(sentence[0]) - len(sentence[0].lstrip())
-            found = " ".join(sentence[0].split())
-            yield _problem(scenario, BRIEFING, text, at, found)
+        whole = sentence[0]
+        start = sentence.start() + len(whole) - len(whole.lstrip())
+        said = _NOT_CLAIMED.sub("", whole.strip())
+        claimed = _NOT_CLAIMED.sub("", own[start : sentence.end()])
+        if _number_typed(said) or (_ABSOLUTE.search(claimed) and not LINK.search(said)):
+            yield start, sentence.end()
+
+
+def _blanked(pattern: re.Pattern[str], text: str) -> str:
+    """``text`` of the same length and lines, with spaces for what ``pattern`` finds."""
+    return pattern.sub(lambda found: _spaces(found[0]), text)
+
+
+def _spaces(text: str) -> str:
+    return re.sub(r"[^\n]", " ", text)
 
 
 def _of_debrief(scenario: Scenario) -> Iterator[Problem]:
@@ -60,6 +104,13 @@ def _number_typed(text: str) -> bool:
     )
 
 
-def _problem(scenario: Scenario, file: str, text: str, at: int, found: str) -> Problem:
+def _problem(
+    scenario: Scenario,
+    file: str,
+    text: str,
+    at: int,
+    found: str,
+    rule: Rule = Rule.UNLINKED_CLAIM,
+) -> Problem:
     line = text.count("\n", 0, at) + 1
-    return Problem(f"scenarios/{scenario.id}/{file}", line, "", Rule.UNLINKED_CLAIM, found)
+    return Problem(f"scenarios/{scenario.id}/{file}", line, "", rule, found)

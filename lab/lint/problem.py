@@ -49,6 +49,11 @@ class Rule(StrEnum):
         "unlinked-claim",
         "a link to an exhibit, and {} in place of each number",
     )
+    NO_EXHIBIT = "no-exhibit", "a link to an exhibit of the scenario"
+    EARLY_NUMBER = (
+        "early-number",
+        "a number that the briefing links to as well, for the others are not shown before",
+    )
     ONE_CASE = "one-case", "nothing made for one case"
     SCENARIO_FILE = "scenario-file", "a scenario that can be read"
     UNREADABLE = "unreadable", "JSON"

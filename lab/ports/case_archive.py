@@ -94,6 +94,10 @@ class CaseArchive(Protocol):
         """Append one judged accusation, or another thing a learner did, to the case's ledger."""
         ...
 
+    def level(self, case_id: str) -> int | None:
+        """How difficult the case is; None of a stranger's telemetry."""
+        ...
+
     def records(self, case_id: str) -> tuple[Mapping[str, object], ...]:
         """All that `record_verdict` wrote, in order; what nobody wrote so is left out."""
         ...

@@ -88,7 +88,9 @@ class ScenarioEntry(Entry):
     """A scenario of the Deadspan lab: who loads the shop, what is hurt, what the truth is."""
 
     title: Text = Field(min_length=1, max_length=80)
-    difficulty: Annotated[int, Strict()] = Field(ge=1, le=5)
+    difficulty: Annotated[int, Strict()] = Field(
+        ge=0, le=5, description="0 is the worked example: its solution is told, for no points."
+    )
     skill: Text = Field(min_length=1, description="What a learner takes home, in one sentence.")
     load: Load
     windows: WindowsEntry

@@ -15,7 +15,7 @@ from rich.text import Text
 from lab.domain.accusation import Accusation
 from lab.domain.case import Case, CaseSummary
 from lab.domain.mechanism import NO_SPAN_RULE, Mechanism
-from lab.domain.verdict import Judgement, VerdictClass
+from lab.domain.verdict import EXAMPLE_LEVEL, Judgement, VerdictClass
 from lab.investigation.solving.hints import OfferedHint
 from lab.terminal.text import clean
 
@@ -93,6 +93,8 @@ def case_table(cases: Iterable[CaseSummary]) -> RenderableType:
 
 
 def _level(difficulty: int | None) -> str:
+    if difficulty == EXAMPLE_LEVEL:
+        return "example"
     return "none" if difficulty is None else "●" * difficulty + "○" * (5 - difficulty)
 
 

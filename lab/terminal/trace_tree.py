@@ -30,6 +30,9 @@ KIND_MARKS: Final = {
 MOST_ROWS: Final = 1000
 """More than anybody reads; `lab trace --json` has every span."""
 
+MOST_LINES: Final = 20
+"""Of a trace; the desk has all."""
+
 _LEGEND: Final = (
     "→ calls  ▣ answers  · works inside  ⇢ sends  ⇠ receives   ░ no span of it ran\n"
     "self: without its children   wire: a call minus its answer   "
@@ -83,7 +86,17 @@ class TraceTree:
         short = {each: each for each in ids} if full else short_ids(ids, _LEAST_DIGITS)
         yield self._table(console, options.max_width, short)
         yield from self._remarks()
+        yield from self._lost_lines()
         yield Text(_LEGEND, style="dim")
+
+    def _lost_lines(self) -> Iterator[Text]:
+        """What was written inside spans that never came: all that is left of them."""
+        lines = self._evidence.lines_of_lost_spans(self._trace)
+        if lines:
+            yield Text(f"{counted(len(lines), 'log line')} of spans that never came", style="dim")
+        for line in lines[:MOST_LINES]:
+            said = f"{line.service} {line.severity.lower()}: {line.body.partition(chr(10))[0]}"
+            yield Text.assemble("  ", clean(said), (f"  span {clean(line.span_id or '')}", "dim"))
 
     def _heading(self) -> Text:
         start_ns, end_ns = self._extent_ns

@@ -144,8 +144,14 @@ def request(trace_id: str, window: Window, at_s: float, **changes: Any) -> Reque
     return dataclasses.replace(healthy, **changes)
 
 
-def sample_case(case_id: str = "db-timeout-1", *, opened_unix_s: float = START_S + 40) -> Case:
-    """Ten requests before, ten in the incident, two after; one was never fetched."""
+def sample_case(
+    case_id: str = "db-timeout-1", *, opened_unix_s: float = START_S + 40, level: int | None = None
+) -> Case:
+    """Ten requests before, ten in the incident, two after; one was never fetched.
+
+    Of db-timeout, the worked example; with ``level``, as of a case that brings points.
+    """
+    scenario = scenario_file.load(CHECKOUT / "scenarios" / "db-timeout")
     before = [f"{n:02x}aa" * 8 for n in range(1, 11)]
     during = [f"{n:02x}bb" * 8 for n in range(1, 11)]
     after = [f"{n:02x}cc" * 8 for n in range(1, 3)]
@@ -167,7 +173,7 @@ def sample_case(case_id: str = "db-timeout-1", *, opened_unix_s: float = START_S
     }
     return Case(
         case_id=case_id,
-        scenario=scenario_file.load(CHECKOUT / "scenarios" / "db-timeout"),
+        scenario=scenario if level is None else dataclasses.replace(scenario, difficulty=level),
         seed=7,
         opened_unix_s=opened_unix_s,
         ending=Ending.COMPLETED,

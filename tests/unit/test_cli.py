@@ -130,7 +130,7 @@ def test_a_broken_scenario_lists_all_its_problems(tmp_path: Path) -> None:
     folder = tmp_path / "scenarios" / "broken"
     folder.mkdir(parents=True)
     text = (CHECKOUT / "scenarios" / "db-timeout" / "scenario.yaml").read_text()
-    text = text.replace("auth-users_db", "auth-user_db").replace("difficulty: 1", "difficulty: 9")
+    text = text.replace("auth-users_db", "auth-user_db").replace("difficulty: 0", "difficulty: 9")
     (folder / "scenario.yaml").write_text(text)
     for name in ("briefing.md", "debrief.md"):
         (folder / name).write_text((CHECKOUT / "scenarios" / "db-timeout" / name).read_text())

@@ -268,6 +268,11 @@ class FolderArchive:
         )
         return chain(here, *(each.trace_ids(here) for each in self.replays(case_id)))
 
+    def level(self, case_id: str) -> int | None:
+        """How difficult the case is; None of a stranger's telemetry."""
+        manifest = read_manifest(self._sealed(case_id))
+        return manifest.difficulty if isinstance(manifest, Manifest) else None
+
     def records(self, case_id: str) -> tuple[Mapping[str, object], ...]:
         """All that `record_verdict` wrote, in order; what nobody wrote so is left out."""
         return tuple(_accusations(self._sealed(case_id)))
@@ -335,8 +340,8 @@ def _checked(case_id: str) -> str:
 
 def _summary(folder: Path) -> CaseSummary:
     manifest = read_manifest(folder)
-    ledger = Ledger.of(_accusations(folder))
     of_a_case = manifest if isinstance(manifest, Manifest) else None
+    ledger = Ledger.of(_accusations(folder), of_a_case.difficulty if of_a_case else None)
     return CaseSummary(
         case_id=folder.name,
         scenario_id=of_a_case.scenario_id if of_a_case else None,

@@ -51,7 +51,7 @@ class Manifest:
     case_id: str
     scenario_id: str
     title: str
-    difficulty: Annotated[int, Field(ge=1, le=5)]
+    difficulty: Annotated[int, Field(ge=0, le=5)]
     seed: int
     opened_unix_s: UnixTime
     ending: Ending

@@ -139,6 +139,11 @@ class MemoryArchive:
         """Be the Collector's copy of the logs, cut out for that case."""
         self._logs[case_id] = lines
 
+    def level(self, case_id: str) -> int | None:
+        """How difficult the case is; None of a stranger's telemetry."""
+        found = self.open(case_id)
+        return None if isinstance(found, Telemetry) else found.scenario.difficulty
+
     def records(self, case_id: str) -> tuple[Mapping[str, object], ...]:
         """All that `record_verdict` kept, in order."""
         return tuple(self._records.get(self.load(case_id).case_id, ()))
@@ -153,7 +158,8 @@ class MemoryArchive:
         self._records.setdefault(self.load(case_id).case_id, []).append(entry)
 
     def _summary(self, case: Case) -> CaseSummary:
-        ledger = Ledger.of(self._records.get(case.case_id, ()))
+        records = self._records.get(case.case_id, ())
+        ledger = Ledger.of(records, case.scenario.difficulty)
         return CaseSummary(
             case_id=case.case_id,
             scenario_id=case.scenario.id,

@@ -76,13 +76,14 @@ def compare(evidence: Evidence, trace: Trace) -> Comparison | None:
 def healthy_twin(evidence: Evidence, trace: Trace) -> Trace | None:
     """The whole reference trace of the same route that is nearest to ``trace``.
 
+    Of a trace that no request began it is one of its kind: with the same root, from before.
     Nearest is, in this order: the fewest operations that one has and the other has not,
     the same tenant, the latency nearest to the route's median, and the lower trace id.
     """
     route = _route(evidence, trace)
     alike = [
         each
-        for each in evidence.whole_traces(Sample.REFERENCE)
+        for each in (*evidence.whole_traces(Sample.REFERENCE), *evidence.unasked_before())
         if _route(evidence, each) == route and each.trace_id != trace.trace_id
     ]
     if not alike:

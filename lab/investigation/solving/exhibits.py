@@ -145,6 +145,19 @@ def told(text: str, case: Case, written: Written) -> str:
     return with_exhibits(text, shown)
 
 
+def told_so_far(text: str, case: Case, ledger: Ledger, written: Written) -> str:
+    """The same for a text that is read at any time: what is not to be seen yet is words alone."""
+    allowed = may_be_seen(case, ledger)
+
+    def shown(words: str, name: str) -> str:
+        if name not in allowed:
+            return words.replace(MEASURED, "…")
+        found = exhibit(case, name)
+        return written(words.replace(MEASURED, found.short), found)
+
+    return with_exhibits(text, shown)
+
+
 def _place(check: LogCheck) -> Mapping[str, str]:
     """The filter of all lines that finds those of ``check``, and at most others like them."""
     asked = {

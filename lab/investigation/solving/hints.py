@@ -24,11 +24,12 @@ def offered_hints(case: Case, ledger: Ledger) -> tuple[OfferedHint, ...]:
     """All hints of a case in order; the last one is the solution."""
     hints = case.scenario.hints
     count = len(hints)
+    is_free = ledger.may_see_answers or ledger.is_example
     return tuple(
         OfferedHint(
             number=number,
             title=_title(number, count),
-            cost=0 if ledger.may_see_answers or number in ledger.hints_read else HINT_COST,
+            cost=0 if is_free or number in ledger.hints_read else HINT_COST,
             text=told(text, case, with_measure) if number in ledger.hints_read else None,
         )
         for number, text in enumerate(hints, start=1)

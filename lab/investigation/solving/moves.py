@@ -23,7 +23,7 @@ class Solving:
 
     def ledger(self, case_id: str) -> Ledger:
         """What was done with the case so far."""
-        return Ledger.of(self._archive.records(case_id))
+        return Ledger.of(self._archive.records(case_id), self._archive.level(case_id))
 
     def wait_s(self, case_id: str) -> float:
         """Seconds until the next accusation is heard."""

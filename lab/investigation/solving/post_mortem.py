@@ -65,4 +65,6 @@ def _result(ledger: Ledger) -> str:
     hints = counted(len(ledger.hints_charged), "hint")
     if ledger.given_up or ledger.solved is None:
         return f"Given up after {tries} and {hints}."
+    if ledger.is_example:
+        return f"Solved, as the worked example, with {tries} and {hints}."
     return f"Solved for {counted(ledger.points or 0, 'point')}, with {tries} and {hints}."

@@ -19,7 +19,7 @@ WRONG = {"suspects": [f"00-{TRACE}-{span_id(TRACE, 2)}-01"], "mechanism": "timeo
 
 @pytest.fixture
 def desk(tmp_path: Path) -> DeskUnderTest:
-    return DeskUnderTest(tmp_path, sample_case())
+    return DeskUnderTest(tmp_path, sample_case(level=1))
 
 
 def test_a_case_is_solved_by_json_alone(desk: DeskUnderTest) -> None:

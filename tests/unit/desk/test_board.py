@@ -15,9 +15,11 @@ from lab.adapters.harm_mark import HarmMarkFile
 from lab.desk.runs import lab_run
 from lab.domain.journal import Step
 from lab.domain.load import LoadProgress, Window
+from lab.domain.verdict import POINTS
 from lab.errors import RunInProgress
 from lab.terminal.run_display import RunEvents
 from tests.support.desk_over_memory import DeskUnderTest
+from tests.support.recorded_cases import recorded
 from tests.support.sample_case import sample_case, span_id
 
 PHASE = {"event": "phase", "step": "crime", "says": "the incident", "detail": "", "seconds_left": 9}
@@ -57,9 +59,10 @@ def number_of(desk: DeskUnderTest, scenario: str) -> int:
 
 
 def test_the_board_lists_every_scenario_by_difficulty(tmp_path: Path) -> None:
-    """New ones, open ones and solved ones, with what they brought, and what they teach."""
+    """New ones, open ones and solved ones, and what they teach; the worked example first."""
     desk = DeskUnderTest(tmp_path, sample_case())
     shown = desk.get("/").text
+    assert shown.index("Level 0: the worked example") < shown.index("Level 1")
     assert shown.index("Level 1") < shown.index("Level 2") < shown.index("Level 3")
     assert shown.count("○ new") == len(desk.runs.scenarios()) - 1
     assert "◐ open" in shown
@@ -67,8 +70,26 @@ def test_the_board_lists_every_scenario_by_difficulty(tmp_path: Path) -> None:
     body = {"suspects": [f"{trace} {span_id(trace, 6)}"], "mechanism": "timeout"}
     desk.post("/api/v1/cases/db-timeout-1/accusations", json=body)
     shown = desk.get("/").text
-    assert "✔ solved, 100 points" in shown
+    assert "✔ solved<" in shown
     assert "<b>1</b> of" in shown
+    assert "<b>0</b> points" in shown
+
+
+def test_the_board_says_what_a_solved_case_brought(tmp_path: Path) -> None:
+    """All points, where no hint was read."""
+    case = recorded("database-down")
+    desk = DeskUnderTest(tmp_path, case)
+    trace = case.evidence.trace(case.support_code or "")
+    assert trace is not None
+    culprit, *_ = case.scenario.truth.culprits_in(trace, case.evidence.reference_stats)
+    body = {
+        "suspects": [f"{trace.trace_id} {culprit.span_id}"],
+        "mechanism": case.scenario.truth.mechanism.value,
+    }
+    desk.post(f"/api/v1/cases/{case.case_id}/accusations", json=body)
+    shown = desk.get("/").text
+    assert f"✔ solved, {POINTS} points" in shown
+    assert f"<b>{POINTS}</b> points" in shown
 
 
 def test_with_the_stack_down_nothing_is_started(tmp_path: Path) -> None:
@@ -138,7 +159,7 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
     "fields",
     [
         *({"number": each} for each in ("moon", "--hold=10m", "", "0", "-1", "9999", "db-timeout")),
-        *({"level": each} for each in ("moon", "", "0", "6", "-1")),
+        *({"level": each} for each in ("moon", "", "6", "-1")),
         *({}, {"scenario": "db-timeout"}),
     ],
 )
@@ -162,7 +183,7 @@ def test_of_a_level_one_is_run_that_is_not_solved(tmp_path: Path) -> None:
     desk = DeskUnderTest(tmp_path, command=command)
     shown = desk.get("/").text
     assert not [name for name in desk.runs.scenarios() if name in shown]
-    for level in range(1, 6):
+    for level in range(6):
         desk.send("/", "/runs", level=str(level))
         until_over(desk)
         assert desk.runs.scenarios()[asked[-1]].difficulty == level

@@ -25,7 +25,7 @@ RECORDINGS = sorted(CHECKOUT.glob("scenarios/*/recorded.case.zip"))
 
 @pytest.fixture
 def desk(tmp_path: Path) -> DeskUnderTest:
-    return DeskUnderTest(tmp_path, sample_case())
+    return DeskUnderTest(tmp_path, sample_case(level=1))
 
 
 def recorded(name: str) -> Case:
@@ -59,6 +59,21 @@ def test_hints_are_free_once_the_case_is_closed(desk: DeskUnderTest) -> None:
     solve(desk)
     assert "all hints are free now" in desk.send(f"{CASE}/hints", f"{CASE}/hints/6").text
     assert desk.archive.cases()[0].points == POINTS
+
+
+def test_the_worked_example_speaks_of_no_points(tmp_path: Path) -> None:
+    """Its hints are free, and what solving it brings is not told as 0."""
+    desk = DeskUnderTest(tmp_path, sample_case())
+    for page in ("", "/hints", "/debrief"):
+        assert not re.search(r"\b\d+ points", desk.get(f"{CASE}{page}").text), page
+    assert "brings no points, and its hints cost none" in desk.get(f"{CASE}/hints").text
+    assert "the worked example" in desk.get(CASE).text
+    solve(desk)
+    for page in ("", "/debrief"):
+        shown = desk.get(f"{CASE}{page}").text
+        assert "✔ solved" in shown
+        assert not re.search(r"\b\d+ points", shown), page
+    assert "Solved, as the worked example" in desk.get(f"{CASE}/post-mortem.md").text
 
 
 def test_a_hint_that_is_not_there_is_refused(desk: DeskUnderTest) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from pathlib import Path
 
 from tests.support.desk_over_memory import DeskUnderTest
@@ -42,3 +43,35 @@ def test_what_the_debrief_rests_on_is_kept_until_the_case_is_closed(tmp_path: Pa
     shown = desk.get(f"{AT}/exhibits/warm-query").text
     assert f"{AT}/traces/{span[0]}?span={span[1]}" in shown
     assert desk.get(f"{AT}/traces/{span[0]}?span={span[1]}").status_code == 200
+
+
+def test_an_exhibit_of_the_log_leads_to_its_lines(tmp_path: Path) -> None:
+    """Each with its trace, and all of them in the list of lines, filtered as it was asked."""
+    case = recorded("hole-in-the-tape")
+    at = f"/cases/{case.case_id}"
+    desk = DeskUnderTest(tmp_path, case)
+    desk.send(f"{at}/debrief", f"{at}/give-up")
+    shown = desk.get(f"{at}/exhibits/its-lines").text
+    first = desk.get(f"/api/v1{at}/exhibits/its-lines").json()["lines"][0]
+    assert f"{at}/traces/{first['trace_id']}?span={first['span_id']}" in shown
+    assert desk.get(f"{at}/traces/{first['trace_id']}?span={first['span_id']}").status_code == 200
+    (link,) = re.findall(rf'href="({at}/logs[^"]+)"', shown)
+    lines = desk.get(unescape(link)).text
+    assert first["body"] in unescape(lines)
+    assert "charging card" not in lines
+
+
+def test_the_way_through_grafana_links_to_what_may_be_seen(tmp_path: Path) -> None:
+    """What the pager message rests on at once, the rest when the case is closed."""
+    case = recorded("parallel-alibi")
+    at = f"/cases/{case.case_id}"
+    desk = DeskUnderTest(tmp_path, case)
+    hidden = f'href="{at}/exhibits/featured-before"'
+    room = desk.get(at).text
+    assert "was always long" in room.replace("\n", " ")
+    assert hidden not in room
+    desk.send(f"{at}/debrief", f"{at}/give-up")
+    assert hidden in desk.get(at).text
+    early = recorded("pool-starvation")
+    shown = DeskUnderTest(tmp_path / "other", early).get(f"/cases/{early.case_id}").text
+    assert shown.count(f'href="/cases/{early.case_id}/exhibits/crawl"') == 2

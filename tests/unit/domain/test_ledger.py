@@ -20,7 +20,7 @@ from lab.investigation.solving.moves import Solving
 from tests.support.sample_case import sample_case, span_id
 
 TRACE = "01bb" * 8
-CASE = sample_case()
+CASE = sample_case(level=1)
 GUILTY = Accusation(((TRACE, span_id(TRACE, 6)),), (Mechanism.TIMEOUT,))
 WRONG = Accusation(((TRACE, span_id(TRACE, 2)),), (Mechanism.TIMEOUT,), scope=Scope.SOME_TIMES)
 
@@ -188,3 +188,14 @@ def test_where_the_scope_counts_an_accusation_without_one_is_refused_and_costs_n
     assert solving.accuse(asked, replace(GUILTY, scope=Scope.ALL)).is_solved
     assert "whom it hit, is part of the answer" in briefing(asked)
     assert "whom it hit" not in briefing(CASE)
+
+
+def test_the_worked_example_brings_nothing_and_costs_nothing() -> None:
+    """Its solution is told everywhere; another level brings what its hints left."""
+    entries = (LedgerEntry(1.0, hint=1), LedgerEntry(2.0, verdict=VerdictClass.SOLVED))
+    example, other = Ledger(entries, level=0), Ledger(entries, level=1)
+    assert (example.is_example, example.points, Ledger((), level=0).worth) == (True, 0, 0)
+    assert (other.is_example, other.points) == (False, POINTS - HINT_COST)
+    free = [each.cost for each in offered_hints(CASE, Ledger((), level=0))]
+    dear = [each.cost for each in offered_hints(CASE, Ledger((), level=1))]
+    assert (set(free), set(dear)) == ({0}, {HINT_COST})

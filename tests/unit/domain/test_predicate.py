@@ -6,7 +6,7 @@ import pytest
 from lab.domain.bound import parse
 from lab.domain.predicate import Predicate
 from lab.domain.reference import ReferenceStats
-from lab.domain.trace import Kind, Status, Trace
+from lab.domain.trace import Event, Kind, Status, Trace
 from tests.support.traces import (
     Draft,
     client,
@@ -218,3 +218,35 @@ def test_a_predicate_reads_like_a_sentence() -> None:
     assert str(positions) == (
         "self >= 1ms wire >= 2ms ends after parent >= 3ms repeats >= 4 at once >= 5"
     )
+
+
+def test_an_attribute_that_must_be_there_may_say_anything() -> None:
+    """Where it is missing the clause says so."""
+    bank = Predicate(service="bank")
+    assert found(replace(bank, has_attributes=("http.response.status_code",))) == found(bank) == 1
+    lacking = replace(bank, has_attributes=("http.request.resend_count",))
+    assert found(lacking) == 0
+    (miss,) = lacking.nearest_misses(healthy_checkout("a" * 32), EMPTY, limit=1)
+    assert str(miss.failed[0]) == "http.request.resend_count: expected any, found none"
+
+
+@pytest.mark.parametrize(
+    ("asked", "matches"),
+    [
+        ({"event": "cancelled"}, True),
+        ({"event": "cancel"}, False),
+        ({"message": "received 4000 bytes"}, True),
+        ({"message": "charge failed"}, True),
+        ({"message": "received 9 bytes"}, False),
+    ],
+)
+def test_what_was_written_on_a_span_is_looked_for(asked: dict[str, str], matches: bool) -> None:
+    """An event by its whole name; words in the status message or in an exception's."""
+    (plain,) = (each for each in healthy_checkout("a" * 32) if each.service == "bank")
+    events = (
+        Event("cancelled", 0),
+        Event("exception", 0, {"exception.message": "received 4000 bytes, expected 9000"}),
+    )
+    told = replace(plain, events=events, status_message="charge failed")
+    assert Predicate(**asked).matches(told, Trace("a" * 32, (told,)), EMPTY) is matches  # type: ignore[arg-type]
+    assert not Predicate(**asked).matches(plain, Trace("a" * 32, (plain,)), EMPTY)  # type: ignore[arg-type]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lab.lint import Rule
 from lab.lint.claims import claim_problems
-from lab.scenario_file import load_all, parse
+from lab.scenario_file import grafana_path, load_all
 from lab.settings import CHECKOUT
 
 FILES = {
@@ -23,7 +25,8 @@ def lines_found(file: str, more: str, *, after: str) -> list[int]:
     text = FILES[file]
     at = text.index("\n", text.index(after)) + 1
     changed = text[:at] + more + "\n" + text[at:]
-    found = claim_problems(parse({**FILES, file: changed}, "db-timeout"))
+    scenario = replace(SCENARIOS["db-timeout"], source={**FILES, file: changed})
+    found = claim_problems(scenario)
     assert {each.rule for each in found} <= {Rule.UNLINKED_CLAIM}
     own = text.count("\n", 0, at) + 1
     return [each.line - own for each in found if each.file.endswith(file)]
@@ -41,6 +44,13 @@ def lines_found(file: str, more: str, *, after: str) -> list[int]:
         ("It took [{}](exhibit:all-fail).", False),
         ("The code `E42` stood there, and p95 was high.", False),
         ("It was quiet.", False),
+        ("It came late by $(2x delay).", False),
+        ("It came late by $(2x delay) and 3 s.", True),
+        ('"It is always them", they say.', False),
+        ("“Nobody told us. It is always\nthem”, they say.", False),
+        ('"It is them", they always say.', True),
+        ('"I waited for 3 s", she says.', True),
+        ("> It is always them.", False),
     ],
 )
 def test_a_claim_of_the_pager_message_rests_on_something(sentence: str, is_claim: bool) -> None:
@@ -77,3 +87,34 @@ def test_no_claim_of_any_scenario_rests_on_nothing(name: str) -> None:
     scenario = SCENARIOS[name]
     assert len(scenario.exhibits) >= 5
     assert claim_problems(scenario) == ()
+
+
+GRAFANA_TEXT = "Begin on *Failed calls, only 5xx*.\n\n```traceql\n{ } | count() > 3\n```\n\n"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "rules"),
+    [
+        ("Look at it.", []),
+        ("Nobody is there.", [Rule.UNLINKED_CLAIM]),
+        ("It takes 3 s.", [Rule.UNLINKED_CLAIM]),
+        ("Ask for `5xx` alone.", []),
+        ("[Nobody is there](exhibit:checkout-absent).", []),
+        ("[Everybody](exhibit:all-fail) sees it, [{}](exhibit:all-fail).", []),
+        ("It is cut [after {}](exhibit:warm-limit).", [Rule.EARLY_NUMBER]),
+        ("It is [so](exhibit:no-such).", [Rule.NO_EXHIBIT]),
+    ],
+)
+def test_the_way_through_grafana_claims_nothing_of_its_own(
+    sentence: str, rules: list[Rule]
+) -> None:
+    """Code and names of panels aside; a number that only the debrief shows is no link for it."""
+    found = claim_problems(SCENARIOS["db-timeout"], GRAFANA_TEXT + sentence)
+    assert [each.rule for each in found] == rules
+    assert {each.line for each in found} <= {7}
+
+
+@pytest.mark.parametrize("name", sorted(SCENARIOS))
+def test_no_way_through_grafana_claims_what_rests_on_nothing(name: str) -> None:
+    """As it is read beside the briefing."""
+    assert claim_problems(SCENARIOS[name], grafana_path(CHECKOUT / "scenarios" / name)) == ()

@@ -355,6 +355,7 @@ def test_a_warm_up_is_usual_where_settings_change() -> None:
         ({"titel": "x"}, "10 titel: unknown field 'titel'; did you mean title or tier?"),
         ({"title": '""'}, "1 title: String should have at least 1 character, got ''"),
         ({"difficulty": "6"}, "2 difficulty: expected less than or equal to 5, got 6"),
+        ({"difficulty": "-1"}, "2 difficulty: expected greater than or equal to 0, got -1"),
         ({"load": "{actors: {shoper: 1}}"},
          ("4 load.actors.shoper: unknown actor 'shoper'; did you mean shopper or "
           "window-shopper?")),
@@ -520,10 +521,26 @@ def test_a_warm_up_is_usual_where_settings_change() -> None:
          "9 hints: List should have at least 1 item after validation, not 0, got a list"),
         ({"checks": "[{measure: span-cuont}]"},
          ("10 checks[0]: expected 'measure' to be one of 'span-count', 'span-seen', "
-         "'span-duration', 'span-timing', 'span-values', 'span-share', 'fit', 'groups', 'occupancy', 'requests', 'recorded', "
+         "'span-duration', 'span-timing', 'span-values', 'span-share', "
+          "'fit', 'groups', 'occupancy', 'requests', 'recorded', "
           "'record-count', 'record-ratio', 'span-recorded', 'log-lines'")),
         ({"checks": "[{measure: requests, statistic: p50, bound: '== 0%', label: l}]"},
          "10 checks[0]: expected a bound on a duration for p50, got '== 0%'"),
+        ({"checks": "[{measure: requests, statistic: count, bound: '== 0%', label: l}]"},
+         "10 checks[0]: expected a bound on a number for count, got '== 0%'"),
+        ({"checks": "[{measure: requests, statistic: slow_rate, bound: '== 0%', label: l}]"},
+         "10 checks[0]: expected slower_than with slow_rate and with nothing else"),
+        ({"checks": "[{measure: requests, statistic: p50, fewer_bytes: 9, bound: 1s ±5%, "
+                    "label: l}]"},
+         "10 checks[0]: expected fewer_bytes with empty_rate and with nothing else"),
+        ({"checks": "[{measure: log-lines, bound: '>= 50%', label: l}]"},
+         "10 checks[0]: expected a sample, of whose traces '>= 50%' is, found none"),
+        ({"checks": "[{measure: log-lines, bound: '<= 2s', label: l}]"},
+         "10 checks[0]: expected a number of lines or a share of traces, got '<= 2s'"),
+        ({"checks": "[{measure: log-lines, severity: ERR, bound: '>= 1', label: l}]"},
+         "10 checks[0].severity: unknown severity 'ERR'; did you mean ERROR?"),
+        ({"checks": "[{measure: span-timing, of: {}, timing: frist, bound: 1s ±5%, label: l}]"},
+         "10 checks[0].timing: unknown timing 'frist'; did you mean first?"),
         ({"briefing_may_name": "{authh: the pager says so}"},
          "10 briefing_may_name.authh: unknown service 'authh'; did you mean auth?"),
         ({"briefing_may_name": "{auth: ''}"},

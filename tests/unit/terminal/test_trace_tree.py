@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from lab.adapters.otlp.traces import assemble
-from lab.domain.evidence import Evidence
+from lab.domain.evidence import Evidence, Sample
 from lab.domain.rows import Gap, Missing, rows
 from lab.domain.trace import Event, Kind, Span, Status, Trace
 from lab.terminal.trace_tree import trace_tree
+from tests.support.recorded_cases import recorded
 from tests.support.sample_case import (
     broken_trace,
     fatal_trace,
@@ -270,3 +271,16 @@ def test_any_trace_is_drawn(shape: list[tuple[int, int | None, int, int, Kind, s
     seen = [row.item.span_id for row in rows(trace) if isinstance(row.item, Span)]
     assert sorted(seen) == sorted(trace.by_id)
     drawn(trace, width=120)
+
+
+def test_what_was_written_in_spans_that_never_came_stands_below_the_tree() -> None:
+    """It is all that is left of them; a trace without such a line says nothing of it."""
+    evidence = recorded("hole-in-the-tape").evidence
+    holed, *_ = evidence.whole_traces(Sample.AFFECTED)
+    whole, *_ = evidence.whole_traces(Sample.UNAFFECTED)
+    lines = evidence.lines_of_lost_spans(holed)
+    text = drawn(holed, evidence, width=200)
+    assert f"{len(lines)} log lines of spans that never came" in text
+    for each in lines:
+        assert f"{each.service} info: {each.body}  span {each.span_id}" in text
+    assert "log line" not in drawn(whole, evidence)

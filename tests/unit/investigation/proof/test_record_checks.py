@@ -1,5 +1,6 @@
 """What is counted beside spans: lines a request has, finds, how much a counter grew."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,8 @@ from lab.domain.proof import Finding, Outcome
 from lab.domain.record import Record
 from lab.domain.record_check import (
     Answered,
+    LineOf,
+    LogCheck,
     RecordCheck,
     RecordCountCheck,
     RecordRatioCheck,
@@ -165,3 +168,81 @@ def test_without_the_books_nobody_knows_who_suffered() -> None:
     assert (share.value, str(share)) == (None, "no crime requests")
     looked = replace(found, records={"kept": ()})
     assert affected_share(scenario, looked, ReferenceStats(), Window.CRIME).value == 1.0
+
+
+# --- log lines ---
+
+
+def line(body: str, at_s: float, trace_id: str | None = None, **more: str | None) -> str:
+    told = {"service": "payments", "severity": "INFO", "span_id": None, **more}
+    return json.dumps({"time_unix_s": at_s, "body": body, "trace_id": trace_id, **told})
+
+
+def logged() -> Evidence:
+    """Two affected traces of one span each, and what was written meanwhile."""
+    traces = [trace(f"{n:032x}", client("checkout", "POST", 0, 5, "payments")) for n in (1, 2)]
+    (kept,) = traces[0]
+    lines = (
+        line(
+            "booked 12 cents of order 9a8b7c6d",
+            IN_CRIME.start_s + 1,
+            "0" * 31 + "1",
+            span_id=kept.span_id,
+        ),
+        line(
+            "booked 7 cents of order 1a2b3c4d",
+            IN_CRIME.start_s + 2,
+            "0" * 31 + "2",
+            span_id="ab" * 8,
+        ),
+        line("bank failed", IN_CRIME.start_s + 3, severity="WARNING"),
+        line("booked 1 cents of order 1a2b3c4d", IN_CRIME.end_s + 1),
+        "not json",
+    )
+    found = evidence(
+        [request(each.trace_id, Window.CRIME) for each in traces], {Sample.AFFECTED: traces}
+    )
+    return replace(found, logs=lines)
+
+
+def of_lines(bound: str, **asked: object) -> LogCheck:
+    return LogCheck("l", parse(bound), **asked)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("asked", "count"),
+    [
+        ({}, 3),
+        ({"service": "bank"}, 0),
+        ({"severity": "WARN"}, 1),
+        ({"says": "Booked # cents of order #"}, 2),
+        ({"says": "12 cents"}, 1),
+        ({"window": Window.RECOVERY}, 0),
+        ({"sample": Sample.AFFECTED}, 2),
+        ({"sample": Sample.REFERENCE}, 0),
+        ({"span": LineOf.KEPT}, 1),
+        ({"span": LineOf.LOST}, 1),
+    ],
+)
+def test_log_lines_are_counted_by_what_they_say_and_where(
+    asked: dict[str, object], count: int
+) -> None:
+    """In the window alone; too few and too many are refuted."""
+    found = logged()
+    assert judged(of_lines(f"== {count}", **asked), found).outcome is Outcome.HOLDS
+    assert judged(of_lines(f"> {count}", **asked), found).outcome is Outcome.FAILS
+
+
+@pytest.mark.parametrize(
+    ("bound", "outcome"), [("== 50%", Outcome.HOLDS), (">= 51%", Outcome.FAILS)]
+)
+def test_of_a_sample_a_share_of_the_traces_may_be_asked(bound: str, outcome: Outcome) -> None:
+    """Of those that have such a line."""
+    check = of_lines(bound, sample=Sample.AFFECTED, says="12 cents")
+    found = judged(check, logged())
+    assert (found.outcome, found.measured) == (outcome, "50.0% (1 of 2 affected traces)")
+
+
+def test_where_nobody_kept_a_line_nothing_is_known_of_lines() -> None:
+    """The source may not have been there."""
+    assert judged(of_lines("== 0"), replace(logged(), logs=())).outcome is Outcome.UNKNOWN

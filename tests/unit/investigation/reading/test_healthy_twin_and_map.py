@@ -14,6 +14,7 @@ from lab.investigation.reading.healthy_twin import PairedRow, compare, healthy_t
 from lab.investigation.reading.service_map import ServiceMap, service_map
 from tests.support.evidence import db_timeout, slow_shelves
 from tests.support.hostile import hostile_traces
+from tests.support.recorded_cases import recorded
 from tests.support.traces import (
     declined_checkout,
     evidence,
@@ -102,6 +103,26 @@ def test_a_trace_is_never_its_own_twin_and_never_one_of_another_route() -> None:
     )
     assert healthy_twin(found, lone) is None
     assert compare(found, lone) is None
+
+
+def test_the_twin_of_a_trace_that_no_request_began_is_one_of_its_kind() -> None:
+    """A worker's is a worker's from before; with none from before there is none."""
+    evidence = recorded("late-email").evidence
+    late = [
+        each
+        for each in evidence.traces.values()
+        if each.trace_id not in evidence.request_of
+        and each.spans[0].start_ns / 1e9 in evidence.windows[Window.CRIME]
+    ]
+    before = {each.trace_id for each in evidence.unasked_before()}
+    assert late
+    for each in late:
+        twin = healthy_twin(evidence, each)
+        assert twin is not None
+        assert twin.trace_id in before
+        assert twin.roots[0].name == each.roots[0].name == "process outbox"
+    samples = {**evidence.samples, Sample.JOINED: ()}
+    assert healthy_twin(dataclasses.replace(evidence, samples=samples), late[0]) is None
 
 
 @given(hostile_traces, hostile_traces)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from lab.domain.journal import Step
 from lab.domain.load import LoadProgress, Request, Window
 from lab.domain.predicate import Predicate
 from lab.domain.proof import Finding, Outcome, ProofVerdict
+from lab.domain.record_check import LogCheck
 from lab.domain.scenario import Scenario
 from lab.domain.schedule import Schedule
 from lab.errors import (
@@ -183,6 +185,24 @@ def test_a_run_goes_through_all_steps_and_hurts_only_in_the_crime(stage: Stage) 
     assert hurt == {Step.CRIME}
     assert set(case.evidence.windows) == {Window.REFERENCE, Window.CRIME, Window.RECOVERY}
     assert stage.archive.load(None) is case
+
+
+def test_a_run_judges_what_services_wrote_meanwhile(stage: Stage) -> None:
+    """Lines of no trace as well; they are sealed with the case they speak of."""
+    began_s = stage.clock.unix()
+    stage.archive.written = tuple(
+        json.dumps({"time_unix_s": began_s + n, "service": "auth", "body": "no answer"})
+        for n in range(300)
+    )
+    claim = LogCheck("it says so", parse(">= 5"), service="auth", says="no answer")
+    stage.scenario = replace(
+        stage.scenario,
+        exhibits={"said": claim, "unsaid": replace(claim, says="all is well")},
+    )
+    case = stage.run()
+    assert case.evidence.logs == stage.archive.written
+    assert stage.finding(case, "exhibit said: it says so").outcome is Outcome.HOLDS
+    assert stage.finding(case, "exhibit unsaid: it says so").outcome is Outcome.FAILS
 
 
 def test_a_run_without_traces_is_incomplete(stage: Stage) -> None:

@@ -17,7 +17,15 @@ from lab.domain.scenario import SpanSeenCheck
 from lab.errors import NotEarned, UsageError
 from lab.investigation.proof.prove import prove
 from lab.investigation.solving.briefing import briefing
-from lab.investigation.solving.exhibits import exhibit, may_be_seen, seen, told, with_measure
+from lab.investigation.solving.exhibits import (
+    SHOWN,
+    exhibit,
+    may_be_seen,
+    seen,
+    told,
+    told_so_far,
+    with_measure,
+)
 from tests.support.recorded_cases import RECORDINGS, recorded
 
 CASE = recorded("db-timeout")
@@ -107,6 +115,36 @@ def test_each_kind_of_measure_has_a_short_form(measured: str, short: str, aside:
     """For the words of a text, and for behind them."""
     found = replace(exhibit(CASE, "all-fail"), measured=measured)
     assert (found.short, found.aside) == (short, aside)
+
+
+def test_a_claim_on_the_log_shows_its_lines_and_where_to_filter_for_them() -> None:
+    """Of a purchase whose spans were never kept, too."""
+    case = recorded("hole-in-the-tape")
+    found = exhibit(case, "its-lines")
+    assert found.outcome is Outcome.HOLDS
+    assert found.witnesses == ()
+    assert len(found.lines) == min(SHOWN, found.count)
+    assert found.place["service"] == "payments"
+    assert found.place["window"] == "incident"
+    for line in found.lines:
+        trace = case.evidence.trace(line.trace_id or "")
+        assert trace is not None
+        assert trace.span(line.span_id or "") is None
+        assert line in case.evidence.lines_of_lost_spans(trace)
+
+
+def test_a_text_that_is_read_at_any_time_tells_what_may_be_seen_by_then() -> None:
+    """Before the case is closed what the debrief rests on is words alone, without a number."""
+    text = "[all {}](exhibit:all-fail), cut [after {}](exhibit:warm-limit), [x](exhibit:no-such)"
+    assert told_so_far(text, CASE, OPEN, with_measure) == "all 100%, cut after …, x"
+    closed = told_so_far(text, CASE, CLOSED, with_measure)
+    assert closed == "all 100%, cut after 1.00s, x"
+
+
+def test_times_are_told_as_everywhere() -> None:
+    """Not as the proof has them."""
+    found = replace(exhibit(CASE, "warm-limit"), measured="0.998 (3.1ms + 2000ms per 1,000)")
+    assert found.told == "0.998 (3.1ms + 2.00s per 1,000)"
 
 
 @pytest.mark.parametrize("name", RECORDINGS)
