@@ -82,6 +82,17 @@ def test_a_sealed_case_is_read_back_whole(given: Given) -> None:
     assert given.archive.load(case.case_id) == case
 
 
+def test_a_case_keeps_its_level_and_the_lines_it_was_sealed_with(given: Given) -> None:
+    """Points go by the one, exhibits by the other."""
+    case = sample_case()
+    line = json.dumps({"time_unix_s": START_S + 21, "service": "auth", "body": "no answer"})
+    logged = dataclasses.replace(case.evidence, logs=(line,))
+    sealed(given.archive, dataclasses.replace(case, evidence=logged))
+    assert given.archive.level(case.case_id) == case.scenario.difficulty
+    assert [each.strip() for each in given.archive.logs(case.case_id)] == [line]
+    assert given.archive.load(case.case_id).evidence.logs == (line,)
+
+
 def test_a_varied_case_is_read_back_as_it_was_varied(given: Given) -> None:
     """Grading and proof go by the plan of its run, not by the scenario as it is written."""
     case = sample_case()

@@ -286,7 +286,7 @@ def _evidence(folder: Path, manifest: Manifest, traces: Mapping[str, Trace]) -> 
         samples=manifest.samples,
         traces=traces,
         records=_read_records(folder / RECORDS),
-        logs=tuple(line for _, line in whole_lines(folder / LOGS)),
+        logs=tuple(line.rstrip("\r\n") for _, line in whole_lines(folder / LOGS)),
     )
 
 
