@@ -159,7 +159,9 @@ class Result:
 
     def without_evidence(self) -> Result:
         """All that is told of it in the end: the traces of some hundred runs fill a memory."""
-        nothing = replace(self.case.evidence, requests=(), samples={}, traces={}, records={})
+        nothing = replace(
+            self.case.evidence, requests=(), samples={}, traces={}, records={}, logs=()
+        )
         return replace(self, case=replace(self.case, evidence=nothing))
 
     @property

@@ -148,6 +148,14 @@ def test_a_case_of_a_level_is_one_that_is_not_solved_and_keeps_its_name_to_itsel
     assert len(set(of_level)) == 2
 
 
+def test_level_0_is_the_worked_example(lab: Lab) -> None:
+    """Its solution is told in the README, so no hint costs anything and there is nothing to win."""
+    lab("practice", "--level", "0", "--no-desk")
+    listed = json.loads(lab("cases", "--json").output)[0]
+    assert (listed["difficulty"], listed["case"]) == (0, "case-1")
+    assert {each["cost"] for each in json.loads(lab("hint", "--json").output)} == {0}
+
+
 @pytest.mark.parametrize("command", ["practice", "run"])
 @pytest.mark.parametrize("words", [(), ("db-timeout", "--level", "2")])
 def test_a_case_is_asked_for_by_name_or_by_level(
