@@ -9,8 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lab.domain.load import Request, RequestFilter, Window
-from lab.domain.log_line import LogLine, read_line
-from lab.domain.record import Records, count_by_trace
+from lab.domain.record import LogLine, Records, count_by_trace, read_line
 from lab.domain.reference import ReferenceStats
 from lab.domain.trace import Trace
 

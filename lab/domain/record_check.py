@@ -1,4 +1,4 @@
-"""Bounds of a case on what is counted beyond sampled spans."""
+"""Bounds of a case on what no span shows alone: records, log lines, and many spans together."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from lab.domain.bound import Bound
 from lab.domain.evidence import Evidence, Sample
 from lab.domain.journal import Step
 from lab.domain.load import Request, RequestFilter, Window
-from lab.domain.log_line import LogLine
 from lab.domain.predicate import Predicate
+from lab.domain.record import LogLine
 
 
 class Answered(StrEnum):
@@ -149,3 +149,66 @@ def _line_of(line: LogLine, evidence: Evidence) -> LineOf | None:
 
 RecordCheck = RecordShareCheck | RecordCountCheck | RecordRatioCheck | SpanRecordedCheck | LogCheck
 """What is counted in records and lines; a closed list."""
+
+
+class Timing(StrEnum):
+    """What the starts of spans are asked for.
+
+    ``first`` and ``last`` count from the start of the window; ``period`` is the median time
+    from the beginning of one bunch to that of the next.
+    """
+
+    FIRST = "first"
+    LAST = "last"
+    PERIOD = "period"
+
+
+@dataclass(frozen=True, slots=True)
+class SpanTimingCheck:
+    """When the matching spans of ``sample`` start, in ms.
+
+    A span that starts ``apart_ms`` or more after the one before it begins another bunch.
+    """
+
+    label: str
+    predicate: Predicate
+    timing: Timing
+    bound: Bound
+    apart_ms: float = 1000.0
+    sample: Sample = Sample.AFFECTED
+    window: Window = Window.CRIME
+    step: Step = Step.CRIME
+
+
+@dataclass(frozen=True, slots=True)
+class SpanValuesCheck:
+    """How many different values ``attribute`` has in the matching spans of ``sample``.
+
+    A span without it has none.
+    """
+
+    label: str
+    predicate: Predicate
+    attribute: str
+    bound: Bound
+    sample: Sample = Sample.AFFECTED
+    step: Step = Step.CRIME
+
+
+@dataclass(frozen=True, slots=True)
+class SpanShareCheck:
+    """What share of its root's duration the matching spans of a trace take together.
+
+    Their durations are added up, so spans that run at once may come to more than all of it;
+    ``bound`` is on the median over the traces of ``sample``.
+    """
+
+    label: str
+    predicate: Predicate
+    bound: Bound
+    sample: Sample = Sample.AFFECTED
+    step: Step = Step.CRIME
+
+
+SpanCheck = SpanTimingCheck | SpanValuesCheck | SpanShareCheck
+"""What many spans tell together; a closed list."""

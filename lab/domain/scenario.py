@@ -18,9 +18,8 @@ from lab.domain.load import LoadShape, RequestFilter, Window
 from lab.domain.mechanism import Mechanism, Scope
 from lab.domain.observation import Observation
 from lab.domain.predicate import Predicate
-from lab.domain.record_check import RecordCheck
+from lab.domain.record_check import RecordCheck, SpanCheck
 from lab.domain.reference import ReferenceStats
-from lab.domain.span_check import SpanCheck
 from lab.domain.symptom import Symptom
 from lab.domain.trace import Span, Trace
 from lab.domain.twin import Tier, Twin

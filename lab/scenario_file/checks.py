@@ -11,6 +11,7 @@ from lab.domain.evidence import Sample
 from lab.domain.journal import Step
 from lab.domain.load import RequestFilter, Window
 from lab.domain.predicate import Predicate
+from lab.domain.record_check import SpanShareCheck, SpanTimingCheck, SpanValuesCheck
 from lab.domain.scenario import (
     OccupancyCheck,
     RequestCheck,
@@ -22,7 +23,6 @@ from lab.domain.scenario import (
     SpanSeenCheck,
     SpanTime,
 )
-from lab.domain.span_check import SpanShareCheck, SpanTimingCheck, SpanValuesCheck
 from lab.scenario_file.values import (
     ActorName,
     AnyBound,

@@ -26,12 +26,11 @@ from lab.domain.fault import Limits, Stream, Toxic
 from lab.domain.instrumentation import Instrumentation, Sight
 from lab.domain.journal import Step
 from lab.domain.load import Window
-from lab.domain.log_line import SEVERITIES
 from lab.domain.mechanism import Mechanism, Scope
 from lab.domain.observation import Loss
-from lab.domain.record_check import Answered, LineOf
+from lab.domain.record import SEVERITIES
+from lab.domain.record_check import Answered, LineOf, Timing
 from lab.domain.scenario import Origin, RequestStatistic, SpanStatistic, SpanTime
-from lab.domain.span_check import Timing
 from lab.domain.trace import Kind, Status
 from lab.domain.twin import Expectation, Tier
 from lab.domain.wording import unknown_name

@@ -13,7 +13,7 @@ from lab.domain.evidence import Evidence
 from lab.domain.journal import JournalEntry, Step
 from lab.domain.ledger import Ledger
 from lab.domain.load import Request
-from lab.domain.log_line import lines_of
+from lab.domain.record import lines_of
 from lab.domain.replay import Replay
 from lab.errors import CaseError, UnknownCase
 from lab.ports.clock import Clock

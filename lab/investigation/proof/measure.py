@@ -13,6 +13,13 @@ from lab.domain.evidence import Evidence, Sample
 from lab.domain.load import Request, Window, percentile
 from lab.domain.predicate import Predicate
 from lab.domain.proof import Finding, Outcome
+from lab.domain.record_check import (
+    SpanCheck,
+    SpanShareCheck,
+    SpanTimingCheck,
+    SpanValuesCheck,
+    Timing,
+)
 from lab.domain.reference import ReferenceStats
 from lab.domain.rows import wire_of
 from lab.domain.scenario import (
@@ -27,13 +34,6 @@ from lab.domain.scenario import (
     SpanSeenCheck,
     SpanStatistic,
     SpanTime,
-)
-from lab.domain.span_check import (
-    SpanCheck,
-    SpanShareCheck,
-    SpanTimingCheck,
-    SpanValuesCheck,
-    Timing,
 )
 from lab.domain.trace import Span, Trace
 from lab.investigation.proof.grouping import groups_finding, occupancy_finding

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
-from lab.domain import log_line
+from lab.domain import record
 from lab.domain.evidence import Evidence
 from lab.investigation.reading.requests import WINDOW_WORDS
 
 
 @dataclass(frozen=True, slots=True)
-class LogLine(log_line.LogLine):
+class LogLine(record.LogLine):
     """One record; ``window`` in a learner's words, None between two windows."""
 
     window: str | None
@@ -56,14 +56,14 @@ def _pattern(key: tuple[str, str, str], group: list[LogLine]) -> LogPattern:
 
 def _rank(severity: str) -> int:
     return (
-        log_line.SEVERITIES.index(severity)
-        if severity in log_line.SEVERITIES
-        else len(log_line.SEVERITIES)
+        record.SEVERITIES.index(severity)
+        if severity in record.SEVERITIES
+        else len(record.SEVERITIES)
     )
 
 
 def _line(evidence: Evidence, text: str) -> LogLine | None:
-    line = log_line.read_line(text)
+    line = record.read_line(text)
     if line is None:
         return None
     told = {each.name: getattr(line, each.name) for each in fields(line)}

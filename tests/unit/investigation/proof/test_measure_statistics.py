@@ -13,6 +13,7 @@ from lab.domain.evidence import Evidence, Sample
 from lab.domain.load import RequestFilter, Window
 from lab.domain.predicate import Predicate
 from lab.domain.proof import Finding, Outcome
+from lab.domain.record_check import SpanShareCheck, SpanTimingCheck, SpanValuesCheck, Timing
 from lab.domain.reference import ReferenceStats
 from lab.domain.scenario import (
     RequestCheck,
@@ -21,7 +22,6 @@ from lab.domain.scenario import (
     SpanStatistic,
     SpanTime,
 )
-from lab.domain.span_check import SpanShareCheck, SpanTimingCheck, SpanValuesCheck, Timing
 from lab.domain.trace import Kind, Span, Trace
 from lab.investigation.proof.measure import check_finding
 from tests.support.traces import WINDOWS, evidence, request
