@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lab.adapters.cases.archive import FolderArchive
     from lab.adapters.clock import SystemClock
     from lab.adapters.harm_mark import HarmMarkFile
+    from lab.adapters.jaeger import JaegerStore
     from lab.adapters.stack.compose import ComposeStack
     from lab.adapters.stack.grafana import GrafanaAnnotations
     from lab.adapters.stack.local import LocalStack
@@ -81,12 +82,15 @@ def archive(settings: Settings) -> FolderArchive:
     return FolderArchive(settings.cases_dir, log_dir=log_dir)
 
 
-def trace_store(settings: Settings) -> TempoStore:
-    """Tempo; of one that may be others' too, the Collector counts what it took from us."""
+def trace_store(settings: Settings) -> TempoStore | JaegerStore:
+    """As ``STORE`` says; of a Tempo that may be others' too, the Collector counts our spans."""
     from lab.adapters import loopback
+    from lab.adapters.jaeger import JaegerStore
     from lab.adapters.stack import collector_metrics
     from lab.adapters.tempo import TempoStore
 
+    if settings.store == "jaeger":
+        return JaegerStore(settings.url("jaeger"), settings.url("jaeger_metrics"))
     if settings.stack != "external":
         return TempoStore(settings.url("tempo_http"))
 
