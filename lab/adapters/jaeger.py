@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+import time
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
@@ -15,6 +15,7 @@ from lab.adapters.otlp.fields import MalformedOtlpError, message
 from lab.adapters.otlp.traces import read_traces
 from lab.adapters.store_http import Answer, StoreHttp
 from lab.domain.trace import Trace
+from lab.errors import TraceStoreError
 
 DEADLINE_S: Final = 2.0
 """For one trace by its id."""
@@ -23,13 +24,16 @@ SEARCH_DEADLINE_S: Final = 10.0
 """For one page of a search: Jaeger looks through all that it holds for each."""
 
 PAGE_S: Final = 5.0
+"""Of an interval that is searched: it is read in answers, and not at once."""
+
 MOST_A_PAGE: Final = 150
 """Traces in one answer; of those of the shop, some 5 MB."""
 
 SHORTEST_PAGE_S: Final = 0.01
-LONGEST_TRACE_S: Final = 60.0
-"""Jaeger knows when a span began and not when it ended: so far back is what may still run."""
+LONGEST_TRACE_S: Final = 20.0
+"""Twice as long as anything in the shop waits: what began so long ago no longer runs."""
 
+_TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
 _WRITTEN: Final = re.compile(
     r"^otelcol_exporter_sent_spans(?:_total)?\{[^}\n]*exporter=\"jaeger_storage_exporter\"[^}\n]*\}"
     r"[ \t]+(\S+)$",
@@ -55,9 +59,12 @@ class JaegerStore:
         search_deadline_s: float = SEARCH_DEADLINE_S,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        self.searchable_after_s = 0.0
         self._search_deadline_s = search_deadline_s
-        self._http = StoreHttp("Jaeger", url, deadline_s=deadline_s, transport=transport)
-        self._metrics = StoreHttp("Jaeger", metrics_url, deadline_s=deadline_s, transport=transport)
+        self._settled: dict[tuple[str, float, float], frozenset[str]] = {}
+        self._deadline_s = deadline_s
+        self._http = StoreHttp("Jaeger", url, transport=transport)
+        self._metrics = StoreHttp("Jaeger", metrics_url, transport=transport)
 
     async def __aenter__(self) -> Self:
         """Be open for as long as the context lasts."""
@@ -70,8 +77,8 @@ class JaegerStore:
         traceback: TracebackType | None,
     ) -> None:
         """Close the connections."""
-        await self._http.close()
-        await self._metrics.close()
+        await self._http.client.aclose()
+        await self._metrics.client.aclose()
 
     async def trace(self, trace_id: str) -> Trace | None:
         """The trace as received so far, a 404 otherwise.
@@ -79,8 +86,12 @@ class JaegerStore:
         Raw, as else Jaeger changes what people would trip over: it moves clocks, drops links
         and adds warnings.
         """
-        trace_id = self._http.own_trace_id(trace_id)
-        answer = await self._http.get(f"/api/v3/traces/{trace_id}", raw_traces="true")
+        trace_id = trace_id.lower()
+        if not _TRACE_ID.fullmatch(trace_id):
+            raise TraceStoreError(f"expected a trace id of 32 hex digits, got {trace_id!r}")
+        answer = await self._http.get(
+            f"/api/v3/traces/{trace_id}", self._deadline_s, raw_traces="true"
+        )
         traces = self._traces(answer)
         if traces and trace_id not in traces:
             raise self._http.undocumented(
@@ -95,21 +106,29 @@ class JaegerStore:
         """
         question = queries.read(traceql)
         found: set[str] = set()
-        for service, operation in question.operations:
-            async for traces in self._pages(service, operation, start_s, end_s):
-                found.update(
+        since_s = start_s - LONGEST_TRACE_S
+        while since_s < end_s:
+            until_s = min(since_s + PAGE_S, end_s)
+            page, began_s = (traceql, since_s, until_s), time.time()
+            ids = self._settled.get(page)
+            if ids is None:
+                traces = await self._traces_of(question, since_s, until_s)
+                ids = frozenset(
                     trace_id
                     for trace_id, trace in traces.items()
                     if _overlaps(trace, start_s, end_s) and question.is_answered_by(trace)
                 )
+            if began_s - until_s > LONGEST_TRACE_S:
+                self._settled[page] = ids
+            found |= ids
+            since_s = until_s
         return frozenset(found)
 
     async def spans_received(self) -> int:
         """How many spans Jaeger has written since it started; none before the first."""
-        answer = await self._metrics.get("/metrics")
-        self._metrics.expect_ok(answer)
+        answer = await self._metrics.get("/metrics", self._deadline_s)
         text = answer.text
-        if "otelcol_" not in text:
+        if answer.status != httpx.codes.OK or "otelcol_" not in text:
             raise self._metrics.undocumented(answer, "Jaeger's own counters")
         try:
             return sum(int(float(value)) for value in _WRITTEN.findall(text))
@@ -118,13 +137,12 @@ class JaegerStore:
                 answer, "counters in Prometheus' text format"
             ) from error
 
-    async def _pages(
-        self, service: str, operation: str, start_s: float, end_s: float
-    ) -> AsyncIterator[dict[str, Trace]]:
-        """All traces with such a span in the interval, a page at a time; halves of a full one."""
-        since_s, page_s = start_s - LONGEST_TRACE_S, PAGE_S
-        while since_s < end_s:
-            until_s = min(since_s + page_s, end_s)
+    async def _traces_of(
+        self, question: queries.Question, since_s: float, until_s: float
+    ) -> dict[str, Trace]:
+        """All traces that may answer and of which something began then."""
+        found: dict[str, Trace] = {}
+        for service, operation in question.operations:
             asked: dict[str, str | int] = {
                 "query.service_name": service,
                 "query.operation_name": operation,
@@ -135,21 +153,21 @@ class JaegerStore:
             }
             answer = await self._http.get("/api/v3/traces", self._search_deadline_s, **asked)
             traces = self._traces(answer)
-            if len(traces) < MOST_A_PAGE:
-                yield traces
-                since_s, page_s = until_s, PAGE_S
-            elif page_s > SHORTEST_PAGE_S:
-                page_s /= 2
-            else:
-                raise self._http.undocumented(
-                    answer, f"fewer than {MOST_A_PAGE} traces in {page_s:.3f} s"
-                )
+            if len(traces) >= MOST_A_PAGE:
+                if until_s - since_s < SHORTEST_PAGE_S:
+                    raise self._http.undocumented(
+                        answer, f"fewer than {MOST_A_PAGE} traces in {SHORTEST_PAGE_S:g} s"
+                    )
+                middle_s = (since_s + until_s) / 2
+                earlier = await self._traces_of(question, since_s, middle_s)
+                return earlier | await self._traces_of(question, middle_s, until_s)
+            found |= traces
+        return found
 
     def _traces(self, answer: Answer) -> dict[str, Trace]:
         """The traces in ``{"result": …}``; none in a 404, its word for nothing found."""
         if answer.status == httpx.codes.NOT_FOUND:
             return {}
-        self._http.expect_ok(answer)
         try:
             document = message(self._http.json(answer), "document")
             return read_traces(document.get("result"))

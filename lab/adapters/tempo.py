@@ -12,8 +12,9 @@ import httpx
 
 from lab.adapters.otlp.fields import MalformedOtlpError
 from lab.adapters.otlp.traces import read_traces
-from lab.adapters.store_http import TRACE_ID, StoreHttp
+from lab.adapters.store_http import StoreHttp
 from lab.domain.trace import Trace
+from lab.errors import TraceStoreError
 
 DEADLINE_S: Final = 2.0
 """For one answer, from the request's first byte to the answer's last."""
@@ -24,6 +25,10 @@ SEARCH_DEADLINE_S: Final = 10.0
 MOST_FOUND: Final = 2000
 """How many traces a search may find; more than a case's windows can hold."""
 
+SEARCHABLE_AFTER_S: Final = 3.0
+"""A trace is cut to the log once it was idle for so long (``deploy/tempo/tempo.yaml``)."""
+
+_TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
 _RECEIVED: Final = re.compile(
     r"^tempo_distributor_spans_received_total(?:\{[^}\n]*\})?[ \t]+(?P<value>\S+)", re.MULTILINE
 )
@@ -49,15 +54,11 @@ class TempoStore:
         transport: httpx.AsyncBaseTransport | None = None,
         received: Callable[[], Awaitable[int]] | None = None,
     ) -> None:
+        self.searchable_after_s = SEARCHABLE_AFTER_S
         self._received = received
         self._search_deadline_s = search_deadline_s
-        self._http = StoreHttp(
-            *("Tempo", url),
-            deadline_s=deadline_s,
-            headers=headers,
-            proxied=proxied,
-            transport=transport,
-        )
+        self._deadline_s = deadline_s
+        self._http = StoreHttp("Tempo", url, headers=headers, proxied=proxied, transport=transport)
 
     async def __aenter__(self) -> Self:
         """Be open for as long as the context lasts."""
@@ -70,7 +71,7 @@ class TempoStore:
         traceback: TracebackType | None,
     ) -> None:
         """Close the connections."""
-        await self._http.close()
+        await self._http.client.aclose()
 
     async def trace(self, trace_id: str) -> Trace | None:
         """The trace as received so far; None while none of it is there.
@@ -79,11 +80,12 @@ class TempoStore:
         ``{"trace": {}}``. Late spans are in the answer as soon as they were received,
         unlike in a search.
         """
-        trace_id = self._http.own_trace_id(trace_id)
-        answer = await self._http.get(f"/api/v2/traces/{trace_id}")
+        trace_id = trace_id.lower()
+        if not _TRACE_ID.fullmatch(trace_id):
+            raise TraceStoreError(f"expected a trace id of 32 hex digits, got {trace_id!r}")
+        answer = await self._http.get(f"/api/v2/traces/{trace_id}", self._deadline_s)
         if answer.status == httpx.codes.NOT_FOUND:
             return None
-        self._http.expect_ok(answer)
         try:
             traces = read_traces(self._http.json(answer))
         except MalformedOtlpError as error:
@@ -107,14 +109,13 @@ class TempoStore:
             end=math.ceil(end_s),
             limit=MOST_FOUND,
         )
-        self._http.expect_ok(answer)
         found = self._http.json(answer)
         try:
             # Tempo writes an id as a number would be, without its leading zeros.
             ids = {trace["traceID"].lower().zfill(32) for trace in found.get("traces") or ()}
         except (AttributeError, TypeError, KeyError) as error:
             raise self._http.undocumented(answer, "a list of traces with their ids") from error
-        strange = [each for each in ids if not TRACE_ID.fullmatch(each)]
+        strange = [each for each in ids if not _TRACE_ID.fullmatch(each)]
         if strange:
             raise self._http.undocumented(answer, f"ids of hex digits, got {strange[0][:40]!r}")
         return frozenset(ids)
@@ -127,10 +128,9 @@ class TempoStore:
         """
         if self._received is not None:
             return await self._received()
-        answer = await self._http.get("/metrics")
-        self._http.expect_ok(answer)
+        answer = await self._http.get("/metrics", self._deadline_s)
         text = answer.text
-        if "tempo_" not in text:
+        if answer.status != httpx.codes.OK or "tempo_" not in text:
             raise self._http.undocumented(answer, "Tempo's own counters")
         try:
             return sum(int(float(value)) for value in _RECEIVED.findall(text))

@@ -1,16 +1,15 @@
 """The part of TraceQL that the lab's own predicates can say, for a store that speaks none.
 
-Understood is one set of spans, ``{ … && … }``, of equalities: of a span's name, kind or
-status, of its resource's ``service.name``, of its attributes (``span.<key>``), and of the
-service in which its trace began, which may be one of several
-(``trace:rootService =~ "payments|bank"``). Grafana's documentation, *Construct a TraceQL
-query*, names the fields.
+Understood is one set of spans, ``{ … && … }``, of equalities: of a span's name, kind, status
+or attributes (``span.<key>``), of its resource's ``service.name``, and of the service in which
+its trace began, which may be one of several (``trace:rootService =~ "payments|bank"``).
+Grafana's documentation, *Construct a TraceQL query*, names the fields.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from lab.domain.predicate import Predicate
@@ -18,12 +17,8 @@ from lab.domain.reference import ReferenceStats
 from lab.domain.trace import AttributeValue, Kind, Status, Trace
 from lab.errors import NeedsTraceQL
 
-_VALUE: Final = r'"[^"\\]*"|[\w.+-]+'
-_CLAUSE: Final = rf"[\w.:-]+\s*=~?\s*(?:{_VALUE})"
-_SET: Final = re.compile(rf"\{{\s*(?P<clauses>(?:{_CLAUSE}(?:\s*&&\s*{_CLAUSE})*)?)\s*\}}")
-_PARTS: Final = re.compile(
-    rf"(?P<field>[\w.:-]+)\s*(?P<operator>=~?)\s*(?P<value>{_VALUE})(?:\s*&&\s*)?"
-)
+_CLAUSE: Final = r'([\w.:-]+)\s*(=~?)\s*("[^"\\]*"|[\w.+-]+)'
+_SET: Final = re.compile(rf"\{{\s*((?:{_CLAUSE}(?:\s*&&\s*{_CLAUSE})*)?)\s*\}}")
 _WORDS: Final = re.compile(r"[\w -]+(?:\|[\w -]+)*")
 _NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d+)?")
 _ATTRIBUTE: Final = "span."
@@ -36,8 +31,8 @@ class Question:
     ``root_services`` are those of which one must have begun the trace; empty, any may.
     """
 
-    span: Predicate = field(default_factory=Predicate)
-    root_services: frozenset[str] = frozenset()
+    span: Predicate
+    root_services: frozenset[str]
 
     @property
     def operations(self) -> tuple[tuple[str, str], ...]:
@@ -60,11 +55,11 @@ def read(traceql: str) -> Question:
     if whole is None:
         raise NeedsTraceQL(traceql, traceql.strip())
     said: dict[str, Any] = {}
-    for clause in _PARTS.finditer(whole["clauses"]):
-        key, meant = clause["field"], _meant(clause)
+    for clause in re.finditer(_CLAUSE, whole[1]):
+        key, meant = clause[1], _meant(*clause.groups())
         # A field that is asked twice would have two values, and no span has.
         if meant is None or key in said:
-            raise NeedsTraceQL(traceql, clause[0].rstrip("& "))
+            raise NeedsTraceQL(traceql, clause[0])
         said[key] = meant
     span = Predicate(
         service=said.get("resource.service.name"),
@@ -80,20 +75,20 @@ def read(traceql: str) -> Question:
     return Question(span, said.get("trace:rootService", frozenset()))
 
 
-def _meant(clause: re.Match[str]) -> AttributeValue | frozenset[str] | None:
+def _meant(key: str, operator: str, text: str) -> AttributeValue | frozenset[str] | None:
     """The value that the clause asks for, in the domain's own words; None where it has none."""
-    key, value = clause["field"], _literal(clause["value"])
+    value = _literal(text)
     if key == "trace:rootService" and isinstance(value, str):
-        is_name = clause["operator"] == "=" or _WORDS.fullmatch(value)
-        names = value.split("|") if clause["operator"] == "=~" else [value]
-        return frozenset(names) if is_name else None
-    if clause["operator"] != "=":
+        if operator == "=":
+            return frozenset({value})
+        return frozenset(value.split("|")) if _WORDS.fullmatch(value) else None
+    if operator != "=":
         return None
     if key in {"name", "resource.service.name"}:
         return value if isinstance(value, str) else None
     if key in {"kind", "status"}:
         nouns: type[Kind | Status] = Kind if key == "kind" else Status
-        return next((noun for noun in nouns if clause["value"] == noun.value), None)
+        return next((noun for noun in nouns if text == noun.value), None)
     return value if key.startswith(_ATTRIBUTE) else None
 
 
