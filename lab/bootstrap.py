@@ -101,6 +101,24 @@ def trace_store(settings: Settings) -> TempoStore | JaegerStore:
     return TempoStore(settings.url("tempo_http"), received=received)
 
 
+def searches_beyond(settings: Settings, scenario: Scenario) -> str:
+    """A search of ``scenario`` that only Tempo can do, where there is none; empty otherwise."""
+    from lab.adapters import traceql
+    from lab.domain.record import Source
+    from lab.errors import NeedsTraceQL
+
+    if settings.store == "tempo":
+        return ""
+    queries = scenario.observation.records.values()
+    searches = [query.what for query in queries if query.source is Source.TRACES]
+    for search in (*(join.search for join in scenario.truth.joins), *searches):
+        try:
+            traceql.read(search)
+        except NeedsTraceQL as error:
+            return error.part
+    return ""
+
+
 def stack_answers(settings: Settings) -> bool:
     """Whether a stack seems to be up: something listens where its warden would."""
     from lab.adapters.stack.readiness import port_is_free

@@ -247,15 +247,14 @@ class Settings(BaseModel):
         if self.store == "jaeger":
             beside = {
                 "STACK=local": self.stack != "local" and f"STACK={self.stack}",
-                "no BACKEND, which is a second store beside Tempo": self.backend
-                and f"BACKEND={self.backend}",
+                "no BACKEND": self.backend and f"BACKEND={self.backend}",
                 "LAB_SIGNALS=traces": self.signals != "traces" and f"LAB_SIGNALS={self.signals}",
             }
             for expected, found in beside.items():
                 if found:
                     raise PydanticCustomError(
                         "store_alone",
-                        "{expected} beside STORE=jaeger, found {found}",
+                        "{expected} beside STORE=jaeger, found {found}; unset one of them",
                         {"expected": expected, "found": found},
                     )
         return self

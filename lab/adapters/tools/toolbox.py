@@ -32,7 +32,7 @@ from lab.adapters.tools.table import (
     Progress,
     Tool,
 )
-from lab.errors import ToolMissing
+from lab.errors import ToolMissing, UsageError
 from lab.settings import Settings
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "cache_key",
     "ensure",
     "find",
+    "named",
     "wanted",
 ]
 
@@ -62,6 +63,14 @@ def wanted(settings: Settings) -> tuple[Tool, ...]:
     stores = [tool for tool in TOOLS if tool.name != "tempo" or settings.store == "tempo"]
     jaeger = (JAEGER,) if settings.runs_jaeger else ()
     return (*stores, *jaeger, *(SIGNAL_TOOLS if settings.signals == "full" else ()))
+
+
+def named(names: Iterable[str]) -> tuple[Tool, ...]:
+    """The tools of these names; UsageError lists all where one is none."""
+    known = {tool.name: tool for tool in ALL_TOOLS}
+    if strange := [name for name in names if name not in known]:
+        raise UsageError(f"expected tools of {', '.join(known)}, got {', '.join(strange)}")
+    return tuple(known[name] for name in dict.fromkeys(names))
 
 
 def find(tool: Tool, settings: Settings) -> Located | None:
