@@ -170,6 +170,7 @@ class JaegerStore:
             return {}
         try:
             document = message(self._http.json(answer), "document")
+            # Without a result it is no answer of Jaeger's, and must not count as none found.
             return read_traces(document.get("result"))
         except MalformedOtlpError as error:
             raise self._http.undocumented(answer, f"traces ({error})") from error

@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from lab.adapters.clock import SystemClock
-from lab.adapters.jaeger import MOST_A_PAGE, JaegerStore
+from lab.adapters.jaeger import LONGEST_TRACE_S, MOST_A_PAGE, PAGE_S, JaegerStore
 from lab.adapters.memory.trace_store import MemoryTraceStore
 from lab.adapters.otlp.traces import assemble, write_traces
 from lab.adapters.tempo import TempoStore
@@ -476,12 +476,79 @@ async def test_an_undocumented_answer_is_an_error(answer: httpx.Response) -> Non
                 await store.search("{ }", start_s=0, end_s=1)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(500, text="panic"),
+        httpx.Response(200, text='{"result": {"resourceSpans": ['),
+        httpx.Response(200, text="<html>"),
+        httpx.Response(200, json={"result": {"resourceSpans": 3}}),
+        httpx.Response(200, json={"resourceSpans": []}),
+        httpx.Response(200, json=[]),
+        httpx.Response(302, headers={"location": "/login"}),
+    ],
+    ids=["500", "truncated", "html", "malformed", "no result", "array", "redirect"],
+)
+async def test_an_undocumented_answer_of_jaegers_is_an_error(answer: httpx.Response) -> None:
+    """By id, in a search and of its counters."""
+    transport = httpx.MockTransport(lambda _request: answer)
+    async with JaegerStore("http://jaeger", "http://metrics", transport=transport) as store:
+        with pytest.raises(TraceStoreError, match=r"GET http://jaeger/.*expected .*, found"):
+            await store.trace("ab" * 16)
+        with pytest.raises(TraceStoreError, match=r"GET http://jaeger/.*expected .*, found"):
+            await store.search("{ }", start_s=0, end_s=1)
+        with pytest.raises(TraceStoreError, match=r"GET http://metrics/.*Jaeger's own counters"):
+            await store.spans_received()
+
+
+async def test_what_jaeger_was_sent_in_answer_to_an_id_must_be_of_that_id() -> None:
+    """Spans of another trace are no answer."""
+    other = {"result": write_traces([new_trace()])}
+    transport = httpx.MockTransport(lambda _request: httpx.Response(200, json=other))
+    async with JaegerStore("http://jaeger", "http://jaeger", transport=transport) as store:
+        with pytest.raises(TraceStoreError, match="spans of the trace asked for"):
+            await store.trace("ab" * 16)
+
+
+async def test_a_jaeger_that_is_gone_is_an_error_that_says_what_to_do() -> None:
+    """Nothing listens: the message names the address and the way out."""
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    async with JaegerStore(nowhere, nowhere) as store:
+        with pytest.raises(TraceStoreError, match=r"Jaeger.*127\.0\.0\.1.*`lab up` starts it"):
+            await store.trace("ab" * 16)
+        with pytest.raises(TraceStoreError):
+            await store.search("{ }", start_s=0, end_s=1)
+        with pytest.raises(TraceStoreError):
+            await store.spans_received()
+
+
+async def test_what_was_read_long_after_its_time_is_not_read_again() -> None:
+    """A run asks until the answer stays: only what may still change is asked for each time."""
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.params["query.start_time_min"])
+        return httpx.Response(404)
+
+    transport = httpx.MockTransport(answer)
+    now_s = time.time()
+    async with JaegerStore("http://jaeger", "http://jaeger", transport=transport) as store:
+        await store.search("{ }", start_s=now_s - 100, end_s=now_s)
+        first = len(asked)
+        await store.search("{ }", start_s=now_s - 100, end_s=now_s)
+    again = asked[first:]
+    assert set(again) < set(asked[:first])
+    assert len(again) <= LONGEST_TRACE_S / PAGE_S + 1
+
+
 @pytest.mark.parametrize("trace_id", ["", "abc", "../metrics", "g" * 32, "a" * 33])
 async def test_what_is_no_trace_id_is_refused_before_it_is_sent(trace_id: str) -> None:
     """No path but a trace's is ever asked for."""
-    async with TempoStore("http://tempo") as store:
-        with pytest.raises(TraceStoreError, match="32 hex digits"):
-            await store.trace(trace_id)
+    tempo_store, jaeger_store = TempoStore("http://tempo"), JaegerStore("http://j", "http://j")
+    async with tempo_store, jaeger_store:
+        for store in (tempo_store, jaeger_store):
+            with pytest.raises(TraceStoreError, match="32 hex digits"):
+                await store.trace(trace_id)
 
 
 @pytest.mark.parametrize("empty", [httpx.Response(404), httpx.Response(200, json={"trace": {}})])
