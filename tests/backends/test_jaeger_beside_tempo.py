@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Final
 
 import anyio
 import httpx
@@ -13,6 +13,7 @@ import pytest
 from lab import bootstrap
 from lab.adapters.jaeger import JaegerStore
 from lab.adapters.stack.postgres import can_start_servers
+from lab.adapters.tempo import TempoStore
 from lab.adapters.tools import toolbox
 from lab.domain.case import Case
 from lab.domain.evidence import Sample
@@ -21,6 +22,8 @@ from lab.domain.trace import Span, Status, Trace
 from lab.settings import Settings
 from tests.support.lab_under_test import PROOF_WITHIN_S, LabUnderTest, lab_up
 
+ANSWER_S: Final = 20.0
+FAILED: Final = ("auth", "SELECT", Status.ERROR)
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2 * PROOF_WITHIN_S)]
 
 
@@ -43,60 +46,60 @@ def case(beside: LabUnderTest) -> Case:
     return bootstrap.archive(beside.settings).load(None)
 
 
-def ask_jaeger(lab: LabUnderTest, path: str, **parameters: str | int) -> Any:
-    """What its query API answers at the port that people are told."""
-    answer = httpx.get(f"{lab.settings.url('jaeger')}{path}", params=parameters)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+@pytest.fixture(scope="module")
+def in_jaeger(beside: LabUnderTest, case: Case) -> dict[str, Trace | None]:
+    """The affected requests' traces by id, out of Jaeger."""
+    url = beside.settings.url
+    store = JaegerStore(url("jaeger"), url("jaeger_metrics"), deadline_s=ANSWER_S)
+    return anyio.run(fetched, store, case.evidence.samples[Sample.AFFECTED])
 
 
-def affected_traces(case: Case) -> dict[str, Trace]:
-    """Those that the case has, by their id: of a busy machine, it may lack one."""
-    traces = case.evidence.traces
-    return {each: traces[each] for each in case.evidence.samples[Sample.AFFECTED] if each in traces}
+async def fetched(store: TempoStore | JaegerStore, ids: tuple[str, ...]) -> dict[str, Trace | None]:
+    async with store:
+        return {each: await store.trace(each) for each in ids}
 
 
-def failed_query(trace: Trace) -> Span | None:
+def failed_query(trace: Trace | None) -> Span | None:
     """auth's SELECT that failed."""
-    spans = (s for s in trace if (s.service, s.name, s.status) == ("auth", "SELECT", Status.ERROR))
+    spans = (s for s in trace or () if (s.service, s.name, s.status) == FAILED)
     return next(spans, None)
 
 
-def test_the_incidents_traces_are_whole_in_both_stores(beside: LabUnderTest, case: Case) -> None:
-    """Each span that the case took from Tempo is in Jaeger, as it was, and no other."""
-    affected = affected_traces(case)
-    url = beside.settings.url
-
-    async def in_jaeger() -> list[Trace | None]:
-        async with JaegerStore(url("jaeger"), url("jaeger_metrics")) as store:
-            return [await store.trace(each) for each in affected]
-
-    there = anyio.run(in_jaeger)
-    assert len(affected) >= 50
-    assert there == list(affected.values())
-    assert all(trace is not None and trace.is_whole for trace in there)
+def test_the_incidents_traces_are_whole_in_both_stores(
+    beside: LabUnderTest, in_jaeger: dict[str, Trace | None]
+) -> None:
+    """Each span that Tempo has is in Jaeger, as it was sent, and no other."""
+    assert len(in_jaeger) >= 50
+    assert all(trace is not None and trace.is_whole for trace in in_jaeger.values())
+    tempo = TempoStore(beside.settings.url("tempo_http"), deadline_s=ANSWER_S)
+    assert anyio.run(fetched, tempo, tuple(in_jaeger)) == in_jaeger
 
 
-def test_jaeger_finds_the_failed_query(beside: LabUnderTest, case: Case) -> None:
+def test_jaeger_finds_the_failed_query(
+    beside: LabUnderTest, case: Case, in_jaeger: dict[str, Trace | None]
+) -> None:
     """By service, operation and what went wrong, as its pages would ask."""
-    crime = case.evidence.windows[Window.CRIME]
     queries = {
         trace_id: query
-        for trace_id, trace in affected_traces(case).items()
+        for trace_id, trace in in_jaeger.items()
         if (query := failed_query(trace)) is not None
     }
     assert len(queries) >= 50
-    assert {query.attributes["error.type"] for query in queries.values()} == {"TimeoutError"}
-    found = ask_jaeger(
-        beside,
-        "/api/traces",
-        service="auth",
-        operation="SELECT",
-        tags=json.dumps({"error.type": "TimeoutError"}),
-        start=round(crime.start_s * 1e6),
-        end=round(crime.end_s * 1e6),
-        limit=1000,
-    )["data"]
+    crime = case.evidence.windows[Window.CRIME]
+    answer = httpx.get(
+        f"{beside.settings.url('jaeger')}/api/traces",
+        params={
+            "service": "auth",
+            "operation": "SELECT",
+            "tags": json.dumps({"error.type": "TimeoutError"}),
+            "start": round(crime.start_s * 1e6),
+            "end": round(crime.end_s * 1e6),
+            "limit": 1000,
+        },
+        timeout=ANSWER_S,
+    )
+    assert answer.status_code == 200, answer.text
+    found = answer.json()["data"]
     by_id = {trace["traceID"]: {span["spanID"] for span in trace["spans"]} for trace in found}
     assert set(queries) <= set(by_id)
     assert all(query.span_id in by_id[trace_id] for trace_id, query in queries.items())
