@@ -47,7 +47,8 @@ class JaegerStore:
     ``url`` is the base of its HTTP API, ``metrics_url`` of what it tells about itself. It
     speaks no TraceQL: a search reads the traces of its interval and asks each of them what
     the query says in the domain's own predicates, and NeedsTraceQL refuses every other.
-    ``transport`` is for tests.
+    It holds so many traces and forgets the oldest first, so of a run that was too long for it
+    the reference lacks before a search does. ``transport`` is for tests.
     """
 
     def __init__(
@@ -81,10 +82,9 @@ class JaegerStore:
         await self._metrics.client.aclose()
 
     async def trace(self, trace_id: str) -> Trace | None:
-        """The trace as received so far, a 404 otherwise.
+        """The trace as received so far; None while none of it is there.
 
-        Raw, as else Jaeger changes what people would trip over: it moves clocks, drops links
-        and adds warnings.
+        Raw: else Jaeger adds warnings to spans, moves attributes and leaves out what comes twice.
         """
         trace_id = trace_id.lower()
         if not _TRACE_ID.fullmatch(trace_id):
