@@ -99,8 +99,15 @@ screenshots: $(INSTALLED) ## Take the pictures in docs/img anew
 
 .PHONY: test-signals
 test-signals: $(INSTALLED) ## Ask every query of every dashboard of real stores; builds Prometheus and Loki
-	@$(LAB) tools --build --all
+	@$(LAB) tools --build
+	@$(LAB) tools --build prometheus promtool loki
 	@$(PYTHON) -m pytest tests/signals
+
+.PHONY: test-backends
+test-backends: $(INSTALLED) ## Prove cases beside and with other backends; builds Jaeger, or says *skipped*
+	@$(LAB) tools --build
+	@$(LAB) tools --build jaeger || echo 'skipped: Jaeger cannot be built here, see above'
+	@$(PYTHON) -m pytest tests/backends
 
 .PHONY: test-compose
 test-compose: $(INSTALLED) ## Bring the containers up with docker or podman and prove a case there

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lab.adapters.cases.archive import FolderArchive
     from lab.adapters.clock import SystemClock
     from lab.adapters.harm_mark import HarmMarkFile
+    from lab.adapters.jaeger import JaegerStore
     from lab.adapters.stack.compose import ComposeStack
     from lab.adapters.stack.grafana import GrafanaAnnotations
     from lab.adapters.stack.local import LocalStack
@@ -81,12 +82,15 @@ def archive(settings: Settings) -> FolderArchive:
     return FolderArchive(settings.cases_dir, log_dir=log_dir)
 
 
-def trace_store(settings: Settings) -> TempoStore:
-    """Tempo; of one that may be others' too, the Collector counts what it took from us."""
+def trace_store(settings: Settings) -> TempoStore | JaegerStore:
+    """As ``STORE`` says; of a Tempo that may be others' too, the Collector counts our spans."""
     from lab.adapters import loopback
+    from lab.adapters.jaeger import JaegerStore
     from lab.adapters.stack import collector_metrics
     from lab.adapters.tempo import TempoStore
 
+    if settings.store == "jaeger":
+        return JaegerStore(settings.url("jaeger"), settings.url("jaeger_metrics"))
     if settings.stack != "external":
         return TempoStore(settings.url("tempo_http"))
 
@@ -95,6 +99,24 @@ def trace_store(settings: Settings) -> TempoStore:
             return await collector_metrics.spans_stored(client, settings.url("otelcol_metrics"))
 
     return TempoStore(settings.url("tempo_http"), received=received)
+
+
+def searches_beyond(settings: Settings, scenario: Scenario) -> str:
+    """A search of ``scenario`` that only Tempo can do, where there is none; empty otherwise."""
+    from lab.adapters import traceql
+    from lab.domain.record import Source
+    from lab.errors import NeedsTraceQL
+
+    if settings.store == "tempo":
+        return ""
+    queries = scenario.observation.records.values()
+    searches = [query.what for query in queries if query.source is Source.TRACES]
+    for search in (*(join.search for join in scenario.truth.joins), *searches):
+        try:
+            traceql.read(search)
+        except NeedsTraceQL as error:
+            return error.part
+    return ""
 
 
 def stack_answers(settings: Settings) -> bool:

@@ -20,7 +20,8 @@ The number is the exit code; a message says expected, found, what to do next::
     │   │   ├── LeaseHeld              somebody else's lease is in the way
     │   │   └── LeaseGone              the lease was released, ran out, or never was
     │   ├── LoadError                  the load generator died or lagged
-    │   ├── TraceStoreError            Tempo did not answer as documented
+    │   ├── TraceStoreError            a trace store did not answer as documented
+    │   │   └── NeedsTraceQL           a search says what only TraceQL can
     │   ├── ReplayRefused              an endpoint did not take what was sent to it
     │   └── RecordsMissing             a log or a metric that a proof needs cannot be had
     ├── CaseError                64   a case folder is missing or too new
@@ -140,7 +141,18 @@ class LoadError(PartFailed):
 
 
 class TraceStoreError(PartFailed):
-    """Tempo did not answer, or not as documented."""
+    """A trace store did not answer, or not as documented."""
+
+
+class NeedsTraceQL(TraceStoreError):
+    """The store speaks no TraceQL, and ``part`` of the search is beyond what predicates say."""
+
+    def __init__(self, traceql: str, part: str) -> None:
+        self.part = part
+        super().__init__(
+            f"expected a search that the lab's own predicates can say, found {part!r} in "
+            f"{traceql!r}, which needs TraceQL: run it with Tempo, which STORE=jaeger leaves out"
+        )
 
 
 class ReplayRefused(PartFailed):

@@ -31,6 +31,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 Signals = Literal["traces", "full"]
 Backend = Literal["jaeger", "datadog"]
+Store = Literal["tempo", "jaeger"]
 
 
 def _base_url(text: str) -> str:
@@ -144,12 +145,21 @@ class Settings(BaseModel):
         description="A second store of traces beside Tempo, by the Collector's configuration.",
         validation_alias=AliasChoices("LAB_BACKEND", "BACKEND"),
     )
-    jaeger_otlp_grpc: str = Field(
-        "127.0.0.1:4317", description="host:port of the Jaeger that BACKEND=jaeger sends to."
+    jaeger_otlp_grpc: str | None = Field(
+        None,
+        description="host:port of a Jaeger of your own that BACKEND=jaeger sends to; without it, "
+        "the local stack runs one.",
+    )
+    store: Store = Field(
+        "tempo",
+        description="Where the lab keeps its traces and takes evidence from: `jaeger` runs the "
+        "local stack without Tempo.",
+        validation_alias=AliasChoices("LAB_STORE", "STORE"),
     )
     toxiproxy_bin: Path | None = None
     door_bin: Path | None = None
     tempo_bin: Path | None = None
+    jaeger_bin: Path | None = None
     otelcol_bin: Path | None = None
     prometheus_bin: Path | None = None
     promtool_bin: Path | None = None
@@ -230,6 +240,35 @@ class Settings(BaseModel):
                     {"names": ", ".join(lacking)},
                 )
         return self
+
+    @model_validator(mode="after")
+    def _store_stands_alone(self) -> Self:
+        """Refuse what has Tempo in it beside ``STORE=jaeger``, which has none."""
+        if self.store == "jaeger":
+            beside = {
+                "STACK=local": self.stack != "local" and f"STACK={self.stack}",
+                "no BACKEND": self.backend and f"BACKEND={self.backend}",
+                "LAB_SIGNALS=traces": self.signals != "traces" and f"LAB_SIGNALS={self.signals}",
+            }
+            for expected, found in beside.items():
+                if found:
+                    raise PydanticCustomError(
+                        "store_alone",
+                        "{expected} beside STORE=jaeger, found {found}; unset one of them",
+                        {"expected": expected, "found": found},
+                    )
+        return self
+
+    @property
+    def runs_jaeger(self) -> bool:
+        """Whether the local stack has a Jaeger of its own."""
+        beside_tempo = self.backend == "jaeger" and self.jaeger_otlp_grpc is None
+        return self.stack == "local" and (self.store == "jaeger" or beside_tempo)
+
+    @property
+    def store_address(self) -> str:
+        """The port where the store of the lab's traces is asked, by its name."""
+        return "jaeger" if self.store == "jaeger" else "tempo_http"
 
     @cached_property
     def own_names(self) -> tuple[str, ...]:

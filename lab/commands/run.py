@@ -93,9 +93,10 @@ def scenario_named(settings: Settings, name: str, seed: int = AS_WRITTEN_SEED) -
     known = bootstrap.scenarios(settings)
     if name in known:
         if need := missing_here(settings, known[name]):
-            raise UsageError(
-                f"expected STACK=local for {name}, which needs {need}; found STACK={settings.stack}"
-            )
+            wanted, found = ("STACK=local", f"STACK={settings.stack}")
+            if settings.store != "tempo":
+                wanted, found = ("STORE=tempo", f"STORE={settings.store}")
+            raise UsageError(f"expected {wanted} for {name}, which needs {need}; found {found}")
         return varied(known[name], seed)
     near = near_names(name, known)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(known))}"
@@ -103,9 +104,11 @@ def scenario_named(settings: Settings, name: str, seed: int = AS_WRITTEN_SEED) -
 
 
 def missing_here(settings: Settings, scenario: Scenario) -> str:
-    """What a case needs and only the local stack has; empty where it can be run."""
+    """What a case needs and this stack has not; empty where it can be run."""
     from lab.shop.collector import COLLECTOR, SETTING
 
+    if beyond := bootstrap.searches_beyond(settings, scenario):
+        return f"TraceQL, and so Tempo, for {beyond}"
     if settings.stack == "local":
         return ""
     if any(shape.jobs for shape in scenario.load.values()):
@@ -370,7 +373,7 @@ def _offer_recording(settings: Settings, scenario: Scenario, *, is_told: bool) -
     from lab.adapters.cases.recording_file import recordings
     from lab.adapters.tools import toolbox
 
-    missing = [tool for tool in toolbox.TOOLS if toolbox.find(tool, settings) is None]
+    missing = [tool for tool in toolbox.wanted(settings) if toolbox.find(tool, settings) is None]
     if settings.stack == "local" and missing and scenario.id in recordings(settings.scenarios_dir):
         words = f"NAME={scenario.id}" if is_told else f"LEVEL={scenario.difficulty}"
         which = "this very case" if is_told else "a case of its level"

@@ -21,7 +21,7 @@ from lab.commands.common import (
     print_json,
     run_async,
 )
-from lab.errors import LabError, RunInProgress, UsageError
+from lab.errors import LabError, RunInProgress, ToolMissing, UsageError
 from lab.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,6 +32,11 @@ T = TypeVar("T")
 
 PART_REFUSED_EXIT: Final = 2
 """Something was not the lab's own, and stays."""
+
+WITHOUT_TEMPO: Final = (
+    "Where Tempo cannot be built, STORE=jaeger takes its place: `STORE=jaeger make up` builds "
+    "Jaeger instead, and nothing of Tempo is needed then."
+)
 
 UNKNOWN: Final = "unknown"
 """Stands for what the warden does not say: whether there is a lease, whether harm is stopped."""
@@ -158,20 +163,31 @@ def doctor(as_json: JsonOption = False) -> None:
 
 
 def tools(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]…", help="Only these, wanted or not.")
+    ] = None,
+    *,
     build: Annotated[bool, typer.Option("--build", help="Build what is missing.")] = False,
     all_tools: Annotated[
         bool,
-        typer.Option("--all", help="Also those of LAB_SIGNALS=full, and what its tests need."),
+        typer.Option(
+            "--all", help="Also those of LAB_SIGNALS=full, Jaeger, and what their tests need."
+        ),
     ] = False,
     key: Annotated[bool, typer.Option("--key", help="Print only the cache key for CI.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the tools, where each came from, and a key under which CI may cache them."""
+    """List the tools, where each came from, and a key under which CI may cache them.
+
+    Without a name or --all, those of the stack that the settings ask for.
+    """
     from lab.adapters.tools import toolbox as adapter
     from lab.terminal.stack_tables import tools_table
 
     settings = Settings()
     listed = adapter.ALL_TOOLS if all_tools else adapter.wanted(settings)
+    if names:
+        listed = adapter.named(names)
     if build:
         build_tools(settings, listed)
     cache_key = adapter.cache_key(settings)
@@ -193,6 +209,10 @@ def tools(
         print_json({"tools": rows, "cache_key": cache_key, "cache_dir": str(settings.cache_dir)})
     else:
         console.print(tools_table(rows, cache_key))
+        left = [tool.name for tool in adapter.ALL_TOOLS if tool not in listed]
+        if left and not names:
+            optional = f"optional, built by `lab tools --build NAME`: {', '.join(left)}"
+            console.print(optional, markup=False)
     if any(row["path"] is None for row in rows):
         raise typer.Exit(1)
 
@@ -202,8 +222,15 @@ def build_tools(settings: Settings, listed: Sequence[Tool] | None = None) -> Non
     from lab.adapters.tools import toolbox as adapter
     from lab.terminal.stack_tables import BuildDisplay
 
-    with BuildDisplay(notes) as display:
-        adapter.ensure(listed or adapter.wanted(settings), settings, display)
+    asked_for = listed or adapter.wanted(settings)
+    try:
+        with BuildDisplay(notes) as display:
+            adapter.ensure(asked_for, settings, display)
+    except ToolMissing as error:
+        missing = {tool.name for tool in asked_for if adapter.find(tool, settings) is None}
+        if "tempo" not in missing or settings.stack != "local":
+            raise
+        raise ToolMissing(f"{error}\n{WITHOUT_TEMPO}") from error
 
 
 def heal(reveal: RevealOption = False, as_json: JsonOption = False) -> None:

@@ -116,7 +116,7 @@ def _all_here(settings: Settings) -> Iterator[Scenario]:
     """All that this stack can run; whatever is left out is told."""
     for scenario in bootstrap.scenarios(settings).values():
         if need := missing_here(settings, scenario):
-            notes.print(f"skipped: {scenario.id} needs {need}, found STACK={settings.stack}")
+            notes.print(f"skipped: {scenario.id} needs {need}, which this stack has not")
         else:
             yield scenario
 

@@ -10,6 +10,11 @@ from lab.domain.trace import Trace
 class TraceStore(Protocol):
     """Traces by id and by search."""
 
+    @property
+    def searchable_after_s(self) -> float:
+        """How long after its last span a trace may still be missing from a search."""
+        ...
+
     async def trace(self, trace_id: str) -> Trace | None:
         """The trace as received so far; None while none of it is there."""
         ...

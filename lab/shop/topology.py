@@ -79,6 +79,11 @@ _PARTS: Final = (
     "loki",
     "supervisor",
     "loki_grpc",
+    "jaeger",
+    "jaeger_inside",
+    "jaeger_otlp_grpc",
+    "jaeger_health",
+    "jaeger_metrics",
 )
 
 _FIRST_PORT: Final = 18100

@@ -24,7 +24,8 @@ from rich.console import Console
 from lab.adapters.cases.archive import FolderArchive
 from lab.adapters.clock import SystemClock
 from lab.adapters.otlp.traces import MOST_SPANS, read_traces, trace_to_otlp
-from lab.adapters.tempo import MOST_BYTES, TempoStore
+from lab.adapters.store_http import MOST_BYTES
+from lab.adapters.tempo import TempoStore
 from lab.domain.accusation import Accusation
 from lab.domain.case import Case
 from lab.domain.evidence import Evidence, Sample

@@ -1,8 +1,10 @@
-"""What every trace store does; Tempo is asked too where one can be started."""
+"""What every trace store does; Tempo and Jaeger are asked too where they can be started."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import os
 import secrets
 import shutil
@@ -18,13 +20,14 @@ import httpx
 import pytest
 
 from lab.adapters.clock import SystemClock
+from lab.adapters.jaeger import LONGEST_TRACE_S, MOST_A_PAGE, PAGE_S, JaegerStore
 from lab.adapters.memory.trace_store import MemoryTraceStore
 from lab.adapters.otlp.traces import assemble, write_traces
 from lab.adapters.tempo import TempoStore
 from lab.adapters.tools import toolbox
 from lab.domain.evidence import Sample
 from lab.domain.trace import Event, Kind, Span, Status, Trace
-from lab.errors import ToolMissing, TraceStoreError
+from lab.errors import NeedsTraceQL, ToolMissing, TraceStoreError
 from lab.investigation.running.collect import collect
 from lab.ports.trace_store import TraceStore
 from lab.settings import CHECKOUT, Settings
@@ -56,8 +59,8 @@ class GivenMemory:
 
 
 @dataclass
-class GivenTempo:
-    store: TempoStore
+class GivenReal:
+    store: TempoStore | JaegerStore
     otlp_url: str
 
     async def receive(self, *traces: Trace) -> None:
@@ -69,13 +72,16 @@ class GivenTempo:
                 answer.raise_for_status()
 
 
-# --- a real Tempo ------------------------------------------------------------------------
+# --- a real Tempo, a real Jaeger ----------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class RunningTempo:
+class Running:
+    """A store as a process, and where it is asked, counted and given spans."""
+
     http_url: str
     otlp_url: str
+    metrics_url: str = ""
 
 
 def free_port() -> int:
@@ -84,21 +90,21 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def tempo_binary() -> Path | None:
-    tool = next(tool for tool in toolbox.TOOLS if tool.name == "tempo")
+def binary_of(name: str) -> Path:
+    tool = next(tool for tool in toolbox.ALL_TOOLS if tool.name == name)
     try:
         located = toolbox.find(tool, Settings())
     except ToolMissing:
-        return None
-    return located.path if located else None
+        located = None
+    if located is None:
+        pytest.skip(f"skipped: no {name} here; `lab tools --build {name}` builds one")
+    return located.path
 
 
 @pytest.fixture(scope="module")
-def tempo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTempo]:
+def tempo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """One Tempo for this module, with the lab's own configuration."""
-    binary = tempo_binary()
-    if binary is None:
-        pytest.skip("no Tempo here; `lab tools --build` builds one")
+    binary = binary_of("tempo")
     folder = tmp_path_factory.mktemp("tempo")
     ports = {name: free_port() for name in ("http", "grpc", "memberlist", "otlp", "otlp_grpc")}
     environment = os.environ | {
@@ -119,47 +125,92 @@ def tempo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTempo]:
         own.replace(grpc, grpc + "        http:\n          endpoint: ${TEST_OTLP_HTTP}\n")
     )
     command = [str(binary), f"-config.file={config}", "-config.expand-env=true"]
-    with (folder / "tempo.log").open("wb") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
-    running = RunningTempo(f"http://127.0.0.1:{ports['http']}", f"http://127.0.0.1:{ports['otlp']}")
+    http_url = f"http://127.0.0.1:{ports['http']}"
+    with started(command, environment, folder, ready=f"{http_url}/ready"):
+        yield Running(http_url, f"http://127.0.0.1:{ports['otlp']}")
+
+
+@pytest.fixture(scope="module")
+def jaeger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One Jaeger for this module, with the lab's own configuration."""
+    binary = binary_of("jaeger")
+    folder = tmp_path_factory.mktemp("jaeger")
+    ports = {name: free_port() for name in ("query", "otlp_grpc", "otlp", "health", "metrics")}
+    environment = os.environ | {
+        "JAEGER_OTLP_GRPC": f"127.0.0.1:{ports['otlp_grpc']}",
+        "JAEGER_QUERY": f"127.0.0.1:{ports['query']}",
+        "JAEGER_QUERY_SOCKET": "jaeger.sock:1",
+        "JAEGER_BASE_PATH": "/hidden",
+        "JAEGER_PAGES": str(CHECKOUT / "deploy" / "jaeger" / "pages"),
+        "JAEGER_HEALTH": f"127.0.0.1:{ports['health']}",
+        "JAEGER_METRICS_HOST": "127.0.0.1",
+        "JAEGER_METRICS_PORT": str(ports["metrics"]),
+        "TEST_OTLP_HTTP": f"127.0.0.1:{ports['otlp']}",
+    }
+    grpc = "endpoint: ${env:JAEGER_OTLP_GRPC}\n"
+    own = (CHECKOUT / "deploy" / "jaeger" / "jaeger.yaml").read_text()
+    config = folder / "jaeger.yaml"
+    config.write_text(
+        own.replace(grpc, grpc + "      http:\n        endpoint: ${env:TEST_OTLP_HTTP}\n")
+    )
+    ready = f"http://127.0.0.1:{ports['health']}/status"
+    with started([str(binary), "--config", str(config)], environment, folder, ready=ready):
+        yield Running(
+            f"http://127.0.0.1:{ports['query']}/hidden",
+            f"http://127.0.0.1:{ports['otlp']}",
+            f"http://127.0.0.1:{ports['metrics']}",
+        )
+
+
+@contextlib.contextmanager
+def started(
+    command: list[str], environment: dict[str, str], folder: Path, *, ready: str
+) -> Iterator[None]:
+    """The program at work, from when ``ready`` answers 200 to the end of the context."""
+    log = folder / "log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, env=environment, stdout=file, stderr=file, cwd=folder)
     try:
-        wait_until_ready(running, process, folder / "tempo.log")
-        yield running
+        deadline = time.monotonic() + 60
+        while not answers(ready):
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"{command[0]} did not become ready:\n{log.read_text()[-2000:]}")
+            time.sleep(0.05)
+        yield
     finally:
         process.kill()
         process.wait()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def wait_until_ready(running: RunningTempo, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(f"{running.http_url}/ready").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.05)
-    pytest.fail(f"Tempo did not become ready:\n{log.read_text()[-2000:]}")
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
-@pytest.fixture(params=["memory", "tempo"])
+@pytest.fixture(params=["memory", "tempo", "jaeger"])
 async def given(request: pytest.FixtureRequest) -> AsyncIterator[Given]:
     if request.param == "memory":
         yield GivenMemory(MemoryTraceStore())
         return
-    running: RunningTempo = request.getfixturevalue("tempo")
-    async with TempoStore(running.http_url) as store:
-        yield GivenTempo(store, running.otlp_url)
+    running: Running = request.getfixturevalue(request.param)
+    if request.param == "tempo":
+        async with TempoStore(running.http_url) as tempo_store:
+            yield GivenReal(tempo_store, running.otlp_url)
+        return
+    async with JaegerStore(running.http_url, running.metrics_url) as jaeger_store:
+        yield GivenReal(jaeger_store, running.otlp_url)
 
 
 # --- spans -------------------------------------------------------------------------------
 
 
-def new_trace(*, spans: int = 3, trace_id: str | None = None) -> Trace:
+def new_trace(*, spans: int = 3, trace_id: str | None = None, ago_s: float = 1.0) -> Trace:
     """A root and, in one chain below it, the other spans; just now."""
     trace_id = trace_id or secrets.token_hex(16)
-    start_ns = time.time_ns() - 10**9
+    start_ns = time.time_ns() - int(ago_s * 1e9)
     ids = [secrets.token_hex(8) for _ in range(spans)]
     return assemble(
         trace_id,
@@ -186,8 +237,17 @@ def new_trace(*, spans: int = 3, trace_id: str | None = None) -> Trace:
     )
 
 
+def renamed(trace: Trace, *, service: str, name: str, cold: bool) -> Trace:
+    """``trace`` with its last span of that service and name; the only one is its root."""
+    last = dataclasses.replace(
+        trace.spans[-1], service=service, name=name, attributes={"cold": cold},
+        resource={"service.name": service},
+    )  # fmt: skip
+    return assemble(trace.trace_id, [*trace.spans[:-1], last])
+
+
 async def eventually(ask: Callable[[], Awaitable[object]], expected: object) -> None:
-    """Tempo answers a moment after it took spans in."""
+    """A store answers a moment after it took spans in."""
     deadline = time.monotonic() + 30
     while (found := await ask()) != expected:
         if time.monotonic() > deadline:
@@ -242,6 +302,37 @@ async def test_a_search_outside_the_interval_finds_nothing(given: Given) -> None
     assert await given.store.search("{ }", start_s=1000, end_s=2000) == frozenset()
 
 
+@pytest.mark.parametrize("real", ["tempo", "jaeger"])
+async def test_both_stores_find_the_same_traces(request: pytest.FixtureRequest, real: str) -> None:
+    """What the scenarios search for, of traces that answer and traces that nearly do."""
+    running: Running = request.getfixturevalue(real)
+    store = (
+        TempoStore(running.http_url)
+        if real == "tempo"
+        else JaegerStore(running.http_url, running.metrics_url)
+    )
+    word = f"job-{secrets.token_hex(4)}"
+    orphan, whole, other = new_trace(spans=1), new_trace(), new_trace()
+    orphan = renamed(orphan, service=word, name="process outbox", cold=False)
+    whole = renamed(whole, service=word, name="process outbox", cold=True)
+    async with store:
+        await GivenReal(store, running.otlp_url).receive(orphan, whole, other)
+        now_s = time.time()
+
+        async def found(query: str) -> frozenset[str]:
+            return await store.search(query, start_s=now_s - 60, end_s=now_s + 60)
+
+        wanted = {
+            f'{{ resource.service.name = "{word}" && name = "process outbox" }}': (orphan, whole),
+            f'{{ trace:rootService =~ "nobody|{word}" }}': (orphan,),
+            f'{{ resource.service.name = "{word}" && span.cold = false }}': (orphan,),
+            f'{{ resource.service.name = "{word}" && kind = server }}': (),
+        }
+        for query, traces in wanted.items():
+            expected = frozenset(trace.trace_id for trace in traces)
+            await eventually(lambda query=query: found(query), expected)  # type: ignore[misc]
+
+
 async def test_spans_received_counts_every_span(given: Given) -> None:
     """The counter moves by exactly what was sent, so that a loss can be seen."""
     before = await given.store.spans_received()
@@ -257,6 +348,31 @@ async def test_a_case_worth_of_traces_is_collected(given: Given) -> None:
     collected = await collect(given.store, SystemClock(), samples, deadline_s=60)
     assert collected.unsettled == frozenset()
     assert collected.traces == {trace.trace_id: trace for trace in traces}
+
+
+# --- a store without TraceQL --------------------------------------------------------------
+
+
+async def test_a_crowded_moment_is_read_in_halves(jaeger: Running) -> None:
+    """An answer that is full may lack some, so it is not taken for all."""
+    traces = [new_trace(spans=2, ago_s=1 + n / 100) for n in range(2 * MOST_A_PAGE)]
+    async with JaegerStore(jaeger.http_url, jaeger.metrics_url) as store:
+        await GivenReal(store, jaeger.otlp_url).receive(*traces)
+        now_s = time.time()
+
+        async def lacking() -> object:
+            found = await store.search("{ kind = client }", start_s=now_s - 60, end_s=now_s)
+            return {trace.trace_id for trace in traces} - found
+
+        await eventually(lacking, set())
+
+
+@pytest.mark.parametrize("query", ["{ duration > 3s }", '{ name = "a" } >> { status = error }'])
+async def test_what_only_traceql_says_is_refused_by_jaeger(query: str) -> None:
+    """Before anything is asked of it, with the part that is beyond predicates."""
+    async with JaegerStore("http://jaeger", "http://jaeger") as store:
+        with pytest.raises(NeedsTraceQL, match="needs TraceQL"):
+            await store.search(query, start_s=0, end_s=1)
 
 
 # --- a store that fails ------------------------------------------------------------------
@@ -360,12 +476,79 @@ async def test_an_undocumented_answer_is_an_error(answer: httpx.Response) -> Non
                 await store.search("{ }", start_s=0, end_s=1)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(500, text="panic"),
+        httpx.Response(200, text='{"result": {"resourceSpans": ['),
+        httpx.Response(200, text="<html>"),
+        httpx.Response(200, json={"result": {"resourceSpans": 3}}),
+        httpx.Response(200, json={"resourceSpans": []}),
+        httpx.Response(200, json=[]),
+        httpx.Response(302, headers={"location": "/login"}),
+    ],
+    ids=["500", "truncated", "html", "malformed", "no result", "array", "redirect"],
+)
+async def test_an_undocumented_answer_of_jaegers_is_an_error(answer: httpx.Response) -> None:
+    """By id, in a search and of its counters."""
+    transport = httpx.MockTransport(lambda _request: answer)
+    async with JaegerStore("http://jaeger", "http://metrics", transport=transport) as store:
+        with pytest.raises(TraceStoreError, match=r"GET http://jaeger/.*expected .*, found"):
+            await store.trace("ab" * 16)
+        with pytest.raises(TraceStoreError, match=r"GET http://jaeger/.*expected .*, found"):
+            await store.search("{ }", start_s=0, end_s=1)
+        with pytest.raises(TraceStoreError, match=r"GET http://metrics/.*Jaeger's own counters"):
+            await store.spans_received()
+
+
+async def test_what_jaeger_was_sent_in_answer_to_an_id_must_be_of_that_id() -> None:
+    """Spans of another trace are no answer."""
+    other = {"result": write_traces([new_trace()])}
+    transport = httpx.MockTransport(lambda _request: httpx.Response(200, json=other))
+    async with JaegerStore("http://jaeger", "http://jaeger", transport=transport) as store:
+        with pytest.raises(TraceStoreError, match="spans of the trace asked for"):
+            await store.trace("ab" * 16)
+
+
+async def test_a_jaeger_that_is_gone_is_an_error_that_says_what_to_do() -> None:
+    """Nothing listens: the message names the address and the way out."""
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    async with JaegerStore(nowhere, nowhere) as store:
+        with pytest.raises(TraceStoreError, match=r"Jaeger.*127\.0\.0\.1.*`lab up` starts it"):
+            await store.trace("ab" * 16)
+        with pytest.raises(TraceStoreError):
+            await store.search("{ }", start_s=0, end_s=1)
+        with pytest.raises(TraceStoreError):
+            await store.spans_received()
+
+
+async def test_what_was_read_long_after_its_time_is_not_read_again() -> None:
+    """A run asks until the answer stays: only what may still change is asked for each time."""
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.params["query.start_time_min"])
+        return httpx.Response(404)
+
+    transport = httpx.MockTransport(answer)
+    now_s = time.time()
+    async with JaegerStore("http://jaeger", "http://jaeger", transport=transport) as store:
+        await store.search("{ }", start_s=now_s - 100, end_s=now_s)
+        first = len(asked)
+        await store.search("{ }", start_s=now_s - 100, end_s=now_s)
+    again = asked[first:]
+    assert set(again) < set(asked[:first])
+    assert len(again) <= LONGEST_TRACE_S / PAGE_S + 1
+
+
 @pytest.mark.parametrize("trace_id", ["", "abc", "../metrics", "g" * 32, "a" * 33])
 async def test_what_is_no_trace_id_is_refused_before_it_is_sent(trace_id: str) -> None:
     """No path but a trace's is ever asked for."""
-    async with TempoStore("http://tempo") as store:
-        with pytest.raises(TraceStoreError, match="32 hex digits"):
-            await store.trace(trace_id)
+    tempo_store, jaeger_store = TempoStore("http://tempo"), JaegerStore("http://j", "http://j")
+    async with tempo_store, jaeger_store:
+        for store in (tempo_store, jaeger_store):
+            with pytest.raises(TraceStoreError, match="32 hex digits"):
+                await store.trace(trace_id)
 
 
 @pytest.mark.parametrize("empty", [httpx.Response(404), httpx.Response(200, json={"trace": {}})])

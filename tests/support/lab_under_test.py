@@ -18,7 +18,7 @@ import psutil
 from lab import bootstrap
 from lab.domain.journal import Ending
 from lab.errors import LabError
-from lab.settings import Settings, Signals
+from lab.settings import Settings
 from lab.shop.topology import PORTS
 from tests.support.seen import ENDING, PROVED, SEEN, Level
 
@@ -145,8 +145,9 @@ def lab_up(state_dir: Path, **variables: str) -> Iterator[LabUnderTest]:
         **POISON,
         **variables,
     }
-    signals: Signals = "full" if variables.get("LAB_SIGNALS") == "full" else "traces"
-    settings = Settings(state_dir=state_dir, port_offset=offset, signals=signals)
+    own = {"LAB_SIGNALS": "signals", "BACKEND": "backend", "STORE": "store"}
+    wishes = {own[name]: wish for name, wish in variables.items() if name in own}
+    settings = Settings(state_dir=state_dir, port_offset=offset, **wishes)
     under_test = LabUnderTest(settings, environment)
     started = under_test.run("up")
     try:

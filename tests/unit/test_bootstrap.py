@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lab import bootstrap
+from lab.commands.run import missing_here
+from lab.domain.join import Join
+from lab.domain.record import RecordQuery, Source
 from lab.settings import Settings
 from lab.shop.keeper import secret
+
+
+def test_a_scenario_that_needs_traceql_says_so_where_none_is_spoken(tmp_path: Path) -> None:
+    """By the part that is beyond predicates, of a join or of a record, before anything runs."""
+    jaeger = Settings(state_dir=tmp_path, store="jaeger")
+    known = bootstrap.scenarios(jaeger)
+    assert {bootstrap.searches_beyond(jaeger, each) for each in known.values()} == {""}
+    joined, kept = known["cut-thread"], known["hole-in-the-tape"]
+    join = replace(joined.truth, joins=(Join("{ duration > 3s }", on="order_id"),))
+    slow = {"slow": RecordQuery(Source.TRACES, '{ name =~ "a.*" }')}
+    beyond = {
+        "{ duration > 3s }": replace(joined, truth=join),
+        'name =~ "a.*"': replace(kept, observation=replace(kept.observation, records=slow)),
+    }
+    for part, scenario in beyond.items():
+        assert bootstrap.searches_beyond(jaeger, scenario) == part
+        assert "TraceQL" in missing_here(jaeger, scenario)
+        assert bootstrap.searches_beyond(Settings(state_dir=tmp_path), scenario) == ""
 
 
 @pytest.mark.parametrize(

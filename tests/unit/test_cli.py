@@ -218,6 +218,42 @@ def test_an_unknown_stack_is_refused_before_anything_starts(tmp_path: Path, vari
 
 
 @pytest.mark.parametrize(
+    ("variable", "known"), [("STORE", "'tempo' or 'jaeger'"), ("BACKEND", "'jaeger' or 'datadog'")]
+)
+def test_an_unknown_store_or_backend_is_refused_before_anything_starts(
+    tmp_path: Path, variable: str, known: str
+) -> None:
+    """With the list of those there are."""
+    for name in (variable, f"LAB_{variable}"):
+        done = lab(tmp_path, "up", **{name: "zipkin"})
+        assert done.returncode == 64
+        assert f"variable {name} to be {known}, got 'zipkin'" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("beside", "expected"),
+    [
+        ({"BACKEND": "jaeger"}, "no BACKEND"),
+        ({"BACKEND": "datadog"}, "no BACKEND"),
+        ({"LAB_SIGNALS": "full"}, "LAB_SIGNALS=traces"),
+        ({"STACK": "compose"}, "STACK=local"),
+    ],
+    ids=str,
+)
+def test_what_needs_tempo_is_refused_beside_a_store_without(
+    tmp_path: Path, beside: dict[str, str], expected: str
+) -> None:
+    """With what was found."""
+    done = lab(tmp_path, "up", STORE="jaeger", **beside)
+    assert done.returncode == 64
+    assert f"expected {expected}" in done.stderr
+    [(name, value)] = beside.items()
+    assert f"beside STORE=jaeger, found {name}={value}" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
     ("command", "name", "need"),
     [
         ("run", "locked-drawer", "somebody who asks the database"),

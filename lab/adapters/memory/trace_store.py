@@ -19,12 +19,14 @@ def _always(_trace: Trace, _traceql: str) -> bool:
 class MemoryTraceStore:
     """`TraceStore` for tests: `receive` puts spans in, `break_off` takes it down.
 
-    It speaks no TraceQL; ``answers`` decides which traces a query finds, and finds all
+    It finds at once what it took in, and may say other (``searchable_after_s``). It speaks no
+    TraceQL; ``answers`` decides which traces a query finds, and finds all
     of them where it is not given.
     """
 
-    def __init__(self, answers: Answers = _always) -> None:
+    def __init__(self, answers: Answers = _always, *, searchable_after_s: float = 0.0) -> None:
         self._answers = answers
+        self.searchable_after_s = searchable_after_s
         self._spans: dict[str, list[Span]] = {}
         self._received = 0
         self._broken = False

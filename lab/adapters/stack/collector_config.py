@@ -23,6 +23,8 @@ def files(settings: Settings) -> tuple[Path, ...]:
         names.append("signals")
     if settings.backend is not None:
         names.append(f"backend-{settings.backend}")
+    if settings.store != "tempo":
+        names.append(f"store-{settings.store}")
     return tuple(FOLDER / f"{name}.yaml" for name in names)
 
 

@@ -138,8 +138,11 @@ def _tools(settings: Settings) -> Finding:
         except ToolMissing as error:
             return Finding("tools", "fail", f"{tool.name} will not do", str(error))
         located.append(f"{tool.name} ({found.source if found else 'missing'})")
-    if _missing_tools(settings):
-        return Finding("tools", "warn", ", ".join(located), "`make up` builds what is missing")
+    if missing := _missing_tools(settings):
+        advice = "`make up` builds what is missing"
+        if any(tool.name == "tempo" for tool in missing):
+            advice += "; where Tempo cannot be built, `STORE=jaeger make up` does without it"
+        return Finding("tools", "warn", ", ".join(located), advice)
     return Finding("tools", "ok", ", ".join(located))
 
 

@@ -57,7 +57,8 @@ def local_parts(
         _postgres(settings),
         _toxiproxy(settings, client),
         _door(settings, client),
-        _tempo(settings, client),
+        *((_tempo(settings, client),) if settings.store == "tempo" else ()),
+        *((_jaeger(settings, client),) if settings.runs_jaeger else ()),
         *(_stores(settings, client) if settings.signals == "full" else ()),
         _collector(settings, client),
         _warden(settings, client),
@@ -114,12 +115,14 @@ def _toxiproxy(settings: Settings, client: httpx.AsyncClient) -> Part:
 
 def _door(settings: Settings, client: httpx.AsyncClient) -> Part:
     """What stands before Collector and stores; whether somebody is behind it, they are asked."""
-    stores = ("prometheus", "loki") if settings.signals == "full" else ()
+    stores = [settings.store_address]
+    stores += ["jaeger"] if settings.runs_jaeger and settings.store != "jaeger" else []
+    stores += ["prometheus", "loki"] if settings.signals == "full" else []
     return Part(
         "door",
-        responds(client, settings.url("tempo_http")),
+        responds(client, settings.url(settings.store_address)),
         program="door",
-        ports=("tempo_http", "otelcol_otlp_http", *stores),
+        ports=("otelcol_otlp_http", *stores),
     )
 
 
@@ -131,6 +134,16 @@ def _tempo(settings: Settings, client: httpx.AsyncClient) -> Part:
         ports=("tempo_grpc", "tempo_otlp_grpc", "tempo_memberlist"),
         behind="tempo_http",
         deadline_s=60.0,  # After a kill, it reads its log first.
+    )
+
+
+def _jaeger(settings: Settings, client: httpx.AsyncClient) -> Part:
+    return Part(
+        "jaeger",
+        answers(client, f"{settings.url('jaeger_health')}/status"),
+        program="jaeger",
+        ports=("jaeger_inside", "jaeger_otlp_grpc", "jaeger_health", "jaeger_metrics"),
+        behind="jaeger",
     )
 
 

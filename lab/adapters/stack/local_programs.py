@@ -29,6 +29,7 @@ _DOORS: Final = "doors.json"
 _TEMPO_SOCKET: Final = "tempo.sock"
 _LOKI_SOCKET: Final = "loki.sock"
 _OTLP_SOCKET: Final = "otlp.sock"
+_JAEGER_SOCKET: Final = "jaeger.sock"
 _SIGNALS: Final = ("traces", "metrics", "logs")
 
 TEMPO_PATHS: Final = (
@@ -40,7 +41,7 @@ TEMPO_PATHS: Final = (
 
 
 _NOT_INHERITED: Final = (
-    *("LAB_", "LOKI_", "OTEL_", "OTELCOL_", "PG", "PROMETHEUS_", "SHOP_", "TEMPO_"),
+    *("JAEGER_", "LAB_", "LOKI_", "OTEL_", "OTELCOL_", "PG", "PROMETHEUS_", "SHOP_", "TEMPO_"),
 )
 
 
@@ -62,14 +63,6 @@ def programs(settings: Settings, binaries: Mapping[str, Path]) -> tuple[Program,
         *(str(binaries["otelcol"]), *collector_config.options(settings)),
         *("--config", str(collector_variant.variant_file(settings))),
     )
-    tempo = _behind_a_door(
-        _socket(settings, _TEMPO_SOCKET, "tempo_http"),
-        # Finishing a block would keep one and a half processors busy for a minute, in the
-        # middle of whatever is measured: it takes what shop and load leave over.
-        *("nice", "-n", str(TEMPO_NICENESS)),
-        *(str(binaries["tempo"]), "-config.expand-env=true"),
-        f"-config.file={_deployed('tempo/tempo.yaml')}",
-    )
     warden = (sys.executable, "-m", "lab.warden")
     desk = (sys.executable, "-m", "lab.desk")
     own_server = () if settings.postgres_dsn else (_postgres(settings),)
@@ -77,13 +70,8 @@ def programs(settings: Settings, binaries: Mapping[str, Path]) -> tuple[Program,
         *own_server,
         Program("toxiproxy", toxiproxy, _CARRIERS, grace_s=2),
         Program("door", door, _CARRIERS, grace_s=1, directory=settings.run_dir),
-        # Its own way to stop takes minutes; what it wrote to its log is read again at the start.
-        Program(
-            *("tempo", tempo, _KEEPERS),
-            grace_s=1,
-            environment=_memory("350MiB"),
-            directory=settings.run_dir,
-        ),
+        *((_tempo(settings, binaries),) if settings.store == "tempo" else ()),
+        *((_jaeger(settings, binaries),) if settings.runs_jaeger else ()),
         *(_stores(settings, binaries) if settings.signals == "full" else ()),
         Program(
             *("otelcol", collector, _CARRIERS),
@@ -112,6 +100,7 @@ def environment(settings: Settings) -> dict[str, str]:
         **_lab_environment(settings),
         **_shop_environment(settings),
         **_tempo_environment(settings),
+        **_jaeger_environment(settings),
         **_stores_environment(settings),
         **_collector_environment(settings),
         "PYTHONUNBUFFERED": "1",
@@ -160,15 +149,19 @@ def doors(settings: Settings) -> list[dict[str, object]]:
         return {"listen": listen, "to": to, "allow": allow, "origins": origins}
 
     socket = _socket(settings, _TEMPO_SOCKET, "tempo_http")
+    inside = f"http://{HOST}:{settings.port('jaeger_inside')}/{_prefix('jaeger', settings)}"
     tempo = door("tempo_http", f"unix:{socket}", *TEMPO_PATHS)
+    jaeger = door("jaeger", inside, "GET /api/")
     collector = door(
         *("otelcol_otlp_http", f"unix:{_OTLP_SOCKET}"),
         *(f"{method} /v1/{signal}" for signal in _SIGNALS for method in ("POST", "OPTIONS")),
         origins=_storefront_origins(settings),
     )
+    doors = [tempo] if settings.store == "tempo" else []
+    doors += [jaeger] if settings.runs_jaeger else []
     if settings.signals != "full":
-        return [tempo, collector]
-    inside = f"http://{HOST}:{settings.port('prometheus_inside')}/{_prometheus_prefix(settings)}"
+        return [*doors, collector]
+    inside = f"http://{HOST}:{settings.port('prometheus_inside')}/{_prefix('prometheus', settings)}"
     prometheus = door(
         *("prometheus", inside, "GET /api/v1/", "GET /-/ready", "GET /-/healthy", "GET /metrics"),
         *(f"POST /api/v1/{query}" for query in _QUERIES_BY_POST),
@@ -179,7 +172,7 @@ def doors(settings: Settings) -> list[dict[str, object]]:
         *("loki", f"unix:{_socket(settings, _LOKI_SOCKET, 'loki')}"),
         *("GET /loki/api/v1/", "GET /ready", "GET /metrics", "POST /otlp/v1/logs"),
     )
-    return [tempo, collector, prometheus, loki]
+    return [*doors, collector, prometheus, loki]
 
 
 def _storefront_origins(settings: Settings) -> list[str]:
@@ -197,16 +190,50 @@ def _behind_a_door(socket: str, *command: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "lab.adapters.stack.fresh_socket", socket, *command)
 
 
-def _prometheus_prefix(settings: Settings) -> str:
-    """The path below which Prometheus answers; made of the secret, so nobody can guess it."""
+def _prefix(store: str, settings: Settings) -> str:
+    """The path below which a store answers; made of the secret, so nobody can guess it."""
     told = secret.read(settings.secret_file) or ""
-    return hashlib.sha256(f"prometheus {told}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{store} {told}".encode()).hexdigest()[:32]
 
 
 def _postgres(settings: Settings) -> Program:
     command = postgres.LocalPostgres(settings).command()
     # SIGINT is its fast shutdown: it ends sessions and writes everything.
     return Program("postgres", command, _KEEPERS, stop_signal="INT", grace_s=3)
+
+
+def _tempo(settings: Settings, binaries: Mapping[str, Path]) -> Program:
+    tempo = _behind_a_door(
+        _socket(settings, _TEMPO_SOCKET, "tempo_http"),
+        # Finishing a block would keep one and a half processors busy for a minute, in the
+        # middle of whatever is measured: it takes what shop and load leave over.
+        *("nice", "-n", str(TEMPO_NICENESS)),
+        *(str(binaries["tempo"]), "-config.expand-env=true"),
+        f"-config.file={_deployed('tempo/tempo.yaml')}",
+    )
+    # Its own way to stop takes minutes; what it wrote to its log is read again at the start.
+    return Program(
+        *("tempo", tempo, _KEEPERS),
+        grace_s=1,
+        environment=_memory("350MiB"),
+        directory=settings.run_dir,
+    )
+
+
+def _jaeger(settings: Settings, binaries: Mapping[str, Path]) -> Program:
+    jaeger = _behind_a_door(
+        _socket(settings, _JAEGER_SOCKET, "jaeger"),
+        *(str(binaries["jaeger"]), "--config", str(_deployed("jaeger/jaeger.yaml"))),
+    )
+    return Program(
+        *("jaeger", jaeger, _KEEPERS),
+        grace_s=2,
+        environment=(
+            *_memory("350MiB"),
+            ("JAEGER_BASE_PATH", f"/{_prefix('jaeger', settings)}"),
+        ),
+        directory=settings.run_dir,
+    )
 
 
 def _stores(settings: Settings, binaries: Mapping[str, Path]) -> tuple[Program, ...]:
@@ -217,7 +244,7 @@ def _stores(settings: Settings, binaries: Mapping[str, Path]) -> tuple[Program, 
         f"--storage.tsdb.path={settings.data_dir / 'prometheus'}",
         "--storage.tsdb.retention.time=1d",
         f"--web.listen-address={HOST}:{settings.port('prometheus_inside')}",
-        f"--web.route-prefix=/{_prometheus_prefix(settings)}",
+        f"--web.route-prefix=/{_prefix('prometheus', settings)}",
         "--web.cors.origin=-",  # No page of any other origin may read what it answers.
         *("--web.enable-otlp-receiver", "--web.enable-remote-write-receiver"),
         *("--enable-feature=exemplar-storage", "--log.level=warn"),
@@ -280,6 +307,21 @@ def _tempo_environment(settings: Settings) -> dict[str, str]:
     }
 
 
+def _jaeger_environment(settings: Settings) -> dict[str, str]:
+    own = f"{HOST}:{settings.port('jaeger_otlp_grpc')}"
+    return {
+        # What the Collector sends to, too.
+        "JAEGER_OTLP_GRPC": own if settings.runs_jaeger else settings.jaeger_otlp_grpc or own,
+        "JAEGER_QUERY": f"{HOST}:{settings.port('jaeger_inside')}",
+        "JAEGER_QUERY_SOCKET": _socket(settings, _JAEGER_SOCKET, "jaeger"),
+        # The Collector in it also expands what it has put in.
+        "JAEGER_PAGES": str(_deployed("jaeger/pages")).replace("$", "$$"),
+        "JAEGER_HEALTH": f"{HOST}:{settings.port('jaeger_health')}",
+        "JAEGER_METRICS_HOST": HOST,
+        "JAEGER_METRICS_PORT": str(settings.port("jaeger_metrics")),
+    }
+
+
 def _generator_environment(settings: Settings) -> dict[str, str]:
     return {
         "TEMPO_GENERATOR_DIR": _in_yaml(settings.data_dir / "tempo" / "generator"),
@@ -313,5 +355,4 @@ def _collector_environment(settings: Settings) -> dict[str, str]:
         "OTELCOL_METRICS_PORT": str(settings.port("otelcol_metrics")),
         # The Collector also expands what it has put in.
         "OTELCOL_SIGNALS_DIR": str(settings.log_dir).replace("$", "$$"),
-        "JAEGER_OTLP_GRPC": settings.jaeger_otlp_grpc,
     }

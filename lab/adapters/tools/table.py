@@ -211,6 +211,17 @@ SIGNAL_TOOLS: Final = (
 )
 """What ``LAB_SIGNALS=full`` needs beside `TOOLS`; not built unless asked for."""
 
+JAEGER: Final = Tool(
+    name="jaeger",
+    version="1.76.0",
+    executable="jaeger",
+    module_dir=MODULES_DIR / "jaeger",
+    package="github.com/jaegertracing/jaeger/cmd/jaeger",
+    ldflags="-s -w -X github.com/jaegertracing/jaeger/internal/version.latestVersion=v1.76.0",
+    estimate_s=240,
+)
+"""What ``BACKEND=jaeger`` needs beside `TOOLS`, and ``STORE=jaeger`` in Tempo's place."""
+
 PROMTOOL: Final = Tool(
     name="promtool",
     version=_PROMETHEUS_VERSION,

@@ -23,12 +23,21 @@ from ruamel.yaml.error import YAMLError
 from lab.adapters.tools import go_toolchain
 from lab.adapters.tools.go_build import Workshop
 from lab.adapters.tools.go_toolchain import Installer
-from lab.adapters.tools.table import PROMTOOL, SIGNAL_TOOLS, TOOLS, Located, Progress, Tool
-from lab.errors import ToolMissing
+from lab.adapters.tools.table import (
+    JAEGER,
+    PROMTOOL,
+    SIGNAL_TOOLS,
+    TOOLS,
+    Located,
+    Progress,
+    Tool,
+)
+from lab.errors import ToolMissing, UsageError
 from lab.settings import Settings
 
 __all__ = [
     "ALL_TOOLS",
+    "JAEGER",
     "PROMTOOL",
     "SIGNAL_TOOLS",
     "TOOLS",
@@ -38,6 +47,7 @@ __all__ = [
     "cache_key",
     "ensure",
     "find",
+    "named",
     "wanted",
 ]
 
@@ -45,12 +55,22 @@ _ANSWER_S: Final = 20.0
 
 
 # promtool beside prometheus: it is made of what was compiled for that.
-ALL_TOOLS: Final = (*TOOLS, SIGNAL_TOOLS[0], PROMTOOL, *SIGNAL_TOOLS[1:])
+ALL_TOOLS: Final = (*TOOLS, JAEGER, SIGNAL_TOOLS[0], PROMTOOL, *SIGNAL_TOOLS[1:])
 
 
 def wanted(settings: Settings) -> tuple[Tool, ...]:
     """The tools of the stack that ``settings`` ask for."""
-    return (*TOOLS, *SIGNAL_TOOLS) if settings.signals == "full" else TOOLS
+    stores = [tool for tool in TOOLS if tool.name != "tempo" or settings.store == "tempo"]
+    jaeger = (JAEGER,) if settings.runs_jaeger else ()
+    return (*stores, *jaeger, *(SIGNAL_TOOLS if settings.signals == "full" else ()))
+
+
+def named(names: Iterable[str]) -> tuple[Tool, ...]:
+    """The tools of these names; UsageError lists all where one is none."""
+    known = {tool.name: tool for tool in ALL_TOOLS}
+    if strange := [name for name in names if name not in known]:
+        raise UsageError(f"expected tools of {', '.join(known)}, got {', '.join(strange)}")
+    return tuple(known[name] for name in dict.fromkeys(names))
 
 
 def find(tool: Tool, settings: Settings) -> Located | None:

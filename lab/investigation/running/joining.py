@@ -15,8 +15,8 @@ from lab.investigation.running.waiting import GIVE_UP_S, until_same
 from lab.ports.clock import Clock
 from lab.ports.trace_store import TraceStore
 
-SAME_FOR_S: Final = 4.0
-"""How long an answer must stay as it is: a search sees a trace only once it was idle for 3 s."""
+ON_ITS_WAY_S: Final = 1.0
+"""Beyond the store's own lag: services and Collector send a batch every 0.2 s."""
 
 MOST_JOINED: Final = 800
 """Of one case; the windows of a case hold some hundred requests of one route."""
@@ -24,10 +24,14 @@ MOST_JOINED: Final = 800
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The ids that all searches found, in order; ``problem`` says why they may not be all."""
+    """The ids that all searches found, in order; ``problem`` says why they may not be all.
+
+    ``same_for_s`` is how long the answer had to stay as it was.
+    """
 
     trace_ids: tuple[str, ...] = ()
     problem: str | None = None
+    same_for_s: float = ON_ITS_WAY_S
 
     @property
     def finding(self) -> Finding:
@@ -35,17 +39,23 @@ class Found:
         return Finding(
             Step.EVIDENCE,
             "joined traces found",
-            f"the same answer for {SAME_FOR_S:.0f} s",
+            f"the same answer for {self.same_for_s:.0f} s",
             self.problem or f"{len(self.trace_ids)} traces",
             Outcome.UNKNOWN if self.problem else Outcome.HOLDS,
             integrity=True,
         )
 
 
+def same_for_s(store: TraceStore) -> float:
+    """How long an answer of ``store`` must stay as it is before it counts as whole."""
+    return store.searchable_after_s + ON_ITS_WAY_S
+
+
 async def find(
     store: TraceStore, clock: Clock, joins: Sequence[Join], whole_run: Interval
 ) -> Found:
-    """Search until the answers have not changed for `SAME_FOR_S`."""
+    """Search until the answers have not changed for `same_for_s`."""
+    for_s = same_for_s(store)
 
     async def search() -> frozenset[str]:
         answers = [
@@ -58,8 +68,8 @@ async def find(
         return seen
 
     try:
-        seen, stayed = await until_same(search, clock, for_s=SAME_FOR_S)
+        seen, stayed = await until_same(search, clock, for_s=for_s)
     except TraceStoreError as error:
-        return Found(problem=str(error))
+        return Found(problem=str(error), same_for_s=for_s)
     problem = None if stayed else f"still growing after {GIVE_UP_S:.0f} s"
-    return Found(tuple(sorted(seen)), problem)
+    return Found(tuple(sorted(seen)), problem, for_s)

@@ -12,7 +12,7 @@ from lab.domain.journal import Step
 from lab.domain.proof import Finding, Outcome
 from lab.domain.record import Record, RecordQuery, Records, Source
 from lab.errors import PartFailed
-from lab.investigation.running.joining import SAME_FOR_S
+from lab.investigation.running.joining import same_for_s
 from lab.investigation.running.waiting import GIVE_UP_S, until_same
 from lab.ports.clock import Clock
 from lab.ports.records import RecordStore
@@ -66,7 +66,7 @@ async def gather_records(
                 return await _search(trace_store, query.what, run)
             return await record_store.records(query, run)
 
-        for_s = SAME_FOR_S if is_search else WRITTEN_WITHIN_S
+        for_s = same_for_s(trace_store) if is_search else WRITTEN_WITHIN_S
         try:
             records[name], stayed = await until_same(ask, clock, for_s=for_s)
         except PartFailed as error:

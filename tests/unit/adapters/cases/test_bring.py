@@ -357,6 +357,8 @@ def test_all_traces_of_a_store_become_a_case(archive: FolderArchive) -> None:
 class Crowded:
     """A store with two traces in each second, which tells only so many at once."""
 
+    searchable_after_s = 0.0
+
     def __init__(self, most: int) -> None:
         self._most = most
 

@@ -19,7 +19,7 @@ KEY = "0123456789abcdef0123456789abcdef"
 
 @pytest.fixture(autouse=True)
 def no_backend(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("BACKEND", "LAB_BACKEND", "DD_API_KEY"):
+    for name in ("BACKEND", "LAB_BACKEND", "STORE", "LAB_STORE", "DD_API_KEY"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -34,27 +34,41 @@ def test_each_wish_adds_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     both = Settings(state_dir=tmp_path, signals="full")
     assert names(both) == ["collector", "signals", "backend-jaeger"]
     assert all(path.is_file() for path in collector_config.files(both))
+    monkeypatch.delenv("BACKEND")
+    monkeypatch.setenv("STORE", "jaeger")
+    alone = Settings(state_dir=tmp_path)
+    assert names(alone) == ["collector", "store-jaeger"]
+    assert all(path.is_file() for path in collector_config.files(alone))
 
 
 def test_no_backend_takes_tempo_away() -> None:
-    """A list replaces a list: one that forgot Tempo would end every proof."""
+    """A list replaces a list: one that forgot Tempo would end every proof, but where none runs."""
     for path in collector_config.FOLDER.glob("*.yaml"):
         pipelines = YAML(typ="safe").load(path.read_text("utf-8"))["service"]["pipelines"]
         if "exporters" in pipelines.get("traces", {}):
-            assert "otlp_grpc/tempo" in pipelines["traces"]["exporters"], path.name
+            store = path.stem.removeprefix("store-") if "store-" in path.stem else "tempo"
+            assert f"otlp_grpc/{store}" in pipelines["traces"]["exporters"], path.name
         if "exporters" in pipelines.get("logs", {}):
             assert "file/logs" in pipelines["logs"]["exporters"], path.name
 
 
-@pytest.mark.parametrize("backend", ["", "jaeger"])
-@pytest.mark.parametrize("signals", ["traces", "full"])
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        {},
+        {"LAB_SIGNALS": "full"},
+        {"BACKEND": "jaeger"},
+        {"LAB_SIGNALS": "full", "BACKEND": "jaeger"},
+        {"STORE": "jaeger"},
+    ],
+    ids=str,
+)
 def test_the_collector_accepts_its_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, signals: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wishes: dict[str, str]
 ) -> None:
     """`otelcol validate`, with the environment of a stack."""
-    monkeypatch.setenv("LAB_SIGNALS", signals)
-    if backend:
-        monkeypatch.setenv("BACKEND", backend)
+    for name, wish in wishes.items():
+        monkeypatch.setenv(name, wish)
     settings = Settings(state_dir=tmp_path)
     tool = next(tool for tool in toolbox.TOOLS if tool.name == "otelcol")
     found = toolbox.find(tool, settings)

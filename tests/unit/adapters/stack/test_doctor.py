@@ -116,7 +116,12 @@ def test_a_missing_tool_and_go_are_told(
     monkeypatch.setattr("lab.adapters.tools.go_toolchain.on_path", lambda *_: None)
 
     assert found(settings, "tools").level == "warn"
+    assert "STORE=jaeger" in found(settings, "tools").advice
     assert "no Go" in found(settings, "go").found
+
+    without = settings.model_copy(update={"store": "jaeger"})
+    assert "jaeger (missing)" in found(without, "tools").found
+    assert "STORE=jaeger" not in found(without, "tools").advice
 
 
 def test_a_named_tool_that_will_not_do_is_refused(

