@@ -10,10 +10,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from lab.errors import ToolMissing, UsageError
+from lab.errors import UsageError
 from lab.settings import CHECKOUT, Settings
 
 FOLDER: Final = CHECKOUT / "deploy" / "otelcol"
+
+# Requests, errors and durations as Datadog counts them: its exporter leaves that to a connector
+# of Datadog's unless told otherwise, by the name of the gate with a minus.
+_DATADOG_COUNTS: Final = "--feature-gates=-exporter.datadogexporter.DisableAPMStats"
+
+
+DATADOG_VARIABLES: Final = ("DD_API_KEY", "DD_SITE")
 
 
 def files(settings: Settings) -> tuple[Path, ...]:
@@ -28,7 +35,8 @@ def files(settings: Settings) -> tuple[Path, ...]:
 
 def options(settings: Settings) -> tuple[str, ...]:
     """The same as words of a command line."""
-    return tuple(word for path in files(settings) for word in ("--config", str(path)))
+    read = tuple(word for path in files(settings) for word in ("--config", str(path)))
+    return (*read, _DATADOG_COUNTS) if settings.backend == "datadog" else read
 
 
 def make_copies(settings: Settings) -> None:
@@ -43,17 +51,24 @@ def make_copies(settings: Settings) -> None:
 
 
 def check_backend(settings: Settings, environment: Mapping[str, str]) -> None:
-    """Raise what keeps a second backend from working, before anything is started.
+    """Raise what keeps a second backend from working, before anything is built or started.
 
-    ToolMissing for a Collector without the exporter, UsageError for a key that is
-    missing. What the key is, no message says.
+    UsageError for a key that is missing. What the key is, no message says.
+    """
+    if settings.backend == "datadog" and not environment.get("DD_API_KEY"):
+        raise UsageError(
+            "expected DD_API_KEY in the environment for BACKEND=datadog, found none; export the "
+            "key of your organization, and DD_SITE where it is not datadoghq.com"
+        )
+
+
+def datadog_environment(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
+    """What the file for Datadog asks for, out of the user's own ``environment``.
+
+    Of the user's ``DD_*`` nothing else: some would steer the exporter past its file.
     """
     if settings.backend != "datadog":
-        return
-    if settings.otelcol_bin is None:
-        raise ToolMissing(
-            "expected a Collector that can export to Datadog, found the small one of this stack; "
-            "set LAB_OTELCOL_BIN to otelcol-contrib 0.159.0, or use STACK=compose"
-        )
-    if not environment.get("DD_API_KEY"):
-        raise UsageError("expected DD_API_KEY in the environment for BACKEND=datadog, found none")
+        return {}
+    told = {name: environment[name] for name in DATADOG_VARIABLES if environment.get(name)}
+    intake = settings.datadog_intake_url
+    return {**told, **({} if intake is None else {"DATADOG_INTAKE_URL": intake})}

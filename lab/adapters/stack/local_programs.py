@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +42,7 @@ TEMPO_PATHS: Final = (
 
 _NOT_INHERITED: Final = (
     *("LAB_", "LOKI_", "OTEL_", "OTELCOL_", "PG", "PROMETHEUS_", "SHOP_", "TEMPO_"),
+    *("DATADOG_", "DD_"),
 )
 
 
@@ -73,7 +75,7 @@ def programs(settings: Settings, binaries: Mapping[str, Path]) -> tuple[Program,
     warden = (sys.executable, "-m", "lab.warden")
     desk = (sys.executable, "-m", "lab.desk")
     own_server = () if settings.postgres_dsn else (_postgres(settings),)
-    return (
+    found = (
         *own_server,
         Program("toxiproxy", toxiproxy, _CARRIERS, grace_s=2),
         Program("door", door, _CARRIERS, grace_s=1, directory=settings.run_dir),
@@ -96,6 +98,7 @@ def programs(settings: Settings, binaries: Mapping[str, Path]) -> tuple[Program,
         # Pages are made by many threads, and each would keep a heap of its own.
         Program("desk", desk, _USERS, grace_s=2, environment=(("MALLOC_ARENA_MAX", "2"),)),
     )
+    return tuple(map(_without_keys, found))
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -238,6 +241,14 @@ def _stores(settings: Settings, binaries: Mapping[str, Path]) -> tuple[Program, 
     )
 
 
+def _without_keys(program: Program) -> Program:
+    """A backend's key is the Collector's affair alone; what supervisord has, all would inherit."""
+    if program.name == "otelcol":
+        return program
+    blank = tuple((name, "") for name in collector_config.DATADOG_VARIABLES)
+    return replace(program, environment=(*program.environment, *blank))
+
+
 def _memory(soft_limit: str) -> tuple[tuple[str, str], ...]:
     """Have Go collect garbage before it asks for more; by default it lets the heap double."""
     return (("GOMEMLIMIT", soft_limit),)
@@ -263,6 +274,7 @@ def _shop_environment(settings: Settings) -> dict[str, str]:
         "PGUSER": server.user,
         "PGPASSWORD": server.password,
         "OTEL_EXPORTER_OTLP_PROTOCOL": settings.otlp_protocol,
+        "OTEL_PROPAGATORS": settings.propagators,
     }
 
 
@@ -314,4 +326,5 @@ def _collector_environment(settings: Settings) -> dict[str, str]:
         # The Collector also expands what it has put in.
         "OTELCOL_SIGNALS_DIR": str(settings.log_dir).replace("$", "$$"),
         "JAEGER_OTLP_GRPC": settings.jaeger_otlp_grpc,
+        **collector_config.datadog_environment(settings, os.environ),
     }

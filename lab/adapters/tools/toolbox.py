@@ -23,12 +23,21 @@ from ruamel.yaml.error import YAMLError
 from lab.adapters.tools import go_toolchain
 from lab.adapters.tools.go_build import Workshop
 from lab.adapters.tools.go_toolchain import Installer
-from lab.adapters.tools.table import PROMTOOL, SIGNAL_TOOLS, TOOLS, Located, Progress, Tool
+from lab.adapters.tools.table import (
+    COLLECTOR_FOR_DATADOG,
+    PROMTOOL,
+    SIGNAL_TOOLS,
+    TOOLS,
+    Located,
+    Progress,
+    Tool,
+)
 from lab.errors import ToolMissing
 from lab.settings import Settings
 
 __all__ = [
     "ALL_TOOLS",
+    "COLLECTOR_FOR_DATADOG",
     "PROMTOOL",
     "SIGNAL_TOOLS",
     "TOOLS",
@@ -50,7 +59,11 @@ ALL_TOOLS: Final = (*TOOLS, SIGNAL_TOOLS[0], PROMTOOL, *SIGNAL_TOOLS[1:])
 
 def wanted(settings: Settings) -> tuple[Tool, ...]:
     """The tools of the stack that ``settings`` ask for."""
-    return (*TOOLS, *SIGNAL_TOOLS) if settings.signals == "full" else TOOLS
+    tools = (*TOOLS, *SIGNAL_TOOLS) if settings.signals == "full" else TOOLS
+    other = COLLECTOR_FOR_DATADOG
+    if settings.backend != "datadog":
+        return tools
+    return tuple(other if tool.name == other.stands_for else tool for tool in tools)
 
 
 def find(tool: Tool, settings: Settings) -> Located | None:
@@ -163,7 +176,7 @@ def _sweep(workshop: Workshop) -> None:
 
 
 def _named_by_user(tool: Tool, settings: Settings) -> Path | None:
-    named: Path | None = getattr(settings, f"{tool.name}_bin")
+    named: Path | None = getattr(settings, f"{tool.part}_bin")
     return named and named.resolve()
 
 

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from lab.adapters.stack import collector_config, local_programs
 from lab.adapters.tools import toolbox
-from lab.errors import ToolMissing, UsageError
+from lab.errors import UsageError
 from lab.settings import Settings
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -71,17 +71,34 @@ def test_the_collector_accepts_its_files(
     assert done.returncode == 0, done.stderr
 
 
-def test_datadog_needs_another_collector_and_a_key(
+def test_datadog_needs_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That it lacks is told before anything is built or starts."""
+    monkeypatch.setenv("BACKEND", "datadog")
+    settings = Settings(state_dir=tmp_path)
+    with pytest.raises(UsageError, match="DD_API_KEY"):
+        collector_config.check_backend(settings, {})
+    collector_config.check_backend(settings, {"DD_API_KEY": KEY})
+
+
+def test_datadogs_exporter_sees_of_the_users_variables_what_its_file_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both are told before anything starts, and the key by nobody."""
-    monkeypatch.setenv("BACKEND", "datadog")
-    with pytest.raises(ToolMissing, match="otelcol-contrib"):
-        collector_config.check_backend(Settings(state_dir=tmp_path), {"DD_API_KEY": KEY})
-    own = Settings(state_dir=tmp_path, otelcol_bin=tmp_path / "otelcol-contrib")
-    with pytest.raises(UsageError, match="DD_API_KEY"):
-        collector_config.check_backend(own, {})
-    collector_config.check_backend(own, {"DD_API_KEY": KEY})
+    """It reads others, too: this one would send metrics elsewhere, whatever the file says."""
+    monkeypatch.setenv("DD_API_KEY", KEY)
+    monkeypatch.setenv("DD_SITE", "datadoghq.eu")
+    monkeypatch.setenv("DD_DD_URL", "https://elsewhere.example")
+    assert not theirs(Settings(state_dir=tmp_path))
+    own = Settings(state_dir=tmp_path, backend="datadog", datadog_intake_url="http://127.0.0.1:9/")
+    assert theirs(own) == {
+        "DD_API_KEY": KEY,
+        "DD_SITE": "datadoghq.eu",
+        "DATADOG_INTAKE_URL": "http://127.0.0.1:9",
+    }
+
+
+def theirs(settings: Settings) -> dict[str, str]:
+    environment = local_programs.environment(settings)
+    return {name: text for name, text in environment.items() if name.startswith(("DD_", "DATADOG"))}
 
 
 def test_the_key_stands_in_no_file_and_no_command(
@@ -94,6 +111,8 @@ def test_the_key_stands_in_no_file_and_no_command(
     binaries = {tool.name: Path("/bin/true") for tool in (*toolbox.TOOLS, *toolbox.SIGNAL_TOOLS)}
     programs = local_programs.programs(settings, binaries)
     assert KEY not in repr(programs)
+    with_key = [each.name for each in programs if ("DD_API_KEY", "") not in each.environment]
+    assert with_key == ["otelcol"]
     assert KEY not in repr(settings)
     assert local_programs.environment(settings)["DD_API_KEY"] == os.environ["DD_API_KEY"]
     assert "${env:DD_API_KEY}" in (collector_config.FOLDER / "backend-datadog.yaml").read_text()
