@@ -9,15 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from lab.errors import UsageError
 from lab.settings import CHECKOUT, Settings
+from lab.shop.topology import HOST
 
 FOLDER: Final = CHECKOUT / "deploy" / "otelcol"
 
-# Requests, errors and durations as Datadog counts them: its exporter leaves that to a connector
-# of Datadog's unless told otherwise, by the name of the gate with a minus.
-_DATADOG_COUNTS: Final = "--feature-gates=-exporter.datadogexporter.DisableAPMStats"
+_DATADOGS_GATES: Final = (
+    # It counts requests, errors and durations by itself: else a connector would have to.
+    "-exporter.datadogexporter.DisableAPMStats",
+    # Its newer client of metrics tells the key in an address, where proxies write it down.
+    "-exporter.datadogexporter.metricexportserializerclient",
+)
 
 
 DATADOG_VARIABLES: Final = ("DD_API_KEY", "DD_SITE")
@@ -36,7 +41,8 @@ def files(settings: Settings) -> tuple[Path, ...]:
 def options(settings: Settings) -> tuple[str, ...]:
     """The same as words of a command line."""
     read = tuple(word for path in files(settings) for word in ("--config", str(path)))
-    return (*read, _DATADOG_COUNTS) if settings.backend == "datadog" else read
+    gates = (f"--feature-gates={','.join(_DATADOGS_GATES)}",)
+    return (*read, *gates) if settings.backend == "datadog" else read
 
 
 def make_copies(settings: Settings) -> None:
@@ -69,6 +75,16 @@ def datadog_environment(settings: Settings, environment: Mapping[str, str]) -> d
     """
     if settings.backend != "datadog":
         return {}
-    told = {name: environment[name] for name in DATADOG_VARIABLES if environment.get(name)}
+    from_user = {name: environment[name] for name in DATADOG_VARIABLES if environment.get(name)}
     intake = settings.datadog_intake_url
-    return {**told, **({} if intake is None else {"DATADOG_INTAKE_URL": intake})}
+    return {**from_user, **({} if intake is None else {"DATADOG_INTAKE_URL": intake})}
+
+
+def own_intake(settings: Settings) -> tuple[str, ...]:
+    """``host:port`` of an intake on this machine, as ``NO_PROXY`` has to name it.
+
+    Datadog's own clients compare it whole with the address asked for: a bare host says nothing to
+    them, and they would send what is meant for loopback, with the key, to a proxy.
+    """
+    address = urlsplit(settings.datadog_intake_url or "")
+    return (address.netloc,) if address.hostname in {HOST, "localhost"} else ()

@@ -107,6 +107,8 @@ def environment(settings: Settings) -> dict[str, str]:
     A shell's own ``OTEL_*`` and ``PG*`` would redirect telemetry and connections
     of the lab, so they stay outside.
     """
+    # A proxy of the user's own must not stand between the parts of the lab.
+    straight = ",".join((HOST, "localhost", *collector_config.own_intake(settings)))
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)
     }
@@ -120,9 +122,8 @@ def environment(settings: Settings) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         # Whatever the locale, paths in the configuration are read as they were written.
         "PYTHONUTF8": "1",
-        # A proxy of the user's own must not stand between the parts of the lab.
-        "NO_PROXY": "127.0.0.1,localhost",
-        "no_proxy": "127.0.0.1,localhost",
+        "NO_PROXY": straight,
+        "no_proxy": straight,
     }
 
 

@@ -229,7 +229,7 @@ COLLECTOR_FOR_DATADOG: Final = Tool(
     module_dir=MODULES_DIR / "otelcol-datadog",
     package=".",
     ldflags="-s -w",
-    estimate_s=600,
+    estimate_s=450,
     components=(*_COLLECTOR_COMPONENTS, "exporters/datadog"),
     stands_for="otelcol",
 )

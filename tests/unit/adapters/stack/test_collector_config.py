@@ -46,7 +46,7 @@ def test_no_backend_takes_tempo_away() -> None:
             assert "file/logs" in pipelines["logs"]["exporters"], path.name
 
 
-@pytest.mark.parametrize("backend", ["", "jaeger"])
+@pytest.mark.parametrize("backend", ["", "jaeger", "datadog"])
 @pytest.mark.parametrize("signals", ["traces", "full"])
 def test_the_collector_accepts_its_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, signals: str
@@ -55,11 +55,12 @@ def test_the_collector_accepts_its_files(
     monkeypatch.setenv("LAB_SIGNALS", signals)
     if backend:
         monkeypatch.setenv("BACKEND", backend)
+    monkeypatch.setenv("DD_API_KEY", KEY)
     settings = Settings(state_dir=tmp_path)
-    tool = next(tool for tool in toolbox.TOOLS if tool.name == "otelcol")
+    tool = next(tool for tool in toolbox.wanted(settings) if tool.part == "otelcol")
     found = toolbox.find(tool, settings)
     if found is None:
-        pytest.skip("skipped: the Collector is not built")
+        pytest.skip(f"skipped: {tool.name} is not built")
     done = subprocess.run(
         [found.path, "validate", *collector_config.options(settings)],
         env=local_programs.environment(settings),
@@ -94,6 +95,15 @@ def test_datadogs_exporter_sees_of_the_users_variables_what_its_file_names(
         "DD_SITE": "datadoghq.eu",
         "DATADOG_INTAKE_URL": "http://127.0.0.1:9",
     }
+
+
+def test_no_proxy_stands_before_an_intake_on_this_machine(tmp_path: Path) -> None:
+    """With its port, for Datadog's clients compare the whole; of another host nothing is said."""
+    here = Settings(state_dir=tmp_path, backend="datadog", datadog_intake_url="http://127.0.0.1:9")
+    there = Settings(state_dir=tmp_path, backend="datadog", datadog_intake_url="http://10.0.0.9:9")
+    own = local_programs.environment(here)
+    assert own["NO_PROXY"] == own["no_proxy"] == "127.0.0.1,localhost,127.0.0.1:9"
+    assert local_programs.environment(there)["NO_PROXY"] == "127.0.0.1,localhost"
 
 
 def theirs(settings: Settings) -> dict[str, str]:
