@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 import time
 from collections.abc import Iterator
@@ -13,11 +14,10 @@ import pytest
 from lab.adapters.tempo import TempoStore
 from lab.domain.trace import Kind, Trace
 from lab.shop.topology import SERVICES
-from tests.services.running_shop import Customer
+from tests.services.running_shop import GOOD_CARD, Customer
 from tests.support.lab_under_test import LabUnderTest, lab_up
 from tests.support.warden_parts import HTTP, wait_until
 
-CARRIED_BY = ("tracecontext,baggage", "b3", "jaeger")
 ACTORS = "storefront"
 NOT_ON_THE_WAY = {"notifier"}
 """It sends the confirmation later, in a trace of its own."""
@@ -26,6 +26,16 @@ ON_THE_WAY = {ACTORS, *SERVICES} - NOT_ON_THE_WAY
 WITHOUT_BAGGAGE = {"b3"}
 KNOWING = {ACTORS, "gateway"}
 """Whom the customer tells the tenant: in person, and by the token of the login."""
+
+BROUGHT = {
+    "tracecontext,baggage": {
+        "traceparent": "00-{trace}-{span}-01",
+        "tracestate": "dd=s:2;o:rum;t.dm:-4,congo=t61rcWkgMzE",
+    },
+    "b3": {"b3": "{trace}-{span}-1"},
+    "jaeger": {"uber-trace-id": "{trace}:{span}:0:1"},
+}
+"""What a vendor's edge writes that has begun a trace."""
 
 FOUND_WITHIN_S = 60.0
 
@@ -39,7 +49,7 @@ class Carried:
     since_s: float
 
 
-@pytest.fixture(scope="module", params=CARRIED_BY)
+@pytest.fixture(scope="module", params=BROUGHT)
 def carried(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Carried]:
@@ -108,17 +118,15 @@ def test_a_message_points_back_at_the_purchase_it_came_from(carried: Carried) ->
 
 def test_a_trace_that_another_vendors_edge_began_stays_one(carried: Carried) -> None:
     """Its id and its state go through every hop: other vendors' words are not ours to drop."""
-    if "tracecontext" not in carried.propagators:
-        pytest.skip("skipped: this shop reads no traceparent")
     customer = Customer(carried.lab.settings.url("gateway"))
     trace_id, span_id = secrets.token_hex(16), secrets.token_hex(8)
-    state = "dd=s:2;o:rum;t.dm:-4,congo=t61rcWkgMzE"
-    brought = {"traceparent": f"00-{trace_id}-{span_id}-01", "tracestate": state}
-    items = [{"product_id": 8, "quantity": 1}]
-    order = {"items": items, "card": {"number": "4242 4242 4242 4242"}}
-    answer = customer.ask("POST", "/checkout", json=order, headers=brought)
-    assert answer.response.status_code == 201
-    assert answer.response.json().get("order_id")
+    headers = {
+        name: text.format(trace=trace_id, span=span_id)
+        for name, text in BROUGHT[carried.propagators].items()
+    }
+    order = {"items": [{"product_id": 8, "quantity": 1}], "card": {"number": GOOD_CARD}}
+    answer = customer.ask("POST", "/checkout", json=order, headers=headers)
+    assert answer.response.status_code == 201, answer.response.text
 
     def stored() -> list[dict[str, str]]:
         told = HTTP.get(f"{carried.lab.settings.url('tempo_http')}/api/v2/traces/{trace_id}").json()
@@ -136,7 +144,8 @@ def test_a_trace_that_another_vendors_edge_began_stays_one(carried: Carried) -> 
     ids = {span["spanId"] for span in spans}
     (first,) = [span for span in spans if span.get("parentSpanId") not in ids]
     assert _is_first(first)
-    assert {span.get("traceState") for span in spans} == {state}
+    assert first["parentSpanId"] == base64.b64encode(bytes.fromhex(span_id)).decode()
+    assert {span.get("traceState") for span in spans} == {headers.get("tracestate")}
 
 
 def _is_first(span: dict[str, str]) -> bool:
