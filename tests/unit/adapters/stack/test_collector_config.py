@@ -46,6 +46,22 @@ def test_no_backend_takes_tempo_away() -> None:
             assert "file/logs" in pipelines["logs"]["exporters"], path.name
 
 
+def test_every_way_out_is_masked_as_the_first_one_is() -> None:
+    """Of each signal, whoever gets it: a pipeline of a backend's own must not leave a part out."""
+
+    def pipelines(path: Path) -> dict[str, dict[str, list[str]]]:
+        found: dict[str, dict[str, list[str]]] = YAML(typ="safe").load(path.read_text("utf-8"))[
+            "service"
+        ]["pipelines"]
+        return found
+
+    first = pipelines(collector_config.FOLDER / "collector.yaml")
+    for path in collector_config.FOLDER.glob("*.yaml"):
+        for name, pipeline in pipelines(path).items():
+            wanted = set(first[name.partition("/")[0]]["processors"]) - {"batch"}
+            assert wanted <= set(pipeline.get("processors", wanted)), f"{path.name}: {name}"
+
+
 @pytest.mark.parametrize("backend", ["", "jaeger", "datadog"])
 @pytest.mark.parametrize("signals", ["traces", "full"])
 def test_the_collector_accepts_its_files(
