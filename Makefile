@@ -104,9 +104,10 @@ test-signals: $(INSTALLED) ## Ask every query of every dashboard of real stores;
 	@$(PYTHON) -m pytest tests/signals
 
 .PHONY: test-backends
-test-backends: $(INSTALLED) ## Prove cases beside and with other backends; builds Jaeger, or says *skipped*
+test-backends: $(INSTALLED) ## Prove cases with other backends and other headers; builds what they need, or says *skipped*
 	@$(LAB) tools --build
 	@$(LAB) tools --build jaeger || echo 'skipped: Jaeger cannot be built here, see above'
+	@$(LAB) tools --build otelcol-datadog || echo 'skipped: no Collector for Datadog could be built'
 	@$(PYTHON) -m pytest tests/backends
 
 .PHONY: test-compose

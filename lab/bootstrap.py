@@ -192,6 +192,7 @@ async def lab(settings: Settings) -> AsyncIterator[Lab]:
                     "otelcol_otlp_grpc" if otlp_protocol == "grpc" else "otelcol_otlp_http"
                 ),
                 otlp_protocol=otlp_protocol,
+                carried_by=settings.propagators,
                 jobs_environment=_jobs_environment(settings),
                 workers=settings.load_workers,
                 master_port=settings.port("locust_master"),

@@ -25,6 +25,7 @@ from pydantic_core import PydanticCustomError
 
 from lab.shop import topology
 from lab.shop.keeper import own_pages
+from lab.shop.propagators import BAGGAGE, CARRIERS, USUAL
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 """The folder that holds ``lab/``, ``scenarios/`` and ``deploy/``."""
@@ -47,7 +48,21 @@ def _nameable(folder: Path) -> Path:
     return folder
 
 
+def _carrying(text: str) -> str:
+    """``text`` if all of it is known and some of it carries a trace, without blanks."""
+    names = [name.strip() for name in text.split(",")]
+    if not set(names) <= {*CARRIERS, BAGGAGE} or not set(names) & set(CARRIERS):
+        raise PydanticCustomError(
+            "no_carrier",
+            "one or more of {carriers}, with commas, and `baggage` beside them; without one of "
+            "them every service would begin a trace of its own, and nothing could be proven",
+            {"carriers": ", ".join(CARRIERS)},
+        )
+    return ",".join(names)
+
+
 Url = Annotated[str, AfterValidator(_base_url)]
+Propagators = Annotated[str, AfterValidator(_carrying)]
 Folder = Annotated[Path, AfterValidator(_nameable)]
 
 _UNNAMEABLE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -156,6 +171,11 @@ class Settings(BaseModel):
         "local stack without Tempo.",
         validation_alias=AliasChoices("LAB_STORE", "STORE"),
     )
+    datadog_intake_url: Url | None = Field(
+        None,
+        description="Where BACKEND=datadog sends to in place of DD_SITE: an intake of your own "
+        "that takes Datadog's format.",
+    )
     toxiproxy_bin: Path | None = None
     door_bin: Path | None = None
     tempo_bin: Path | None = None
@@ -182,6 +202,13 @@ class Settings(BaseModel):
         "http/protobuf",
         description="How services and actors send their telemetry.",
         validation_alias=AliasChoices("LAB_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"),
+    )
+
+    propagators: Propagators = Field(
+        USUAL,
+        description="In which headers services and actors carry a trace on: tracecontext, b3, "
+        "b3multi or jaeger, and baggage; several with commas.",
+        validation_alias=AliasChoices("LAB_PROPAGATORS", "OTEL_PROPAGATORS"),
     )
 
     @model_validator(mode="before")

@@ -72,7 +72,7 @@ def free_play_command(
     return FreePlay(
         argv=[sys.executable, "-m", "locust", "-f", str(locustfile), *options, *arguments],
         environment={
-            **clean_environment(),
+            **clean_environment(settings.propagators),
             "OTEL_EXPORTER_OTLP_ENDPOINT": settings.url("otelcol_otlp_http"),
             **({} if most is None else {MOST_VARIABLE: str(most)}),
         },

@@ -22,7 +22,7 @@ import anyio
 from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Window
 from lab.errors import LoadError
 from lab.ports.load import LoadRun
-from lab.shop import topology
+from lab.shop import propagators, topology
 
 PACKAGE_ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -41,7 +41,8 @@ STDERR_LINES: Final = 20
 class LocustLoad:
     """Shoppers before ``gateway_url`` whose root spans go to ``otlp_endpoint``.
 
-    ``otlp_endpoint`` is the Collector's base URL, without ``/v1/traces``. ``timeout_s`` is
+    ``otlp_endpoint`` is the Collector's base URL, without ``/v1/traces``; ``carried_by`` names the
+    propagators that the shop reads, with commas. ``timeout_s`` is
     an actor's patience; it must be longer than the gateway's own limits, or the actor's
     timeout hides their answers. ``jobs_environment`` says where actors that come by the clock
     find database and Collector. ``max_run_s`` and ``max_requests`` end a forgotten run.
@@ -51,6 +52,7 @@ class LocustLoad:
     gateway_url: str
     otlp_endpoint: str
     otlp_protocol: Literal["http/protobuf", "grpc"] = "http/protobuf"
+    carried_by: str = propagators.USUAL
     timeout_s: float = 10.0
     max_run_s: float = 1800.0
     max_requests: int = 100_000
@@ -65,13 +67,14 @@ class LocustLoad:
         Where somebody comes by the clock, that is a second process beside it.
         """
         async with AsyncExitStack() as stack:
-            shoppers = await stack.enter_async_context(_process("lab.load", clean_environment()))
+            environment = clean_environment(self.carried_by)
+            shoppers = await stack.enter_async_context(_process("lab.load", environment))
             deadline_s = SHARED_READY_S if self.workers else READY_S
             await shoppers.prepare(self._plan_line(plan, request_log), deadline_s)
             if not any(shape.jobs for shape in plan.shapes.values()):
                 yield shoppers
                 return
-            environment = {**clean_environment(), **self.jobs_environment}
+            environment |= self.jobs_environment
             jobs = await stack.enter_async_context(_process("lab.load.jobs", environment))
             await jobs.prepare({"shapes": _timetables(plan)})
             yield BothRuns(shoppers, jobs)
@@ -281,8 +284,11 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-def clean_environment() -> dict[str, str]:
-    """This process's, without settings of OpenTelemetry or Locust for others, able to import us."""
+def clean_environment(carried_by: str) -> dict[str, str]:
+    """This process's, without settings of OpenTelemetry or Locust for others, able to import us.
+
+    ``carried_by`` names the propagators by which actors hand their traces on.
+    """
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -290,6 +296,7 @@ def clean_environment() -> dict[str, str]:
     }
     # The actors' exporter would else send its spans to a proxy of the user's.
     environment |= {"NO_PROXY": topology.HOST, "no_proxy": topology.HOST}
+    environment["OTEL_PROPAGATORS"] = carried_by
     paths = [str(PACKAGE_ROOT), environment.get("PYTHONPATH", "")]
     environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
     return environment

@@ -44,10 +44,12 @@ UNKNOWN: Final = "unknown"
 
 def up() -> None:
     """Start everything that is not running, and wait until it is ready."""
+    from lab.adapters.stack import collector_config
     from lab.terminal.stack_tables import StartDisplay
 
     settings = Settings()
     if settings.stack == "local":
+        collector_config.check_backend(settings, os.environ)
         build_tools(settings)
     started = time.monotonic()
 

@@ -198,6 +198,16 @@ def test_a_wrong_setting_is_named_as_it_was_set(tmp_path: Path, value: str) -> N
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("value", ["none", "baggage", "b3,xray", "B3"])
+def test_headers_that_carry_no_trace_are_refused(tmp_path: Path, value: str) -> None:
+    """Nothing could be proven with them; those that can be had are named."""
+    done = lab(tmp_path, "cases", OTEL_PROPAGATORS=value)
+    assert done.returncode == 64
+    assert "expected the variable OTEL_PROPAGATORS" in done.stderr
+    assert "tracecontext, b3, b3multi, jaeger" in done.stderr
+    assert repr(value) in done.stderr
+
+
 @pytest.mark.parametrize("name", ["two\nlines", "b\udcffd", "rung\a"])
 def test_a_folder_that_no_configuration_can_name_is_refused(tmp_path: Path, name: str) -> None:
     """Supervisord's file has lines, and is UTF-8."""

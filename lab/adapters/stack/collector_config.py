@@ -9,11 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
-from lab.errors import ToolMissing, UsageError
+from lab.errors import UsageError
 from lab.settings import CHECKOUT, Settings
+from lab.shop.topology import HOST
 
 FOLDER: Final = CHECKOUT / "deploy" / "otelcol"
+
+_DATADOGS_GATES: Final = (
+    # It counts requests, errors and durations by itself: else a connector would have to.
+    "-exporter.datadogexporter.DisableAPMStats",
+    # Its newer client of metrics tells the key in an address, where proxies write it down.
+    "-exporter.datadogexporter.metricexportserializerclient",
+)
+
+
+DATADOG_VARIABLES: Final = ("DD_API_KEY", "DD_SITE")
 
 
 def files(settings: Settings) -> tuple[Path, ...]:
@@ -30,7 +42,9 @@ def files(settings: Settings) -> tuple[Path, ...]:
 
 def options(settings: Settings) -> tuple[str, ...]:
     """The same as words of a command line."""
-    return tuple(word for path in files(settings) for word in ("--config", str(path)))
+    read = tuple(word for path in files(settings) for word in ("--config", str(path)))
+    gates = (f"--feature-gates={','.join(_DATADOGS_GATES)}",)
+    return (*read, *gates) if settings.backend == "datadog" else read
 
 
 def make_copies(settings: Settings) -> None:
@@ -45,17 +59,34 @@ def make_copies(settings: Settings) -> None:
 
 
 def check_backend(settings: Settings, environment: Mapping[str, str]) -> None:
-    """Raise what keeps a second backend from working, before anything is started.
+    """Raise what keeps a second backend from working, before anything is built or started.
 
-    ToolMissing for a Collector without the exporter, UsageError for a key that is
-    missing. What the key is, no message says.
+    UsageError for a key that is missing. What the key is, no message says.
+    """
+    if settings.backend == "datadog" and not environment.get("DD_API_KEY"):
+        raise UsageError(
+            "expected DD_API_KEY in the environment for BACKEND=datadog, found none; export the "
+            "key of your organization, and DD_SITE where it is not datadoghq.com"
+        )
+
+
+def datadog_environment(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
+    """What the file for Datadog asks for, out of the user's own ``environment``.
+
+    Of the user's ``DD_*`` nothing else: some would steer the exporter past its file.
     """
     if settings.backend != "datadog":
-        return
-    if settings.otelcol_bin is None:
-        raise ToolMissing(
-            "expected a Collector that can export to Datadog, found the small one of this stack; "
-            "set LAB_OTELCOL_BIN to otelcol-contrib 0.159.0, or use STACK=compose"
-        )
-    if not environment.get("DD_API_KEY"):
-        raise UsageError("expected DD_API_KEY in the environment for BACKEND=datadog, found none")
+        return {}
+    from_user = {name: environment[name] for name in DATADOG_VARIABLES if environment.get(name)}
+    intake = settings.datadog_intake_url
+    return {**from_user, **({} if intake is None else {"DATADOG_INTAKE_URL": intake})}
+
+
+def own_intake(settings: Settings) -> tuple[str, ...]:
+    """``host:port`` of an intake on this machine, as ``NO_PROXY`` has to name it.
+
+    Datadog's own clients compare it whole with the address asked for: a bare host says nothing to
+    them, and they would send what is meant for loopback, with the key, to a proxy.
+    """
+    address = urlsplit(settings.datadog_intake_url or "")
+    return (address.netloc,) if address.hostname in {HOST, "localhost"} else ()

@@ -117,6 +117,7 @@ def variables(settings: Settings, *, root_is_user: bool) -> dict[str, str]:
         "LAB_STATE_DIR": str(settings.state_dir.resolve()),
         secret.VARIABLE: secret.read(settings.secret_file) or "",
         "OTEL_EXPORTER_OTLP_PROTOCOL": settings.otlp_protocol,
+        "OTEL_PROPAGATORS": settings.propagators,
         **{f"LAB_{name.upper()}_PORT": str(settings.port(name)) for name in published_ports()},
     }
 

@@ -145,7 +145,7 @@ class LocalStack:
 
     def versions(self) -> Mapping[str, str]:
         """What runs, for a case's manifest: the lab, its tools, and what makes the spans."""
-        tool_versions = {tool.name: tool.version for tool in toolbox.wanted(self._settings)}
+        tool_versions = {tool.part: tool.version for tool in toolbox.wanted(self._settings)}
         return {**own_versions(), **tool_versions}
 
     async def _gone(self) -> str | None:
@@ -274,7 +274,7 @@ class LocalStack:
 
 
 def _binaries(settings: Settings) -> dict[str, Path]:
-    found = {tool.name: toolbox.find(tool, settings) for tool in toolbox.wanted(settings)}
+    found = {tool.part: toolbox.find(tool, settings) for tool in toolbox.wanted(settings)}
     missing = [name for name, located in found.items() if located is None]
     if missing:
         raise ToolMissing(

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -41,7 +42,8 @@ TEMPO_PATHS: Final = (
 
 
 _NOT_INHERITED: Final = (
-    *("JAEGER_", "LAB_", "LOKI_", "OTEL_", "OTELCOL_", "PG", "PROMETHEUS_", "SHOP_", "TEMPO_"),
+    *("DATADOG_", "DD_", "JAEGER_", "LAB_", "LOKI_", "OTEL_", "OTELCOL_", "PG", "PROMETHEUS_"),
+    *("SHOP_", "TEMPO_"),
 )
 
 
@@ -66,7 +68,7 @@ def programs(settings: Settings, binaries: Mapping[str, Path]) -> tuple[Program,
     warden = (sys.executable, "-m", "lab.warden")
     desk = (sys.executable, "-m", "lab.desk")
     own_server = () if settings.postgres_dsn else (_postgres(settings),)
-    return (
+    found = (
         *own_server,
         Program("toxiproxy", toxiproxy, _CARRIERS, grace_s=2),
         Program("door", door, _CARRIERS, grace_s=1, directory=settings.run_dir),
@@ -84,6 +86,7 @@ def programs(settings: Settings, binaries: Mapping[str, Path]) -> tuple[Program,
         # Pages are made by many threads, and each would keep a heap of its own.
         Program("desk", desk, _USERS, grace_s=2, environment=(("MALLOC_ARENA_MAX", "2"),)),
     )
+    return tuple(map(_without_keys, found))
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -92,6 +95,8 @@ def environment(settings: Settings) -> dict[str, str]:
     A shell's own ``OTEL_*`` and ``PG*`` would redirect telemetry and connections
     of the lab, so they stay outside.
     """
+    # A proxy of the user's own must not stand between the parts of the lab.
+    straight = ",".join((HOST, "localhost", *collector_config.own_intake(settings)))
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)
     }
@@ -106,9 +111,8 @@ def environment(settings: Settings) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         # Whatever the locale, paths in the configuration are read as they were written.
         "PYTHONUTF8": "1",
-        # A proxy of the user's own must not stand between the parts of the lab.
-        "NO_PROXY": "127.0.0.1,localhost",
-        "no_proxy": "127.0.0.1,localhost",
+        "NO_PROXY": straight,
+        "no_proxy": straight,
     }
 
 
@@ -265,6 +269,14 @@ def _stores(settings: Settings, binaries: Mapping[str, Path]) -> tuple[Program, 
     )
 
 
+def _without_keys(program: Program) -> Program:
+    """A backend's key is the Collector's affair alone; what supervisord has, all would inherit."""
+    if program.name == "otelcol":
+        return program
+    blank = tuple((name, "") for name in collector_config.DATADOG_VARIABLES)
+    return replace(program, environment=(*program.environment, *blank))
+
+
 def _memory(soft_limit: str) -> tuple[tuple[str, str], ...]:
     """Have Go collect garbage before it asks for more; by default it lets the heap double."""
     return (("GOMEMLIMIT", soft_limit),)
@@ -290,6 +302,7 @@ def _shop_environment(settings: Settings) -> dict[str, str]:
         "PGUSER": server.user,
         "PGPASSWORD": server.password,
         "OTEL_EXPORTER_OTLP_PROTOCOL": settings.otlp_protocol,
+        "OTEL_PROPAGATORS": settings.propagators,
     }
 
 
@@ -355,4 +368,5 @@ def _collector_environment(settings: Settings) -> dict[str, str]:
         "OTELCOL_METRICS_PORT": str(settings.port("otelcol_metrics")),
         # The Collector also expands what it has put in.
         "OTELCOL_SIGNALS_DIR": str(settings.log_dir).replace("$", "$$"),
+        **collector_config.datadog_environment(settings, os.environ),
     }

@@ -24,6 +24,7 @@ from lab.adapters.tools import go_toolchain
 from lab.adapters.tools.go_build import Workshop
 from lab.adapters.tools.go_toolchain import Installer
 from lab.adapters.tools.table import (
+    COLLECTOR_FOR_DATADOG,
     JAEGER,
     PROMTOOL,
     SIGNAL_TOOLS,
@@ -37,6 +38,7 @@ from lab.settings import Settings
 
 __all__ = [
     "ALL_TOOLS",
+    "COLLECTOR_FOR_DATADOG",
     "JAEGER",
     "PROMTOOL",
     "SIGNAL_TOOLS",
@@ -62,12 +64,16 @@ def wanted(settings: Settings) -> tuple[Tool, ...]:
     """The tools of the stack that ``settings`` ask for."""
     stores = [tool for tool in TOOLS if tool.name != "tempo" or settings.store == "tempo"]
     jaeger = (JAEGER,) if settings.runs_jaeger else ()
-    return (*stores, *jaeger, *(SIGNAL_TOOLS if settings.signals == "full" else ()))
+    tools = (*stores, *jaeger, *(SIGNAL_TOOLS if settings.signals == "full" else ()))
+    other = COLLECTOR_FOR_DATADOG
+    if settings.backend != "datadog":
+        return tools
+    return tuple(other if tool.name == other.stands_for else tool for tool in tools)
 
 
 def named(names: Iterable[str]) -> tuple[Tool, ...]:
     """The tools of these names; UsageError lists all where one is none."""
-    known = {tool.name: tool for tool in ALL_TOOLS}
+    known = {tool.name: tool for tool in (*ALL_TOOLS, COLLECTOR_FOR_DATADOG)}
     if strange := [name for name in names if name not in known]:
         raise UsageError(f"expected tools of {', '.join(known)}, got {', '.join(strange)}")
     return tuple(known[name] for name in dict.fromkeys(names))
@@ -183,7 +189,7 @@ def _sweep(workshop: Workshop) -> None:
 
 
 def _named_by_user(tool: Tool, settings: Settings) -> Path | None:
-    named: Path | None = getattr(settings, f"{tool.name}_bin")
+    named: Path | None = getattr(settings, f"{tool.part}_bin")
     return named and named.resolve()
 
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 from urllib.parse import quote
 
-from lab.shop import topology
+from lab.shop import propagators, topology
 from lab.shop.collector import COLLECTOR, SETTING
 from lab.shop.settings import SETTINGS
 
@@ -25,7 +25,7 @@ OTEL: Final = MappingProxyType(
         "OTEL_TRACES_EXPORTER": "otlp",
         "OTEL_METRICS_EXPORTER": "otlp",
         "OTEL_LOGS_EXPORTER": "otlp",
-        "OTEL_PROPAGATORS": "tracecontext,baggage",
+        "OTEL_PROPAGATORS": propagators.USUAL,
         "OTEL_TRACES_SAMPLER": "parentbased_always_on",
         # `database` alone is ignored unless `http` is asked for as well.
         "OTEL_SEMCONV_STABILITY_OPT_IN": "http,database",
@@ -70,6 +70,7 @@ def service_environment(
     *,
     offset: int = 0,
     otlp_protocol: OtlpProtocol = "http/protobuf",
+    carried_by: str = propagators.USUAL,
     postgres_user: str = "shop",
     postgres_password: str = "",
     by_name: bool = False,
@@ -84,6 +85,7 @@ def service_environment(
     collector = "otelcol_otlp_grpc" if otlp_protocol == "grpc" else "otelcol_otlp_http"
     environment = {
         **OTEL,
+        "OTEL_PROPAGATORS": carried_by,
         "OTEL_SERVICE_NAME": service,
         "OTEL_RESOURCE_ATTRIBUTES": f"service.namespace=shop,service.version={SHOP_VERSION}",
         "OTEL_EXPORTER_OTLP_PROTOCOL": otlp_protocol,

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.util._importlib_metadata import entry_points
 
-from lab.shop import topology
+from lab.shop import propagators, topology
 from lab.shop.keeper import own_pages, secret
 from lab.shop.keeper.children import Child, Children
 from lab.shop.keeper.environment import (
@@ -85,6 +85,7 @@ def run(
             service,
             offset=offset,
             otlp_protocol=protocol,
+            carried_by=os.environ.get("OTEL_PROPAGATORS") or propagators.USUAL,
             postgres_user=os.environ.get("PGUSER", "shop"),
             postgres_password=os.environ.get("PGPASSWORD", ""),
             by_name=only is not None,

@@ -77,12 +77,21 @@ def test_settings_for_others_do_not_reach_it(monkeypatch: pytest.MonkeyPatch) ->
     assert "OTEL_TRACES_SAMPLER" not in command().environment
 
 
+def test_actors_write_the_headers_that_the_shop_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One setting for both; the lab's own variable goes before the standard one."""
+    assert command().environment["OTEL_PROPAGATORS"] == "tracecontext,baggage"
+    monkeypatch.setenv("OTEL_PROPAGATORS", "jaeger")
+    assert command().environment["OTEL_PROPAGATORS"] == "jaeger"
+    monkeypatch.setenv("LAB_PROPAGATORS", "b3, baggage")
+    assert command().environment["OTEL_PROPAGATORS"] == "b3,baggage"
+
+
 def test_neither_do_settings_of_the_users_own_locust(monkeypatch: pytest.MonkeyPatch) -> None:
     """Users, a host or a mode meant for another test of theirs; nor do they reach a run's load."""
     for name in ("LOCUST_USERS", "LOCUST_HOST", "LOCUST_MODE_WORKER", "LOCUST_SKIP_MONKEY_PATCH"):
         monkeypatch.setenv(name, "1")
 
-    for environment in (command().environment, clean_environment()):
+    for environment in (command().environment, clean_environment("b3")):
         assert not [name for name in environment if name.startswith("LOCUST_")]
 
 

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from lab.adapters.stack import collector_config, local_programs
 from lab.adapters.tools import toolbox
-from lab.errors import ToolMissing, UsageError
+from lab.errors import UsageError
 from lab.settings import Settings
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -52,13 +52,31 @@ def test_no_backend_takes_tempo_away() -> None:
             assert "file/logs" in pipelines["logs"]["exporters"], path.name
 
 
+def test_every_way_out_is_masked_as_the_first_one_is() -> None:
+    """Of each signal, whoever gets it: a pipeline of a backend's own must not leave a part out."""
+
+    def pipelines(path: Path) -> dict[str, dict[str, list[str]]]:
+        found: dict[str, dict[str, list[str]]] = YAML(typ="safe").load(path.read_text("utf-8"))[
+            "service"
+        ]["pipelines"]
+        return found
+
+    first = pipelines(collector_config.FOLDER / "collector.yaml")
+    for path in collector_config.FOLDER.glob("*.yaml"):
+        for name, pipeline in pipelines(path).items():
+            wanted = set(first[name.partition("/")[0]]["processors"]) - {"batch"}
+            assert wanted <= set(pipeline.get("processors", wanted)), f"{path.name}: {name}"
+
+
 @pytest.mark.parametrize(
     "wishes",
     [
         {},
         {"LAB_SIGNALS": "full"},
         {"BACKEND": "jaeger"},
+        {"BACKEND": "datadog"},
         {"LAB_SIGNALS": "full", "BACKEND": "jaeger"},
+        {"LAB_SIGNALS": "full", "BACKEND": "datadog"},
         {"STORE": "jaeger"},
     ],
     ids=str,
@@ -69,11 +87,12 @@ def test_the_collector_accepts_its_files(
     """`otelcol validate`, with the environment of a stack."""
     for name, wish in wishes.items():
         monkeypatch.setenv(name, wish)
+    monkeypatch.setenv("DD_API_KEY", KEY)
     settings = Settings(state_dir=tmp_path)
-    tool = next(tool for tool in toolbox.TOOLS if tool.name == "otelcol")
+    tool = next(tool for tool in toolbox.wanted(settings) if tool.part == "otelcol")
     found = toolbox.find(tool, settings)
     if found is None:
-        pytest.skip("skipped: the Collector is not built")
+        pytest.skip(f"skipped: {tool.name} is not built")
     done = subprocess.run(
         [found.path, "validate", *collector_config.options(settings)],
         env=local_programs.environment(settings),
@@ -85,17 +104,43 @@ def test_the_collector_accepts_its_files(
     assert done.returncode == 0, done.stderr
 
 
-def test_datadog_needs_another_collector_and_a_key(
+def test_datadog_needs_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That it lacks is told before anything is built or starts."""
+    monkeypatch.setenv("BACKEND", "datadog")
+    settings = Settings(state_dir=tmp_path)
+    with pytest.raises(UsageError, match="DD_API_KEY"):
+        collector_config.check_backend(settings, {})
+    collector_config.check_backend(settings, {"DD_API_KEY": KEY})
+
+
+def test_datadogs_exporter_sees_of_the_users_variables_what_its_file_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both are told before anything starts, and the key by nobody."""
-    monkeypatch.setenv("BACKEND", "datadog")
-    with pytest.raises(ToolMissing, match="otelcol-contrib"):
-        collector_config.check_backend(Settings(state_dir=tmp_path), {"DD_API_KEY": KEY})
-    own = Settings(state_dir=tmp_path, otelcol_bin=tmp_path / "otelcol-contrib")
-    with pytest.raises(UsageError, match="DD_API_KEY"):
-        collector_config.check_backend(own, {})
-    collector_config.check_backend(own, {"DD_API_KEY": KEY})
+    """It reads others, too: this one would send metrics elsewhere, whatever the file says."""
+    monkeypatch.setenv("DD_API_KEY", KEY)
+    monkeypatch.setenv("DD_SITE", "datadoghq.eu")
+    monkeypatch.setenv("DD_DD_URL", "https://elsewhere.example")
+    assert not theirs(Settings(state_dir=tmp_path))
+    own = Settings(state_dir=tmp_path, backend="datadog", datadog_intake_url="http://127.0.0.1:9/")
+    assert theirs(own) == {
+        "DD_API_KEY": KEY,
+        "DD_SITE": "datadoghq.eu",
+        "DATADOG_INTAKE_URL": "http://127.0.0.1:9",
+    }
+
+
+def test_no_proxy_stands_before_an_intake_on_this_machine(tmp_path: Path) -> None:
+    """With its port, for Datadog's clients compare the whole; of another host nothing is said."""
+    here = Settings(state_dir=tmp_path, backend="datadog", datadog_intake_url="http://127.0.0.1:9")
+    there = Settings(state_dir=tmp_path, backend="datadog", datadog_intake_url="http://10.0.0.9:9")
+    own = local_programs.environment(here)
+    assert own["NO_PROXY"] == own["no_proxy"] == "127.0.0.1,localhost,127.0.0.1:9"
+    assert local_programs.environment(there)["NO_PROXY"] == "127.0.0.1,localhost"
+
+
+def theirs(settings: Settings) -> dict[str, str]:
+    environment = local_programs.environment(settings)
+    return {name: text for name, text in environment.items() if name.startswith(("DD_", "DATADOG"))}
 
 
 def test_the_key_stands_in_no_file_and_no_command(
@@ -108,6 +153,8 @@ def test_the_key_stands_in_no_file_and_no_command(
     binaries = {tool.name: Path("/bin/true") for tool in (*toolbox.TOOLS, *toolbox.SIGNAL_TOOLS)}
     programs = local_programs.programs(settings, binaries)
     assert KEY not in repr(programs)
+    with_key = [each.name for each in programs if ("DD_API_KEY", "") not in each.environment]
+    assert with_key == ["otelcol"]
     assert KEY not in repr(settings)
     assert local_programs.environment(settings)["DD_API_KEY"] == os.environ["DD_API_KEY"]
     assert "${env:DD_API_KEY}" in (collector_config.FOLDER / "backend-datadog.yaml").read_text()

@@ -1,5 +1,6 @@
 """Finding and building tools, with a `go` that is a shell script."""
 
+import json
 import os
 import re
 import threading
@@ -14,7 +15,7 @@ import pytest
 
 from lab.adapters.own_folders import MARK
 from lab.adapters.tools import go_build, go_toolchain, toolbox
-from lab.adapters.tools.table import JAEGER, PROMTOOL, SIGNAL_TOOLS, TOOLS, Tool
+from lab.adapters.tools.table import JAEGER, SIGNAL_TOOLS, TOOLS, Tool
 from lab.errors import ToolMissing, UsageError
 from lab.settings import Settings
 
@@ -376,7 +377,7 @@ def test_other_platforms_are_told_what_they_can_do(
 
 
 @pytest.mark.parametrize(
-    "pinned", [*TOOLS, *SIGNAL_TOOLS, PROMTOOL, JAEGER], ids=lambda tool: tool.name
+    "pinned", [*toolbox.ALL_TOOLS, toolbox.COLLECTOR_FOR_DATADOG], ids=lambda tool: tool.name
 )
 def test_the_wheels_go_is_new_enough(pinned: Tool) -> None:
     """Else a machine without Go could not build this tool at all."""
@@ -385,7 +386,9 @@ def test_the_wheels_go_is_new_enough(pinned: Tool) -> None:
     assert tuple(map(int, wheel[1].split("."))) >= pinned.go_version
 
 
-BROUGHT = [tool for tool in (*TOOLS, *SIGNAL_TOOLS, PROMTOOL, JAEGER) if tool.name != "door"]
+BROUGHT = [
+    tool for tool in (*toolbox.ALL_TOOLS, toolbox.COLLECTOR_FOR_DATADOG) if tool.name != "door"
+]
 """Whose version is somebody else's; the door is ours."""
 
 
@@ -435,6 +438,23 @@ def test_tools_are_asked_for_by_name() -> None:
     assert toolbox.named(["jaeger", "loki", "jaeger"]) == (JAEGER, SIGNAL_TOOLS[1])
     with pytest.raises(UsageError, match=r"expected tools of toxiproxy, .*loki, got jeager, x"):
         toolbox.named(["jaeger", "jeager", "x"])
+def test_datadogs_collector_takes_the_place_of_the_small_one(tmp_path: Path) -> None:
+    """For that backend alone: it is larger than all others together, and no list has it built."""
+    settings = Settings(cache_dir=tmp_path, backend="datadog")
+    other = toolbox.COLLECTOR_FOR_DATADOG
+    assert other not in toolbox.ALL_TOOLS
+    assert [tool.part for tool in toolbox.wanted(settings)] == [tool.name for tool in TOOLS]
+    assert other in toolbox.wanted(settings)
+    listed: dict[str, list[dict[str, str]]] = {}
+    for component in set(other.components) - {"exporters/datadog"}:
+        kind, _, name = component.partition("/")
+        listed.setdefault(kind, []).append({"name": name})
+    asked, told = '[ "$1" = components ]', json.dumps(listed)
+    answer = f"{asked} && echo '{told}' || echo version {other.version}\n"
+    small = script(tmp_path / "otelcol", answer)
+    own = settings.model_copy(update={"otelcol_bin": small})
+    with pytest.raises(ToolMissing, match=r"LAB_OTELCOL_BIN.*without exporters/datadog"):
+        toolbox.find(other, own)
 
 
 def test_build_tags_are_part_of_what_a_binary_is(tool: Tool) -> None:
