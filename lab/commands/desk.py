@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -62,6 +64,24 @@ def show(settings: Settings, path: str, browser: bool) -> None:
         # The server takes this thread over and is ready in a moment.
         threading.Timer(0.5, _browse, (address,)).start()
     serve(settings)
+
+
+@contextmanager
+def shown_beside(settings: Settings, path: str) -> Iterator[None]:
+    """Say where the desk has ``path``, and serve it beside what goes on in the context.
+
+    Where a desk is served already, that one shows it, and stays.
+    """
+    address = settings.url("desk") + path
+    if _is_served(settings):
+        console.print(address, soft_wrap=True)
+        yield
+        return
+    from lab.desk.server import serving
+
+    with serving(settings):
+        notes.print(f"the desk is at {address}", soft_wrap=True)
+        yield
 
 
 def _browse(address: str) -> None:

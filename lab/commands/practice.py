@@ -33,9 +33,26 @@ def practice(
 
     Practised before, it is the case of then, with all that was found out so far.
     """
+    settings = Settings()
+    case_id = open_recording(settings, name, level, by_number=by_number, fresh=fresh)
+    if desk:
+        show(settings, f"/cases/{case_id}", browser)
+
+
+def open_recording(
+    settings: Settings,
+    name: str | None,
+    level: int | None,
+    *,
+    by_number: bool = False,
+    fresh: bool = False,
+) -> str:
+    """Make a case of a recording, print its briefing, and return the case's id.
+
+    UsageError where not exactly one of ``name`` and ``level`` says which.
+    """
     from lab.adapters.cases.bring import bring_file
 
-    settings = Settings()
     name_or_level(name, level)
     archive = bootstrap.archive(settings)
     called = None if level is None and not by_number else NUMBERED
@@ -46,8 +63,7 @@ def practice(
         print_opened(brought.case, reveal=False, stack=False)
     if not brought.is_new:
         notes.print(f"{brought.case_id} was here already; --fresh begins anew")
-    if desk:
-        show(settings, f"/cases/{brought.case_id}", browser)
+    return brought.case_id
 
 
 def _levels(settings: Settings) -> dict[str, int]:

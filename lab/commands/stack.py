@@ -204,6 +204,8 @@ def build_tools(settings: Settings, listed: Sequence[Tool] | None = None) -> Non
 
     with BuildDisplay(notes) as display:
         adapter.ensure(listed or adapter.wanted(settings), settings, display)
+    if own_folders.is_something_aside(settings.cache_dir):
+        notes.print("the builds' caches are removed behind, which may take minutes; go on")
 
 
 def heal(reveal: RevealOption = False, as_json: JsonOption = False) -> None:
