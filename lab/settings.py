@@ -147,6 +147,11 @@ class Settings(BaseModel):
     jaeger_otlp_grpc: str = Field(
         "127.0.0.1:4317", description="host:port of the Jaeger that BACKEND=jaeger sends to."
     )
+    tools_from: Path | None = Field(
+        None,
+        description="A folder with built tools, such as `lab tools --pack` writes; what it lacks "
+        "is built.",
+    )
     toxiproxy_bin: Path | None = None
     door_bin: Path | None = None
     tempo_bin: Path | None = None

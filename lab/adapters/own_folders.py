@@ -27,17 +27,19 @@ _REMOVERS: Final[list[object]] = []
 _WAY_OUT: Final = "look what is in it, and remove it by hand if it is to go"
 
 
-def make(folder: Path) -> None:
+def make(folder: Path, *, is_private: bool = True) -> None:
     """Make ``folder`` for its owner's eyes only, and mark it; what is there already stays as it is.
 
     Only an empty folder becomes the lab's own. Those above it that are missing are made alike.
+    One that is not ``is_private`` is as open as the process makes its files.
     """
     if not folder.parent.exists():
-        make(folder.parent)
-    folder.mkdir(mode=0o700, exist_ok=True)
+        make(folder.parent, is_private=is_private)
+    folder.mkdir(mode=0o700 if is_private else 0o777, exist_ok=True)
     if not (folder / MARK).exists() and (is_own(folder) or _is_empty(folder)):
         (folder / MARK).write_text(_MARKED, encoding="utf-8")
-        folder.chmod(0o700)
+        if is_private:
+            folder.chmod(0o700)
 
 
 def make_parts(settings: Settings) -> None:

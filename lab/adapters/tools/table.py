@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Protocol
@@ -39,7 +40,7 @@ class Located:
     """Where a tool was found; ``version`` is what it was checked or built to print."""
 
     path: Path
-    source: Literal["environment", "path", "cache"]
+    source: Literal["environment", "folder", "path", "cache"]
     version: str
 
 
@@ -92,10 +93,15 @@ class Tool:
     def key(self) -> str:
         """Name the binary by what it is made from: sources, options, platform."""
         digest = hashlib.sha256("\0".join((*self.build_flags, self.package, *target())).encode())
+        for source in self.sources():
+            digest.update(source.name.encode() + b"\0" + source.read_bytes())
+        return digest.hexdigest()[:12]
+
+    def sources(self) -> Iterator[Path]:
+        """The files of its module, of which Go builds it and checks what it is built of."""
         for source in sorted(self.module_dir.glob("*")):
             if source.name in ("go.mod", "go.sum") or source.suffix == ".go":
-                digest.update(source.name.encode() + b"\0" + source.read_bytes())
-        return digest.hexdigest()[:12]
+                yield source
 
     def cached_in(self, cache_dir: Path) -> Path:
         """Where a build of exactly this lies, once there is one."""
@@ -222,3 +228,6 @@ PROMTOOL: Final = Tool(
     tags=_PROMETHEUS_TAGS,
 )
 """Checks Prometheus' configuration, for the tests of the signals alone."""
+
+AGPL: Final = frozenset({"tempo", "loki"})
+"""The tools under the GNU Affero General Public License; see ``docs/licences.md``."""
