@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import shlex
 import shutil
 from collections.abc import Iterable, Mapping
@@ -20,7 +21,8 @@ from lab.settings import CHECKOUT
 
 MANIFEST: Final = "manifest.json"
 SOURCES: Final = "sources"
-NOTICES: Final = CHECKOUT / "lock" / "notices.zip"
+NOTICES: Final = CHECKOUT / "lock" / "notices.txt.xz"
+"""The licence texts of all modules that tools are built of; see `lock/licences.py`."""
 
 _AGAIN: Final = "have it packed anew (`lab tools --pack DIR`), or unset LAB_TOOLS_FROM"
 
@@ -105,8 +107,8 @@ def write(folder: Path, binaries: Mapping[Tool, Path]) -> None:
         for tool, binary in binaries.items():
             _place(binary, folder / tool.executable)
             _keep_sources(tool, folder / SOURCES / tool.name)
-        for notice in (CHECKOUT / "LICENSE", NOTICES):
-            shutil.copyfile(notice, folder / notice.name)
+        shutil.copyfile(CHECKOUT / "LICENSE", folder / "LICENSE")
+        (folder / "NOTICES.txt").write_bytes(lzma.decompress(NOTICES.read_bytes()))
         (folder / "README.md").write_text(_readme(binaries), encoding="utf-8")
         packed = {
             tool.name: _Packed(
@@ -184,7 +186,7 @@ def _readme(tools: Iterable[Tool]) -> str:
         for tool in listed
     )
     under_agpl = [tool for tool in listed if tool.name in AGPL]
-    text = _README.format(platform="/".join(target()), rows=rows, notices=NOTICES.name)
+    text = _README.format(platform="/".join(target()), rows=rows)
     if under_agpl:
         names = " and ".join(f"`{tool.executable}`" for tool in under_agpl)
         text += _UNDER_AGPL.format(names=names, sources=SOURCES)
@@ -208,7 +210,7 @@ each against the checksum in `manifest.json` and against the version it needs.
 |---|---|---|---|
 {rows}
 
-`{notices}` has the licence texts and notices of every module that is linked into these
+`NOTICES.txt` has the licence texts and notices of every module that is linked into these
 programs; they have to stay with the files wherever they are passed on. `LICENSE` is Deadspan's
 own, of its guard, its door and its assembly of the Collector.
 """
