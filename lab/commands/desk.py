@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 import webbrowser
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -52,7 +50,7 @@ def open_case(
 def show(settings: Settings, path: str, browser: bool) -> None:
     """Say where the desk has ``path``, and serve it until Ctrl-C where nobody does."""
     address = settings.url("desk") + path
-    if _is_served(settings):
+    if is_served(settings):
         console.print(address, soft_wrap=True)
         if browser:
             _browse(address)
@@ -66,30 +64,12 @@ def show(settings: Settings, path: str, browser: bool) -> None:
     serve(settings)
 
 
-@contextmanager
-def shown_beside(settings: Settings, path: str) -> Iterator[None]:
-    """Say where the desk has ``path``, and serve it beside what goes on in the context.
-
-    Where a desk is served already, that one shows it, and stays.
-    """
-    address = settings.url("desk") + path
-    if _is_served(settings):
-        console.print(address, soft_wrap=True)
-        yield
-        return
-    from lab.desk.server import serving
-
-    with serving(settings):
-        notes.print(f"the desk is at {address}", soft_wrap=True)
-        yield
-
-
 def _browse(address: str) -> None:
     with umask.asked_for():  # A browser that starts by this is the user's, and so is what it saves.
         webbrowser.open(address)
 
 
-def _is_served(settings: Settings) -> bool:
+def is_served(settings: Settings) -> bool:
     """Whether a desk answers at the port; StackNotReady where something else holds it."""
     import httpx
 

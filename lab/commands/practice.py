@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +11,7 @@ import typer
 
 from lab import bootstrap
 from lab.commands.common import notes
-from lab.commands.desk import BrowserOption, show
+from lab.commands.desk import BrowserOption, is_served, show
 from lab.commands.run import ByNumberOption, LevelOption, drawn, name_or_level, print_opened
 from lab.domain.case import Case
 from lab.domain.ids import NUMBERED
@@ -64,6 +66,19 @@ def open_recording(
     if not brought.is_new:
         notes.print(f"{brought.case_id} was here already; --fresh begins anew")
     return brought.case_id
+
+
+@contextmanager
+def shown_beside(settings: Settings, path: str) -> Iterator[None]:
+    """Say where the desk has ``path``, and serve it beside what goes on in the context.
+
+    Where a desk is served already, that one shows it, and stays.
+    """
+    from lab.desk.server import serving
+
+    with nullcontext() if is_served(settings) else serving(settings):
+        notes.print(f"the desk is at {settings.url('desk')}{path}", soft_wrap=True)
+        yield
 
 
 def _levels(settings: Settings) -> dict[str, int]:

@@ -26,7 +26,6 @@ from lab.commands.common import (
     run_async,
     seconds,
 )
-from lab.commands.desk import shown_beside
 from lab.commands.grafana import show_case
 from lab.commands.stack import build_tools, up
 from lab.domain.ids import NUMBERED, is_numbered
@@ -391,7 +390,7 @@ def _build_first(
         )
         return
     # It builds upon this module.
-    from lab.commands.practice import open_recording
+    from lab.commands.practice import open_recording, shown_beside
 
     case_id = open_recording(
         settings, scenario.id if is_told else None, None if is_told else scenario.difficulty

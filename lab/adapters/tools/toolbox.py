@@ -22,7 +22,7 @@ from typing import Final
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from lab.adapters.tools import go_toolchain, pack
+from lab.adapters.tools import go_toolchain, manifest, pack
 from lab.adapters.tools.go_build import Workshop
 from lab.adapters.tools.go_toolchain import Installer
 from lab.adapters.tools.table import (
@@ -221,7 +221,7 @@ def _brought(tool: Tool, settings: Settings) -> Path | None:
     if settings.tools_from is None:
         return None
     folder = settings.tools_from.resolve()
-    binary = pack.binary_in(folder, tool)
+    binary = manifest.binary_in(folder, tool)
     if binary is not None and (flaw := _flaw(tool, binary)) is not None:
         raise ToolMissing(
             f"expected {tool.name} {tool.version} in LAB_TOOLS_FROM, found that {binary} {flaw}; "
