@@ -110,10 +110,13 @@ def discard(folder: Path, *, within: Path, quietly: bool = False) -> None:
 def set_aside(folder: Path, *, within: Path) -> None:
     """Take what the lab made for a while out of the way, in one step; see `remove_behind`.
 
-    NotOurs where it lies elsewhere or leads elsewhere.
+    NotOurs where it lies elsewhere or leads elsewhere, or where somebody else's folder has
+    the place for it.
     """
     _check_lies_within(folder, within)
     make(within / _ASIDE)
+    if not is_own(within / _ASIDE):
+        raise NotOurs(f"expected {within / _ASIDE} to be free for the lab, found a folder there")
     folder.replace(within / _ASIDE / str(time.time_ns()))
 
 
@@ -131,7 +134,7 @@ def remove_behind(within: Path) -> None:
     import subprocess  # Whoever only reads a case does not wait for it.
 
     remover = subprocess.Popen(
-        [sys.executable, "-P", "-m", "lab.adapters.own_folders", within],
+        [sys.executable, "-P", "-m", "lab.adapters.own_folders", within.resolve()],
         cwd=CHECKOUT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -268,6 +269,30 @@ def test_only_what_lies_within_is_set_aside(tmp_path: Path) -> None:
     with pytest.raises(NotOurs, match="a folder of the lab's own in"):
         own_folders.set_aside(tmp_path / "elsewhere", within=own)
     assert (tmp_path / "elsewhere").exists()
+
+
+def test_a_folder_of_somebody_else_has_nothing_set_aside_in_it(tmp_path: Path) -> None:
+    """It would stay there for ever, among what is theirs."""
+    own = filled(tmp_path / "own")
+    (own / "discarded").mkdir()
+    (own / "discarded" / PRECIOUS).write_text("mine")
+    with pytest.raises(NotOurs, match="found a folder there"):
+        own_folders.set_aside(own / "deep", within=own)
+    assert (own / "deep").exists()
+
+
+def test_what_was_set_aside_is_removed_behind_wherever_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that does it stands elsewhere, and a setting may be a relative path."""
+    own = filled(tmp_path / "own")
+    monkeypatch.chdir(tmp_path)
+    own_folders.set_aside(Path("own/deep"), within=Path("own"))
+    own_folders.remove_behind(Path("own"))
+    deadline_s = time.monotonic() + 20.0
+    while own_folders.is_something_aside(own):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
 
 
 def test_a_second_remover_leaves_the_work_to_the_first(tmp_path: Path) -> None:
