@@ -125,6 +125,7 @@ check: $(INSTALLED) lint ## Check spoilers, style, formatting, types and imports
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports
 	@sh lock/node/check.sh
+	@$(PYTHON) lock/licences.py --check
 
 .PHONY: bench
 bench: $(INSTALLED) ## Measure the lab's numbers into bench/results.md [SETUP=1]
@@ -152,3 +153,7 @@ lock: $(INSTALLED) ## Write the locks anew after a change of pyproject.toml
 	@grep -v -e '^#' -e '^$$' lock/container.txt >lock/container.tmp && mv lock/container.tmp lock/container.txt
 	@$(COMPILE) lock/go.in --output-file lock/go.txt
 	@$(COMPILE) lock/node.in --output-file lock/node.txt
+
+.PHONY: licences
+licences: $(INSTALLED) ## Write docs/licences.md anew after a change of a lock or a go.mod; fetches all modules
+	@$(PYTHON) lock/licences.py

@@ -10,11 +10,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import pty
+import resource
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -29,12 +33,14 @@ from promises import (
     DESK_PAGE,
     DISK,
     DOWN,
+    FIRST_CASE,
     HOP,
     MEMORY,
     OPENED,
     PROVEN,
     RESTART,
     SETUP,
+    SETUP_WORK,
     SPANS,
     UP,
     MeasurementError,
@@ -143,21 +149,70 @@ def kept_gb(*folders: Path) -> float:
     return sum(blocks.values()) * 512 / 1e9
 
 
-def setup_time_s() -> float:
-    """Clone this checkout's commit, then install and build with nothing cached."""
+def setup_rows() -> list[Row]:
+    """Clone this checkout's commit, then install and build with nothing cached.
+
+    `make scenario` is ended as soon as it has a case open, and `make tools` goes on from there.
+    """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         clone = Path(folder) / "clone"
         # What `make bench` and its user set must not reach the inner `make`.
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("LAB_", "MAKE", "MFLAGS"))}
         caches = {f"{name}_CACHE_DIR": f"{folder}/{name}" for name in ("LAB", "PIP", "UV")}
-        clone_it = ["git", "clone", "--quiet", str(CHECKOUT), str(clone)]
-        install = ["make", "-C", str(clone), "tools"]
-        for command, environment in ((clone_it, kept), (install, kept | caches)):
-            started = time.monotonic()
-            done = _run(command, environment, SETUP_AT_MOST_S)
-            if done.returncode != 0:
-                raise MeasurementError(f"`{command[0]}`: {_end_of(done)}")
-        return time.monotonic() - started
+        environment = kept | caches | {"LAB_PORT_OFFSET": str(PORT_OFFSET)}
+        _done(["git", "clone", "--quiet", str(CHECKOUT), str(clone)], kept)
+        before_s = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        started = time.monotonic()
+        make = ["make", "-C", str(clone)]
+        until_open(
+            [*make, "scenario", f"NAME={MEMORY_AFTER}"], environment, f"Case {MEMORY_AFTER}-1 is"
+        )
+        first_s = time.monotonic() - started
+        _done([*make, "tools"], environment)
+        took_s = time.monotonic() - started
+        work_s = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before_s
+    return [
+        FIRST_CASE.measured([first_s]),
+        SETUP.measured([took_s / 60]),
+        SETUP_WORK.measured([work_s]),
+    ]
+
+
+def until_open(command: Sequence[str], environment: Mapping[str, str], words: str) -> None:
+    """Run ``command`` in a terminal until it has said ``words``, then end it by Ctrl-C.
+
+    MeasurementError where it ends without.
+    """
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        command,
+        env={**environment, "COLUMNS": "120", "TERM": "xterm"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    said = ""
+    try:
+        while words not in said:
+            said += os.read(ours, 4096).decode(errors="replace")
+    except OSError as error:  # Nobody is left who could say something (Linux).
+        raise MeasurementError(f"expected {words!r}, found {said[-200:]!r}") from error
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
+        with suppress(OSError):
+            while os.read(ours, 4096):
+                pass
+        process.wait()
+        os.close(ours)
+
+
+def _done(command: Sequence[str], environment: Mapping[str, str]) -> None:
+    done = _run(command, environment, SETUP_AT_MOST_S)
+    if done.returncode != 0:
+        raise MeasurementError(f"`{command[0]}`: {_end_of(done)}")
 
 
 def _run(
@@ -188,8 +243,9 @@ class Bench:
         rows += attempt([RESTART], self._restarts)
         rows += attempt([DISK], self._disk)
         if with_setup:
-            return rows + attempt([SETUP], lambda: [SETUP.measured([setup_time_s() / 60])])
-        return [*rows, SETUP.skipped("not measured in this run: `make bench SETUP=1`")]
+            return rows + attempt([FIRST_CASE, SETUP, SETUP_WORK], setup_rows)
+        not_now = "not measured in this run: `make bench SETUP=1`"
+        return rows + [each.skipped(not_now) for each in (FIRST_CASE, SETUP, SETUP_WORK)]
 
     def stop(self) -> None:
         """Leave no process behind, whatever was measured."""

@@ -104,7 +104,9 @@ RESTART: Final = Promise(
     "one service given another setting, until it is healthy", "s", 3, "max", max
 )
 DISK: Final = Promise("kept on disk: `.venv` and the tools that every stack needs", "GB", 1)
-SETUP: Final = Promise("set-up from nothing: `.venv` and tools, every cache empty", "min", 8)
+SETUP: Final = Promise("set-up from nothing: `.venv` and tools, every cache empty", "min", 5)
+SETUP_WORK: Final = Promise("its processor time in user mode, children included", "s", 360)
+FIRST_CASE: Final = Promise("from nothing until `make scenario` has a case to solve open", "s", 60)
 
 EXPORT: Final = Promise("`lab export` of a case of 150 traces, as a whole command", "s", 2)
 OPEN: Final = Promise("that case opened from its folder", "s", 1)

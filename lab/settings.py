@@ -176,6 +176,11 @@ class Settings(BaseModel):
         description="Where BACKEND=datadog sends to in place of DD_SITE: an intake of your own "
         "that takes Datadog's format.",
     )
+    tools_from: Path | None = Field(
+        None,
+        description="A folder with built tools, such as `lab tools --pack` writes; what it lacks "
+        "is built.",
+    )
     toxiproxy_bin: Path | None = None
     door_bin: Path | None = None
     tempo_bin: Path | None = None

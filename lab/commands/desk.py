@@ -50,7 +50,7 @@ def open_case(
 def show(settings: Settings, path: str, browser: bool) -> None:
     """Say where the desk has ``path``, and serve it until Ctrl-C where nobody does."""
     address = settings.url("desk") + path
-    if _is_served(settings):
+    if is_served(settings):
         console.print(address, soft_wrap=True)
         if browser:
             _browse(address)
@@ -69,7 +69,7 @@ def _browse(address: str) -> None:
         webbrowser.open(address)
 
 
-def _is_served(settings: Settings) -> bool:
+def is_served(settings: Settings) -> bool:
     """Whether a desk answers at the port; StackNotReady where something else holds it."""
     import httpx
 

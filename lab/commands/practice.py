@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +11,7 @@ import typer
 
 from lab import bootstrap
 from lab.commands.common import notes
-from lab.commands.desk import BrowserOption, show
+from lab.commands.desk import BrowserOption, is_served, show
 from lab.commands.run import ByNumberOption, LevelOption, drawn, name_or_level, print_opened
 from lab.domain.case import Case
 from lab.domain.ids import NUMBERED
@@ -33,9 +35,26 @@ def practice(
 
     Practised before, it is the case of then, with all that was found out so far.
     """
+    settings = Settings()
+    case_id = open_recording(settings, name, level, by_number=by_number, fresh=fresh)
+    if desk:
+        show(settings, f"/cases/{case_id}", browser)
+
+
+def open_recording(
+    settings: Settings,
+    name: str | None,
+    level: int | None,
+    *,
+    by_number: bool = False,
+    fresh: bool = False,
+) -> str:
+    """Make a case of a recording, print its briefing, and return the case's id.
+
+    UsageError where not exactly one of ``name`` and ``level`` says which.
+    """
     from lab.adapters.cases.bring import bring_file
 
-    settings = Settings()
     name_or_level(name, level)
     archive = bootstrap.archive(settings)
     called = None if level is None and not by_number else NUMBERED
@@ -46,8 +65,20 @@ def practice(
         print_opened(brought.case, reveal=False, stack=False)
     if not brought.is_new:
         notes.print(f"{brought.case_id} was here already; --fresh begins anew")
-    if desk:
-        show(settings, f"/cases/{brought.case_id}", browser)
+    return brought.case_id
+
+
+@contextmanager
+def shown_beside(settings: Settings, path: str) -> Iterator[None]:
+    """Say where the desk has ``path``, and serve it beside what goes on in the context.
+
+    Where a desk is served already, that one shows it, and stays.
+    """
+    from lab.desk.server import serving
+
+    with nullcontext() if is_served(settings) else serving(settings):
+        notes.print(f"the desk is at {settings.url('desk')}{path}", soft_wrap=True)
+        yield
 
 
 def _levels(settings: Settings) -> dict[str, int]:

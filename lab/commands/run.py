@@ -27,7 +27,7 @@ from lab.commands.common import (
     seconds,
 )
 from lab.commands.grafana import show_case
-from lab.commands.stack import up
+from lab.commands.stack import build_tools, up
 from lab.domain.ids import NUMBERED, is_numbered
 from lab.domain.instrumentation import Instrumentation
 from lab.domain.proof import Outcome, ProofVerdict
@@ -347,7 +347,7 @@ def run(
 
     what = name if is_told else f"--level {scenario.difficulty}"
     with run_lock(settings.run_dir, f"`lab run {what}`"):
-        _offer_recording(settings, scenario, is_told=is_told)
+        _build_first(settings, scenario, is_told=is_told, is_for_people=not (as_json or as_events))
         up()
         case = run_async(main)
         if hold_s is not None:
@@ -368,18 +368,42 @@ def _asked_for(settings: Settings, name: str | None, level: int | None, seed: in
     return scenario_named(settings, drawn(level, levels, bootstrap.archive(settings)), seed)
 
 
-def _offer_recording(settings: Settings, scenario: Scenario, *, is_told: bool) -> None:
-    """Where the tools must be built first, say what can be solved in the meantime."""
+def _build_first(
+    settings: Settings, scenario: Scenario, *, is_told: bool, is_for_people: bool
+) -> None:
+    """Where tools have to be built, have a recorded case open at the desk meanwhile.
+
+    Where nobody watches, say only what can be solved in the meantime; `up` builds them.
+    """
     from lab.adapters.cases.recording_file import recordings
     from lab.adapters.tools import toolbox
 
-    missing = [tool for tool in toolbox.wanted(settings) if toolbox.find(tool, settings) is None]
-    if settings.stack == "local" and missing and scenario.id in recordings(settings.scenarios_dir):
+    wanted = toolbox.wanted(settings) if settings.stack == "local" else ()
+    missing = [tool for tool in wanted if toolbox.find(tool, settings) is None]
+    if not missing or scenario.id not in recordings(settings.scenarios_dir):
+        return
+    minutes = sum(tool.estimate_s for tool in missing) / 60
+    built = f"{len(missing)} tools are built first, once, for about {minutes:.0f} minutes"
+    if not (is_for_people and console.is_terminal and notes.is_terminal):
         words = f"NAME={scenario.id}" if is_told else f"LEVEL={scenario.difficulty}"
         which = "this very case" if is_told else "a case of its level"
         notes.print(
-            f"{len(missing)} tools are built first, once, for about "
-            f"{sum(tool.estimate_s for tool in missing) / 60:.0f} minutes. Meanwhile, in another "
-            f"terminal, `make practice {words}` opens a recorded run of {which}",
+            f"{built}. Meanwhile, in another terminal, `make practice {words}` opens a recorded "
+            f"run of {which}",
             soft_wrap=True,
         )
+        return
+    # It builds upon this module.
+    from lab.commands.practice import open_recording, shown_beside
+
+    case_id = open_recording(
+        settings, scenario.id if is_told else None, None if is_told else scenario.difficulty
+    )
+    with shown_beside(settings, f"/cases/{case_id}"):
+        notes.print(
+            f"\n{built}. Meanwhile {case_id}, a recorded run, is yours to solve at that address; "
+            "then the live run goes on here by itself",
+            soft_wrap=True,
+        )
+        build_tools(settings)
+    notes.print("built; the stack's own desk will be at the same address, with all you found")

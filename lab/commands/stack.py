@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
@@ -176,20 +177,35 @@ def tools(
             "--all", help="Also those of LAB_SIGNALS=full, Jaeger, and what their tests need."
         ),
     ] = False,
+    pack: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write them into a folder that LAB_TOOLS_FROM takes elsewhere."
+        ),
+    ] = None,
     key: Annotated[bool, typer.Option("--key", help="Print only the cache key for CI.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """List the tools, where each came from, and a key under which CI may cache them.
 
-    Without a name or --all, those of the stack that the settings ask for.
+    Without a name or --all, those of the stack that the settings ask for. ``--pack`` builds
+    what is missing, and says in the folder's README.md what the licences ask of who passes it on.
     """
     from lab.adapters.tools import toolbox as adapter
-    from lab.terminal.stack_tables import tools_table
+    from lab.terminal.stack_tables import BuildDisplay, tools_table
 
     settings = Settings()
     listed = adapter.ALL_TOOLS if all_tools else adapter.wanted(settings)
     if names:
         listed = adapter.named(names)
+    if pack is not None:
+        with BuildDisplay(notes) as display:
+            adapter.pack_into(pack, listed, settings, display)
+        notes.print(
+            f"{len(listed)} tools are in {pack}: `LAB_TOOLS_FROM={pack.resolve()}` takes them "
+            f"from there. Before you pass it on, read {pack / 'README.md'}",
+            soft_wrap=True,
+        )
     if build:
         build_tools(settings, listed)
     cache_key = adapter.cache_key(settings)
@@ -233,6 +249,8 @@ def build_tools(settings: Settings, listed: Sequence[Tool] | None = None) -> Non
         if "tempo" not in missing or settings.stack != "local":
             raise
         raise ToolMissing(f"{error}\n{WITHOUT_TEMPO}") from error
+    if own_folders.is_something_aside(settings.cache_dir):
+        notes.print("the builds' caches are removed behind, which may take minutes; go on")
 
 
 def heal(reveal: RevealOption = False, as_json: JsonOption = False) -> None:

@@ -36,12 +36,15 @@ class Workshop:
     def __init__(self, cache_dir: Path) -> None:
         self.cache_dir = cache_dir
         self.scratch = cache_dir / "go-build"
-        self._discarded = cache_dir / "go-build.old"
+        # By the second name earlier versions removed it.
+        self._scratches = (self.scratch, cache_dir / "go-build.old")
         self._lock_fd = -1
 
     def has_leftovers(self) -> bool:
         """Whether scratch of an earlier set-up is there, whole or half removed."""
-        return self.scratch.exists() or self._discarded.exists()
+        return any(each.exists() for each in self._scratches) or own_folders.is_something_aside(
+            self.cache_dir
+        )
 
     @contextmanager
     def exclusively(self, waiting: Callable[[str], None]) -> Iterator[None]:
@@ -128,15 +131,15 @@ class Workshop:
         return binary
 
     def discard(self) -> None:
-        """Remove the scratch folder.
+        """Have the scratch folder removed behind whoever goes on: it can take minutes.
 
-        Renamed first: a half removed module cache under its own name would be
+        Set aside first: a half removed module cache under its own name would be
         taken for a whole one by the next build.
         """
-        own_folders.discard(self._discarded, within=self.cache_dir, quietly=True)
-        if self.scratch.exists():
-            self.scratch.replace(self._discarded)
-            own_folders.discard(self._discarded, within=self.cache_dir, quietly=True)
+        for folder in filter(Path.exists, self._scratches):
+            own_folders.set_aside(folder, within=self.cache_dir)
+        if own_folders.is_something_aside(self.cache_dir):
+            own_folders.remove_behind(self.cache_dir)
 
 
 def _locked(fd: int) -> bool:

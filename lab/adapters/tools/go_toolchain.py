@@ -8,8 +8,11 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
+
+import psutil
 
 from lab.adapters import own_folders
 from lab.adapters.tools.table import Progress
@@ -20,6 +23,10 @@ from lab.settings import CHECKOUT
 LOCK: Final = CHECKOUT / "lock" / "go.txt"
 
 _INSTALL_ESTIMATE_S: Final = 10.0
+_GIVEN_TO_GO: Final = 0.75
+_COMPILER_BYTES: Final = 10**9
+"""One compiler or linker that never tidies up takes at most so much, for all but a few packages."""
+_CGROUP: Final = Path("/sys/fs/cgroup")
 _PIP_INSTALL: Final = (
     *(sys.executable, str(CHECKOUT / "lock" / "plain_pip.py"), "--no-input", "install"),
     "--disable-pip-version-check",
@@ -59,12 +66,32 @@ def environment(scratch: Path) -> dict[str, str]:
         "GOTMPDIR": str(scratch / "tmp"),
         "GOFLAGS": "-mod=readonly",
         "GOTOOLCHAIN": "local",
-        # The compiler runs a thousand times, briefly each: it need not tidy up after itself.
-        "GOGC": "400",
+        **_garbage(_available_bytes()),
         "GOWORK": "off",
         "GO111MODULE": "on",
         "CGO_ENABLED": "0",
     }
+
+
+def _garbage(available_bytes: int) -> dict[str, str]:
+    """How much the compiler tidies up after itself: not at all, where memory allows.
+
+    It runs a thousand times, briefly each, and one for each processor at a time. Near the limit
+    it tidies up all the same (https://go.dev/doc/gc-guide#Memory_limit).
+    """
+    share = int(available_bytes * _GIVEN_TO_GO / (os.cpu_count() or 1))
+    if share < _COMPILER_BYTES:
+        return {"GOGC": "400"}
+    return {"GOGC": "off", "GOMEMLIMIT": f"{share}B"}
+
+
+def _available_bytes() -> int:
+    """Memory that can be had: the machine's, or less in a container that has a limit (Linux)."""
+    available = psutil.virtual_memory().available
+    with suppress(OSError, ValueError):  # Without a limit it says `max`.
+        limit, used = (int((_CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
+        available = min(available, limit - used)
+    return available
 
 
 def on_path(required: tuple[int, ...], scratch: Path) -> Path | None:

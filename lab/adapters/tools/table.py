@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Protocol
@@ -39,7 +40,7 @@ class Located:
     """Where a tool was found; ``version`` is what it was checked or built to print."""
 
     path: Path
-    source: Literal["environment", "path", "cache"]
+    source: Literal["environment", "folder", "path", "cache"]
     version: str
 
 
@@ -56,7 +57,7 @@ class Tool:
     package: str
     ldflags: str
     estimate_s: float
-    """Measured on 2 idle cores with empty caches, downloads included."""
+    """On 2 idle cores with empty caches, downloads included, by the processor time it takes."""
     components: tuple[str, ...] = ()
     """What the Collector must have been built with, as ``<kind>/<name>``."""
     tags: tuple[str, ...] = ()
@@ -99,10 +100,15 @@ class Tool:
     def key(self) -> str:
         """Name the binary by what it is made from: sources, options, platform."""
         digest = hashlib.sha256("\0".join((*self.build_flags, self.package, *target())).encode())
+        for source in self.sources():
+            digest.update(source.name.encode() + b"\0" + source.read_bytes())
+        return digest.hexdigest()[:12]
+
+    def sources(self) -> Iterator[Path]:
+        """The files of its module, of which Go builds it and checks what it is built of."""
         for source in sorted(self.module_dir.glob("*")):
             if source.name in ("go.mod", "go.sum") or source.suffix == ".go":
-                digest.update(source.name.encode() + b"\0" + source.read_bytes())
-        return digest.hexdigest()[:12]
+                yield source
 
     def cached_in(self, cache_dir: Path) -> Path:
         """Where a build of exactly this lies, once there is one."""
@@ -154,7 +160,7 @@ TOOLS: Final = (
         module_dir=MODULES_DIR / "toxiproxy",
         package=".",
         ldflags="-s -w -X github.com/Shopify/toxiproxy/v2.Version=2.12.0+guard",
-        estimate_s=32,
+        estimate_s=25,
     ),
     Tool(
         name="door",
@@ -163,7 +169,7 @@ TOOLS: Final = (
         module_dir=MODULES_DIR / "door",
         package=".",
         ldflags="-s -w -X main.version=1",
-        estimate_s=5,
+        estimate_s=2,
     ),
     Tool(
         name="otelcol",
@@ -172,7 +178,7 @@ TOOLS: Final = (
         module_dir=MODULES_DIR / "otelcol",
         package=".",
         ldflags="-s -w",
-        estimate_s=160,
+        estimate_s=70,
         components=_COLLECTOR_COMPONENTS,
     ),
     Tool(
@@ -184,7 +190,7 @@ TOOLS: Final = (
         module_dir=MODULES_DIR / "tempo",
         package="github.com/grafana/tempo/cmd/tempo",
         ldflags="-s -w -X main.Version=2.8.0-87c2dc380cec",
-        estimate_s=300,
+        estimate_s=120,
     ),
 )
 """Shortest build first, so that a broken set-up shows early."""
@@ -258,3 +264,6 @@ PROMTOOL: Final = Tool(
     tags=_PROMETHEUS_TAGS,
 )
 """Checks Prometheus' configuration, for the tests of the signals alone."""
+
+AGPL: Final = frozenset({"tempo", "loki"})
+"""The tools under the GNU Affero General Public License; see ``docs/licences.md``."""

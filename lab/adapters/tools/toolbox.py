@@ -1,12 +1,13 @@
 """Finds the tools of the local stack, or builds them, once per user.
 
-A tool is looked for in ``LAB_<TOOL>_BIN``, then on ``PATH``, then in the
-per-user cache; what is still missing, Go builds from the pinned modules in
-``deploy/local/tools``. Nothing here prints: see `Progress`.
+A tool is looked for in ``LAB_<TOOL>_BIN``, then in the folder ``LAB_TOOLS_FROM``,
+then on ``PATH``, then in the per-user cache; what is still missing, Go builds from
+the pinned modules in ``deploy/local/tools``. Nothing here prints: see `Progress`.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 import shutil
@@ -14,13 +15,14 @@ import subprocess
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from lab.adapters.tools import go_toolchain
+from lab.adapters.tools import go_toolchain, manifest, pack
 from lab.adapters.tools.go_build import Workshop
 from lab.adapters.tools.go_toolchain import Installer
 from lab.adapters.tools.table import (
@@ -32,6 +34,7 @@ from lab.adapters.tools.table import (
     Located,
     Progress,
     Tool,
+    target,
 )
 from lab.errors import ToolMissing, UsageError
 from lab.settings import Settings
@@ -50,6 +53,7 @@ __all__ = [
     "ensure",
     "find",
     "named",
+    "pack_into",
     "wanted",
 ]
 
@@ -82,8 +86,8 @@ def named(names: Iterable[str]) -> tuple[Tool, ...]:
 def find(tool: Tool, settings: Settings) -> Located | None:
     """Look for ``tool`` without building it.
 
-    ToolMissing only where the user named a binary that will not do: to build
-    another in silence would not be what was asked for. A binary on ``PATH``
+    ToolMissing only where the user named a binary that will not do, or a folder with
+    one: to build another in silence would not be what was asked for. A binary on ``PATH``
     that will not do (another version, or another program of that name) is
     passed over.
     """
@@ -95,6 +99,8 @@ def find(tool: Tool, settings: Settings) -> Located | None:
                 f"{flaw}; correct the variable, or unset it to have the tool built"
             )
         return Located(named, "environment", tool.version)
+    if (brought := _brought(tool, settings)) is not None:
+        return Located(brought, "folder", tool.version)
     on_path = shutil.which(tool.executable)
     if on_path is not None and _flaw(tool, Path(on_path)) is None:
         return Located(Path(on_path), "path", tool.version)
@@ -130,13 +136,37 @@ def ensure(
     }
 
 
+def pack_into(
+    folder: Path,
+    tools: Iterable[Tool],
+    settings: Settings,
+    progress: Progress,
+    *,
+    install_go: Installer = go_toolchain.install_wheel,
+) -> None:
+    """Write ``tools`` into ``folder``, as `pack.write` does; build those that are missing.
+
+    Only builds of the lab's own: of what others are made, nobody could say.
+    """
+    packed = tuple(tools)
+    pack.prepare(folder)  # Else a folder that will not do would be told after minutes.
+    missing = [tool for tool in packed if not tool.cached_in(settings.cache_dir).is_file()]
+    if missing:
+        _build(missing, Workshop(settings.cache_dir), progress, install_go)
+    pack.write(folder, {tool: tool.cached_in(settings.cache_dir) for tool in packed})
+
+
 def cache_key(settings: Settings) -> str:
     """Name the content of the cache, for CI to save and restore it by.
 
     It changes with the modules, the build options and the platform. A tool
-    that the user names is not built and does not count.
+    that the user names or brings is not built and does not count.
     """
-    keys = (tool.key() for tool in wanted(settings) if _named_by_user(tool, settings) is None)
+    keys = (
+        tool.key()
+        for tool in wanted(settings)
+        if _named_by_user(tool, settings) is None and _brought(tool, settings) is None
+    )
     return hashlib.sha256("\0".join(keys).encode()).hexdigest()[:16]
 
 
@@ -159,11 +189,23 @@ def _build(
             if go is None:
                 go = install_go(workshop.cache_dir, progress)
             with workshop.fetching(left[1:], go):
-                for tool in left:
-                    began = time.monotonic()
-                    _place(tool, workshop.compile(tool, go, progress), workshop.cache_dir)
-                    progress(tool.name, "done", time.monotonic() - began, tool.estimate_s)
+                _build_each(left, workshop, go, progress)
         workshop.discard()
+
+
+def _build_each(tools: Sequence[Tool], workshop: Workshop, go: Path, progress: Progress) -> None:
+    """Build one after the other; what each took tells how fast this machine is at the rest."""
+    pace, expected_s, took_s = 1.0, 0.0, 0.0
+    for number, tool in enumerate(tools):
+        paced = [replace(each, estimate_s=each.estimate_s * pace) for each in tools[number:]]
+        for each in paced:
+            progress(each.name, "to be built", 0.0, each.estimate_s)
+        began = time.monotonic()
+        _place(tool, workshop.compile(paced[0], go, progress), workshop.cache_dir)
+        took_s += (this_s := time.monotonic() - began)
+        progress(tool.name, "done", this_s, paced[0].estimate_s)
+        expected_s += tool.estimate_s
+        pace = took_s / expected_s
 
 
 def _place(tool: Tool, binary: Path, cache_dir: Path) -> None:
@@ -193,6 +235,20 @@ def _named_by_user(tool: Tool, settings: Settings) -> Path | None:
     return named and named.resolve()
 
 
+def _brought(tool: Tool, settings: Settings) -> Path | None:
+    """The tool in the folder that the user named, if it is there; ToolMissing if it is no good."""
+    if settings.tools_from is None:
+        return None
+    folder = settings.tools_from.resolve()
+    binary = manifest.binary_in(folder, tool)
+    if binary is not None and (flaw := _flaw(tool, binary)) is not None:
+        raise ToolMissing(
+            f"expected {tool.name} {tool.version} in LAB_TOOLS_FROM, found that {binary} {flaw}; "
+            "remove it there to have that tool built, or unset the variable"
+        )
+    return binary
+
+
 def _flaw(tool: Tool, binary: Path) -> str | None:
     """Say why ``binary`` cannot serve as ``tool``; None when it can."""
     if not binary.is_file():
@@ -204,6 +260,8 @@ def _flaw(tool: Tool, binary: Path) -> str | None:
         if tool.components and (lacking := set(tool.components) - _components(binary)):
             return f"was built without {', '.join(sorted(lacking))}"
     except (OSError, subprocess.SubprocessError, YAMLError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOEXEC:
+            return f"is no program for {'/'.join(target())}"
         return f"does not answer as it should ({error})"
     return None
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -234,3 +236,69 @@ def test_nothing_else_removes_a_tree() -> None:
         if "rmtree" in path.read_text(encoding="utf-8")
     ]
     assert users == ["lab/adapters/own_folders.py"]
+
+
+def test_what_is_set_aside_is_gone_from_its_place_at_once(tmp_path: Path) -> None:
+    """And removed later, with the mark of where it lies kept for the next time."""
+    own = filled(tmp_path / "own")
+    own_folders.set_aside(own / "deep", within=own)
+    assert not (own / "deep").exists()
+    assert own_folders.is_something_aside(own)
+    own_folders.remove_aside(own)
+    assert not own_folders.is_something_aside(own)
+    assert {each.name for each in own.iterdir()} == {own_folders.MARK, "discarded"}
+
+
+def test_only_from_a_marked_folder_something_is_removed(tmp_path: Path) -> None:
+    """Somebody's own folder of that name is theirs, and so is where a link leads."""
+    theirs = tmp_path / "discarded"
+    theirs.mkdir()
+    (theirs / PRECIOUS).write_text("mine")
+    own_folders.remove_aside(tmp_path)
+    marked = filled(tmp_path / "marked")
+    (tmp_path / "with-link").mkdir()
+    (tmp_path / "with-link" / "discarded").symlink_to(marked)
+    own_folders.remove_aside(tmp_path / "with-link")
+    assert (theirs / PRECIOUS).exists()
+    assert (marked / "deep" / "file").exists()
+
+
+def test_only_what_lies_within_is_set_aside(tmp_path: Path) -> None:
+    own = filled(tmp_path / "own")
+    (tmp_path / "elsewhere").mkdir()
+    with pytest.raises(NotOurs, match="a folder of the lab's own in"):
+        own_folders.set_aside(tmp_path / "elsewhere", within=own)
+    assert (tmp_path / "elsewhere").exists()
+
+
+def test_a_folder_of_somebody_else_has_nothing_set_aside_in_it(tmp_path: Path) -> None:
+    """It would stay there for ever, among what is theirs."""
+    own = filled(tmp_path / "own")
+    (own / "discarded").mkdir()
+    (own / "discarded" / PRECIOUS).write_text("mine")
+    with pytest.raises(NotOurs, match="found a folder there"):
+        own_folders.set_aside(own / "deep", within=own)
+    assert (own / "deep").exists()
+
+
+def test_what_was_set_aside_is_removed_behind_wherever_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that does it stands elsewhere, and a setting may be a relative path."""
+    own = filled(tmp_path / "own")
+    monkeypatch.chdir(tmp_path)
+    own_folders.set_aside(Path("own/deep"), within=Path("own"))
+    own_folders.remove_behind(Path("own"))
+    deadline_s = time.monotonic() + 20.0
+    while own_folders.is_something_aside(own):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+
+
+def test_a_second_remover_leaves_the_work_to_the_first(tmp_path: Path) -> None:
+    own = filled(tmp_path / "own")
+    own_folders.set_aside(own / "deep", within=own)
+    with (own / "discarded" / own_folders.MARK).open() as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        own_folders.remove_aside(own)
+        assert own_folders.is_something_aside(own)

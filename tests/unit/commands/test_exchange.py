@@ -122,9 +122,11 @@ def test_a_recording_is_offered_while_tools_are_built(
     monkeypatch.setattr(toolbox, "find", lambda tool, settings: object() if there else None)
     monkeypatch.setattr(common.notes, "print", lambda text, **_: said.append(text))
     known = bootstrap.scenarios(Settings())["db-timeout"]
-    run._offer_recording(Settings(), known, is_told=True)
-    run._offer_recording(Settings(), replace(known, id="never-recorded"), is_told=True)
-    run._offer_recording(Settings(), known, is_told=False)
+    run._build_first(Settings(), known, is_told=True, is_for_people=False)
+    run._build_first(
+        Settings(), replace(known, id="never-recorded"), is_told=True, is_for_people=True
+    )
+    run._build_first(Settings(), known, is_told=False, is_for_people=False)
     assert len(said) == (0 if there else 2)
     assert there or "make practice NAME=db-timeout" in said[0]
     assert there or f"make practice LEVEL={known.difficulty}` " in said[1]

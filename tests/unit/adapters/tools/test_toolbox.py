@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -91,6 +92,15 @@ def is_gone(pid: int) -> bool:
             return True
         time.sleep(0.1)
     return False
+
+
+def wait_until_empty(folder: Path) -> None:
+    """Until nothing but the mark is in it; fails after 10 s."""
+    for _ in range(100):
+        if [path.name for path in folder.iterdir()] == [MARK]:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"still in {folder}: {list(folder.iterdir())}")
 
 
 @pytest.fixture
@@ -220,14 +230,43 @@ def test_go_is_told_to_write_to_the_cache_only(
     assert "GOROOT" not in go.environment
 
 
+@pytest.mark.parametrize(
+    ("gigabytes", "eased"),
+    [(24, {"GOGC": "off", "GOMEMLIMIT": "9000000000B"}), (2, {"GOGC": "400"})],
+)
+def test_the_compiler_tidies_up_as_memory_asks(
+    gigabytes: int, eased: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at all below its share of what is available; where that is little, now and then."""
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(go_toolchain, "_CGROUP", tmp_path)
+    memory = SimpleNamespace(available=gigabytes * 10**9)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: memory)
+    environment = go_toolchain.environment(tmp_path)
+    assert {name: environment[name] for name in environment if name in ("GOGC", "GOMEMLIMIT")} == (
+        eased
+    )
+
+
+@pytest.mark.parametrize(("limit", "gogc"), [("max", "off"), (str(3 * 10**9), "400")])
+def test_a_containers_limit_counts(
+    limit: str, gogc: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the machine has beyond it is none of the container's."""
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(go_toolchain, "_CGROUP", tmp_path)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=64 * 10**9))
+    (tmp_path / "memory.max").write_text(f"{limit}\n")
+    (tmp_path / "memory.current").write_text(f"{10**9}\n")
+    assert go_toolchain.environment(tmp_path)["GOGC"] == gogc
+
+
 def test_caches_go_after_success(tool: Tool, settings: Settings, go: FakeGo) -> None:
-    """Four gigabytes that nobody needs any more."""
+    """Four gigabytes that nobody needs any more, and nobody waits until they are gone."""
     toolbox.ensure([tool], settings, silent)
-    assert sorted(path.name for path in settings.cache_dir.iterdir()) == [
-        MARK,
-        "build.lock",
-        "tools",
-    ]
+    left = {path.name for path in settings.cache_dir.iterdir()}
+    assert left == {MARK, "build.lock", "tools", "discarded"}
+    wait_until_empty(settings.cache_dir / "discarded")
 
 
 def test_a_failed_build_says_what_go_said(tool: Tool, settings: Settings, go: FakeGo) -> None:
@@ -274,11 +313,15 @@ def test_ctrl_c_ends_go_and_keeps_the_caches(tool: Tool, settings: Settings, go:
 
 
 def test_a_half_removed_cache_is_removed_later(tool: Tool, settings: Settings, go: FakeGo) -> None:
-    """Ctrl-C during the removal leaves gigabytes that the next call clears away."""
+    """A removal that was ended leaves gigabytes that the next call clears away."""
     toolbox.ensure([tool], settings, silent)
+    discarded = settings.cache_dir / "discarded"
+    wait_until_empty(discarded)
+    (discarded / "1" / "mod").mkdir(parents=True)
     (settings.cache_dir / "go-build.old" / "mod").mkdir(parents=True)
     toolbox.ensure([tool], settings, silent)
     assert not (settings.cache_dir / "go-build.old").exists()
+    wait_until_empty(discarded)
 
 
 def test_a_second_builder_waits_and_takes_what_the_first_built(
@@ -304,7 +347,7 @@ def test_a_second_builder_waits_and_takes_what_the_first_built(
 
 
 def test_progress_names_what_goes_on(tool: Tool, settings: Settings, go: FakeGo) -> None:
-    """Downloading until Go names a package that it compiles, then compiling, then done."""
+    """To be built, downloading until Go names what it compiles, compiling, done."""
     until = "while [ ! -e {}/{} ]; do sleep 0.1; done"
     go.behave(
         after_download=until.format(go.folder, "downloading"),
@@ -318,10 +361,28 @@ def test_progress_names_what_goes_on(tool: Tool, settings: Settings, go: FakeGo)
 
     toolbox.ensure([tool], settings, note)
     assert list(dict.fromkeys(moments)) == [
+        ("tempo", "to be built"),
         ("tempo", "downloading"),
         ("tempo", "compiling"),
         ("tempo", "done"),
     ]
+
+
+def test_estimates_follow_what_the_first_tool_took(
+    tool: Tool, settings: Settings, go: FakeGo
+) -> None:
+    """A machine that took a hundredth of the first one's time takes that of the others'."""
+    go.behave(before_build="sleep 0.2")
+    first, later = replace(tool, estimate_s=100.0), replace(tool, name="otelcol", estimate_s=200.0)
+    told: dict[str, list[float]] = {"tempo": [], "otelcol": []}
+
+    def note(tool: str, phase: str, elapsed_s: float, estimate_s: float) -> None:
+        told[tool].append(estimate_s)
+
+    toolbox.ensure([first, later], settings, note)
+    assert told["otelcol"][0] == 200.0
+    assert set(told["tempo"]) == {100.0}
+    assert 0.0 < told["otelcol"][-1] < 50.0
 
 
 @pytest.mark.parametrize("version", ["1.24.9", "1.25rc1", "1.26-devel_abc"])
