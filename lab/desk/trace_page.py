@@ -16,7 +16,7 @@ from lab.desk.grafana import explore_url
 from lab.desk.guard import check_site
 from lab.desk.pages import page
 from lab.desk.waterfall_json import waterfall_document
-from lab.domain.case import CaseFile
+from lab.domain.case import CaseFile, Telemetry
 from lab.domain.marks import most_apart_ms
 from lab.domain.rows import Gap, Item, Missing, Wire
 from lab.domain.trace import Span, Trace
@@ -220,7 +220,14 @@ def _subtree(drawn: Waterfall, span: Span) -> Iterator[Span]:
 
 def _linked_from(case: CaseFile, span: Span) -> Iterable[Span]:
     """The spans of this case, of whatever trace, that link to ``span``."""
-    for trace in case.evidence.traces.values():
+    traces: Iterable[Trace] = case.evidence.traces.values()
+    if isinstance(case, Telemetry):
+        # The index knows which traces link to which; reading them all would take seconds.
+        told = (each for each in case.index if span.trace_id in each.linked)
+        traces = (
+            case.evidence.traces[each] for each in (span.trace_id, *(one.trace_id for one in told))
+        )
+    for trace in traces:
         for each in trace:
             if any(
                 (link.trace_id, link.span_id) == (span.trace_id, span.span_id)

@@ -1,0 +1,195 @@
+"""Jaeger's own JSON, as its page downloads it and ``/api/traces`` answers it.
+
+Shapes after `model/json/model.go` of Jaeger; what its tags mean after the OpenTelemetry
+specification's "OpenTelemetry to Jaeger Transformation", read backwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from lab.adapters.otlp import fields
+from lab.adapters.otlp.fields import MalformedOtlpError
+from lab.domain.trace import NO_SCOPE, AttributeValue, Event, Kind, Link, Scope, Span, Status
+
+_KINDS: Final = {kind.value: kind for kind in Kind}
+_STATUS: Final = {"OK": Status.OK, "ERROR": Status.ERROR}
+_TRUE: Final = frozenset({"true", "1", "yes"})
+
+_OUR_TAGS: Final = frozenset(
+    {"span.kind", "otel.status_code", "otel.status_description"}
+    | {"otel.scope.name", "otel.scope.version", "otel.library.name", "otel.library.version"}
+)
+
+
+def is_jaeger(document: Mapping[str, Any]) -> bool:
+    """Whether it is one trace: spans that say their process by a key."""
+    return "processes" in document and isinstance(document.get("spans"), list)
+
+
+def jaeger_spans(document: Mapping[str, Any], at: str) -> Iterator[Span | MalformedOtlpError]:
+    """The spans of one trace; in place of a bad one, what is wrong with it."""
+    try:
+        processes = fields.message(document.get("processes"), f"{at}.processes")
+    except MalformedOtlpError as error:
+        flaw: MalformedOtlpError | None = error
+        processes = {}
+    else:
+        flaw = None
+    for n, each in enumerate(document["spans"]):
+        where = f"{at}.spans[{n}]".lstrip(".")
+        try:
+            if flaw is not None:
+                raise flaw
+            yield _span(fields.message(each, where), document, processes, where)
+        except MalformedOtlpError as error:
+            yield error
+
+
+def _span(
+    span: Mapping[str, Any], trace: Mapping[str, Any], processes: Mapping[str, Any], at: str
+) -> Span:
+    service, resource = _process(span, processes, at)
+    tags = _tags(span, "tags", at)
+    trace_id = padded_id(span if span.get("traceID") else trace, "traceID", 16, at)
+    parent_id, links = _references(span, trace_id, at)
+    start_us = fields.time_ns(span, "startTime", at)
+    took_us = fields.time_ns(span, "duration", at)
+    status, message = status_of(tags)
+    return Span(
+        trace_id=trace_id,
+        span_id=padded_id(span, "spanID", 8, at),
+        parent_id=parent_id,
+        name=fields.text(span, "operationName", at),
+        kind=_KINDS.get(str(tags.get("span.kind", "")), Kind.INTERNAL),
+        service=service,
+        start_ns=start_us * 1000,
+        end_ns=(start_us + took_us) * 1000 if start_us else 0,
+        status=status,
+        status_message=message,
+        attributes={key: value for key, value in tags.items() if key not in _OUR_TAGS},
+        events=tuple(
+            _event(log, f"{at}.logs[{n}]")
+            for n, log in enumerate(fields.messages(span, "logs", at))
+        ),
+        links=links,
+        resource=resource,
+        scope=scope_of(tags),
+    )
+
+
+def status_of(tags: Mapping[str, AttributeValue]) -> tuple[Status, str]:
+    """How a span ended, as tags say it: OpenTelemetry's, or ``error`` of OpenTracing."""
+    told = _STATUS.get(str(tags.get("otel.status_code", "")).upper())
+    message = str(tags.get("otel.status_description", ""))
+    if told is not None:
+        return told, message
+    failed = str(tags.get("error", "")).lower() in _TRUE
+    return (Status.ERROR if failed else Status.UNSET), message
+
+
+def scope_of(tags: Mapping[str, AttributeValue]) -> Scope:
+    """What made a span, as tags say it in the specification's present and former words."""
+    name = tags.get("otel.scope.name") or tags.get("otel.library.name") or ""
+    version = tags.get("otel.scope.version") or tags.get("otel.library.version") or ""
+    return Scope(str(name), str(version)) if name or version else NO_SCOPE
+
+
+def padded_id(owner: Mapping[str, Any], field: str, length: int, at: str) -> str:
+    """An id of hex digits, with the zeros in front that its writer left out.
+
+    Of 64 bits where a trace has 128, as B3 allows; one of base64 is read as OTLP's.
+    """
+    value = fields.text(owner, field, at)
+    if (
+        value
+        and len(value) < 2 * length
+        and all(each in "0123456789abcdefABCDEF" for each in value)
+    ):
+        owner = {field: value.zfill(2 * length)}
+    return fields.identity(owner, field, length, at)
+
+
+def _process(
+    span: Mapping[str, Any], processes: Mapping[str, Any], at: str
+) -> tuple[str, dict[str, AttributeValue]]:
+    own = span.get("process")
+    key = span.get("processID")
+    found = own if isinstance(own, dict) else processes.get(key) if isinstance(key, str) else None
+    if found is None:
+        raise MalformedOtlpError(f"{at}.processID", "a process of this trace", key)
+    process = fields.message(found, f"{at}.process")
+    service = fields.text(process, "serviceName", f"{at}.process")
+    return service, {"service.name": service} | _tags(process, "tags", f"{at}.process")
+
+
+def _references(
+    span: Mapping[str, Any], trace_id: str, at: str
+) -> tuple[str | None, tuple[Link, ...]]:
+    """The parent and all other spans it refers to.
+
+    The parent is the first that the span is a child of, else the first that it follows, in
+    the same trace; as Jaeger's own page draws it.
+    """
+    found = []
+    for n, each in enumerate(fields.messages(span, "references", at)):
+        where = f"{at}.references[{n}]"
+        kind = fields.text(each, "refType", where) or "CHILD_OF"
+        found.append(
+            (kind, padded_id(each, "traceID", 16, where), padded_id(each, "spanID", 8, where))
+        )
+    inside = [each for each in found if each[1] == trace_id]
+    parent = next((each for each in inside if each[0] == "CHILD_OF"), None) or next(
+        iter(inside), None
+    )
+    links = tuple(
+        Link(trace, span_id, {"opentracing.ref_type": kind.lower()})
+        for kind, trace, span_id in found
+        if (kind, trace, span_id) != parent
+    )
+    if parent is None and span.get("parentSpanID"):
+        return padded_id(span, "parentSpanID", 8, at), links
+    return (None if parent is None else parent[2]), links
+
+
+def _event(log: Mapping[str, Any], at: str) -> Event:
+    told = _tags(log, "fields", at)
+    name = told.pop("event", None) or "log"
+    return Event(str(name), fields.time_ns(log, "timestamp", at) * 1000, told)
+
+
+def _tags(owner: Mapping[str, Any], field: str, at: str) -> dict[str, AttributeValue]:
+    found: dict[str, AttributeValue] = {}
+    for n, tag in enumerate(fields.messages(owner, field, at)):
+        where = f"{at}.{field}[{n}]"
+        found[fields.text(tag, "key", where)] = plain_value(
+            tag.get("value"), where, tag.get("type")
+        )
+    return found
+
+
+def plain_value(found: Any, at: str, kind: object = None) -> AttributeValue:
+    """A value as plain JSON has it; ``kind`` is what it says that it is."""
+    match found:
+        case None:
+            return ""
+        case bool() | float():
+            return found
+        case int():
+            return fields.integer(found, at)
+        case str() if kind in {"int64", "float64", "bool"}:
+            return _as_said(found, str(kind), at)
+        case str():
+            return fields.text({"value": found}, "value", at)
+        case list() | dict():
+            return fields.as_json(found)
+        case _:
+            raise MalformedOtlpError(at, "text, a number or a boolean", found)
+
+
+def _as_said(found: str, kind: str, at: str) -> AttributeValue:
+    """Numbers come as text where JavaScript would not hold them."""
+    if kind == "int64":
+        return fields.integer(found, at)
+    return fields.double(found, at) if kind == "float64" else found.lower() in _TRUE
