@@ -363,6 +363,8 @@ class JsonPieces:
 
 def _most_bytes(path: Path) -> int:
     last = next((each for each in reversed(path) if isinstance(each, str)), None)
+    if last in CONTEXT:
+        return MOST_TRACE_BYTES
     if last is None or isinstance(path[-1], str):
         return WHOLE_BYTES
     return MOST_GROUP_BYTES if last in GROUPS | _SCOPES else MOST_TRACE_BYTES

@@ -45,8 +45,10 @@ _EXPECTED: Final = "expected traces (OTLP as JSON or protobuf, Jaeger's or Zipki
 def found_in(content: Content, account: Account, *, only_otlp: bool = False) -> Iterator[Found]:
     """Every span of the source; in place of what could not be read, where it was and why."""
     account.files += 1
-    sample = content.peek()
-    if not sample.strip():
+    line = 1
+    while (sample := content.peek()) and not sample.strip():
+        line += content.exactly(len(sample)).count(b"\n")
+    if not sample:
         why = f"{_EXPECTED}, found nothing" + (f"; it {content.torn}" if content.torn else "")
         yield Skipped(content.name, None, "", why, is_span=False)
         return
@@ -56,7 +58,7 @@ def found_in(content: Content, account: Account, *, only_otlp: bool = False) -> 
         yield Skipped(content.name, None, "", f"{_EXPECTED}, found {what}", is_span=False)
         return
     else:
-        pieces = JsonPieces(content.name, content)
+        pieces = JsonPieces(content.name, content, line)
         yield from Documents(content.name, account, only_otlp=only_otlp).spans(pieces)
     if content.torn:
         yield Skipped(content.name, None, "", f"what is packed {content.torn}", is_span=False)

@@ -32,6 +32,9 @@ SAMPLE_BYTES: Final = 4096
 
 _GZIP: Final = b"\x1f\x8b"
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_PACKED_BYTES: Final = 1024
+"""Of zstd, at once: they become 32 MiB at most, for a block of 128 KiB takes four of them."""
+
 _TORN: Final = (OSError, EOFError, zlib.error, zstandard.ZstdError)
 
 
@@ -100,12 +103,7 @@ class Content:
         if start.startswith(_GZIP):
             self._unpack(lambda under: gzip.GzipFile(fileobj=cast("io.BytesIO", under)))
         elif start.startswith(ZSTD):
-            unpacker = zstandard.ZstdDecompressor(max_window_size=MOST_WINDOW_BYTES)
-            self._unpack(
-                lambda under: unpacker.stream_reader(
-                    cast("io.BytesIO", under), read_across_frames=True
-                )
-            )
+            self._unpack(_Zstd)
         start = self.peek(8)
         if encoding := _encoding(start):
             decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
@@ -143,6 +141,34 @@ class Content:
         found = self._recode(content, not content)
         # Half a character is no end.
         return found or (self._next(2) if content else b"")
+
+
+class _Zstd:
+    """Unpacks frame after frame, and raises EOFError where the last one is torn."""
+
+    def __init__(self, source: Readable) -> None:
+        self._source = source
+        self._unpacker = zstandard.ZstdDecompressor(max_window_size=MOST_WINDOW_BYTES)
+        self._frame = self._unpacker.decompressobj()
+        self._is_begun = False
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Some bytes, more than ``size`` where they came out of one piece; none at the end."""
+        found, enough = bytearray(), max(size, 1)
+        while len(found) < enough:
+            packed = self._source.read(_PACKED_BYTES)
+            if not packed:
+                if self._is_begun and not found:
+                    raise EOFError("the last frame has no end")
+                break
+            while packed:
+                self._is_begun = True
+                found += self._frame.decompress(packed)
+                if not self._frame.eof:
+                    break
+                packed = self._frame.unused_data
+                self._frame, self._is_begun = self._unpacker.decompressobj(), False
+        return bytes(found)
 
 
 class _Ahead:
