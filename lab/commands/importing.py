@@ -97,7 +97,7 @@ def import_(
             raise UsageError("expected no --query beside --jaeger, which knows no TraceQL")
         choice = _choice(archive.now_s(), since or "15m", end or "now", service, limit, query)
         brought = _from_backend(archive, tempo, jaeger, choice, headers(header), wish)
-    _tell(brought, as_json=as_json)
+    _tell(brought, "file" if paths else "answer", as_json=as_json)
 
 
 def _from_files(
@@ -171,7 +171,7 @@ def _from_backend(
     return run_async(main)
 
 
-def _tell(brought: Brought, *, as_json: bool) -> None:
+def _tell(brought: Brought, noun: str, *, as_json: bool) -> None:
     account = brought.account
     if as_json:
         told: dict[str, object] = {
@@ -201,11 +201,11 @@ def _tell(brought: Brought, *, as_json: bool) -> None:
         counts = f"{brought.traces} traces, {brought.spans} spans"
         console.print(f"{brought.case_id}{came}: {counts}; {how_to}", soft_wrap=True, markup=False)
         return
-    console.print(f"{brought.case_id}: {_sentence(brought)}", soft_wrap=True, markup=False)
+    console.print(f"{brought.case_id}: {_sentence(brought, noun)}", soft_wrap=True, markup=False)
     console.print(how_to, soft_wrap=True)
 
 
-def _sentence(brought: Brought) -> str:
+def _sentence(brought: Brought, noun: str) -> str:
     """What became of every span that was read."""
     from lab.adapters.cases.bring import skipped_words
 
@@ -213,7 +213,7 @@ def _sentence(brought: Brought) -> str:
     told = [
         (
             f"read {_counted(account.read, 'span')} in {_counted(account.traces, 'trace')} of "
-            f"{_counted(account.files, 'file')}"
+            f"{_counted(account.files, noun)}"
         )
     ]
     if account.duplicates:

@@ -76,6 +76,8 @@ def trace_page(
         "plain_next": start + PLAIN_ROWS if start + PLAIN_ROWS < len(drawn.rows) else None,
         "apart_ms": most_apart_ms(trace),
         "errors": sum(each.fails_itself for each in drawn.marks.values()),
+        "unfinished": sum(each.is_unfinished for each in trace),
+        "undated": sum(each.is_undated for each in trace),
         "explore": explore_url(desk.settings.url("grafana"), next(iter(trace))),
         "never_kept": _never_kept(trace, _logs(desk, case, trace), span),
         "asked_span": span if span and span not in trace.by_id else "",
@@ -106,9 +108,12 @@ def span_page(
         "span": span,
         "mark": drawn.marks[span.span_id],
         "outlives_ms": row.outlives_parent_ms,
-        "begins_ms": (span.start_ns - drawn.start_ns) / 1e6,
+        "begins_ms": None if span.is_undated else (span.start_ns - drawn.start_ns) / 1e6,
         "parent": trace.parent(span),
-        "events": [(event, (event.time_ns - span.start_ns) / 1e6) for event in span.events],
+        "events": [
+            (event, None if span.is_undated else (event.time_ns - span.start_ns) / 1e6)
+            for event in span.events
+        ],
         "logs": [line for line in lines if line.span_id == span.span_id],
         "logs_below": [line for line in lines if line.span_id in inside],
         "logs_trace": lines,
@@ -246,14 +251,17 @@ def _plain(drawn: Waterfall, start: int) -> Iterator[dict[str, Any]]:
                 1000 * (begins - drawn.start_ns) / whole_ns,
                 max(2.0, 1000 * (ends - begins) / whole_ns),
             )
-            for begins, ends in _stretches_ns(item)
+            for begins, ends in _stretches_ns(item, drawn.end_ns)
         ]
         kind = {Gap: "gap", Missing: "missing", Wire: "wire"}.get(type(item), "span")
         mark = drawn.marks.get(item.span_id) if isinstance(item, Span) else None
         yield {"row": row, "item": item, "kind": kind, "mark": mark, "bars": bars}
 
 
-def _stretches_ns(item: Item) -> Sequence[tuple[int, int]]:
-    if isinstance(item, Missing):
+def _stretches_ns(item: Item, end_ns: int) -> Sequence[tuple[int, int]]:
+    """Where its bars are; a span without an end reaches to that of the trace."""
+    if isinstance(item, Missing) or (isinstance(item, Span) and item.is_undated):
         return ()
+    if isinstance(item, Span) and item.is_unfinished:
+        return ((item.start_ns, end_ns),)
     return item.stretches_ns if isinstance(item, Wire) else ((item.start_ns, item.end_ns),)

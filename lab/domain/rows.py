@@ -170,12 +170,14 @@ def _gaps(parent: Span, children: Sequence[Span], least_ns: float) -> Iterator[G
         return
     reached = parent.start_ns
     for child in children:
-        if not child.is_timed:
+        if child.is_undated:
             continue
         start = min(child.start_ns, parent.end_ns)
         if start - reached >= least_ns and start > reached:
             yield Gap(parent, reached, start)
-        reached = max(reached, min(child.end_ns, parent.end_ns))
+        # One without an end may have run until that of its parent.
+        end_ns = parent.end_ns if child.is_unfinished else child.end_ns
+        reached = max(reached, min(end_ns, parent.end_ns))
     if parent.end_ns - reached >= least_ns and parent.end_ns > reached:
         yield Gap(parent, reached, parent.end_ns)
 

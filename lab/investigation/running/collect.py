@@ -35,7 +35,7 @@ async def trace_ids(
     if end_s - start_s <= SHORTEST_S:
         raise TraceStoreError(
             f"expected fewer than {most} traces in one second, found more in that of {start_s}; "
-            "narrow the search"
+            "narrow the query"
         )
     middle = (start_s + end_s) // 2
     earlier = await trace_ids(store, start_s, middle, most=most, traceql=traceql)
