@@ -47,7 +47,7 @@ def lab(tmp_path: Path) -> Lab:
 def traces_in(lab: Lab, case_id: str) -> dict[str, Trace]:
     """Every trace of a case, as `lab trace --json` tells it."""
     rows = json.loads(lab("traces", case_id, "--limit", "1000", "--json").output)
-    found = {}
+    found: dict[str, Trace] = {}
     for row in rows:
         told = lab("trace", row["trace_id"], "--case", case_id, "--json").output
         found |= read_traces(json.loads(told))
