@@ -34,6 +34,9 @@ MOST_TRACE_BYTES: Final = 32 * 2**20
 MOST_PIECES: Final = 600_000
 """Of one file: as many as a case may have spans, and some; more are mostly empty."""
 
+MOST_DAMAGES: Final = 10_000
+"""Of one file: more is no damage, but another format."""
+
 DEEPEST: Final = 120
 """Brackets inside each other: OTLP has 13 round an attribute, and 4 for each map in it."""
 
@@ -94,7 +97,20 @@ class JsonPieces:
         self._count = 0
 
     def __iter__(self) -> Iterator[Piece | Damage]:
-        """Every piece in order; CaseError where a file has more of them than anybody reads."""
+        """Every piece in order; CaseError where a file has more of them than anybody reads.
+
+        What is damaged in too many places is read no further.
+        """
+        damages = 0
+        for found in self._all():
+            yield found
+            damages += isinstance(found, Damage)
+            if damages > MOST_DAMAGES:
+                why = f"found more than {MOST_DAMAGES} such pieces; the rest was not read"
+                yield Damage(self._line, (), why)
+                return
+
+    def _all(self) -> Iterator[Piece | Damage]:
         while self._skip_space():
             line = self._one_line()
             if line is not None:

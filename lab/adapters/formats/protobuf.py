@@ -30,6 +30,8 @@ from lab.domain.trace import (
 
 MOST_MESSAGE_BYTES: Final = 64 * 2**20
 MOST_GROUP_BYTES: Final = 32 * 2**20
+MOST_GROUPS: Final = 500_000
+"""Messages of a file and groups of a message: as many as a case may have spans."""
 
 _RESOURCE_SPANS: Final = 0x0A
 """Field 1, with a length: of ``TracesData`` and ``ExportTraceServiceRequest`` alike."""
@@ -46,6 +48,9 @@ def messages(content: Content) -> Iterator[bytes | MalformedOtlpError]:
     while header := content.exactly(4):
         size = int.from_bytes(header, "big")
         at = f"message[{number}]"
+        if number >= MOST_GROUPS:
+            yield MalformedOtlpError(at, f"at most {MOST_GROUPS} messages", "more")
+            return
         if len(header) < 4 or size > MOST_MESSAGE_BYTES:
             yield MalformedOtlpError(
                 at, f"its length, at most {MOST_MESSAGE_BYTES // 2**20} MiB", size
@@ -77,6 +82,9 @@ def groups(content: Content) -> Iterator[tuple[Any, int] | MalformedOtlpError]:
     number = 0
     while tag := content.exactly(1):
         at = f"resourceSpans[{number}]"
+        if number >= MOST_GROUPS:
+            yield MalformedOtlpError(at, f"at most {MOST_GROUPS} groups", "more")
+            return
         if tag[0] != _RESOURCE_SPANS:
             yield MalformedOtlpError(at, "field 1 of a TracesData", tag[0])
             return
