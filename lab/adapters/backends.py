@@ -317,11 +317,10 @@ class ForeignJaeger:
 
     async def _traces(self, path: str, parameters: Mapping[str, str | int]) -> bytes:
         answer = await self._asking.get(path, **parameters)
-        if answer.status == httpx.codes.NOT_FOUND:
-            return b""  # Version 3 says so where it finds no trace.
-        if answer.status != httpx.codes.OK:
+        # Version 3 says 404 where it finds no trace.
+        if answer.status not in (httpx.codes.OK, httpx.codes.NOT_FOUND):
             raise self._asking.refused(answer)
-        return answer.body
+        return answer.body if answer.status == httpx.codes.OK else b""
 
 
 def _unseen(body: bytes, seen: set[str]) -> bytes:

@@ -12,13 +12,11 @@ import typer
 from lab import bootstrap
 from lab.commands.common import (
     JsonOption,
-    console,
-    lab_command,
     moment_s,
-    print_json,
     run_async,
 )
 from lab.commands.exchange import HeaderOption, counting, headers
+from lab.commands.import_report import tell
 from lab.errors import UsageError
 from lab.settings import Settings
 
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from lab.adapters.cases.bring import Brought, Wish
 
 PIPE: Final = "-"
+_CHOOSING: Final = "--since, --to, --service, --limit, --query and --header"
 
 
 def import_(
@@ -82,22 +81,16 @@ def import_(
     paths = [*(files or ()), *(otlp or ())]
     if sum((bool(files), bool(otlp), tempo is not None, jaeger is not None)) != 1:
         raise UsageError("expected one of FILE…, --otlp FILE, --tempo URL and --jaeger URL")
-    choosing = (since, end, query, service, limit, header)
-    if paths and any(each is not None for each in choosing):
-        raise UsageError(
-            "expected no --since, --to, --service, --limit, --query or --header for files, which "
-            "are read as a whole"
-        )
+    if paths and any(each is not None for each in (since, end, query, service, limit, header)):
+        raise UsageError(f"expected none of {_CHOOSING} for files, which are read as a whole")
     archive = bootstrap.archive(Settings())
     wish = Wish(name or IMPORTED, only_otlp=bool(otlp), strict=strict)
     if paths:
         brought = _from_files(archive, paths, wish, again=again, named=name is not None)
     else:
-        if jaeger is not None and query is not None:
-            raise UsageError("expected no --query beside --jaeger, which knows no TraceQL")
         choice = _choice(archive.now_s(), since or "15m", end or "now", service, limit, query)
         brought = _from_backend(archive, tempo, jaeger, choice, headers(header), wish)
-    _tell(brought, "file" if paths else "answer", as_json=as_json)
+    tell(brought, "file" if paths else "answer", as_json=as_json)
 
 
 def _from_files(
@@ -157,6 +150,8 @@ def _from_backend(
     from lab.adapters import backends
     from lab.adapters.cases.bring import bring_answers, without_secrets
 
+    if tempo is None and choice.traceql != "{}":
+        raise UsageError("expected no --query beside --jaeger, which knows no TraceQL")
     url = str(tempo or jaeger)
     made = backends.tempo if tempo is not None else backends.jaeger
 
@@ -169,60 +164,3 @@ def _from_backend(
                 return await bring_answers(archive, answers, wish, source, tell)
 
     return run_async(main)
-
-
-def _tell(brought: Brought, noun: str, *, as_json: bool) -> None:
-    account = brought.account
-    if as_json:
-        told: dict[str, object] = {
-            "case": brought.case_id,
-            "is_new": brought.is_new,
-            "traces": brought.traces,
-            "spans": brought.spans,
-        }
-        if account.files:
-            told |= {
-                "files": account.files,
-                "read": account.read,
-                "duplicates": account.duplicates,
-                "skipped_spans": account.skipped_spans,
-                "skipped_pieces": account.skipped_pieces,
-                "skipped": [str(each) for each in account.skipped],
-                "remarks": account.remarks,
-            }
-        print_json(told)
-        return
-    came = "" if brought.is_new else " was here already"
-    how_to = (
-        f"`{lab_command()} traces {brought.case_id}` lists them, "
-        f"`{lab_command()} open {brought.case_id}` shows them at the desk"
-    )
-    if not account.files:
-        counts = f"{brought.traces} traces, {brought.spans} spans"
-        console.print(f"{brought.case_id}{came}: {counts}; {how_to}", soft_wrap=True, markup=False)
-        return
-    console.print(f"{brought.case_id}: {_sentence(brought, noun)}", soft_wrap=True, markup=False)
-    console.print(how_to, soft_wrap=True)
-
-
-def _sentence(brought: Brought, noun: str) -> str:
-    """What became of every span that was read."""
-    from lab.adapters.cases.bring import skipped_words
-
-    account = brought.account
-    told = [
-        (
-            f"read {_counted(account.read, 'span')} in {_counted(account.traces, 'trace')} of "
-            f"{_counted(account.files, noun)}"
-        )
-    ]
-    if account.duplicates:
-        told.append(f"{_counted(account.duplicates, 'duplicate')} dropped")
-    told += [f"{count:,} × {what}" for what, count in account.remarks.items()]
-    if not account.is_complete:
-        told.append(skipped_words(account))
-    return "; ".join(told)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lab.domain.evidence import Evidence, Sample
@@ -12,7 +11,7 @@ from lab.domain.ids import is_numbered
 from lab.domain.instrumentation import Instrumentation
 from lab.domain.journal import Ending, JournalEntry
 from lab.domain.proof import Proof, ProofVerdict
-from lab.domain.trace_summary import TraceSummary, summary_of
+from lab.domain.trace_summary import TraceSummary
 
 if TYPE_CHECKING:
     # Whoever only looks at traces does not wait for the language of scenarios.
@@ -53,8 +52,7 @@ class Telemetry:
     """Traces that somebody brought: they can be looked at, and nobody knows the truth of them.
 
     So there is no scenario to have a truth, no window, no request as its actor saw it, and
-    no proof. ``source`` says where they came from. ``kept_index`` are the summaries of all
-    traces in order of time, where somebody has them already: the traces are read one by one.
+    no proof. ``source`` says where they came from, ``index`` lists them in order of time.
     """
 
     case_id: str
@@ -62,15 +60,7 @@ class Telemetry:
     source: str
     opened_unix_s: float
     evidence: Evidence
-    kept_index: tuple[TraceSummary, ...] | None = None
-
-    @cached_property
-    def index(self) -> tuple[TraceSummary, ...]:
-        """Every trace as a list shows it, in order of time."""
-        if self.kept_index is not None:
-            return self.kept_index
-        found = (summary_of(trace) for trace in self.evidence.traces.values() if trace.spans)
-        return tuple(sorted(found, key=lambda each: each.place_in_time))
+    index: tuple[TraceSummary, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import json
 import math
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    # Whoever asks for help waits for no trace.
-    from lab.domain.trace import AttributeValue, Span
+from typing import Final
 
 _LONGEST_SHOWN: Final = 60
 
@@ -32,18 +27,6 @@ def duration(ms: float) -> str:
         return f"{ms / 1000:.2f}s" if ms < 9_995 else f"{ms / 1000:.1f}s"
     minutes, rest_s = divmod(round(ms / 1000), 60)
     return f"{minutes}m{rest_s:02d}s"
-
-
-def took(span: Span) -> str:
-    """How long a span took; *unfinished* without an end, *no start* without a beginning."""
-    if span.is_undated:
-        return "no start"
-    return "unfinished" if span.is_unfinished else duration(span.duration_ms)
-
-
-def value_text(value: AttributeValue) -> str:
-    """An attribute's value as people read it: text as it is, all else as JSON has it."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def short_ids(ids: list[str], least: int) -> dict[str, str]:

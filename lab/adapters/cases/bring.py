@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -23,9 +24,6 @@ IMPORTED: Final = "imported"
 """What a case is called that no scenario made, unless whoever brings it names it."""
 
 MOST_FILES: Final = 10_000
-
-SHOWN: Final = 3
-"""Of what was skipped, in one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +73,9 @@ def bring_file(
 
 def is_case_file(path: Path) -> bool:
     """Whether the file there begins as a case file does."""
-    try:
-        with path.open("rb") as file:
-            return file.read(len(ZIP)) == ZIP
-    except OSError:
-        return False
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return file.read(len(ZIP)) == ZIP
+    return False
 
 
 def files_in(paths: Iterable[Path]) -> tuple[Path, ...]:
@@ -188,24 +184,11 @@ def _sealed(
     gathering.seal(*told, archive.now_s())
     if wish.strict and not account.is_complete:
         raise CaseError(
-            f"expected to read all of it (--strict), found {skipped_words(account)}; leave "
+            f"expected to read all of it (--strict), found {account.skipped_words}; leave "
             "--strict out to take the rest"
         )
     case_id = archive.adopt(room, wish.name)
     return Brought(case_id, True, account.traces, account.kept, account=account)
-
-
-def skipped_words(account: Account) -> str:
-    """What was skipped, counted, with the first of it."""
-    counts = []
-    if account.skipped_spans:
-        counts.append(f"{account.skipped_spans:,} span{'s' * (account.skipped_spans > 1)}")
-    if account.skipped_pieces:
-        what = "piece" if account.skipped_pieces == 1 else "pieces"
-        counts.append(f"{account.skipped_pieces:,} {what} that could not be read")
-    shown = "; ".join(str(each) for each in account.skipped[:SHOWN])
-    more = account.skipped_spans + account.skipped_pieces - SHOWN
-    return f"{' and '.join(counts)} skipped: {shown}" + (f"; and {more:,} more" if more > 0 else "")
 
 
 def without_secrets(url: str) -> str:

@@ -38,6 +38,7 @@ from lab.adapters.bounds import (
     MOST_RECORDS,
     MOST_REQUESTS,
 )
+from lab.adapters.cases.indexed_traces import IndexedTraces
 from lab.adapters.cases.journal_file import read_journal, write_entry
 from lab.adapters.cases.json_lines import whole_lines
 from lab.adapters.cases.manifest import (
@@ -59,7 +60,6 @@ from lab.adapters.cases.strict_reading import (
     text_of,
     validated,
 )
-from lab.adapters.cases.trace_index import IndexedTraces, made_index, read_index
 from lab.adapters.cases.traces_on_disk import TracesOnDisk, bounded_lines
 from lab.adapters.otlp.traces import trace_to_otlp
 from lab.domain.case import Case, CaseFile, Sight, Telemetry
@@ -302,17 +302,14 @@ def read_case(folder: Path) -> Case:
 
 def _read_telemetry(folder: Path, manifest: TelemetryManifest) -> Telemetry:
     """The telemetry by its index; all of it is read only where there is none yet."""
-    sealed_as = sealed_files(folder)[TRACES]
-    entries = read_index(folder, sealed_as) or made_index(folder, folder / TRACES, sealed_as)
+    traces = IndexedTraces.of(folder, folder / TRACES, sealed_files(folder)[TRACES])
     return Telemetry(
         case_id=folder.name,
         title=manifest.title,
         source=manifest.source,
         opened_unix_s=manifest.opened_unix_s,
-        evidence=Evidence(
-            windows={}, requests=(), samples={}, traces=IndexedTraces(folder / TRACES, entries)
-        ),
-        kept_index=tuple(each.summary for each in entries),
+        evidence=Evidence(windows={}, requests=(), samples={}, traces=traces),
+        index=traces.index,
     )
 
 

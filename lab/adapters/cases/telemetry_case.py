@@ -211,8 +211,8 @@ class Gathering:
     def _clashes(self, row: _Row, *, is_same: bool = False) -> None:
         if is_same:
             self._account.duplicates += 1
-            return
-        self._skip_read(row.span, "expected one span of this id, found another with other content")
+        else:
+            self._skip_read(row.span, "expected one span of this id, found one that differs")
 
     def _skip_read(self, span: Span, why: str) -> None:
         """Count one that was read as skipped after all."""

@@ -176,11 +176,9 @@ class Documents:
 
     def _group(self, value: Any, at: str) -> Iterator[Span | MalformedOtlpError]:
         try:
-            group = fields.message(value, at)
+            yield from group_spans(fields.message(value, at), at)
         except MalformedOtlpError as error:
             yield error
-        else:
-            yield from group_spans(group, at)
 
 
 class _NotTraces:
@@ -205,12 +203,11 @@ def _is_empty(value: Mapping[str, Any]) -> bool:
 
 
 def _what_else(value: Mapping[str, Any]) -> str:
-    for known, name in _NO_TRACES:
-        if known <= value.keys():
-            return f"{_EXPECTED}, found {name}"
+    known = (name for fields_of, name in _NO_TRACES if fields_of <= value.keys())
+    other = f"an object with {_shown(sorted(map(str, value))[:6])}"
     if "errors" in value or "error" in value:
-        return f"{_EXPECTED}, found the error of a backend: {_shown(value)}"
-    return f"{_EXPECTED}, found an object with {_shown(sorted(map(str, value))[:6])}"
+        other = f"the error of a backend: {_shown(value)}"
+    return f"{_EXPECTED}, found {next(known, other)}"
 
 
 def _shown(value: Any) -> str:

@@ -12,6 +12,9 @@ LONGEST_SOURCE: Final = 120
 MOST_TOLD: Final = 1000
 """Of what was skipped; the rest is counted."""
 
+SHOWN: Final = 3
+"""Of what was skipped, in one sentence."""
+
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
@@ -75,6 +78,24 @@ class Account:
         return not self.skipped_spans and not self.skipped_pieces
 
     @property
+    def skipped_words(self) -> str:
+        """What was skipped, counted, with the first of it."""
+        counts = []
+        if self.skipped_spans:
+            counts.append(counted(self.skipped_spans, "span"))
+        if self.skipped_pieces:
+            counts.append(f"{counted(self.skipped_pieces, 'piece')} that could not be read")
+        shown = "; ".join(str(each) for each in self.skipped[:SHOWN])
+        more = self.skipped_spans + self.skipped_pieces - SHOWN
+        rest = f"; and {more:,} more" if more > 0 else ""
+        return f"{' and '.join(counts)} skipped: {shown}{rest}"
+
+    @property
     def adds_up(self) -> bool:
         """Whether no span is lost unsaid."""
         return self.read == self.kept + self.duplicates + self.skipped_spans
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 span``, ``1,066 spans``."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -16,7 +16,7 @@ from io import BytesIO
 from typing import Any, Final
 
 from lab.adapters.bounds import LONGEST_STRING_BYTES
-from lab.adapters.formats.source import Readable
+from lab.adapters.formats.unpacking import Readable
 from lab.adapters.otlp.fields import MalformedOtlpError, parse
 from lab.errors import CaseError
 
@@ -377,18 +377,21 @@ class JsonPieces:
         return bool(more)
 
 
+def _last_word(path: Path) -> str | None:
+    """The field in which, or in whose list, a value stands."""
+    return next((each for each in reversed(path) if isinstance(each, str)), None)
+
+
 def _most_bytes(path: Path) -> int:
-    last = next((each for each in reversed(path) if isinstance(each, str)), None)
-    if last in CONTEXT:
-        return MOST_TRACE_BYTES
-    if last is None or isinstance(path[-1], str):
+    last = _last_word(path)
+    if last not in CONTEXT and (last is None or isinstance(path[-1], str)):
         return WHOLE_BYTES
     return MOST_GROUP_BYTES if last in GROUPS | _SCOPES else MOST_TRACE_BYTES
 
 
 def _may_open(path: Path) -> bool:
     """Whether traces may be wrapped in the value at that place."""
-    last = next((each for each in reversed(path) if isinstance(each, str)), None)
+    last = _last_word(path)
     if last is None:
         return True
     if isinstance(path[-1], int):

@@ -14,7 +14,8 @@ import zstandard
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
 
-from lab.adapters.formats.source import MOST_WINDOW_BYTES, ZSTD, Content
+from lab.adapters.formats.source import ZSTD, Content
+from lab.adapters.formats.unpacking import MOST_WINDOW_BYTES
 from lab.adapters.otlp import fields
 from lab.adapters.otlp.fields import DEEPEST_VALUE, MalformedOtlpError
 from lab.domain.trace import (

@@ -10,10 +10,11 @@ import gzip
 import io
 import zlib
 from collections.abc import Callable
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 import zstandard
 
+from lab.adapters.formats.unpacking import Ahead, Counted, Readable, Zstd
 from lab.errors import CaseError
 
 MOST_BYTES: Final = 4 * 2**30
@@ -25,38 +26,11 @@ MOST_RATIO: Final = 200
 FREE_BYTES: Final = 4 * 2**20
 """Below this no ratio is looked at: what is read ahead is counted as packed, too."""
 
-MOST_WINDOW_BYTES: Final = 128 * 2**20
-"""Of zstd: what ``zstd --ultra`` asks of whoever unpacks at most, without ``--long``."""
-
 SAMPLE_BYTES: Final = 4096
 
 _GZIP: Final = b"\x1f\x8b"
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
-_PACKED_BYTES: Final = 1024
-"""Of zstd, at once: they become 32 MiB at most, for a block of 128 KiB takes four of them."""
-
 _TORN: Final = (OSError, EOFError, zlib.error, zstandard.ZstdError)
-
-
-class Readable(Protocol):
-    """Something with bytes to read."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """At most ``size`` bytes; none at the end."""
-        ...
-
-
-class _Counted:
-    """Counts what is taken from a stream."""
-
-    def __init__(self, source: Readable) -> None:
-        self._source = source
-        self.count = 0
-
-    def read(self, size: int = -1, /) -> bytes:
-        content = self._source.read(size)
-        self.count += len(content)
-        return content
 
 
 class Content:
@@ -68,7 +42,7 @@ class Content:
     def __init__(self, name: str, source: Readable) -> None:
         self.name = name
         self.torn = ""
-        self._packed = _Counted(source)
+        self._packed = Counted(source)
         self._source: Readable = self._packed
         self._ahead = b""
         self._total = 0
@@ -87,10 +61,8 @@ class Content:
 
     def read(self, size: int = -1, /) -> bytes:
         """About ``size`` bytes; CaseError where it is more than one file may hold."""
-        if self._ahead:
-            content, self._ahead = self._ahead, b""
-            return content
-        return self._next(size)
+        content, self._ahead = self._ahead, b""
+        return content or self._next(size)
 
     def exactly(self, size: int) -> bytes:
         """``size`` bytes, or as many as there are."""
@@ -103,7 +75,7 @@ class Content:
         if start.startswith(_GZIP):
             self._unpack(lambda under: gzip.GzipFile(fileobj=cast("io.BytesIO", under)))
         elif start.startswith(ZSTD):
-            self._unpack(_Zstd)
+            self._unpack(Zstd)
         start = self.peek(8)
         if encoding := _encoding(start):
             decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
@@ -113,7 +85,7 @@ class Content:
         self._ahead = self._ahead.removeprefix(codecs.BOM_UTF8)
 
     def _unpack(self, opened: Callable[[Readable], object]) -> None:
-        self._source = cast("Readable", opened(_Ahead(self._ahead, self._packed)))
+        self._source = cast("Readable", opened(Ahead(self._ahead, self._packed)))
         self._ahead = b""
         self._is_packed = True
 
@@ -141,50 +113,6 @@ class Content:
         found = self._recode(content, not content)
         # Half a character is no end.
         return found or (self._next(2) if content else b"")
-
-
-class _Zstd:
-    """Unpacks frame after frame, and raises EOFError where the last one is torn."""
-
-    def __init__(self, source: Readable) -> None:
-        self._source = source
-        self._unpacker = zstandard.ZstdDecompressor(max_window_size=MOST_WINDOW_BYTES)
-        self._frame = self._unpacker.decompressobj()
-        self._is_begun = False
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Some bytes, more than ``size`` where they came out of one piece; none at the end."""
-        found, enough = bytearray(), max(size, 1)
-        while len(found) < enough:
-            packed = self._source.read(_PACKED_BYTES)
-            if not packed:
-                if self._is_begun and not found:
-                    raise EOFError("the last frame has no end")
-                break
-            while packed:
-                self._is_begun = True
-                found += self._frame.decompress(packed)
-                if not self._frame.eof:
-                    break
-                packed = self._frame.unused_data
-                self._frame, self._is_begun = self._unpacker.decompressobj(), False
-        return bytes(found)
-
-
-class _Ahead:
-    """What was looked at already, and then the rest."""
-
-    def __init__(self, ahead: bytes, rest: Readable) -> None:
-        self._ahead = ahead
-        self._rest = rest
-
-    def read(self, size: int = -1, /) -> bytes:
-        if not self._ahead:
-            return self._rest.read(size)
-        if size < 0:
-            size = len(self._ahead)
-        content, self._ahead = self._ahead[:size], self._ahead[size:]
-        return content
 
 
 def _encoding(start: bytes) -> str:

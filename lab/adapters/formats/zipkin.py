@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from lab.adapters.formats.jaeger_json import padded_id, plain_value, scope_of, status_of
+from lab.adapters.formats.tags import padded_id, plain_value, scope_of, status_of
 from lab.adapters.otlp import fields
 from lab.domain.trace import AttributeValue, Event, Kind, Span, Status
 
@@ -70,9 +70,8 @@ def zipkin_span(span: Mapping[str, Any], at: str) -> Span:
 def _status(tags: Mapping[str, AttributeValue]) -> tuple[Status, str]:
     """Zipkin's ``error`` says by being there that a span failed, and by its text how."""
     status, message = status_of(tags)
-    if status is Status.UNSET and "error" in tags and tags["error"] != "false":
-        told = str(tags["error"])
-        return Status.ERROR, "" if told == "true" else told
+    if status is Status.UNSET and tags.get("error", "false") != "false":
+        return Status.ERROR, "" if tags["error"] in (True, "true") else str(tags["error"])
     return status, message
 
 
