@@ -131,6 +131,7 @@ check: $(INSTALLED) lint ## Check spoilers, style, formatting, types and imports
 bench: $(INSTALLED) ## Measure the lab's numbers into bench/results.md [SETUP=1]
 	@$(LAB) tools --build
 	@$(PYTHON) bench/case_files.py
+	@$(PYTHON) bench/strangers.py
 	@$(PYTHON) bench/reading.py
 	@$(PYTHON) bench/measure.py $${SETUP:+--setup}
 	@$(PYTHON) bench/request_costs.py

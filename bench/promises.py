@@ -113,6 +113,14 @@ OPEN: Final = Promise("that case opened from its folder", "s", 1)
 PRACTICE: Final = Promise("`lab practice` until the desk shows the case", "s", 3)
 IMPORT: Final = Promise("`lab import --otlp` of 10,000 traces, as a whole command", "s", 60)
 IMPORT_MEMORY: Final = Promise("its memory at the most (RSS)", "MiB", 300)
+DEMO_IMPORT: Final = Promise("`lab import` of it, processor time of the whole command", "s", 8)
+DEMO_IMPORT_MEMORY: Final = Promise("its memory at the most (RSS)", "MiB", 150)
+DEMO_TRACES: Final = Promise("`lab traces --limit 3` of it, processor time", "s", 0.6)
+DEMO_TRACES_MEMORY: Final = Promise("its memory at the most (RSS)", "MiB", 100)
+DEMO_LIST: Final = Promise(
+    "the desk's list of it when it is first asked for, processor time", "s", 0.3
+)
+DEMO_LIST_SIZE: Final = Promise("that page", "kB", 100)
 RECORDINGS: Final = Promise("all recorded cases together", "MB", 10)
 LARGEST: Final = Promise("the largest recorded case", "KiB", 400)
 

@@ -104,7 +104,7 @@ def _list_telemetry(
 ) -> None:
     from lab.terminal.telemetry import select_traces, telemetry_rows, telemetry_table
 
-    found = select_traces(case.evidence, outcome=outcome, slowest=slowest, limit=limit)
+    found = select_traces(case.index, outcome=outcome, slowest=slowest, limit=limit)
     if as_json:
         print_json(telemetry_rows(found))
     else:

@@ -1,4 +1,4 @@
-"""Commands that carry cases to and from elsewhere: export, import, replay."""
+"""Commands that carry cases elsewhere: export, replay."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -18,7 +18,6 @@ from lab.commands.common import (
     JsonOption,
     console,
     lab_command,
-    moment_s,
     notes,
     print_json,
     run_async,
@@ -26,17 +25,12 @@ from lab.commands.common import (
 from lab.errors import DiskRefused, UsageError
 from lab.settings import Settings
 
-if TYPE_CHECKING:
-    from lab.adapters.cases.archive import FolderArchive
-    from lab.adapters.cases.bring import Brought
-
 SUFFIX: Final = ".case.zip"
 """How the name of a case file ends; no case is called so."""
+OTLP_SUFFIX: Final = ".otlp.jsonl"
 SPANS_A_BATCH: Final = 500
 ENDED_AGO_S: Final = 2.0
 """How long before now a replay's last span ends: no endpoint is sent the future."""
-
-TEMPO_DEADLINE_S: Final = 30.0
 
 HeaderOption = Annotated[
     list[str] | None,
@@ -49,24 +43,28 @@ def export(
     to: Annotated[
         Path | None, typer.Option("--to", metavar="FILE", help="Else ./<case>.case.zip.")
     ] = None,
+    otlp: Annotated[
+        bool, typer.Option("--otlp", help="Only its traces, as OTLP/JSON a line a trace.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Also over a file that is there.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write a case with all its evidence into one file that travels.
 
-    It holds the scenario with its truth; what was accused so far stays here.
+    It holds the scenario with its truth; what was accused so far stays here. With --otlp it
+    holds spans alone, as every program reads them that reads the Collector's files.
     """
-    from lab.adapters.cases.zip_file import pack_folder
+    from lab.adapters.cases.zip_file import copy_traces, pack_folder
 
     archive = bootstrap.archive(Settings())
     case = archive.open(case_id)
-    target = to or Path(f"{case.case_id}{SUFFIX}")
+    target = to or Path(f"{case.case_id}{OTLP_SUFFIX if otlp else SUFFIX}")
     if target.exists() and not force:
         raise UsageError(f"expected no {target} yet, found one; say --force to write over it")
     part = target.with_name(f"{target.name}.part")
     try:
         with umask.asked_for(), part.open("wb") as file:
-            pack_folder(archive.folder(case.case_id), file)
+            (copy_traces if otlp else pack_folder)(archive.folder(case.case_id), file)
             file.flush()
             os.fsync(file.fileno())
         part.replace(target)
@@ -81,111 +79,6 @@ def export(
         print_json({"case": case.case_id, "file": str(target), "bytes": size})
     else:
         console.print(f"{case.case_id}: {size / 1024:.0f} KiB in {target}", soft_wrap=True)
-
-
-def import_(
-    file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="A case file, as `lab export` has it.")
-    ] = None,
-    otlp: Annotated[
-        Path | None, typer.Option("--otlp", metavar="FILE", help="Traces as OTLP/JSON, or gzipped.")
-    ] = None,
-    tempo: Annotated[
-        str | None, typer.Option("--tempo", metavar="URL", help="All traces of a stretch of time.")
-    ] = None,
-    start: Annotated[
-        str, typer.Option("--from", metavar="TIME", help="15m (ago), or ISO 8601.")
-    ] = "15m",
-    end: Annotated[str, typer.Option("--to", metavar="TIME", help="The same, or now.")] = "now",
-    query: Annotated[str, typer.Option(help="TraceQL: only what it finds.")] = "{}",
-    header: HeaderOption = None,
-    name: Annotated[
-        str | None, typer.Option(help="What to call it: lower-case words joined by hyphens.")
-    ] = None,
-    again: Annotated[
-        bool, typer.Option("--again", help="Also a case file that is here already.")
-    ] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Make a case of what somebody brings: a case file, or traces of any system.
-
-    Traces make a case that can be looked at and not graded: nobody knows their truth.
-    """
-    from lab.adapters.cases.bring import bring_file
-
-    if sum(given is not None for given in (file, otlp, tempo)) != 1:
-        raise UsageError("expected one of FILE, --otlp FILE and --tempo URL")
-    archive = bootstrap.archive(Settings())
-    if file is not None:
-        if name is not None:
-            raise UsageError("expected no --name for a case file, which is called as its scenario")
-        brought = bring_file(archive, file, again=again)
-    elif otlp is not None:
-        brought = _from_otlp(archive, otlp, name)
-    else:
-        window = (moment_s(start, archive.now_s()), moment_s(end, archive.now_s()))
-        if window[0] >= window[1]:
-            raise UsageError(f"expected --from before --to, got {start} and {end}")
-        brought = _from_tempo(archive, str(tempo), window, query, headers(header), name)
-    if as_json:
-        print_json(
-            {
-                "case": brought.case_id,
-                "is_new": brought.is_new,
-                "traces": brought.traces,
-                "spans": brought.spans,
-            }
-        )
-    else:
-        came = "" if brought.is_new else " was here already"
-        console.print(
-            f"{brought.case_id}{came}: {brought.traces} traces, {brought.spans} spans; "
-            f"`{lab_command()} traces {brought.case_id}` lists them, "
-            f"`{lab_command()} open {brought.case_id}` shows them at the desk",
-            soft_wrap=True,
-        )
-
-
-def _from_otlp(archive: FolderArchive, file: Path, name: str | None) -> Brought:
-    from lab.adapters.cases.bring import IMPORTED, bring_otlp
-
-    with _counting() as tell:
-        return bring_otlp(archive, file, name or IMPORTED, tell)
-
-
-def _from_tempo(
-    archive: FolderArchive,
-    url: str,
-    window: tuple[float, float],
-    query: str,
-    given: dict[str, str],
-    name: str | None,
-) -> Brought:
-    from lab.adapters import loopback, outside
-    from lab.adapters.cases.bring import IMPORTED, bring_traces, without_secrets
-    from lab.adapters.tempo import MOST_FOUND, TempoStore
-    from lab.investigation.running.collect import fetch, trace_ids
-
-    start_s, end_s = int(window[0]), int(window[1]) + 1
-
-    async def main() -> Brought:
-        with outside.client_to(url, "a Tempo such as http://127.0.0.1:3200"):
-            tempo = TempoStore(
-                url,
-                deadline_s=TEMPO_DEADLINE_S,
-                search_deadline_s=TEMPO_DEADLINE_S,
-                headers=given,
-                proxied=not loopback.is_here(url),
-            )
-        async with tempo as store:
-            with _counting() as tell:
-                ids = await trace_ids(store, start_s, end_s, most=MOST_FOUND, traceql=query)
-                tell("traces found", len(ids))
-                source = f"the Tempo at {without_secrets(url)}"
-                called = name or IMPORTED
-                return await bring_traces(archive, fetch(store, ids), called, source, tell)
-
-    return run_async(main)
 
 
 def replay(
@@ -215,7 +108,7 @@ def replay(
         nonlocal spans, rejected
         async with OtlpSender(to, headers(header)) as sender:
             archive.record_replay(case.case_id, retold, without_secrets(to))
-            with _counting() as tell:
+            with counting() as tell:
                 for batch in batches(map(retold.moved, traces), SPANS_A_BATCH):
                     answer = await sender.send(batch)
                     spans += sum(len(trace.spans) for trace in batch)
@@ -276,7 +169,7 @@ def headers(given: list[str] | None) -> dict[str, str]:
 
 
 @contextmanager
-def _counting() -> Iterator[Callable[[str, int], None]]:
+def counting() -> Iterator[Callable[[str, int], None]]:
     """A line that says what has been counted so far, while something takes its time."""
     with notes.status("reading") as line:
         yield lambda what, count: line.update(f"{count} {what}")

@@ -117,7 +117,7 @@ PANELS: Final[Mapping[str, tuple[Entry, ...]]] = MappingProxyType(
             Entry("export", "Write a case with all its evidence into one file.",
                   "exchange", "export", "lab export db-timeout-1 --to db-timeout.case.zip"),
             Entry("import", "Make a case of a case file, or of traces of any system.",
-                  "exchange", "import_", "lab import --otlp traces.json"),
+                  "importing", "import_", "lab import traces.json.gz"),
             Entry("replay", "Send a case's traces to any backend, as if of now.",
                   "exchange", "replay", "lab replay db-timeout-1 --to http://127.0.0.1:4318"),
         ),

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from lab.desk import guard
+from lab.domain.span_words import took, value_text
 from lab.domain.wording import duration, times_usual
 from lab.shop.topology import DATABASES, SERVICES
 
@@ -85,5 +86,7 @@ def _environment() -> Environment:
         moment=moment,
         query=query,
         times=times_usual,
+        took=took,
+        value=value_text,
     )
     return environment

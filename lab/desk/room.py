@@ -28,6 +28,7 @@ from lab.scenario_file import grafana_path
 VICTIMS_SHOWN: Final = 8
 PATTERNS_SHOWN: Final = 12
 LINES_A_PAGE: Final = 100
+TRACES_A_PAGE: Final = 100
 
 CONTRAST: Final = "contrast"
 """What the ledger calls the use of `contrast`."""
@@ -37,11 +38,15 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/cases/{case_id}")
 def room(
-    request: Request, found: OpenFile, desk: TheDesk, route: Annotated[str, Query()] = ""
+    request: Request,
+    found: OpenFile,
+    desk: TheDesk,
+    route: Annotated[str, Query()] = "",
+    number: Annotated[int, Query(alias="page", ge=1)] = 1,
 ) -> HTMLResponse:
     """Everything an on-call engineer has in the first minutes, on one page."""
     if isinstance(found, Telemetry):
-        return page(request, "telemetry.html", {"case": found, "traces": list_of_traces(found)})
+        return page(request, "telemetry.html", _page_of_traces(found, number))
     routes = sorted({each.route for each in found.evidence.requests})
     if route and route not in routes:
         raise UnknownCase(f"expected a route of {', '.join(routes)}, got {route!r}")
@@ -130,20 +135,16 @@ def _way_through_grafana(desk: Desk, case: Case, ledger: Ledger) -> str | None:
     return text and told_so_far(text, case, ledger, linked(case))
 
 
-def list_of_traces(found: Telemetry) -> list[dict[str, Any]]:
-    """The traces somebody brought, in order of time."""
-    return [
-        {
-            "trace_id": trace.trace_id,
-            "first": trace.spans[0],
-            "spans": len(trace.by_id),
-            "whole": trace.is_whole,
-        }
-        for trace in sorted(
-            (each for each in found.evidence.traces.values() if each.spans),
-            key=lambda each: each.spans[0].start_ns,
-        )
-    ]
+def _page_of_traces(found: Telemetry, number: int) -> dict[str, Any]:
+    """One page of the traces somebody brought, in order of time."""
+    start = (number - 1) * TRACES_A_PAGE
+    return {
+        "case": found,
+        "traces": found.index[start : start + TRACES_A_PAGE],
+        "total": len(found.index),
+        "number": number,
+        "pages": max(1, -(-len(found.index) // TRACES_A_PAGE)),
+    }
 
 
 def _counts(told: Any) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from lab.desk.grafana import explore_url
 from lab.desk.guard import check_site
 from lab.desk.pages import page
 from lab.desk.waterfall_json import waterfall_document
-from lab.domain.case import CaseFile
+from lab.domain.case import CaseFile, Telemetry
 from lab.domain.marks import most_apart_ms
 from lab.domain.rows import Gap, Item, Missing, Wire
 from lab.domain.trace import Span, Trace
@@ -76,6 +76,8 @@ def trace_page(
         "plain_next": start + PLAIN_ROWS if start + PLAIN_ROWS < len(drawn.rows) else None,
         "apart_ms": most_apart_ms(trace),
         "errors": sum(each.fails_itself for each in drawn.marks.values()),
+        "unfinished": sum(each.is_unfinished for each in trace),
+        "undated": sum(each.is_undated for each in trace),
         "explore": explore_url(desk.settings.url("grafana"), next(iter(trace))),
         "never_kept": _never_kept(trace, _logs(desk, case, trace), span),
         "asked_span": span if span and span not in trace.by_id else "",
@@ -106,9 +108,12 @@ def span_page(
         "span": span,
         "mark": drawn.marks[span.span_id],
         "outlives_ms": row.outlives_parent_ms,
-        "begins_ms": (span.start_ns - drawn.start_ns) / 1e6,
+        "begins_ms": None if span.is_undated else (span.start_ns - drawn.start_ns) / 1e6,
         "parent": trace.parent(span),
-        "events": [(event, (event.time_ns - span.start_ns) / 1e6) for event in span.events],
+        "events": [
+            (event, None if span.is_undated else (event.time_ns - span.start_ns) / 1e6)
+            for event in span.events
+        ],
         "logs": [line for line in lines if line.span_id == span.span_id],
         "logs_below": [line for line in lines if line.span_id in inside],
         "logs_trace": lines,
@@ -220,7 +225,14 @@ def _subtree(drawn: Waterfall, span: Span) -> Iterator[Span]:
 
 def _linked_from(case: CaseFile, span: Span) -> Iterable[Span]:
     """The spans of this case, of whatever trace, that link to ``span``."""
-    for trace in case.evidence.traces.values():
+    traces: Iterable[Trace] = case.evidence.traces.values()
+    if isinstance(case, Telemetry):
+        # The index knows which traces link to which; reading them all would take seconds.
+        told = (each for each in case.index if span.trace_id in each.linked)
+        traces = (
+            case.evidence.traces[each] for each in (span.trace_id, *(one.trace_id for one in told))
+        )
+    for trace in traces:
         for each in trace:
             if any(
                 (link.trace_id, link.span_id) == (span.trace_id, span.span_id)
@@ -239,14 +251,17 @@ def _plain(drawn: Waterfall, start: int) -> Iterator[dict[str, Any]]:
                 1000 * (begins - drawn.start_ns) / whole_ns,
                 max(2.0, 1000 * (ends - begins) / whole_ns),
             )
-            for begins, ends in _stretches_ns(item)
+            for begins, ends in _stretches_ns(item, drawn.end_ns)
         ]
         kind = {Gap: "gap", Missing: "missing", Wire: "wire"}.get(type(item), "span")
         mark = drawn.marks.get(item.span_id) if isinstance(item, Span) else None
         yield {"row": row, "item": item, "kind": kind, "mark": mark, "bars": bars}
 
 
-def _stretches_ns(item: Item) -> Sequence[tuple[int, int]]:
-    if isinstance(item, Missing):
+def _stretches_ns(item: Item, end_ns: int) -> Sequence[tuple[int, int]]:
+    """Where its bars are; a span without an end reaches to that of the trace."""
+    if isinstance(item, Missing) or (isinstance(item, Span) and item.is_undated):
         return ()
+    if isinstance(item, Span) and item.is_unfinished:
+        return ((item.start_ns, end_ns),)
     return item.stretches_ns if isinstance(item, Wire) else ((item.start_ns, item.end_ns),)

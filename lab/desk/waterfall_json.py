@@ -8,6 +8,7 @@ from typing import Any, Final
 from lab.desk.pages import hue
 from lab.domain.critical_path import Stretch
 from lab.domain.rows import Gap, Missing, Row, Wire
+from lab.domain.span_words import took, value_text
 from lab.domain.trace import Span, Status
 from lab.investigation.reading.logs import LogLine
 from lab.investigation.reading.waterfall import SpanMarks, Waterfall
@@ -83,8 +84,9 @@ def _span(drawn: Waterfall, span: Span, mark: SpanMarks, logs: list[float]) -> d
         "name": span.name[:_LONGEST_NAME],
         "does": span.kind.value,
         "peer": span.peer,
-        "at": _since(drawn, span.start_ns),
-        "took": span.duration_ms,
+        "at": 0 if span.is_undated else _since(drawn, span.start_ns),
+        "took": _drawn_ms(drawn, span),
+        "untimed": "" if span.is_timed else took(span),
         "self": mark.self_ms,
         "error": ("own" if mark.fails_itself else "child") if span.status is Status.ERROR else "",
         "usual": [mark.usual.p50_ms, mark.usual.p95_ms] if mark.usual else [],
@@ -102,9 +104,16 @@ def _span(drawn: Waterfall, span: Span, mark: SpanMarks, logs: list[float]) -> d
     }
 
 
+def _drawn_ms(drawn: Waterfall, span: Span) -> float:
+    """How long its bar is: one without an end reaches to the end of the trace."""
+    if span.is_unfinished and not span.is_undated:
+        return max(0, drawn.end_ns - span.start_ns) / 1e6
+    return span.duration_ms
+
+
 def _words(span: Span) -> str:
     said = [span.status_message, *span.exceptions]
-    said += [f"{key}={value}" for key, value in span.attributes.items()]
+    said += [f"{key}={value_text(value)}" for key, value in span.attributes.items()]
     text, room = [], MOST_WORDS
     for each in said:
         if room <= 0:

@@ -11,6 +11,7 @@ from lab.domain.ids import is_numbered
 from lab.domain.instrumentation import Instrumentation
 from lab.domain.journal import Ending, JournalEntry
 from lab.domain.proof import Proof, ProofVerdict
+from lab.domain.trace_summary import TraceSummary
 
 if TYPE_CHECKING:
     # Whoever only looks at traces does not wait for the language of scenarios.
@@ -51,7 +52,7 @@ class Telemetry:
     """Traces that somebody brought: they can be looked at, and nobody knows the truth of them.
 
     So there is no scenario to have a truth, no window, no request as its actor saw it, and
-    no proof. ``source`` says where they came from.
+    no proof. ``source`` says where they came from, ``index`` lists them in order of time.
     """
 
     case_id: str
@@ -59,6 +60,7 @@ class Telemetry:
     source: str
     opened_unix_s: float
     evidence: Evidence
+    index: tuple[TraceSummary, ...]
 
 
 @dataclass(frozen=True, slots=True)

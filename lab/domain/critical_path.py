@@ -43,7 +43,7 @@ def critical_path(trace: Trace) -> tuple[Stretch, ...]:
 
     Empty where there is not one root.
     """
-    if len(trace.roots) != 1:
+    if len(trace.roots) != 1 or trace.roots[0].is_undated:
         return ()
     root = trace.roots[0]
     found: list[Stretch] = []
@@ -65,6 +65,7 @@ def _waited_for(trace: Trace, stay: _Stay) -> Iterator[_Stay]:
     clipped = (
         _Stay(child, max(child.start_ns, stay.start_ns), min(child.end_ns, stay.end_ns))
         for child in trace.children(stay.span)
+        if not child.is_undated
     )
     lasting = [child for child in clipped if child.start_ns < child.end_ns]
     # Of two that end together the longer one is waited for.

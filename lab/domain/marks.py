@@ -109,7 +109,7 @@ def clocks_apart_ms(trace: Trace, span: Span) -> float:
     says of itself is timed by one.
     """
     parent = trace.parent(span)
-    if parent is None or parent.service == span.service:
+    if parent is None or parent.service == span.service or span.is_undated:
         return 0.0
     return max(0, parent.start_ns - span.start_ns) / 1e6
 

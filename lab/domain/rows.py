@@ -149,7 +149,7 @@ def _below(
         # What the gaps would say of this call, the wire says better.
         return [wire, *children]
     both: list[Span | Gap] = [*children, *_gaps(item, children, least_gap_ns)]
-    return sorted(both, key=lambda each: each.start_ns)
+    return sorted(both, key=lambda each: (each.start_ns == 0, each.start_ns))
 
 
 def wire_of(trace: Trace, call: Span) -> Wire | None:
@@ -166,14 +166,18 @@ def wire_of(trace: Trace, call: Span) -> Wire | None:
 
 def _gaps(parent: Span, children: Sequence[Span], least_ns: float) -> Iterator[Gap]:
     """The gaps of a span with children; one without is busy itself, which is no gap."""
-    if not children:
+    if not children or not parent.is_timed:
         return
     reached = parent.start_ns
     for child in children:
+        if child.is_undated:
+            continue
         start = min(child.start_ns, parent.end_ns)
         if start - reached >= least_ns and start > reached:
             yield Gap(parent, reached, start)
-        reached = max(reached, min(child.end_ns, parent.end_ns))
+        # One without an end may have run until that of its parent.
+        end_ns = parent.end_ns if child.is_unfinished else child.end_ns
+        reached = max(reached, min(end_ns, parent.end_ns))
     if parent.end_ns - reached >= least_ns and parent.end_ns > reached:
         yield Gap(parent, reached, parent.end_ns)
 
@@ -184,17 +188,19 @@ def _outlives(trace: Trace, item: Item) -> float:
 
 
 def extent_ns(trace: Trace) -> tuple[int, int]:
-    """When the first span started and the last one ended."""
-    if not trace.spans:
+    """When the first span started and the last one ended; what has no start is left out."""
+    dated = [span for span in trace if not span.is_undated]
+    if not dated:
         return 0, 0
-    start = min(span.start_ns for span in trace)
-    return start, max(start, *(span.end_ns for span in trace))
+    start = min(span.start_ns for span in dated)
+    return start, max(max(span.start_ns, span.end_ns) for span in dated)
 
 
 def _measure_ns(trace: Trace) -> int:
     """The root's duration; the whole extent where there is not one root."""
     if len(trace.roots) == 1:
         root = trace.roots[0]
-        return max(0, root.end_ns - root.start_ns)
+        if root.is_timed:
+            return max(0, root.end_ns - root.start_ns)
     start, end = extent_ns(trace)
     return end - start

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from typing import Final
 
 AttributeValue = str | bool | int | float | tuple["AttributeValue", ...]
 """What an OTLP attribute may hold here; nested maps are kept as their JSON text."""
@@ -48,8 +49,24 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """The instrumentation that made a span: a library's name and version, and what it says."""
+
+    name: str = ""
+    version: str = ""
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+
+
+NO_SCOPE: Final = Scope()
+"""Of a span that does not say what made it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Span:
-    """One span; ids are lower-case hex (32 and 16 digits), times Unix nanoseconds."""
+    """One span; ids are lower-case hex (32 and 16 digits), times Unix nanoseconds.
+
+    A time of 0 was never written down: the span is *unfinished*, or *undated*.
+    """
 
     trace_id: str
     span_id: str
@@ -65,11 +82,27 @@ class Span:
     events: tuple[Event, ...] = ()
     links: tuple[Link, ...] = ()
     resource: Mapping[str, AttributeValue] = field(default_factory=dict)
+    scope: Scope = NO_SCOPE
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether nobody wrote down when it ended."""
+        return self.end_ns == 0
+
+    @property
+    def is_undated(self) -> bool:
+        """Whether nobody wrote down when it started."""
+        return self.start_ns == 0
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether both its times were written down, so that it has a duration."""
+        return self.start_ns != 0 and self.end_ns != 0
 
     @property
     def duration_ms(self) -> float:
-        """How long it took by its own clock, in milliseconds; 0 where that clock went back."""
-        return max(0, self.end_ns - self.start_ns) / 1e6
+        """How long it took by its own clock, in ms; 0 where that went back or a time is missing."""
+        return max(0, self.end_ns - self.start_ns) / 1e6 if self.is_timed else 0.0
 
     @property
     def peer(self) -> str | None:
@@ -145,10 +178,7 @@ class Trace:
         children: dict[str, list[Span]] = {}
         for span_id, parent_id in self._parent_ids.items():
             children.setdefault(parent_id, []).append(self.by_id[span_id])
-        return {
-            parent: tuple(sorted(spans, key=lambda span: span.start_ns))
-            for parent, spans in children.items()
-        }
+        return {parent: tuple(sorted(spans, key=in_time)) for parent, spans in children.items()}
 
     def children(self, span: Span) -> tuple[Span, ...]:
         """The spans that ``span`` caused, earliest first."""
@@ -202,9 +232,11 @@ class Trace:
         ended is not the parent's.
         """
         covered_ns, reached = 0, span.start_ns
+        if not span.is_timed:
+            return 0.0
         for child in self.children(span):
             start, end = max(child.start_ns, reached), min(child.end_ns, span.end_ns)
-            if end > start:
+            if end > start and not child.is_undated:
                 covered_ns += end - start
                 reached = end
         return max(0, span.end_ns - span.start_ns - covered_ns) / 1e6
@@ -214,12 +246,16 @@ class Trace:
         if span.kind is not Kind.CLIENT:
             return None
         servers = [child for child in self.children(span) if child.kind is Kind.SERVER]
-        return span.duration_ms - servers[0].duration_ms if len(servers) == 1 else None
+        if len(servers) != 1 or not (span.is_timed and servers[0].is_timed):
+            return None
+        return span.duration_ms - servers[0].duration_ms
 
     def ends_after_parent_ms(self, span: Span) -> float | None:
         """By how much the span outlives its parent, in ms; negative where it ends before it."""
         parent = self.parent(span)
-        return None if parent is None else (span.end_ns - parent.end_ns) / 1e6
+        if parent is None or span.is_unfinished or parent.is_unfinished:
+            return None
+        return (span.end_ns - parent.end_ns) / 1e6
 
     def repeats(self, span: Span) -> int:
         """How often the span's operation runs under its parent one after another.
@@ -249,6 +285,11 @@ class Trace:
             if span.status is Status.ERROR
             and not any(child.status is Status.ERROR for child in self.children(span))
         )
+
+
+def in_time(span: Span) -> tuple[bool, int]:
+    """What spans are put in order of time by: their start, those without one last."""
+    return span.is_undated, span.start_ns
 
 
 def _operation(span: Span, parent_ids: Mapping[str, str]) -> tuple[object, ...]:

@@ -7,7 +7,15 @@ from typing import Protocol
 from lab.domain.trace import Trace
 
 
-class TraceStore(Protocol):
+class TraceSearch(Protocol):
+    """Ids of traces by search."""
+
+    async def search(self, traceql: str, *, start_s: float, end_s: float) -> frozenset[str]:
+        """Ids of the traces that answer the query inside the interval (Unix seconds)."""
+        ...
+
+
+class TraceStore(TraceSearch, Protocol):
     """Traces by id and by search."""
 
     @property
@@ -17,10 +25,6 @@ class TraceStore(Protocol):
 
     async def trace(self, trace_id: str) -> Trace | None:
         """The trace as received so far; None while none of it is there."""
-        ...
-
-    async def search(self, traceql: str, *, start_s: float, end_s: float) -> frozenset[str]:
-        """Ids of the traces that answer the query inside the interval (Unix seconds)."""
         ...
 
     async def spans_received(self) -> int:

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.domain.case import Telemetry
-from lab.domain.evidence import Evidence
-from lab.domain.trace import Span, Status, Trace
+from lab.domain.trace import Status
+from lab.domain.trace_summary import TraceSummary
 from lab.domain.wording import duration, short_ids
 from lab.errors import UsageError
 from lab.terminal.text import MARKS, clean
@@ -23,8 +23,8 @@ _OUTCOMES: Final = (None, "ok", "error")
 
 
 def select_traces(
-    evidence: Evidence, *, outcome: str | None, slowest: bool, limit: int
-) -> tuple[Trace, ...]:
+    index: Sequence[TraceSummary], *, outcome: str | None, slowest: bool, limit: int
+) -> tuple[TraceSummary, ...]:
     """The first ``limit`` traces in order of time, or the slowest first.
 
     ``outcome`` is ``error`` for those with a span that failed, ``ok`` for the others.
@@ -32,53 +32,54 @@ def select_traces(
     """
     if outcome not in _OUTCOMES:
         raise UsageError(f"expected --outcome to be ok or error, got {outcome!r}")
-    found = [
-        trace
-        for trace in evidence.traces.values()
-        if trace.spans and outcome in {None, "error" if _errors(trace) else "ok"}
-    ]
-    found.sort(key=lambda trace: -_first(trace).duration_ms if slowest else _first(trace).start_ns)
+    found = [each for each in index if outcome in {None, "error" if each.errors else "ok"}]
+    if slowest:
+        found.sort(key=lambda each: -each.duration_ms)
     return tuple(found[:limit])
 
 
-def telemetry_rows(traces: Sequence[Trace]) -> list[dict[str, Any]]:
-    """The traces as a program reads them."""
+def telemetry_rows(traces: Sequence[TraceSummary]) -> list[dict[str, Any]]:
+    """The traces as a program reads them; ``duration_ms`` is of all their spans."""
     return [
         {
-            "trace_id": trace.trace_id,
-            "start_unix_s": _first(trace).start_ns / 1e9,
-            "service": _first(trace).service,
-            "name": _first(trace).name,
-            "duration_ms": round(_first(trace).duration_ms, 3),
-            "spans": len(trace.by_id),
-            "errors": _errors(trace),
-            "whole": trace.is_whole,
+            "trace_id": each.trace_id,
+            "start_unix_s": each.start_ns / 1e9,
+            "service": each.service,
+            "name": each.name,
+            "duration_ms": round(each.duration_ms, 3),
+            "spans": each.spans,
+            "errors": each.errors,
+            "own_errors": each.own_errors,
+            "unfinished": each.unfinished,
+            "services": list(each.services),
+            "whole": each.is_whole,
         }
-        for trace in traces
+        for each in traces
     ]
 
 
-def telemetry_table(case: Telemetry, traces: Sequence[Trace], *, full: bool) -> RenderableType:
+def telemetry_table(
+    case: Telemetry, traces: Sequence[TraceSummary], *, full: bool
+) -> RenderableType:
     """The traces as a table; ids as short as `resolve_trace` takes them, or whole with ``full``."""
     if not traces:
         return Text("no trace fits; leave --outcome out")
-    ids = list(case.evidence.traces)
+    ids = [each.trace_id for each in case.index]
     shown = {each: each for each in ids} if full else short_ids(ids, _LEAST_DIGITS)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for heading in ("trace", "began", "took", "spans", "errors", "whole"):
         table.add_column(heading, justify="left" if heading in {"trace", "began"} else "right")
-    table.add_column("begins with", overflow="fold")
+    table.add_column("root", overflow="fold")
     _, red = MARKS[Status.ERROR]
-    for trace, row in zip(traces, telemetry_rows(traces), strict=True):
-        began = datetime.fromtimestamp(row["start_unix_s"]).astimezone()
+    for each in traces:
         table.add_row(
-            Text(shown[trace.trace_id], style="cyan"),
-            began.strftime("%m-%d %H:%M:%S"),
-            duration(_first(trace).duration_ms),
-            str(row["spans"]),
-            Text(f"✖ {row['errors']}" if row["errors"] else "0", style=red * bool(row["errors"])),
-            "yes" if row["whole"] else "no",
-            Text(f"{clean(row['service'], 40)} {clean(row['name'], 120)}"),
+            Text(shown[each.trace_id], style="cyan"),
+            _moment(each.start_ns),
+            duration(each.duration_ms) if each.unfinished < each.spans else "unfinished",
+            str(each.spans),
+            Text(f"✖ {each.errors}" if each.errors else "0", style=red * bool(each.errors)),
+            "yes" if each.is_whole else "no",
+            Text(f"{clean(each.service, 40)} {clean(each.name, 120)}"),
         )
     footer = (
         f"{len(traces)} of {len(ids)} traces, from {clean(case.source)}. `lab trace ID` opens one. "
@@ -87,9 +88,10 @@ def telemetry_table(case: Telemetry, traces: Sequence[Trace], *, full: bool) -> 
     return Group(table, Text(footer, style="dim"))
 
 
-def _first(trace: Trace) -> Span:
-    return trace.spans[0]
-
-
-def _errors(trace: Trace) -> int:
-    return sum(span.status is Status.ERROR for span in trace)
+def _moment(start_ns: int) -> str:
+    """When it began, by this machine's clock; a question mark where that is none."""
+    try:
+        began = datetime.fromtimestamp(start_ns / 1e9).astimezone()
+    except (ValueError, OverflowError, OSError):
+        return "?"
+    return began.strftime("%m-%d %H:%M:%S") if start_ns else "?"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Final
 
@@ -13,7 +13,8 @@ from rich.text import Text
 from lab.domain.evidence import Evidence
 from lab.domain.marks import Seal, most_apart_ms, silent_callees, why
 from lab.domain.rows import Gap, Missing, Row, Wire, extent_ns, rows, wire_of
-from lab.domain.trace import Kind, Span, Status, Trace
+from lab.domain.span_words import took, value_text
+from lab.domain.trace import AttributeValue, Kind, Scope, Span, Status, Trace
 from lab.domain.wording import counted, duration, short_ids, times_usual
 from lab.investigation.reading.requests import WINDOW_WORDS
 from lab.terminal.guides import with_guides
@@ -77,9 +78,11 @@ class TraceTree:
         self._wires = wires
         self._reference = evidence.reference_stats
         self._extent_ns = extent_ns(trace)
+        self._told: list[tuple[Mapping[str, AttributeValue], Scope]] = []
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw heading, tree and legend."""
+        self._told.clear()
         yield self._heading()
         full = self._full or not options.is_terminal
         ids = [span.span_id for span in self._trace]
@@ -159,9 +162,26 @@ class TraceTree:
         yield from _errors(span)
         for link in span.links:
             yield Text(f"⇢ linked to trace {link.trace_id} span {link.span_id}", style="cyan")
+            if self._attributes:
+                yield from _pairs(link.attributes, "  ")
         if self._attributes:
-            for key, value in sorted(span.attributes.items()):
-                yield Text(f"{clean(key, 120)} = {clean(str(value), 300)}", style="dim")
+            yield from self._all_of(span)
+
+    def _all_of(self, span: Span) -> Iterator[Text]:
+        """Every attribute and event; what made it and where it ran, where that is new."""
+        yield from _pairs(span.attributes)
+        for event in span.events:
+            after = duration((event.time_ns - span.start_ns) / 1e6) if span.start_ns else "?"
+            yield Text(f"◆ {clean(event.name, 120) or '(no name)'} at {after}", style="magenta")
+            yield from _pairs(event.attributes, "  ")
+        origin = span.resource, span.scope
+        if origin not in self._told:
+            self._told.append(origin)
+            scope = span.scope
+            if scope.name or scope.version:
+                yield Text(f"scope {clean(f'{scope.name} {scope.version}', 160)}", style="dim")
+            yield from _pairs(scope.attributes, "scope ")
+            yield from _pairs(span.resource, "resource ")
 
     def _numbers(self, row: Row) -> list[Text]:
         item = row.item
@@ -171,9 +191,10 @@ class TraceTree:
         if isinstance(item, Gap | Wire):
             return [Text(duration(item.length_ms), style="yellow"), Text(""), Text(""), *usual]
         wire = wire_of(self._trace, item)
+        itself = duration(self._trace.self_time_ms(item)) if item.is_timed else ""
         return [
-            Text(duration(item.duration_ms)),
-            Text(duration(self._trace.self_time_ms(item)), style="dim"),
+            Text(took(item), style="" if item.is_timed else "yellow"),
+            Text(itself, style="dim"),
             Text("" if wire is None else duration(wire.length_ms), style="dim"),
             *([self._usual(item)] if usual else []),
         ]
@@ -198,7 +219,12 @@ class TraceTree:
         stretch = item.start_ns, item.end_ns
         if isinstance(item, Gap):
             return Text(self._cells("░", stretch), style="yellow")
-        return Text(self._cells("━", stretch), "red" if item.status is Status.ERROR else "blue")
+        if item.is_undated:
+            return Text("")
+        colour = "red" if item.status is Status.ERROR else "blue"
+        if item.is_unfinished:
+            return Text(self._cells("╌", (item.start_ns, last_ns)), colour)
+        return Text(self._cells("━", stretch), colour)
 
     def _cells(self, mark: str, *stretches_ns: tuple[int, int]) -> str:
         """The time axis with ``mark`` wherever a stretch is, in one cell at least."""
@@ -221,6 +247,12 @@ class TraceTree:
                 f"▲ clocks apart by {duration(apart_ms)} at least: a span begins before its caller"
             )
             yield Text(told, style="yellow")
+        for word, number in (
+            ("end: unfinished, drawn to the end of the trace", _count(trace, "is_unfinished")),
+            ("start: not drawn", _count(trace, "is_undated")),
+        ):
+            if number:
+                yield Text(f"╌ {counted(number, 'span')} without {word}", style="yellow")
         count = counted(len(trace.by_id), "span")
         if trace.is_whole and silent_callees(trace, self._reference.speakers):
             yield Text(why(trace, Seal.SEALED, self._reference.speakers), style="yellow")
@@ -255,6 +287,15 @@ def _title(row: Row) -> Text:
     if item.peer:
         title.append(f" ({clean(item.peer, 40)})", style="dim")
     return title
+
+
+def _pairs(attributes: Mapping[str, AttributeValue], before: str = "") -> Iterator[Text]:
+    for key, value in sorted(attributes.items()):
+        yield Text(f"{before}{clean(key, 120)} = {clean(value_text(value), 300)}", style="dim")
+
+
+def _count(trace: Trace, mark: str) -> int:
+    return sum(getattr(span, mark) for span in trace)
 
 
 def _errors(span: Span) -> Iterator[Text]:

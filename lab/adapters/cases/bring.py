@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from lab.adapters.cases.archive import FolderArchive
-from lab.adapters.cases.telemetry_case import TelemetryWriter, Tell, sorted_traces, write_all
+from lab.adapters.cases.telemetry_case import Gathering, Tell
 from lab.adapters.cases.zip_file import read_zip
-from lab.adapters.otlp.file import span_groups
+from lab.adapters.formats.found import Account
+from lab.adapters.formats.sniffing import ZIP, found_in
+from lab.adapters.formats.source import Content
 from lab.domain.case import Case, CaseFile
-from lab.domain.trace import Trace
+from lab.errors import CaseError, UsageError
 
 IMPORTED: Final = "imported"
 """What a case is called that no scenario made, unless whoever brings it names it."""
+
+MOST_FILES: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Brought:
     """The case that something became; not ``is_new`` where this checkout had it already.
 
-    ``case`` is what was read of it; None where traces were written one by one.
+    ``case`` is what was read of a case file; ``account`` tells of telemetry what became of
+    each span.
     """
 
     case_id: str
@@ -31,6 +39,16 @@ class Brought:
     traces: int
     spans: int
     case: CaseFile | None = None
+    account: Account = field(default_factory=Account)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How telemetry is to be taken: under which name, as OTLP alone, and all of it or none."""
+
+    name: str = IMPORTED
+    only_otlp: bool = False
+    strict: bool = False
 
 
 def bring_file(
@@ -53,24 +71,124 @@ def bring_file(
         return Brought(case_id, twin is None, *counts, replace(case, case_id=case_id))
 
 
-def bring_otlp(archive: FolderArchive, path: Path, name: str, tell: Tell) -> Brought:
-    """The traces of an OTLP/JSON file as a case that can be looked at."""
-    with archive.arriving() as room, TelemetryWriter(room) as writer:
-        write_all(writer, sorted_traces(span_groups(path), room, tell), tell)
-        writer.seal(path.name, f"the OTLP file {path.name}", archive.now_s())
-        return Brought(archive.adopt(room, name), True, writer.traces, writer.spans)
+def is_case_file(path: Path) -> bool:
+    """Whether the file there begins as a case file does."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return file.read(len(ZIP)) == ZIP
+    return False
 
 
-async def bring_traces(
-    archive: FolderArchive, traces: AsyncIterator[Trace], name: str, source: str, tell: Tell
+def files_in(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """The files that are meant, those of a folder at any depth; UsageError where one is missing."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = (each for each in sorted(path.rglob("*")) if each.is_file())
+            found += [each for each in inside if not _is_hidden(each.relative_to(path))]
+        elif path.exists():
+            found.append(path)
+        else:
+            raise CaseError(f"{path}: expected a file, found none")
+    if not found:
+        raise CaseError(f"expected files in {', '.join(map(str, paths))}, found none")
+    if len(found) > MOST_FILES:
+        raise UsageError(f"expected at most {MOST_FILES} files at once, found {len(found)}")
+    return tuple(found)
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def bring_files(archive: FolderArchive, paths: Iterable[Path], wish: Wish, tell: Tell) -> Brought:
+    """The traces of all these files as one case that can be looked at."""
+    files = files_in(paths)
+    first = files[0].name
+    more = len(files) - 1
+    title = first if not more else f"{first} and {more} more"
+    source = f"the file {first}" if not more else f"{len(files)} files, the first {first}"
+
+    def take(gathering: Gathering, account: Account) -> None:
+        for path in files:
+            try:
+                with path.open("rb") as file:
+                    content = Content(str(path), file)
+                    gathering.add(found_in(content, account, only_otlp=wish.only_otlp))
+            except OSError as error:
+                raise CaseError(
+                    f"{path}: expected a file that can be read, found: {error.strerror}"
+                ) from error
+
+    return _brought(archive, wish, (title, source), tell, take)
+
+
+def bring_content(archive: FolderArchive, content: Content, wish: Wish, tell: Tell) -> Brought:
+    """The same of what comes through a pipe."""
+
+    def take(gathering: Gathering, account: Account) -> None:
+        gathering.add(found_in(content, account, only_otlp=wish.only_otlp))
+
+    return _brought(archive, wish, (content.name, content.name), tell, take)
+
+
+def _brought(
+    archive: FolderArchive,
+    wish: Wish,
+    told: tuple[str, str],
+    tell: Tell,
+    take: Callable[[Gathering, Account], None],
 ) -> Brought:
-    """Traces as they are fetched, as a case that can be looked at."""
-    with archive.arriving() as room, TelemetryWriter(room) as writer:
-        async for trace in traces:
-            writer.add(trace)
-            tell("traces fetched", writer.traces)
-        writer.seal(f"traces of {source}", source, archive.now_s())
-        return Brought(archive.adopt(room, name), True, writer.traces, writer.spans)
+    account = Account()
+    with _arriving(archive, account, tell) as (room, gathering):
+        take(gathering, account)
+        return _sealed(archive, gathering, room, account, wish, told)
+
+
+async def bring_answers(
+    archive: FolderArchive,
+    answers: AsyncIterator[tuple[str, bytes]],
+    wish: Wish,
+    source: str,
+    tell: Tell,
+) -> Brought:
+    """The traces in a backend's answers as they come, each with what was asked for, as a case."""
+    account = Account()
+    with _arriving(archive, account, tell) as (room, gathering):
+        async for name, body in answers:
+            gathering.add(found_in(Content(name, BytesIO(body)), account))
+            tell("answers read", account.files)
+        told = f"traces of {source}", source
+        return _sealed(archive, gathering, room, account, wish, told)
+
+
+@contextmanager
+def _arriving(
+    archive: FolderArchive, account: Account, tell: Tell
+) -> Iterator[tuple[Path, Gathering]]:
+    with archive.arriving() as room:
+        gathering = Gathering(room, account, tell)
+        try:
+            yield room, gathering
+        finally:
+            gathering.close()
+
+
+def _sealed(
+    archive: FolderArchive,
+    gathering: Gathering,
+    room: Path,
+    account: Account,
+    wish: Wish,
+    told: tuple[str, str],
+) -> Brought:
+    gathering.seal(*told, archive.now_s())
+    if wish.strict and not account.is_complete:
+        raise CaseError(
+            f"expected to read all of it (--strict), found {account.skipped_words}; leave "
+            "--strict out to take the rest"
+        )
+    case_id = archive.adopt(room, wish.name)
+    return Brought(case_id, True, account.traces, account.kept, account=account)
 
 
 def without_secrets(url: str) -> str:

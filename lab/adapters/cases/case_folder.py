@@ -37,9 +37,8 @@ from lab.adapters.bounds import (
     MOST_RECORD_NAMES,
     MOST_RECORDS,
     MOST_REQUESTS,
-    MOST_SPANS,
-    MOST_TRACES,
 )
+from lab.adapters.cases.indexed_traces import IndexedTraces
 from lab.adapters.cases.journal_file import read_journal, write_entry
 from lab.adapters.cases.json_lines import whole_lines
 from lab.adapters.cases.manifest import (
@@ -61,7 +60,7 @@ from lab.adapters.cases.strict_reading import (
     text_of,
     validated,
 )
-from lab.adapters.cases.traces_on_disk import TracesOnDisk, traces_of_line
+from lab.adapters.cases.traces_on_disk import TracesOnDisk, bounded_lines
 from lab.adapters.otlp.traces import trace_to_otlp
 from lab.domain.case import Case, CaseFile, Sight, Telemetry
 from lab.domain.evidence import Evidence
@@ -303,14 +302,15 @@ def read_case(folder: Path) -> Case:
 
 
 def _read_telemetry(folder: Path, manifest: TelemetryManifest) -> Telemetry:
+    """The telemetry by its index; all of it is read only where there is none yet."""
+    traces = IndexedTraces.of(folder, folder / TRACES, sealed_files(folder)[TRACES])
     return Telemetry(
         case_id=folder.name,
         title=manifest.title,
         source=manifest.source,
         opened_unix_s=manifest.opened_unix_s,
-        evidence=Evidence(
-            windows={}, requests=(), samples={}, traces=_read_traces(folder / TRACES)
-        ),
+        evidence=Evidence(windows={}, requests=(), samples={}, traces=traces),
+        index=traces.index,
     )
 
 
@@ -334,19 +334,7 @@ def _read_scenario(folder: Path, scenario_id: str, plan: Plan) -> Scenario:
 
 
 def _read_traces(path: Path) -> dict[str, Trace]:
-    traces: dict[str, Trace] = {}
-    spans = 0
-    for number, line in whole_lines(path):
-        found = traces_of_line(path, number, line)
-        traces |= found
-        spans += sum(len(trace.spans) for trace in found.values())
-        if len(traces) > MOST_TRACES or spans > MOST_SPANS:
-            raise damaged(
-                path,
-                f"at most {MOST_TRACES} traces and {MOST_SPANS} spans, "
-                f"found {len(traces)} and {spans} by line {number}",
-            )
-    return traces
+    return {key: trace for _, _, found in bounded_lines(path) for key, trace in found.items()}
 
 
 def _read_records(path: Path) -> Records:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from lab.adapters.bounds import MOST_SPANS, MOST_TRACES
 from lab.adapters.cases.json_lines import whole_lines
 from lab.adapters.cases.strict_reading import damaged
 from lab.adapters.otlp.fields import MalformedOtlpError, parse
@@ -61,3 +62,28 @@ def traces_of_line(path: Path, number: int, line: str) -> dict[str, Trace]:
         return read_traces(parse(line))
     except MalformedOtlpError as error:
         raise damaged(path, f"a trace as OTLP/JSON in line {number} ({error})") from error
+
+
+def bounded_lines(path: Path) -> Iterator[tuple[int, int, dict[str, Trace]]]:
+    """Each line's first byte, its length and its traces.
+
+    CaseDamaged for a line that is no OTLP/JSON, and for more than one case may hold.
+    """
+    if not path.is_file():
+        return
+    ids = set[str]()
+    spans = at = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.endswith(b"\n") and line.strip():
+                found = traces_of_line(path, number, line.decode(errors="replace"))
+                ids.update(found)
+                spans += sum(len(trace.spans) for trace in found.values())
+                if len(ids) > MOST_TRACES or spans > MOST_SPANS:
+                    raise damaged(
+                        path,
+                        f"at most {MOST_TRACES} traces and {MOST_SPANS} spans, "
+                        f"found {len(ids)} and {spans} by line {number}",
+                    )
+                yield at, len(line), found
+            at += len(line)

@@ -20,6 +20,7 @@ from lab.adapters.cases.case_folder import (
     CHECKSUMS,
     LEDGERS,
     SCENARIO,
+    TRACES,
     is_sealed_name,
     read_case_file,
     sealed_files,
@@ -73,6 +74,13 @@ def pack_folder(folder: Path, target: IO[bytes], *, level: int = 9) -> None:
                     member.write(told)
             sums.append(f"{digest.hexdigest()}  {name}\n")
         archive.writestr(_member(CHECKSUMS), "".join(sums))
+
+
+def copy_traces(folder: Path, target: IO[bytes]) -> None:
+    """Write the traces of ``folder`` alone, which are OTLP/JSON as they lie there."""
+    with (folder / TRACES).open("rb") as source:
+        for line in source:
+            target.write(_without_places(line))
 
 
 def _member(name: str) -> zipfile.ZipInfo:

@@ -1,1 +1,1 @@
-"""OTLP as JSON: its fields, its traces, its files, and sending it."""
+"""OTLP as JSON: its fields, its traces, and sending it."""

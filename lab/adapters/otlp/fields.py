@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import json
+import re
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from typing import Any, Final
 
 from lab.adapters.bounds import MOST_OF_OTLP
@@ -21,13 +23,40 @@ DEEPEST_VALUE: Final = 16
 """Arrays and maps inside each other; SDKs write one level, and every reader pays for each."""
 
 _UINT64: Final = 2**64
+_EXACT: Final = 2**53
+"""Below it a double holds every whole number."""
 
 
 class MalformedOtlpError(ValueError):
     """A document is not OTLP/JSON; says where, what was expected and what was found."""
 
     def __init__(self, where: str, expected: str, found: object) -> None:
-        super().__init__(f"{where}: expected {expected}, found {reprlib.repr(found)}")
+        self.where = where
+        self.why = f"expected {expected}, found {reprlib.repr(found)}"
+        super().__init__(f"{where}: {self.why}")
+
+
+_SNAKE: Final = re.compile(r"[a-z]+(?:_[a-z]+)+")
+
+
+def camel(found: Any) -> Any:
+    """The same with the fields' names in lowerCamelCase: some write those of the ``.proto`` file.
+
+    Keys of attributes are values in OTLP, so no name that somebody chose is changed.
+    """
+    if isinstance(found, list):
+        return [camel(each) for each in found]
+    if not isinstance(found, dict):
+        return found
+    return {_camel_name(key): camel(each) for key, each in found.items()}
+
+
+@functools.cache
+def _camel_name(name: str) -> str:
+    if not _SNAKE.fullmatch(name):
+        return name
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
 
 
 def parse(text: bytes | str) -> Any:
@@ -56,10 +85,15 @@ def items(owner: Mapping[str, Any], field: str, at: str) -> list[Any]:
         return []
     if not isinstance(value, list):
         raise MalformedOtlpError(f"{at}.{field}".lstrip("."), "an array", value)
+    bounded(value, field, f"{at}.{field}".lstrip("."))
+    return value
+
+
+def bounded(value: Sized, field: str, at: str) -> None:
+    """Refuse more elements than ``field`` may have (`MOST_OF_OTLP`)."""
     most = MOST_OF_OTLP.get(field)
     if most is not None and len(value) > most:
-        raise MalformedOtlpError(f"{at}.{field}".lstrip("."), f"at most {most}", len(value))
-    return value
+        raise MalformedOtlpError(at, f"at most {most}", len(value))
 
 
 def messages(owner: Mapping[str, Any], field: str, at: str) -> Iterator[Mapping[str, Any]]:
@@ -85,6 +119,8 @@ def _utf8(text: str) -> str:
 
 def integer(value: object, at: str) -> int:
     """A 64-bit number, which JSON carries as a string because a double cannot hold it."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return int(value)  # Some writers have no other numbers than doubles.
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise MalformedOtlpError(at, "a 64-bit number", value)
     try:
@@ -152,10 +188,15 @@ def optional_identity(owner: Mapping[str, Any], field: str, length: int, at: str
     except (ValueError, binascii.Error):
         raw = b""
     if len(raw) != length:
+        if _HEX.fullmatch(value):
+            raise MalformedOtlpError(f"{at}.{field}", f"{2 * length} hex digits", len(value))
         raise MalformedOtlpError(
             f"{at}.{field}", f"{length} bytes as {2 * length} hex digits or base64", value
         )
     return raw.hex() if any(raw) else None
+
+
+_HEX: Final = re.compile(r"[0-9a-fA-F]+")
 
 
 def attributes(owner: Mapping[str, Any], at: str) -> dict[str, AttributeValue]:
@@ -183,6 +224,8 @@ def value(found: object, at: str, levels: int = DEEPEST_VALUE) -> AttributeValue
     match message(found, at):
         case {"stringValue": str(text)} | {"bytesValue": str(text)}:
             return _utf8(text)
+        case {"stringValue": bool() | int() | float() as number}:
+            return json.dumps(number)  # Some write a number where they say that it is text.
         case {"boolValue": bool(flag)}:
             return flag
         case {"intValue": number}:
@@ -192,11 +235,23 @@ def value(found: object, at: str, levels: int = DEEPEST_VALUE) -> AttributeValue
         case {"arrayValue": array}:
             return tuple(value(*inner) for inner in _elements(array, at, levels))
         case {"kvlistValue": pairs}:
-            return json.dumps(_map(pairs, at, levels), ensure_ascii=False)
+            return as_json(_map(pairs, at, levels))
         case {} as empty if not empty:
             return ""
+        case {**others} if (renamed := camel(others)) != others:
+            return value(renamed, at, levels)
         case unknown:
             raise MalformedOtlpError(at, "an OTLP value", unknown)
+
+
+def as_json(found: Any) -> str:
+    """What is no list of OTLP's as the text of its JSON, which is how a map is kept."""
+    return _utf8(json.dumps(found, ensure_ascii=False))
+
+
+def base64_text(raw: bytes) -> str:
+    """Bytes as OTLP/JSON spells them."""
+    return base64.b64encode(raw).decode()
 
 
 def _elements(array: object, at: str, levels: int) -> Iterator[tuple[object, str, int]]:

@@ -18,7 +18,18 @@ from typing import Any, Final
 
 from lab.adapters.otlp import fields
 from lab.adapters.otlp.fields import MalformedOtlpError
-from lab.domain.trace import AttributeValue, Event, Kind, Link, Span, Status, Trace
+from lab.domain.trace import (
+    NO_SCOPE,
+    AttributeValue,
+    Event,
+    Kind,
+    Link,
+    Scope,
+    Span,
+    Status,
+    Trace,
+    in_time,
+)
 
 _KINDS: Final = (
     Kind.INTERNAL,  # 0, unspecified: the specification allows to take it as internal
@@ -55,6 +66,8 @@ def read_traces(document: object) -> dict[str, Trace]:
         data = fields.message(data["trace"], "trace")
     spans: dict[str, list[Span]] = {}
     for number, span in enumerate(_spans(data)):
+        if isinstance(span, MalformedOtlpError):
+            raise span
         if number >= MOST_SPANS:
             raise MalformedOtlpError("document", f"at most {MOST_SPANS} spans", "more")
         spans.setdefault(span.trace_id, []).append(span)
@@ -73,7 +86,7 @@ def read_traces(document: object) -> dict[str, Trace]:
 def assemble(trace_id: str, spans: Iterable[Span]) -> Trace:
     """A trace of what was received: the first of each span id, in order of their start."""
     first = {span.span_id: span for span in reversed(tuple(spans))}
-    ordered = sorted(first.values(), key=lambda span: (span.start_ns, span.span_id))
+    ordered = sorted(first.values(), key=lambda span: (*in_time(span), span.span_id))
     return Trace(trace_id, tuple(ordered))
 
 
@@ -89,29 +102,125 @@ def write_traces(traces: Iterable[Trace]) -> dict[str, Any]:
     return {
         "resourceSpans": [
             {
-                "resource": {"attributes": _write_attributes({"service.name": service} | resource)},
-                "scopeSpans": [{"spans": [_write_span(span) for span in spans]}],
+                "resource": write_resource(service, resource),
+                "scopeSpans": [
+                    {**write_scope(scope), "spans": [write_span(span) for span in made]}
+                    for scope, made in groupby(spans, key=lambda span: span.scope)
+                ],
             }
             for (service, resource), spans in by_resource
         ]
     }
 
 
-def _spans(data: Mapping[str, Any]) -> Iterator[Span]:
-    # `batches` is what Tempo called `resourceSpans` before its second API.
-    field = "resourceSpans" if "resourceSpans" in data else "batches"
-    for r, group in enumerate(fields.messages(data, field, "")):
-        at = f"{field}[{r}]"
+def write_resource(service: str, resource: Mapping[str, AttributeValue]) -> dict[str, Any]:
+    """A ``Resource``."""
+    named = {"service.name": service} if service else {}
+    return {"attributes": _write_attributes(named | dict(resource))}
+
+
+def write_scope(scope: Scope) -> dict[str, Any]:
+    """The field of ``ScopeSpans`` that says what made the spans; none where nobody knows."""
+    if scope == NO_SCOPE:
+        return {}
+    told: dict[str, Any] = {"name": scope.name, "version": scope.version}
+    if scope.attributes:
+        told["attributes"] = _write_attributes(scope.attributes)
+    return {"scope": {key: value for key, value in told.items() if value}}
+
+
+_OLD_SCOPES: Final = "instrumentationLibrarySpans"
+"""What ``scopeSpans`` was called before OTLP 0.15, with ``instrumentationLibrary`` in it."""
+
+GROUP_FIELDS: Final = ("resourceSpans", "batches")
+"""Where a document holds its groups; ``batches`` was Tempo's before its second API."""
+
+
+def _spans(data: Mapping[str, Any]) -> Iterator[Span | MalformedOtlpError]:
+    for field in GROUP_FIELDS:
+        for r, group in enumerate(fields.messages(data, field, "")):
+            yield from group_spans(group, f"{field}[{r}]")
+
+
+def group_spans(group: Mapping[str, Any], at: str) -> Iterator[Span | MalformedOtlpError]:
+    """The spans of one ``ResourceSpans``, in any spelling; in place of a bad one, what is wrong."""
+    if any("_" in key for key in group):
+        group = fields.camel(group)
+    try:
         resource = fields.attributes(
             fields.message(group.get("resource"), f"{at}.resource"), f"{at}.resource"
         )
-        for s, scope in enumerate(fields.messages(group, "scopeSpans", at)):
-            where = f"{at}.scopeSpans[{s}]"
-            for n, span in enumerate(fields.messages(scope, "spans", where)):
-                yield _span(span, resource, f"{where}.spans[{n}]")
+    except MalformedOtlpError as error:
+        flaw: MalformedOtlpError | None = error
+        resource = {}
+    else:
+        flaw = None
+    for field in ("scopeSpans", _OLD_SCOPES):
+        for owner, where, scope in _scopes(group, field, at):
+            if isinstance(owner, MalformedOtlpError):
+                yield owner
+                continue
+            yield from _of_scope(owner, where, scope, resource, flaw)
 
 
-def _span(span: Mapping[str, Any], resource: Mapping[str, AttributeValue], at: str) -> Span:
+def _scopes(
+    group: Mapping[str, Any], field: str, at: str
+) -> Iterator[tuple[Mapping[str, Any] | MalformedOtlpError, str, Scope]]:
+    try:
+        listed = fields.items(group, field, at)
+    except MalformedOtlpError as error:
+        yield error, at, NO_SCOPE
+        return
+    for s, each in enumerate(listed):
+        where = f"{at}.{field}[{s}]"
+        try:
+            owner = fields.message(each, where)
+            yield owner, where, _scope(owner, where)
+        except MalformedOtlpError as error:
+            yield error, where, NO_SCOPE
+
+
+def _scope(owner: Mapping[str, Any], at: str) -> Scope:
+    found = owner.get("scope") or owner.get("instrumentationLibrary")
+    if not found:
+        return NO_SCOPE
+    where = f"{at}.scope"
+    scope = fields.message(found, where)
+    return Scope(
+        fields.text(scope, "name", where),
+        fields.text(scope, "version", where),
+        fields.attributes(scope, where),
+    )
+
+
+def _of_scope(
+    owner: Mapping[str, Any],
+    at: str,
+    scope: Scope,
+    resource: Mapping[str, AttributeValue],
+    flaw: MalformedOtlpError | None,
+) -> Iterator[Span | MalformedOtlpError]:
+    try:
+        spans = fields.items(owner, "spans", at)
+    except MalformedOtlpError as error:
+        yield error
+        return
+    for n, each in enumerate(spans):
+        where = f"{at}.spans[{n}]"
+        try:
+            if flaw is not None:
+                raise flaw
+            span = fields.message(each, where)
+            if "span_id" in span or "trace_id" in span:
+                span = fields.camel(span)
+            yield _span(span, resource, scope, where)
+        except MalformedOtlpError as error:
+            yield error
+
+
+def _span(
+    span: Mapping[str, Any], resource: Mapping[str, AttributeValue], scope: Scope, at: str
+) -> Span:
     status = fields.message(span.get("status"), f"{at}.status")
     return Span(
         trace_id=fields.identity(span, "traceId", _TRACE_ID_BYTES, at),
@@ -130,10 +239,12 @@ def _span(span: Mapping[str, Any], resource: Mapping[str, AttributeValue], at: s
             for n, event in enumerate(fields.messages(span, "events", at))
         ),
         links=tuple(
-            _link(link, f"{at}.links[{n}]")
+            found
             for n, link in enumerate(fields.messages(span, "links", at))
+            if (found := _link(link, f"{at}.links[{n}]")) is not None
         ),
         resource=resource,
+        scope=scope,
     )
 
 
@@ -145,15 +256,16 @@ def _event(event: Mapping[str, Any], at: str) -> Event:
     )
 
 
-def _link(link: Mapping[str, Any], at: str) -> Link:
-    return Link(
-        trace_id=fields.identity(link, "traceId", _TRACE_ID_BYTES, at),
-        span_id=fields.identity(link, "spanId", _SPAN_ID_BYTES, at),
-        attributes=fields.attributes(link, at),
-    )
+def _link(link: Mapping[str, Any], at: str) -> Link | None:
+    """The link; None for one that leads nowhere, as SDKs write it for an invalid context."""
+    trace_id = fields.optional_identity(link, "traceId", _TRACE_ID_BYTES, at)
+    span_id = fields.optional_identity(link, "spanId", _SPAN_ID_BYTES, at)
+    attributes = fields.attributes(link, at)
+    return Link(trace_id, span_id, attributes) if trace_id and span_id else None
 
 
-def _write_span(span: Span) -> dict[str, Any]:
+def write_span(span: Span) -> dict[str, Any]:
+    """A ``Span``."""
     status = {"code": _STATUSES.index(span.status), "message": span.status_message}
     return {
         "traceId": span.trace_id,

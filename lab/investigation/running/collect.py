@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final
@@ -13,7 +13,7 @@ from lab.domain.evidence import Sample
 from lab.domain.trace import Trace
 from lab.errors import TraceStoreError
 from lab.ports.clock import Clock
-from lab.ports.trace_store import TraceStore
+from lab.ports.trace_store import TraceSearch, TraceStore
 
 AT_ONCE: Final = 8
 """Traces asked for at the same time; more make none of them come sooner."""
@@ -23,7 +23,7 @@ SHORTEST_S: Final = 1
 
 
 async def trace_ids(
-    store: TraceStore, start_s: int, end_s: int, *, most: int, traceql: str = "{}"
+    store: TraceSearch, start_s: int, end_s: int, *, most: int, traceql: str = "{}"
 ) -> frozenset[str]:
     """Ids of all traces of the interval (Unix seconds), by halves where ``most`` were found.
 
@@ -35,24 +35,12 @@ async def trace_ids(
     if end_s - start_s <= SHORTEST_S:
         raise TraceStoreError(
             f"expected fewer than {most} traces in one second, found more in that of {start_s}; "
-            "narrow the search"
+            "narrow the query"
         )
     middle = (start_s + end_s) // 2
     earlier = await trace_ids(store, start_s, middle, most=most, traceql=traceql)
     return earlier | await trace_ids(store, middle, end_s, most=most, traceql=traceql)
 
-
-async def fetch(store: TraceStore, ids: frozenset[str]) -> AsyncIterator[Trace]:
-    """Each trace of ``ids`` that is still there, `AT_ONCE` asked for at a time."""
-    waiting = sorted(ids)
-    for start in range(0, len(waiting), AT_ONCE):
-        some = waiting[start : start + AT_ONCE]
-        for trace in await asyncio.gather(*(store.trace(each) for each in some)):
-            if trace is not None:
-                yield trace
-
-
-"""Requests in flight: faster than one by one by half, and Tempo keeps taking spans in."""
 
 POLL_S: Final = 0.2
 """How long a trace must not have grown; the exporters' batches are as far apart."""

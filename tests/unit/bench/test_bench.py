@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -231,3 +232,19 @@ def test_what_a_request_costs_is_what_it_adds_to_an_idle_part(bench: Callable[[s
 def test_no_cost_is_told_of_requests_that_never_came(bench: Callable[[str], Any]) -> None:
     with pytest.raises(bench("promises").MeasurementError, match="none was"):
         bench("request_costs").costs_of({}, {}, requests=0, spans=0)
+
+
+def test_the_strangers_file_is_what_it_is_said_to_be(
+    bench: Callable[[str], Any], tmp_path: Path
+) -> None:
+    """The same each time, of as many traces and spans as the table says, some of them failed."""
+    from lab.adapters.otlp.traces import read_traces
+
+    first, second = tmp_path / "a", tmp_path / "b"
+    spans = bench("strangers").write_demo(first, 120)
+    bench("strangers").write_demo(second, 120)
+    assert first.read_bytes() == second.read_bytes()
+    found = [span for line in first.read_text().splitlines()
+             for trace in read_traces(json.loads(line)).values() for span in trace]  # fmt: skip
+    assert len(found) == spans == 480
+    assert len({span.trace_id for span in found}) == 120

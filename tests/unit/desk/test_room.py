@@ -16,6 +16,7 @@ from lab.desk.charts import three_signals
 from lab.domain.case import Case, Telemetry
 from lab.domain.load import Window
 from lab.domain.trace import Span
+from lab.domain.trace_summary import summary_of
 from lab.investigation.reading.background import background_rows, background_traces
 from lab.investigation.reading.contrast import contrasts
 from lab.investigation.reading.edge_signals import signals
@@ -218,7 +219,8 @@ def test_a_strangers_telemetry_can_be_read_and_not_graded(tmp_path: Path) -> Non
     """Its traces are listed; there is no pager message, and nobody to accuse."""
     desk = DeskUnderTest(tmp_path, sample_case())
     evidence = dataclasses.replace(sample_case().evidence, requests=(), windows={})
-    brought = Telemetry("brought-1", "Somebody's traces", "a file", START_S, evidence)
+    index = tuple(map(summary_of, evidence.traces.values()))
+    brought = Telemetry("brought-1", "Somebody's traces", "a file", START_S, evidence, index)
     desk.archive.bring(brought)
     assert "Somebody&#39;s traces" in desk.get("/cases/brought-1").text
     assert desk.get("/cases/brought-1/accuse").status_code == 404

@@ -18,6 +18,7 @@
  * @property {string} [peer]
  * @property {number} [at]
  * @property {number} [took]
+ * @property {"unfinished" | "no start"} [untimed] which of its times nobody wrote down
  * @property {number} [self]
  * @property {"own" | "child"} [error]
  * @property {[number, number]} [usual] p50 and p95 before the incident

@@ -24,7 +24,7 @@ export function spoken(/** @type {Model} */ model, /** @type {Row} */ row) {
   if (row.kind === "wire") return `on the wire to ${row.peer} and back, ${duration(row.took ?? 0)}`;
   const said = [`${model.service(row).name} ${row.name}`];
   if (row.peer) said.push(`to ${row.peer}`);
-  said.push(duration(row.took ?? 0));
+  said.push(row.untimed ?? duration(row.took ?? 0));
   if (row.times) said.push(`${times(row.times).slice(1)} times the usual`);
   else if (row.isNew) said.push("new");
   if (row.error) said.push(row.error === "own" ? "fails by itself" : "hands up an error");
@@ -52,12 +52,17 @@ export function buildRow(model, index, found) {
   if (row.critical) made.classList.add("critical");
   made.append(
     nameCell(model, row, index),
-    numberCell("c-took", row.took === undefined ? (row.kind === "span" ? duration(0) : "") : duration(row.took)),
-    numberCell("c-self", row.kind === "span" ? duration(row.self ?? 0) : ""),
+    numberCell("c-took", tookText(row)),
+    numberCell("c-self", row.kind === "span" && !row.untimed ? duration(row.self ?? 0) : ""),
     usualCell(row),
     timeCell(model, row),
   );
   return made;
+}
+
+function tookText(/** @type {Row} */ row) {
+  if (row.untimed) return row.untimed;
+  return row.took === undefined && row.kind !== "span" ? "" : duration(row.took ?? 0);
 }
 
 function numberCell(/** @type {string} */ className, /** @type {string} */ text) {
@@ -139,11 +144,12 @@ function timeCell(model, row) {
     const [p50, p95] = row.usual;
     put("t-ghost", at + p50, Math.max(0, p95 - p50)).title = `usually ${duration(p50)} to ${duration(p95)}`;
   }
-  const bar = put(`t-bar${row.error ? ` ${row.error}` : ""}${row.cutBy ? " cut" : ""}`, at, took);
+  if (row.untimed === "no start") return made;
+  const bar = put(`t-bar${row.untimed ? " unfinished" : ""}${row.error ? ` ${row.error}` : ""}${row.cutBy ? " cut" : ""}`, at, took);
   if (row.outlives) put("t-after", at + Math.max(0, took - row.outlives), Math.min(took, row.outlives));
   for (const [start, length] of row.critical ?? []) put("t-path", start, length);
   for (const moment of row.events ?? []) put("t-event", moment);
   for (const moment of row.logs ?? []) put("t-log", moment);
-  bar.dataset.took = duration(took);
+  bar.dataset.took = tookText(row);
   return made;
 }

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
 import anyio
 import pytest
 
-from lab.adapters.bounds import LONGEST_STRING_BYTES
 from lab.adapters.cases import telemetry_case
 from lab.adapters.cases.archive import FolderArchive
-from lab.adapters.cases.bring import bring_file, bring_otlp, bring_traces, without_secrets
+from lab.adapters.cases.bring import (
+    Brought,
+    Wish,
+    bring_answers,
+    bring_file,
+    bring_files,
+    without_secrets,
+)
 from lab.adapters.cases.zip_file import pack_folder
+from lab.adapters.formats import json_pieces, source
 from lab.adapters.memory.clock import FakeClock
-from lab.adapters.memory.trace_store import MemoryTraceStore
-from lab.adapters.otlp import file as otlp_file
 from lab.adapters.otlp.traces import trace_to_otlp, write_traces
 from lab.adapters.own_folders import MARK
 from lab.domain.case import Telemetry
 from lab.domain.trace import Trace
 from lab.errors import CaseError, NothingToGrade, TraceStoreError
-from lab.investigation.running.collect import fetch, trace_ids
+from lab.investigation.running.collect import trace_ids
 from tests.support.sample_case import broken_trace, fatal_trace, healthy_trace, sample_case
 
 TRACES = tuple(
@@ -117,7 +121,7 @@ def test_what_an_import_that_was_killed_left_goes_with_a_later_one(
 def test_a_telemetry_case_travels_too(archive: FolderArchive, tmp_path: Path) -> None:
     """It is exported and imported like any other, and stays without a truth."""
     otlp = written(tmp_path, trace_to_otlp(TRACES[0]))
-    first = bring_otlp(archive, otlp, "imported", nobody).case_id
+    first = bring_files(archive, [otlp], Wish(), nobody).case_id
     path = tmp_path / "again.case.zip"
     with path.open("wb") as file:
         pack_folder(archive.folder(first), file)
@@ -146,12 +150,12 @@ def test_spans_in_any_order_are_sorted_into_their_traces(
     archive: FolderArchive, tmp_path: Path
 ) -> None:
     """A line a batch, as the Collector writes them, of three traces all mixed."""
-    brought = bring_otlp(archive, written(tmp_path, *torn(TRACES)), "outage", nobody)
+    brought = bring_files(archive, [written(tmp_path, *torn(TRACES))], Wish("outage"), nobody)
     case = archive.open(brought.case_id)
     assert isinstance(case, Telemetry)
     assert brought.case_id == "outage-1"
     assert case.evidence.traces == {trace.trace_id: trace for trace in TRACES}
-    assert case.source == "the OTLP file traces.json"
+    assert case.source == "the file traces.json"
     assert (tmp_path / "cases" / "outage-1" / "manifest.json").exists()
     assert not list((tmp_path / "cases").glob("**/.sorting*"))
 
@@ -170,24 +174,35 @@ def test_a_document_is_read_in_every_shape_one_meets(
         path = written(tmp_path, {"batches": document["resourceSpans"]})
     elif shape == "gzip":
         path.write_bytes(gzip.compress(path.read_bytes()))
-    brought = bring_otlp(archive, path, "imported", nobody)
+    brought = bring_files(archive, [path], Wish(), nobody)
     assert (brought.traces, brought.spans) == (3, sum(len(each.spans) for each in TRACES))
 
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"", "expected OTLP/JSON"),
-        (b"hello", "expected OTLP/JSON"),
-        (b"\x1f\x8bnot gzip", "expected OTLP/JSON"),
-        (b'{"data": [{"traceID": "1"}]}', "JSON of another kind; Jaeger's"),
-        (b'{"resourceSpans": []}', "expected OTLP/JSON|found none"),
-        (b'{"resourceSpans": [3]}', "expected OTLP/JSON"),
+        (b"", "expected traces .*, found nothing"),
+        (b"hello", "found text: 'hello'"),
+        (b"\x1f\x8bnot gzip", "found nothing; it ends early or is damaged"),
+        (b'{"data": [{"traceID": "1"}]}', "found an object with"),
+        (b'{"resourceSpans": []}', "expected traces from .*, found none"),
+        (b'{"resourceSpans": [3]}', r"resourceSpans\[0\]: expected an object, found 3"),
         (b'{"resourceSpans": [{"scopeSpans": 3}]}', r"scopeSpans: expected an array"),
         (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{}]}]}]}', r"spans\[0\].*an id of 16"),
         (b'{"resourceSpans": [{"scopeSpans": [{"spans": []}]}]}', "found none"),
         (b'{"resourceSpans": [' + b"[" * 100_000, "nested more than 120 levels"),
-        (b'{"a[\\"{{": "' + b"[" * 100_000 + b'"}', "JSON of another kind"),
+        (b'{"a[\\"{{": "' + b"[" * 100_000 + b'"}', "found an object with"),
+        (b'{"resourceLogs": []}', "found OTLP logs, which are no traces"),
+        (b'{"resourceMetrics": [{}]}', "found OTLP metrics"),
+        (b"a,b,c\n1,2,3\n", r"a table \(CSV\)"),
+        (b"<!DOCTYPE html><html>", "an HTML page"),
+        (b'{"name": "a", "context": {}, "parent_id": null, "start_time": "x"}', "Python's Console"),
+        (b"{\n  resource: {\n    attributes: {", "JavaScript's ConsoleSpanExporter"),
+        (b"Span #0\n    Trace ID       : ab\n", "the Collector's debug exporter prints"),
+        (b'{"error": "no such host"}', "the error of a backend"),
+        (b"PK\x03\x04", "found a zip"),
+        (b"\x00\x00\x00\x05\x0a", r"message\[0\]: expected 5 bytes, found 1"),
+        (b"\x0a\x05\x0a", r"resourceSpans\[0\]: expected 5 bytes, found 1"),
     ],
 )
 def test_what_is_no_telemetry_is_refused_and_leaves_nothing(
@@ -196,7 +211,7 @@ def test_what_is_no_telemetry_is_refused_and_leaves_nothing(
     path = tmp_path / "traces.json"
     path.write_bytes(content)
     with pytest.raises(CaseError, match=complaint):
-        bring_otlp(archive, path, "imported", nobody)
+        bring_files(archive, [path], Wish(), nobody)
     assert left_in(tmp_path) == []
 
 
@@ -249,58 +264,40 @@ def test_a_hostile_file_takes_time_by_its_length_alone(
         for _ in range(2):  # What other tests left behind may be collected in one of them.
             began_s = time.process_time()
             with pytest.raises(CaseError):
-                bring_otlp(archive, path, "imported", nobody)
+                bring_files(archive, [path], Wish(), nobody)
             tries_s.append(time.process_time() - began_s)
         took_s.append(min(tries_s))
     assert took_s[1] <= 8 * max(took_s[0], 0.05)
 
 
-@pytest.mark.parametrize("hostile", [one_string, long_name])
-def test_a_string_without_end_is_refused(
-    hostile: Callable[[int], bytes], archive: FolderArchive, tmp_path: Path
+def test_one_bad_span_costs_itself_alone_unless_all_is_asked_for(
+    archive: FolderArchive, tmp_path: Path
 ) -> None:
-    """Before the parser has read it over and over; just below the bound it is read."""
-    path = tmp_path / "traces.json"
-    path.write_bytes(hostile(LONGEST_STRING_BYTES + 2 * otlp_file._CHUNK_BYTES))
-    with pytest.raises(CaseError, match="found a string of more than 4 MiB"):
-        bring_otlp(archive, path, "imported", nobody)
-    path.write_bytes(hostile(LONGEST_STRING_BYTES - 100))
-    with pytest.raises(CaseError) as other:
-        bring_otlp(archive, path, "imported", nobody)
-    assert "found a string" not in str(other.value)
-
-
-@pytest.mark.parametrize("piece", [1, 2, 3, 7])
-def test_depth_is_told_wherever_a_string_is_torn(piece: int, tmp_path: Path) -> None:
-    """A bracket in a string is no level, whatever is escaped at the end of a piece."""
-    text = rb'{"a": "[\\", "b\"[[": "\\\"[[[", "c": [1, {"d": "]"}]}'
-    bounded = otlp_file._Bounded(tmp_path, io.BytesIO(text))
-    deepest = 0
-    while bounded.read(piece):
-        deepest = max(deepest, bounded._depth)
-    json.loads(text)
-    assert deepest <= 3
-    assert bounded._depth == 0
-
-
-def test_one_bad_span_refuses_the_whole_file(archive: FolderArchive, tmp_path: Path) -> None:
-    """Half a trace would be read as evidence."""
+    """It is told by file, line and field; `strict` refuses the file and leaves nothing."""
     bad = write_traces([TRACES[0]])
     bad["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["startTimeUnixNano"] = "soon"
     path = written(tmp_path, *torn(TRACES[1:]), bad)
-    with pytest.raises(CaseError, match="startTimeUnixNano: expected a 64-bit number"):
-        bring_otlp(archive, path, "imported", nobody)
+    with pytest.raises(CaseError, match=r"--strict.*startTimeUnixNano: expected a 64-bit number"):
+        bring_files(archive, [path], Wish(strict=True), nobody)
     assert left_in(tmp_path) == []
+    account = bring_files(archive, [path], Wish(), nobody).account
+    assert account.adds_up
+    assert (account.skipped_spans, account.kept) == (1, sum(len(t.spans) for t in TRACES) - 1)
+    line = len(torn(TRACES[1:])) + 1
+    where = "resourceSpans[0].scopeSpans[0].spans[0].startTimeUnixNano"
+    assert str(account.skipped[0]).endswith(
+        f"traces.json:{line} {where}: expected a 64-bit number, found 'soon'"
+    )
 
 
 @pytest.mark.parametrize(
     ("module", "limit", "complaint"),
     [
-        (otlp_file, "MOST_BYTES", "GiB, found more"),
-        (otlp_file, "MOST_GROUP_BYTES", "MiB in one `resourceSpans`"),
-        (otlp_file, "MOST_GROUPS", "`resourceSpans`, found more"),
-        (telemetry_case, "MOST_TRACES", "traces and .* in one case"),
+        (source, "MOST_BYTES", "GiB, found more"),
+        (json_pieces, "MOST_PIECES", "pieces .*, found more"),
+        (telemetry_case, "MOST_TRACES", "traces in one case"),
         (telemetry_case, "MOST_SPANS", "spans in one case"),
+        (telemetry_case, "MOST_SPANS_OF_A_TRACE", "at most 2 spans in a trace, found more"),
     ],
 )
 def test_more_than_anybody_could_open_is_refused(
@@ -314,14 +311,16 @@ def test_more_than_anybody_could_open_is_refused(
     """The bound is named; a longer file costs no memory before that."""
     monkeypatch.setattr(module, limit, 2)
     with pytest.raises(CaseError, match=complaint):
-        bring_otlp(archive, written(tmp_path, write_traces(TRACES)), "imported", nobody)
+        bring_files(
+            archive, [written(tmp_path, *[write_traces([each]) for each in TRACES])], Wish(), nobody
+        )
     assert left_in(tmp_path) == []
 
 
 def test_what_cannot_be_a_case_id_is_refused(archive: FolderArchive, tmp_path: Path) -> None:
     """The name becomes a folder's."""
     with pytest.raises(CaseError, match="case id"):
-        bring_otlp(archive, written(tmp_path, write_traces(TRACES)), "../x", nobody)
+        bring_files(archive, [written(tmp_path, write_traces(TRACES))], Wish("../x"), nobody)
     assert left_in(tmp_path) == []
 
 
@@ -329,29 +328,32 @@ def test_nobody_is_judged_by_telemetry_without_a_truth(
     archive: FolderArchive, tmp_path: Path
 ) -> None:
     """It can be opened, and whoever wants to grade is told why not."""
-    case_id = bring_otlp(archive, written(tmp_path, *torn(TRACES)), "imported", nobody).case_id
+    case_id = bring_files(archive, [written(tmp_path, *torn(TRACES))], Wish(), nobody).case_id
     (summary,) = archive.cases()
     assert (summary.scenario_id, summary.difficulty, summary.verdict) == (None, None, None)
     with pytest.raises(NothingToGrade, match=r"Nobody knows who did it.*lab traces"):
         archive.load(case_id)
 
 
-# --- a trace store -----------------------------------------------------------------------
+# --- a backend ---------------------------------------------------------------------------
 
 
-def test_all_traces_of_a_store_become_a_case(archive: FolderArchive) -> None:
-    """One that is gone between search and fetch is left out."""
-    store = MemoryTraceStore()
-    for trace in TRACES:
-        store.receive(trace)
-    ids = frozenset({trace.trace_id for trace in TRACES} | {"ee" * 16})
+def test_the_answers_of_a_backend_become_a_case(archive: FolderArchive) -> None:
+    """One after another; what is bad in one of them costs no other."""
 
-    async def main() -> str:
-        return (
-            await bring_traces(archive, fetch(store, ids), "imported", "a store", nobody)
-        ).case_id
+    async def answers() -> AsyncIterator[tuple[str, bytes]]:
+        for trace in TRACES:
+            yield f"trace {trace.trace_id}", json.dumps(trace_to_otlp(trace)).encode()
+        yield "trace ee", b"no trace"
 
-    assert archive.open(anyio.run(main)).evidence.traces.keys() == {t.trace_id for t in TRACES}
+    async def main() -> Brought:
+        return await bring_answers(archive, answers(), Wish(), "a store", nobody)
+
+    brought = anyio.run(main)
+    assert archive.open(brought.case_id).evidence.traces == {t.trace_id: t for t in TRACES}
+    (skipped,) = map(str, brought.account.skipped)
+    assert skipped.startswith("trace ee: expected traces")
+    assert skipped.endswith("found text: 'no trace'")
 
 
 class Crowded:
@@ -365,12 +367,6 @@ class Crowded:
     async def search(self, traceql: str, *, start_s: float, end_s: float) -> frozenset[str]:
         found = [f"{second}-{n}" for second in range(int(start_s), int(end_s)) for n in (0, 1)]
         return frozenset(found[: self._most])
-
-    async def trace(self, trace_id: str) -> Trace | None:
-        return None
-
-    async def spans_received(self) -> int:
-        return 0
 
 
 def test_a_stretch_with_more_than_one_answer_holds_is_halved() -> None:

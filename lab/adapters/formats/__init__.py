@@ -1,0 +1,1 @@
+"""What people have traces in, found out by content and read span by span."""

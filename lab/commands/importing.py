@@ -1,0 +1,166 @@
+"""The command that makes a case of what somebody brings, found out by content."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from lab import bootstrap
+from lab.commands.common import (
+    JsonOption,
+    moment_s,
+    run_async,
+)
+from lab.commands.exchange import HeaderOption, counting, headers
+from lab.commands.import_report import tell
+from lab.errors import UsageError
+from lab.settings import Settings
+
+if TYPE_CHECKING:
+    from lab.adapters.backends import Choice
+    from lab.adapters.cases.archive import FolderArchive
+    from lab.adapters.cases.bring import Brought, Wish
+
+PIPE: Final = "-"
+_CHOOSING: Final = "--since, --to, --service, --limit, --query and --header"
+
+
+def import_(
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FILE|DIRECTORY|-]…", help="What to read; - is standard input."),
+    ] = None,
+    otlp: Annotated[
+        list[str] | None,
+        typer.Option("--otlp", metavar="FILE", help="The same, and no guess: OTLP it is."),
+    ] = None,
+    tempo: Annotated[
+        str | None, typer.Option("--tempo", metavar="URL", help="Traces of a stretch of time.")
+    ] = None,
+    jaeger: Annotated[
+        str | None, typer.Option("--jaeger", metavar="URL", help="The same of a Jaeger.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", "--from", metavar="TIME", help="15m (ago), or ISO 8601."),
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="The same, or now.")
+    ] = None,
+    service: Annotated[
+        list[str] | None, typer.Option(help="Only traces that reached it; repeatable.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="So many traces (Jaeger: of each service) at most.")
+    ] = None,
+    query: Annotated[str | None, typer.Option(help="TraceQL: only what it finds.")] = None,
+    header: HeaderOption = None,
+    name: Annotated[
+        str | None, typer.Option(help="What to call it: lower-case words joined by hyphens.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also a case file that is here already.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse all where anything cannot be read.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a case of what somebody brings: a case file, or traces of any system.
+
+    Read are OTLP (JSON or protobuf), Jaeger's and Zipkin's JSON, each as it is or packed by
+    gzip or zstd; which it is, its content says. Several files make one case. Traces make a
+    case that can be looked at and not graded: nobody knows their truth.
+    """
+    from lab.adapters.cases.bring import IMPORTED, Wish
+
+    paths = [*(files or ()), *(otlp or ())]
+    if sum((bool(files), bool(otlp), tempo is not None, jaeger is not None)) != 1:
+        raise UsageError("expected one of FILE…, --otlp FILE, --tempo URL and --jaeger URL")
+    if paths and any(each is not None for each in (since, end, query, service, limit, header)):
+        raise UsageError(f"expected none of {_CHOOSING} for files, which are read as a whole")
+    archive = bootstrap.archive(Settings())
+    wish = Wish(name or IMPORTED, only_otlp=bool(otlp), strict=strict)
+    if paths:
+        brought = _from_files(archive, paths, wish, again=again, named=name is not None)
+    else:
+        choice = _choice(archive.now_s(), since or "15m", end or "now", service, limit, query)
+        brought = _from_backend(archive, tempo, jaeger, choice, headers(header), wish)
+    tell(brought, "file" if paths else "answer", as_json=as_json)
+
+
+def _from_files(
+    archive: FolderArchive, paths: list[str], wish: Wish, *, again: bool, named: bool
+) -> Brought:
+    from lab.adapters.cases.bring import bring_content, bring_file, bring_files, is_case_file
+    from lab.adapters.formats.sniffing import ZIP
+    from lab.adapters.formats.source import Content
+
+    if PIPE in paths:
+        if len(paths) > 1:
+            raise UsageError("expected - (standard input) alone, got other files beside it")
+        content = Content("standard input", sys.stdin.buffer)
+        if not content.peek(len(ZIP)).startswith(ZIP):
+            with counting() as tell:
+                return bring_content(archive, content, wish, tell)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "standard-input.case.zip"
+            with path.open("wb") as file:
+                while part := content.read(2**20):
+                    file.write(part)
+            return bring_file(archive, path, again=again)
+    if any(is_case_file(Path(each)) for each in paths):
+        if len(paths) > 1:
+            raise UsageError("expected a case file alone, got other files beside it")
+        if named:
+            raise UsageError("expected no --name for a case file, which is called as its scenario")
+        return bring_file(archive, Path(paths[0]), again=again)
+    with counting() as tell:
+        return bring_files(archive, [Path(each) for each in paths], wish, tell)
+
+
+def _choice(
+    now_s: float,
+    since: str,
+    end: str,
+    services: list[str] | None,
+    limit: int | None,
+    query: str | None,
+) -> Choice:
+    from lab.adapters.backends import Choice
+
+    start_s, end_s = moment_s(since, now_s), moment_s(end, now_s)
+    if start_s >= end_s:
+        raise UsageError(f"expected --since before --to, got {since} and {end}")
+    return Choice(start_s, end_s, tuple(services or ()), query or "{}", limit)
+
+
+def _from_backend(
+    archive: FolderArchive,
+    tempo: str | None,
+    jaeger: str | None,
+    choice: Choice,
+    given: dict[str, str],
+    wish: Wish,
+) -> Brought:
+    from lab.adapters import backends
+    from lab.adapters.cases.bring import bring_answers, without_secrets
+
+    if tempo is None and choice.traceql != "{}":
+        raise UsageError("expected no --query beside --jaeger, which knows no TraceQL")
+    url = str(tempo or jaeger)
+    made = backends.tempo if tempo is not None else backends.jaeger
+
+    async def main() -> Brought:
+        asking, backend = made(url, given)
+        source = f"the {'Tempo' if tempo is not None else 'Jaeger'} at {without_secrets(url)}"
+        async with asking:
+            with counting() as tell:
+                answers = backend.answers(choice, tell)
+                return await bring_answers(archive, answers, wish, source, tell)
+
+    return run_async(main)
