@@ -35,18 +35,13 @@ class Harm:
 
     hurt: Mapping[str, Hurt]
     share: float
-    lift: float
     routes: frozenset[str]
-    late_ms: Mapping[str, float]
-    """Of each route, from which latency on a request counts as late."""
 
 
 def harm_at_edge(incident: Incident, tuning: Tuning) -> Harm:
     """The hurt requests by trace id, none where nothing changed beyond chance."""
     before = _by_route(incident.before.requests)
     hurt: dict[str, Hurt] = {}
-    late: dict[str, float] = {}
-    expected = 0.0
     for route, now in _by_route(incident.during.requests).items():
         past = before.get(route, [])
         for outcome in ("failed", "rejected"):
@@ -54,31 +49,34 @@ def harm_at_edge(incident: Incident, tuning: Tuning) -> Harm:
             usual = sum(each.outcome == outcome for each in past)
             if is_more(len(found), len(now), usual, len(past), tuning):
                 hurt.update({each.trace_id: Hurt(each, outcome) for each in found})
-                expected += usual / len(past) * len(now) if past else 0.0
-        late[route] = late_from_ms(past, tuning)
-        slow = [each for each in now if each.outcome == "ok" and each.latency_ms > late[route]]
-        usual = sum(each.outcome == "ok" and each.latency_ms > late[route] for each in past)
-        if past and is_more(len(slow), len(now), usual, len(past), tuning):
-            hurt.update({each.trace_id: Hurt(each, "slow") for each in slow})
-            expected += usual / len(past) * len(now)
+        for late_ms in late_from_ms(past, tuning):
+            slow, usual = _later(now, late_ms), len(_later(past, late_ms))
+            if past and is_more(len(slow), len(now), usual, len(past), tuning):
+                hurt.update({each.trace_id: Hurt(each, "slow") for each in slow})
+                break
     total = len(incident.during.requests)
     if len(hurt) < max(FEWEST, tuning.least_share * total):
-        return Harm({}, 0.0, 0.0, frozenset(), late)
+        return Harm({}, 0.0, frozenset())
     routes = frozenset(each.request.route for each in hurt.values())
-    return Harm(hurt, len(hurt) / total, max(0.0, len(hurt) - expected) / total, routes, late)
+    return Harm(hurt, len(hurt) / total, routes)
 
 
-def late_from_ms(past: Sequence[EdgeRequest], tuning: Tuning) -> float:
-    """From which latency on an answer is late, by the middle half of the past ones.
+def late_from_ms(past: Sequence[EdgeRequest], tuning: Tuning) -> tuple[float, ...]:
+    """From which latencies on an answer is late: beyond the usual, and beyond all there was.
 
-    Quartiles, because the reference may be sick in a fifth of its requests.
+    The usual is the middle half of the past answers, because the reference may be sick in a
+    fifth of them. Where some were always slow, only what is slower than nearly all tells.
     """
     usual = [each.latency_ms for each in past if each.outcome == "ok"]
     if not usual:
-        return float("inf")
-    low, middle, high = (percentile(usual, share) for share in (0.25, 0.5, 0.75))
-    spread = max(high - low, tuning.least_spread * middle, tuning.least_spread_ms)
-    return high + tuning.spreads * spread
+        return ()
+    low, half, high, most = (percentile(usual, share) for share in (0.25, 0.5, 0.75, 0.99))
+    spread = max(high - low, tuning.least_spread * half, tuning.least_spread_ms)
+    return high + tuning.spreads * spread, tuning.slower * most
+
+
+def _later(requests: Iterable[EdgeRequest], late_ms: float) -> list[EdgeRequest]:
+    return [each for each in requests if each.outcome == "ok" and each.latency_ms > late_ms]
 
 
 def is_more(found: int, of: int, usual: int, of_usual: int, tuning: Tuning) -> bool:

@@ -11,9 +11,9 @@ class Tuning:
 
     sigmas: float = 3.0
     """By how many standard deviations a share must have grown."""
-    least_lift: float = 0.04
+    least_lift: float = 0.015
     """By how much a share must have grown, of 1."""
-    least_share: float = 0.02
+    least_share: float = 0.01
     """Which share of all requests must be hurt for the edge to tell."""
     spreads: float = 3.0
     """How many times the middle half's width above it an answer is late."""
