@@ -13,7 +13,7 @@ from lab.detective.charges import Charge, Sign
 from lab.detective.hurt import middle
 from lab.detective.incident import Incident
 from lab.detective.naming import is_opening, is_rejection, named
-from lab.detective.profile import hop_of
+from lab.detective.profile import answer_to, earlier_failures, hop_of
 from lab.detective.scene import Scene
 from lab.detective.scoping import scope_of
 from lab.detective.tuning import Tuning
@@ -22,6 +22,15 @@ from lab.domain.reference import Operation
 
 EXAMPLES: Final = 3
 MOST_SUSPECTS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """A second party, without which the first would have had nothing to do."""
+
+    example: tuple[str, str]
+    mechanism: Mechanism
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,7 @@ class Suspect:
     examples: tuple[tuple[str, str], ...]
     reasons: tuple[str, ...]
     doubt: str | None = None
+    partner: Partner | None = None
 
     @property
     def operation(self) -> Operation:
@@ -102,7 +112,7 @@ def _charged(scene: Scene) -> Iterator[Suspect]:
     groups: dict[object, list[Charge]] = defaultdict(list)
     for charge in blamed(scene):
         groups[_group_of(charge)].append(charge)
-    scale = 1.0 if scene.harm.hurt else _inside_share(scene)
+    scale = 1.0 if scene.at_edge else _inside_share(scene)
     for charges in groups.values():
         by_operation = _by_operation(charges)
         operations = _leading(scene, by_operation)
@@ -116,12 +126,29 @@ def _charged(scene: Scene) -> Iterator[Suspect]:
             tuple((each.trace.trace_id, each.span.span_id) for each in _typical(leading)),
             (_in_words(scene, operations[0], leading, score), f"{found.why}."),
             _doubt(found.mechanism, leading),
+            _partner(scene, found.mechanism, _typical(leading)[0]),
         )
 
 
 def _doubt(mechanism: Mechanism, charges: Sequence[Charge]) -> str | None:
     if mechanism is Mechanism.LOCK_CONTENTION and charges[0].sign is not Sign.HOLDER:
         return "it waited for a lock, and whoever held that is in no trace that is here"
+    return None
+
+
+def _partner(scene: Scene, mechanism: Mechanism, charge: Charge) -> Partner | None:
+    """The attempt before a repeat, where that was lost although its callee answered in time.
+
+    An attempt that failed because its callee was late may be late for the repeats' sake.
+    """
+    if mechanism is not Mechanism.RETRY_AMPLIFICATION:
+        return None
+    for attempt in earlier_failures(charge.trace, charge.span):
+        answer = answer_to(charge.trace, attempt)
+        if answer is not None and answer.end_ns <= attempt.end_ns:
+            lost = Charge(1.0, attempt, charge.trace, Sign.ERROR)
+            found = named(scene, lost.operation, [lost])
+            return Partner((attempt.trace_id, attempt.span_id), found.mechanism, found.why)
     return None
 
 
@@ -227,8 +254,6 @@ def _nobody(suspects: Sequence[Suspect]) -> float:
 
 
 def _cannot_tell(scene: Scene, suspects: Sequence[Suspect]) -> str | None:
-    if not suspects:
-        return None
     if scene.harm.hurt and not scene.victims:
         return "requests are hurt, and no trace of them is there"
-    return suspects[0].doubt
+    return suspects[0].doubt if suspects else None

@@ -91,7 +91,8 @@ def is_more(found: int, of: int, usual: int, of_usual: int, tuning: Tuning) -> b
     share, past = found / of, (usual + 0.5) / (of_usual + 1)
     pooled = (found + usual + 1) / (of + of_usual + 2)
     chance = sqrt(pooled * (1 - pooled) * (1 / of + 1 / of_usual))
-    return share - past > max(tuning.least_lift, tuning.sigmas * chance)
+    by_far = share - past > tuning.gross_lift and share - past > tuning.gross_sigmas * chance
+    return by_far or share - past > max(tuning.least_lift, tuning.sigmas * chance)
 
 
 def weights(harm: Harm, kept: Iterable[EdgeRequest]) -> Mapping[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import log
 
 from lab.detective.charges import Charge, Sign
 from lab.detective.hurt import middle
@@ -170,14 +171,21 @@ def scales(scene: Scene, operation: Operation, charges: Sequence[Charge]) -> boo
 
 
 def _grows(sizes: Sequence[tuple[float, float]], small: float) -> bool | None:
-    """Whether the biggest third lost time and the smallest hardly; None where all are alike."""
+    """Whether lost time grows with size, from the smallest third to the biggest.
+
+    Nearly in proportion where both are big, and hardly any lost where one is small. None
+    where all are of a size.
+    """
     ordered = sorted(sizes)
     third = max(2, len(ordered) // 3)
     low, high = ordered[:third], ordered[-third:]
-    if middle([size for size, _ in high]) < 4 * max(1.0, middle([size for size, _ in low])):
+    little, much = (max(1.0, middle([size for size, _ in each])) for each in (low, high))
+    if much < 1.5 * little:
         return None
     lost_low, lost_high = (middle([lost for _, lost in each]) for each in (low, high))
-    return lost_high > 0 and lost_low <= small * lost_high
+    if lost_high <= 0 or lost_low <= small * lost_high * min(1.0, 4 * little / much):
+        return lost_high > 0
+    return log(lost_high / lost_low) >= (1 - small) * log(much / little)
 
 
 def _lost_on_hop(scene: Scene, operation: Operation) -> Sequence[tuple[float, float]]:

@@ -55,7 +55,7 @@ class Scene:
     @cached_property
     def victims(self) -> tuple[Victim, ...]:
         """The hurt requests. Where the edge tells of none, those in whose traces more fails."""
-        if self.harm.hurt:
+        if self.at_edge:
             return self._hurt_at_edge
         lifted = [
             (request.route, self._profiles[trace.trace_id])
@@ -66,6 +66,11 @@ class Scene:
             )
         ]
         return tuple(Victim(each, route, "inside", 1 / len(lifted)) for route, each in lifted)
+
+    @cached_property
+    def at_edge(self) -> bool:
+        """Whether requests are hurt whose traces are there."""
+        return any(r.trace_id in self.harm.hurt for r, _ in self.incident.during.kept)
 
     @cached_property
     def _hurt_at_edge(self) -> tuple[Victim, ...]:
@@ -90,7 +95,7 @@ class Scene:
     def _lifts(self) -> Mapping[str, Mapping[Operation, float]]:
         routes: dict[str, list[Profile]] = defaultdict(list)
         for request, _ in self.incident.during.kept:
-            if not self.harm.hurt or request.trace_id in self.harm.hurt:
+            if not self.at_edge or request.trace_id in self.harm.hurt:
                 routes[request.route].append(self._profiles[request.trace_id])
         return {route: self._lifts_of(route, Usual(found)) for route, found in routes.items()}
 
@@ -105,8 +110,7 @@ class Scene:
 
     def _few_and_all_new(self, counts: tuple[int, int], usual: tuple[int, int]) -> bool:
         """Whether nearly all of a few traces fail where none did: too few for a deviation."""
-        of_hurt = bool(self.harm.hurt)
-        return of_hurt and counts[0] >= counts[1] / 2 and usual[0] <= usual[1] / 10
+        return self.at_edge and counts[0] >= counts[1] / 2 and usual[0] <= usual[1] / 10
 
     @cached_property
     def charges(self) -> tuple[Charge, ...]:

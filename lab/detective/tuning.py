@@ -11,6 +11,10 @@ class Tuning:
 
     sigmas: float = 3.0
     """By how many standard deviations a share must have grown."""
+    gross_lift: float = 0.25
+    """A share that grew by so much needs less, for harm is seldom small and chance mostly is:"""
+    gross_sigmas: float = 2.0
+    """so many standard deviations."""
     least_lift: float = 0.015
     """By how much a share must have grown, of 1."""
     least_share: float = 0.01
