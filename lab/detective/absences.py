@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lab.detective.charges import Charge, Sign
 from lab.detective.hurt import is_more, middle
-from lab.detective.profile import Usual, answer_to
+from lab.detective.profile import Usual, answer_to, operation_of
 from lab.detective.scene import Scene
 from lab.domain.mechanism import Mechanism
 from lab.domain.reference import Operation
@@ -44,7 +44,7 @@ def _unanswered(scene: Scene) -> Iterator[Absence]:
         if not is_more(len(hollow), len(now), usual, len(past), scene.tuning):
             continue
         share = len(hollow) / len(now) - usual / len(past)
-        mechanism, reason, doubt = _lost(scene, operation, share, past)
+        mechanism, reason, doubt = _lost(scene, share, past)
         charges = tuple(
             Charge(share / len(hollow), span, trace, Sign.ABSENCE) for trace, span in hollow
         )
@@ -62,17 +62,19 @@ def _calls(usual: Usual, operation: Operation) -> Sequence[tuple[Trace, Span]]:
 
 
 def _lost(
-    scene: Scene, operation: Operation, share: float, past: Sequence[tuple[Trace, Span]]
+    scene: Scene, share: float, past: Sequence[tuple[Trace, Span]]
 ) -> tuple[Mechanism, str, str | None]:
     """Whether the other half began a trace of its own, or was not kept."""
     answers = {
-        Operation.of(answer) for trace, span in past if (answer := answer_to(trace, span)) is not None
+        operation_of(answer)
+        for trace, span in past
+        if (answer := answer_to(trace, span)) is not None
     }
     orphans = [
         root
         for trace in scene.incident.during.background
         for root in trace.roots
-        if Operation.of(root) in answers
+        if operation_of(root) in answers
     ]
     told = f"{share:.0%} more of these calls than before went well and have no other half"
     if orphans:
@@ -101,8 +103,8 @@ def _lagging(scene: Scene) -> Iterator[Absence]:
             continue
         typical = middle([wait for wait, _, _ in late])
         reason = (
-            f"{len(late)} of {len(waits)} messages were picked up late, {typical:.0f} ms after they "
-            f"were sent, where it was {usual:.0f} ms"
+            f"{len(late)} of {len(waits)} messages were picked up late, {typical:.0f} ms after "
+            f"they were sent, where it was {usual:.0f} ms"
         )
         charges = tuple(Charge(1 / len(late), span, trace, Sign.LAG) for _, trace, span in late)
         yield Absence(operation, len(late) / len(waits), Mechanism.QUEUE_LAG, charges, reason)
@@ -115,7 +117,7 @@ def _waits(traces: Sequence[Trace]) -> dict[Operation, list[tuple[float, Trace, 
     for trace in traces:
         for span in trace:
             if span.kind is Kind.CONSUMER and (wait_ms := _wait_ms(span, known)) is not None:
-                found.setdefault(Operation.of(span), []).append((wait_ms, trace, span))
+                found.setdefault(operation_of(span), []).append((wait_ms, trace, span))
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from lab.detective.charges import Charge, Sign
@@ -19,6 +19,7 @@ from lab.detective.profile import (
     earlier_failures,
     hop_of,
     is_wait_for_slot,
+    operation_of,
 )
 from lab.detective.scene import Scene
 from lab.domain.reference import Operation
@@ -42,10 +43,12 @@ def waits_of_the_slow(scene: Scene, charges: Sequence[Charge]) -> tuple[Charge, 
     slow: dict[tuple[str, str], tuple[float, Operation]] = {}
     for operation in scene.callers:
         hop = hop_of(operation)
-        now, past = scene.during.mean_ms(operation), scene.usual.mean_ms(operation)
+        now, past = (of.mean_ms.get(operation, 0.0) for of in (scene.during, scene.usual))
         limit = max(scene.tuning.slower * past, past + scene.tuning.least_slower_ms)
         if hop is not None and past and now > limit:
-            slow[hop] = max(slow.get(hop, (0.0, operation)), (now - past, operation), key=lambda e: e[0])
+            slow[hop] = max(
+                slow.get(hop, (0.0, operation)), (now - past, operation), key=lambda e: e[0]
+            )
     longest = {operation: _longest(scene, operation) for _, operation in slow.values()}
     moved = []
     for charge in charges:
@@ -70,17 +73,27 @@ def _longest(scene: Scene, operation: Operation) -> tuple[Trace, Span] | None:
 def inside_loops(scene: Scene, charges: Sequence[Charge]) -> tuple[Charge, ...]:
     """A first-time call per item: more of them than before, one after another, each as usual."""
     usual = _usual_repeats(scene)
+    many = {
+        operation
+        for victim in scene.victims
+        for operation, spans in victim.profile.spans.items()
+        if len(spans) - usual.get(operation, 1.0) >= scene.tuning.fewest_repeats
+    }
+    if not many:
+        return tuple(charges)
 
     def is_loop(trace: Trace, span: Span) -> bool:
-        operation = Operation.of(span)
-        before = scene.usual.long_ms(operation)
+        operation = operation_of(span)
+        if operation not in many:
+            return False
+        before = scene.usual.long_ms.get(operation)
         return (
             span.status is not Status.ERROR
             and trace.repeats(span) - usual.get(operation, 1.0) >= scene.tuning.fewest_repeats
             and (before is None or span.duration_ms <= 2 * scene.tuning.slower * before + 5.0)
         )
 
-    return _handed_up(scene, charges, is_loop)
+    return _handed_up(charges, is_loop)
 
 
 def _usual_repeats(scene: Scene) -> Mapping[Operation, float]:
@@ -110,13 +123,14 @@ def inside_retries(scene: Scene, charges: Sequence[Charge]) -> tuple[Charge, ...
 
     for victim in scene.victims:
         for operation, spans in victim.profile.spans.items():
-            if len(spans) > 1 and any(is_retry(victim.profile.trace, each) for each in spans):
+            tried = _failed_and_tried(spans)
+            if tried and any(is_retry(victim.profile.trace, each) for each in spans):
                 repeating[operation] += 1
     usual = {
         operation
         for profile in scene.usual.profiles
         for operation, spans in profile.spans.items()
-        if len(spans) > 1 and any(earlier_failures(profile.trace, each) for each in spans)
+        if _failed_and_tried(spans) and any(earlier_failures(profile.trace, s) for s in spans)
     }
     enough = {
         operation
@@ -132,7 +146,7 @@ def inside_retries(scene: Scene, charges: Sequence[Charge]) -> tuple[Charge, ...
             (
                 each
                 for each in reversed((charge.span, *charge.trace.ancestors(charge.span)))
-                if Operation.of(each) in enough
+                if operation_of(each) in enough
             ),
             None,
         )
@@ -144,6 +158,11 @@ def inside_retries(scene: Scene, charges: Sequence[Charge]) -> tuple[Charge, ...
         repeats[repeat.span_id] = repeat
         moved.append(replace(charge, span=repeat, sign=Sign.REPEATS))
     return tuple(moved)
+
+
+def _failed_and_tried(spans: Sequence[Span]) -> bool:
+    """Whether some failed and there are others: a glance that saves the look at siblings."""
+    return len(spans) > 1 and any(each.status is Status.ERROR for each in spans)
 
 
 def _was_done(trace: Trace, attempt: Span) -> bool:
@@ -171,7 +190,7 @@ def inside_stampedes(scene: Scene, charges: Sequence[Charge]) -> tuple[Charge, .
     def is_in_crowd(_: Trace, span: Span) -> bool:
         return span.span_id in crowds
 
-    return _handed_up(scene, charges, is_in_crowd)
+    return _handed_up(charges, is_in_crowd)
 
 
 def _crowds(scene: Scene) -> frozenset[str]:
@@ -200,7 +219,9 @@ def _beside(misses: Sequence[tuple[Span, AttributeValue]]) -> Mapping[str, int]:
         starts = sorted(each.start_ns for each in spans)
         ends = sorted(each.end_ns for each in spans)
         for each in spans:
-            found[each.span_id] = bisect_left(starts, each.end_ns) - bisect_right(ends, each.start_ns)
+            found[each.span_id] = bisect_left(starts, each.end_ns) - bisect_right(
+                ends, each.start_ns
+            )
     return found
 
 
@@ -208,9 +229,10 @@ def _mean(counts: Mapping[str, int]) -> float:
     return sum(counts.values()) / len(counts) if counts else 0.0
 
 
-def _handed_up(scene: Scene, charges: Sequence[Charge], is_cause: object) -> tuple[Charge, ...]:
+def _handed_up(
+    charges: Sequence[Charge], is_cause: Callable[[Trace, Span], bool]
+) -> tuple[Charge, ...]:
     """Charges inside a span of which ``is_cause`` holds are that span's, the outermost's."""
-    assert callable(is_cause)
     return tuple(
         replace(charge, span=above, sign=Sign.REPEATS)
         if (above := _outermost(charge, is_cause)) is not None
@@ -219,8 +241,7 @@ def _handed_up(scene: Scene, charges: Sequence[Charge], is_cause: object) -> tup
     )
 
 
-def _outermost(charge: Charge, is_cause: object) -> Span | None:
-    assert callable(is_cause)
+def _outermost(charge: Charge, is_cause: Callable[[Trace, Span], bool]) -> Span | None:
     line = (charge.span, *charge.trace.ancestors(charge.span))
     return next((each for each in reversed(line) if is_cause(charge.trace, each)), None)
 
@@ -231,7 +252,7 @@ def behind_locks(scene: Scene, charges: Sequence[Charge]) -> tuple[Charge, ...]:
     for charge in charges:
         if charge.sign is Sign.TIME and not is_wait_for_slot(charge.span):
             held[charge.operation].append(charge)
-    moved = {}
+    moved: dict[str, tuple[Trace, Span]] = {}
     for found in held.values():
         holders = _holders(scene, found)
         if len(holders) > MOST * len(found):
@@ -248,12 +269,15 @@ def _holders(scene: Scene, victims: Sequence[Charge]) -> Mapping[str, tuple[Trac
     """Span id of each victim → who let go just before it ended, or before whom it queued."""
     release_ns = scene.tuning.release_ms * 1e6
     hurt = {each.profile.trace.trace_id for each in scene.victims}
-    others = [
-        (root, trace)
-        for trace in scene.incident.during.background
-        for root in trace.roots
-        if trace.trace_id not in hurt
-    ]
+    others = sorted(
+        (
+            (root, trace)
+            for trace in scene.incident.during.background
+            for root in trace.roots
+            if trace.trace_id not in hurt
+        ),
+        key=lambda each: each[0].end_ns,
+    )
     found: dict[str, tuple[Trace, Span]] = {}
     last: tuple[int, tuple[Trace, Span]] | None = None
     for charge in sorted(victims, key=lambda each: each.span.end_ns):
@@ -271,17 +295,33 @@ def _holders(scene: Scene, victims: Sequence[Charge]) -> Mapping[str, tuple[Trac
 def _let_go(
     span: Span, others: Sequence[tuple[Span, Trace]], release_ns: float
 ) -> Iterator[tuple[Trace, Span]]:
-    for root, trace in others:
+    first = bisect_left(others, span.end_ns - release_ns, key=lambda each: each[0].end_ns)
+    last = bisect_right(others, span.end_ns + release_ns, key=lambda each: each[0].end_ns)
+    for root, trace in others[first:last]:
         if (
             root.start_ns < span.end_ns
-            and abs(span.end_ns - root.end_ns) <= release_ns
             and root.end_ns - max(root.start_ns, span.start_ns) >= release_ns
             and _share_a_value(root, span)
         ):
             yield trace, root
 
 
-_OF_THE_TRADE = ("http.", "db.", "url.", "net", "server.", "client.", "service.", "pool.", "user_agent.", "messaging.", "telemetry.", "thread.", "code.", "error.")
+_OF_THE_TRADE = (
+    "http.",
+    "db.",
+    "url.",
+    "net",
+    "server.",
+    "client.",
+    "service.",
+    "pool.",
+    "user_agent.",
+    "messaging.",
+    "telemetry.",
+    "thread.",
+    "code.",
+    "error.",
+)
 """Attributes that say how a span travelled; what it worked on stands under names of its own."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lab.detective.profile import Profile, Usual, answer_to, is_timed_out
+from lab.detective.profile import Profile, Usual, answer_to, is_timed_out, operation_of
 from lab.detective.tuning import Tuning
 from lab.domain.marks import cut_by
 from lab.domain.reference import Operation
@@ -40,7 +40,7 @@ class Charge:
     @property
     def operation(self) -> Operation:
         """What the span is one run of."""
-        return Operation.of(self.span)
+        return operation_of(self.span)
 
 
 def charges_of_failure(
@@ -59,9 +59,14 @@ def charges_of_failure(
     ]
     on_line = [span for span in found if _reaches_the_top(profile.trace, span)]
     origins = on_line or found
-    total = sum(lifts[Operation.of(each)] for each in origins)
+    total = sum(lifts[operation_of(each)] for each in origins)
     return [
-        Charge(charge.share * lifts[Operation.of(span)] / total, charge.span, profile.trace, charge.sign)
+        Charge(
+            charge.share * lifts[operation_of(span)] / total,
+            charge.span,
+            profile.trace,
+            charge.sign,
+        )
         for span in origins
         for charge in _followed(profile, span, usual, tuning)
     ]
@@ -71,9 +76,7 @@ def _reaches_the_top(trace: Trace, span: Span) -> bool:
     return all(each.status is Status.ERROR for each in trace.ancestors(span))
 
 
-def _followed(
-    profile: Profile, span: Span, usual: Usual, tuning: Tuning
-) -> Iterator[Charge]:
+def _followed(profile: Profile, span: Span, usual: Usual, tuning: Tuning) -> Iterator[Charge]:
     """The failure itself; or, where time was up, what was being waited for at that moment."""
     trace = profile.trace
     if is_timed_out(span):
@@ -98,7 +101,7 @@ def _followed(
 
 def is_slower(span: Span, usual: Usual, tuning: Tuning) -> bool:
     """Whether it took longer than it usually does."""
-    before = usual.long_ms(Operation.of(span))
+    before = usual.long_ms.get(operation_of(span))
     if before is None:
         return False
     return span.duration_ms > max(tuning.slower * before, before + tuning.least_slower_ms)
@@ -117,7 +120,7 @@ def charges_of_time(trace: Trace, spans: Sequence[Span], usual: Usual) -> Sequen
     """By how much the self times of ``spans`` exceed what they usually are, as shares."""
     excess: list[tuple[float, Span]] = []
     for span in spans:
-        more_ms = trace.self_time_ms(span) - usual.self_ms.get(Operation.of(span), 0.0)
+        more_ms = trace.self_time_ms(span) - usual.self_ms.get(operation_of(span), 0.0)
         if more_ms > 0:
             excess.append((more_ms, span))
     total = sum(more_ms for more_ms, _ in excess)

@@ -22,6 +22,8 @@ from lab.domain.reference import Operation
 
 EXAMPLES: Final = 3
 MOST_SUSPECTS: Final = 10
+LEAST_SHARE: Final = 0.002
+"""Who explains less is nobody's suspect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +115,14 @@ def _charged(scene: Scene) -> Iterator[Suspect]:
     for charge in blamed(scene):
         groups[_group_of(charge)].append(charge)
     scale = 1.0 if scene.at_edge else _inside_share(scene)
-    for charges in groups.values():
+    telling = [each for each in groups.values() if _weight(each) >= LEAST_SHARE]
+    heaviest = sorted(telling, key=_weight, reverse=True)[:MOST_SUSPECTS]
+    for charges in heaviest:
         by_operation = _by_operation(charges)
         operations = _leading(scene, by_operation)
         leading = by_operation[operations[0]]
         found = named(scene, operations[0], leading)
-        score = scale * sum(each.share for each in charges)
+        score = scale * _weight(charges)
         yield Suspect(
             operations,
             score,
@@ -152,6 +156,10 @@ def _partner(scene: Scene, mechanism: Mechanism, charge: Charge) -> Partner | No
     return None
 
 
+def _weight(charges: Sequence[Charge]) -> float:
+    return sum(each.share for each in charges)
+
+
 def _group_of(charge: Charge) -> object:
     hop = hop_of(charge.operation)
     return hop if hop is not None else charge.operation
@@ -164,11 +172,9 @@ def _by_operation(charges: Sequence[Charge]) -> Mapping[Operation, Sequence[Char
     return found
 
 
-def _leading(
-    scene: Scene, charges: Mapping[Operation, Sequence[Charge]]
-) -> tuple[Operation, ...]:
+def _leading(scene: Scene, charges: Mapping[Operation, Sequence[Charge]]) -> tuple[Operation, ...]:
     """The operations, what explains most first; what is new on an edge before what it slows."""
-    totals = {operation: sum(each.share for each in found) for operation, found in charges.items()}
+    totals = {operation: _weight(found) for operation, found in charges.items()}
     whole = sum(totals.values())
 
     def weight(operation: Operation) -> tuple[bool, float]:
@@ -190,14 +196,15 @@ def _typical(charges: Sequence[Charge]) -> Sequence[Charge]:
     return [ordered[index] for index in ranked[:EXAMPLES]]
 
 
-def _in_words(
-    scene: Scene, operation: Operation, charges: Sequence[Charge], score: float
-) -> str:
+def _in_words(scene: Scene, operation: Operation, charges: Sequence[Charge], score: float) -> str:
     traces = len({each.trace.trace_id for each in charges})
     now = middle([each.span.duration_ms for each in charges])
-    past = scene.usual.typical_ms(operation)
+    past = scene.usual.typical_ms.get(operation)
     usual = "never seen before" if past is None else f"usually {past:.0f} ms"
-    sign = max({each.sign for each in charges}, key=lambda sign: sum(c.share for c in charges if c.sign is sign))
+    sign = max(
+        {each.sign for each in charges},
+        key=lambda sign: sum(c.share for c in charges if c.sign is sign),
+    )
     return (
         f"{score:.0%} of the change, in {traces} of {len(scene.victims)} hurt traces: {sign.value} "
         f"({now:.0f} ms, {usual})."
@@ -215,7 +222,12 @@ def _absent(scene: Scene) -> Iterator[Suspect]:
     for each in absences(scene):
         score = each.share * (1 - scene.harm.share)
         yield Suspect(
-            (each.operation,), score, each.mechanism, _examples(each), (f"{each.reason}.",), each.doubt
+            (each.operation,),
+            score,
+            each.mechanism,
+            _examples(each),
+            (f"{each.reason}.",),
+            each.doubt,
         )
 
 
@@ -237,8 +249,8 @@ def _rejection(scene: Scene) -> Answer | None:
 
 
 def _is_harmed(scene: Scene, charge: Charge) -> bool:
-    usual = scene.usual.long_ms(charge.operation)
-    now = scene.during.typical_ms(charge.operation)
+    usual = scene.usual.long_ms.get(charge.operation)
+    now = scene.during.typical_ms.get(charge.operation)
     return usual is not None and now is not None and now > scene.tuning.slower * usual + 50
 
 

@@ -48,7 +48,9 @@ class Period:
     @cached_property
     def kept(self) -> tuple[tuple[EdgeRequest, Trace], ...]:
         """The requests whose traces are here."""
-        return tuple((r, self.traces[r.trace_id]) for r in self.requests if r.trace_id in self.traces)
+        return tuple(
+            (r, self.traces[r.trace_id]) for r in self.requests if r.trace_id in self.traces
+        )
 
     @cached_property
     def everything(self) -> tuple[Trace, ...]:

@@ -19,7 +19,7 @@ from lab.detective.profile import (
 from lab.detective.scene import Scene
 from lab.domain.mechanism import Mechanism
 from lab.domain.reference import Operation
-from lab.domain.trace import Kind, Span, Status, Trace
+from lab.domain.trace import Kind, Span, Status
 
 MOST = 0.5
 AT_ONCE_MS = 100.0
@@ -36,11 +36,13 @@ class Named:
 
 def named(scene: Scene, operation: Operation, charges: Sequence[Charge]) -> Named:
     """The mechanism of a suspect, by what it is charged with and what its spans say."""
-    sign = _leading(charges)
+    sign = leading_sign(charges)
     if sign is Sign.REPEATS:
         return _repeated(charges)
     if sign is Sign.HOLDER:
-        return Named(Mechanism.LOCK_CONTENTION, "others ended as soon as it let go of what both name")
+        return Named(
+            Mechanism.LOCK_CONTENTION, "others ended as soon as it let go of what both name"
+        )
     if sign is Sign.CUT:
         return Named(Mechanism.TIMEOUT, "it was cut off when its caller's time was up")
     if sign is Sign.ERROR:
@@ -48,7 +50,8 @@ def named(scene: Scene, operation: Operation, charges: Sequence[Charge]) -> Name
     return _slow(scene, operation, charges)
 
 
-def _leading(charges: Sequence[Charge]) -> Sign:
+def leading_sign(charges: Sequence[Charge]) -> Sign:
+    """By what a suspect is charged most."""
     weights: dict[Sign, float] = defaultdict(float)
     for each in charges:
         weights[each.sign] += each.share
@@ -62,8 +65,12 @@ def _repeated(charges: Sequence[Charge]) -> Named:
     repeats = middle([float(each.trace.repeats(each.span)) for each in charges])
     before = any(earlier_failures(each.trace, each.span) for each in charges)
     if before:
-        return Named(Mechanism.RETRY_AMPLIFICATION, "it was sent again after attempts that had failed")
-    return Named(Mechanism.N_PLUS_ONE, f"it ran {repeats:.0f} times one after another, each as fast as ever")
+        return Named(
+            Mechanism.RETRY_AMPLIFICATION, "it was sent again after attempts that had failed"
+        )
+    return Named(
+        Mechanism.N_PLUS_ONE, f"it ran {repeats:.0f} times one after another, each as fast as ever"
+    )
 
 
 def _failed(scene: Scene, operation: Operation, charges: Sequence[Charge]) -> Named:
@@ -74,7 +81,9 @@ def _failed(scene: Scene, operation: Operation, charges: Sequence[Charge]) -> Na
     if timed_out >= MOST * len(charges):
         return _timed_out(scene, operation, charges)
     if is_refusal(words, charges):
-        return Named(Mechanism.CONNECTION_REFUSED, "no connection came about, and it said so at once")
+        return Named(
+            Mechanism.CONNECTION_REFUSED, "no connection came about, and it said so at once"
+        )
     if any(_answer_had_begun(each) for each in charges):
         return Named(Mechanism.TRUNCATED_RESPONSE, "the answer had begun when its stream ended")
     if words:
@@ -116,9 +125,15 @@ def _timed_out(scene: Scene, operation: Operation, charges: Sequence[Charge]) ->
     ]
     outlived = [a for span, a in answers if a.end_ns > span.end_ns and a.status is not Status.ERROR]
     if len(outlived) >= MOST * len(charges):
-        return Named(Mechanism.TIMEOUT_INVERSION, "the callee ended well, as usual, after its caller had left")
+        return Named(
+            Mechanism.TIMEOUT_INVERSION,
+            "the callee ended well, as usual, after its caller had left",
+        )
     if _fails_where_reused(scene, operation):
-        return Named(Mechanism.STALE_CONNECTION, "it fails on connections that were used before, and on no fresh one")
+        return Named(
+            Mechanism.STALE_CONNECTION,
+            "it fails on connections that were used before, and on no fresh one",
+        )
     return Named(Mechanism.TIMEOUT, "no answer came within the caller's limit")
 
 
@@ -135,19 +150,27 @@ def _fails_where_reused(scene: Scene, operation: Operation) -> bool:
 
 def _slow(scene: Scene, operation: Operation, charges: Sequence[Charge]) -> Named:
     if any(is_wait_for_slot(each.span) for each in charges):
-        return Named(Mechanism.POOL_EXHAUSTION, "it waited for a slot, and what lies behind is as fast as ever")
+        return Named(
+            Mechanism.POOL_EXHAUSTION,
+            "it waited for a slot, and what lies behind is as fast as ever",
+        )
     if is_opening(scene, operation, charges):
         return Named(Mechanism.CONNECTION_CHURN, "connections are opened that were there before")
     if scales(scene, operation, charges):
-        return Named(Mechanism.BANDWIDTH, "its time grows with what is carried; a little is as fast as ever")
+        return Named(
+            Mechanism.BANDWIDTH, "its time grows with what is carried; a little is as fast as ever"
+        )
     if released_together(scene, charges):
-        return Named(Mechanism.LOCK_CONTENTION, "waits of different length ended at the same moments")
+        return Named(
+            Mechanism.LOCK_CONTENTION, "waits of different length ended at the same moments"
+        )
     return Named(Mechanism.LATENCY, "it took longer, and the answer still came")
 
 
 def is_opening(scene: Scene, operation: Operation, charges: Sequence[Charge]) -> bool:
     """Whether it opens a connection for a pool, which hardly happened before."""
-    return scene.usual.present_share.get(operation, 0.0) <= 0.25 and any(
+    seldom = scene.usual.present.get(operation, 0) <= len(scene.usual.profiles) / 4
+    return seldom and any(
         (above := each.trace.parent(each.span)) is not None and is_wait_for_slot(above)
         for each in charges
     )
@@ -194,13 +217,17 @@ def _lost_on_hop(scene: Scene, operation: Operation) -> Sequence[tuple[float, fl
     A call that names no size carried a little: a statement without rows.
     """
     hop = hop_of(operation)
-    found = []
-    for victim in scene.victims:
-        for each, spans in victim.profile.spans.items():
-            if each == operation or (hop is not None and hop_of(each) == hop):
-                usual = scene.usual.typical_ms(each) or 0.0
-                found += [(size_of(span) or 0.0, span.duration_ms - usual) for span in spans]
-    return found
+    alike = [
+        (each, scene.usual.typical_ms.get(each, 0.0))
+        for each in scene.during.durations_ms
+        if each == operation or (hop is not None and hop_of(each) == hop)
+    ]
+    return [
+        (size_of(span) or 0.0, span.duration_ms - usual)
+        for victim in scene.victims
+        for each, usual in alike
+        for span in victim.profile.spans.get(each, ())
+    ]
 
 
 def _lost_at_edge(scene: Scene, charges: Sequence[Charge]) -> Sequence[tuple[float, float]]:
@@ -243,5 +270,3 @@ def _runs_of(
         group.append(run)
     if group:
         yield group
-
-

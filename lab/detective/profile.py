@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from statistics import fmean
 
 from lab.detective.hurt import middle
@@ -32,8 +32,18 @@ class Profile:
         """The error spans under which no other is one, by operation."""
         found: dict[Operation, list[Span]] = defaultdict(list)
         for span in self.trace.deepest_errors():
-            found[Operation.of(span)].append(span)
+            found[operation_of(span)].append(span)
         return found
+
+
+@lru_cache(maxsize=65_536)
+def _operation(service: str, name: str, kind: Kind, peer: str | None) -> Operation:
+    return Operation(service, name, kind, peer)
+
+
+def operation_of(span: Span) -> Operation:
+    """The operation ``span`` is one run of: one object for all runs, so that it is found fast."""
+    return _operation(span.service, span.name, span.kind, span.peer)
 
 
 def profile_of(trace: Trace) -> Profile:
@@ -41,7 +51,7 @@ def profile_of(trace: Trace) -> Profile:
     spans: dict[Operation, list[Span]] = defaultdict(list)
     operations: dict[str, Operation] = {}
     for span in trace:
-        operation = operations[span.span_id] = Operation.of(span)
+        operation = operations[span.span_id] = operation_of(span)
         spans[operation].append(span)
     own_ms: dict[Operation, float] = defaultdict(float)
     stretches = critical_path(trace)
@@ -90,41 +100,30 @@ class Usual:
                 values[operation].extend(map(each.trace.self_time_ms, spans))
         return {operation: middle(found) for operation, found in values.items()}
 
-    def typical_ms(self, operation: Operation) -> float | None:
-        """The median run; None where there was none."""
-        found = self.durations_ms.get(operation)
-        return middle(found) if found else None
-
-    def long_ms(self, operation: Operation) -> float | None:
-        """The upper quartile's run; None where there was none."""
-        found = self.durations_ms.get(operation)
-        return percentile(found, 0.75) if found else None
-
-    def mean_ms(self, operation: Operation) -> float:
-        """The mean run; 0 where there was none."""
-        found = self.durations_ms.get(operation)
-        return fmean(found) if found else 0.0
+    @cached_property
+    def typical_ms(self) -> Mapping[Operation, float]:
+        """The median run of each operation."""
+        return {each: middle(found) for each, found in self.durations_ms.items()}
 
     @cached_property
-    def failing_share(self) -> Mapping[Operation, float]:
-        """In which share of the traces an operation is the deepest to fail."""
-        return self._share(each.failed_at for each in self.profiles)
+    def long_ms(self) -> Mapping[Operation, float]:
+        """The upper quartile's run of each operation."""
+        return {each: percentile(found, 0.75) for each, found in self.durations_ms.items()}
 
     @cached_property
-    def present_share(self) -> Mapping[Operation, float]:
-        """In which share of the traces an operation runs."""
-        return self._share(each.spans for each in self.profiles)
+    def mean_ms(self) -> Mapping[Operation, float]:
+        """The mean run of each operation."""
+        return {each: fmean(found) for each, found in self.durations_ms.items()}
 
-    def failing(self, operation: Operation) -> int:
-        """In how many of the traces it is the deepest to fail."""
-        return sum(operation in each.failed_at for each in self.profiles)
+    @cached_property
+    def failing(self) -> Mapping[Operation, int]:
+        """In how many of the traces an operation is the deepest to fail."""
+        return Counter(each for profile in self.profiles for each in profile.failed_at)
 
-    def _share(self, traces: Iterable[Iterable[Operation]]) -> Mapping[Operation, float]:
-        counts: dict[Operation, int] = defaultdict(int)
-        for found in traces:
-            for operation in found:
-                counts[operation] += 1
-        return {each: n / len(self.profiles) for each, n in counts.items()}
+    @cached_property
+    def present(self) -> Mapping[Operation, int]:
+        """In how many of the traces an operation runs."""
+        return Counter(each for profile in self.profiles for each in profile.spans)
 
 
 def is_wait_for_slot(span: Span) -> bool:
@@ -151,10 +150,10 @@ def answer_to(trace: Trace, span: Span) -> Span | None:
 
 def attempts(trace: Trace, span: Span) -> Sequence[Span]:
     """The runs of the span's operation under its parent, itself among them, earliest first."""
-    parent, operation = trace.parent(span), Operation.of(span)
+    parent, operation = trace.parent(span), operation_of(span)
     if parent is None:
         return (span,)
-    return [each for each in trace.children(parent) if Operation.of(each) == operation]
+    return [each for each in trace.children(parent) if operation_of(each) == operation]
 
 
 def earlier_failures(trace: Trace, span: Span) -> Sequence[Span]:

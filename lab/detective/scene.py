@@ -101,11 +101,11 @@ class Scene:
 
     def _lifts_of(self, route: str, now: Usual) -> Mapping[Operation, float]:
         past, found = self.usual_of(route), {}
-        for operation, share in now.failing_share.items():
-            counts = now.failing(operation), len(now.profiles)
-            usual = past.failing(operation), len(past.profiles)
+        for operation, count in now.failing.items():
+            counts = count, len(now.profiles)
+            usual = past.failing.get(operation, 0), len(past.profiles)
             if is_more(*counts, *usual, self.tuning) or self._few_and_all_new(counts, usual):
-                found[operation] = share - past.failing_share.get(operation, 0.0)
+                found[operation] = counts[0] / counts[1] - usual[0] / max(1, usual[1])
         return found
 
     def _few_and_all_new(self, counts: tuple[int, int], usual: tuple[int, int]) -> bool:
@@ -159,4 +159,6 @@ def _by_route(period: Period) -> Mapping[str, list[Profile]]:
 
 
 def _sign_of(charge: Charge) -> Sign:
-    return Sign.WAIT if is_wait_for_slot(charge.span) and charge.sign is not Sign.CUT else charge.sign
+    return (
+        Sign.WAIT if is_wait_for_slot(charge.span) and charge.sign is not Sign.CUT else charge.sign
+    )

@@ -68,7 +68,7 @@ def _splits_by_connection(scene: Scene, operations: Sequence[Operation]) -> bool
     """Whether the suspect is slow or fails on some connections and on others never."""
     groups: dict[Hashable, list[bool]] = defaultdict(list)
     for operation in operations:
-        usual = scene.usual.long_ms(operation) or 0.0
+        usual = scene.usual.long_ms.get(operation) or 0.0
         limit = max(scene.tuning.slower * usual, usual + scene.tuning.least_slower_ms)
         for profile in scene.during.profiles:
             for span in profile.spans.get(operation, ()):

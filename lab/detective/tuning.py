@@ -40,8 +40,10 @@ class Tuning:
     release_ms: float = 100.0
     """How soon after a lock is let go the one that waited for it ends."""
     small: float = 0.35
-    """Small messages are as fast as ever where they lost at most this share of what big ones did."""
+    """Small messages are as fast as ever where they lost at most this share of big ones' loss."""
 
     def moved(self, factor: float) -> Tuning:
         """All of them times ``factor``."""
-        return replace(self, **{each.name: getattr(self, each.name) * factor for each in fields(self)})
+        return replace(
+            self, **{each.name: getattr(self, each.name) * factor for each in fields(self)}
+        )
