@@ -63,8 +63,9 @@ def _installed() -> tuple[Path, Path]:
         if not ready.exists():
             sys.stderr.write(f"installing {WHEEL} into {PLACE}\n")
             venv.create(PLACE, with_pip=True, clear=True)
-            pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            for words in (["--no-deps", WHEEL], NEEDS):
+            pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            wanted: tuple[tuple[str, ...], ...] = (("--no-deps", WHEEL), NEEDS)
+            for words in wanted:
                 subprocess.run(
                     [*pip, *words],
                     check=True,

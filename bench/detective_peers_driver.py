@@ -9,6 +9,7 @@ loaded by path, because its ``__init__`` asks for far more than these methods ne
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import io
 import json
@@ -66,8 +67,7 @@ def series(spans: Any, inject_us: float) -> Any:
 
 def main(package: Path) -> None:
     """One line out for each line in."""
-    import pandas
-
+    pandas = importlib.import_module("pandas")
     for name in ("RCAEval", "RCAEval.io", "RCAEval.e2e"):
         sys.modules[name] = types.ModuleType(name)
     module(package, "io/time_series")

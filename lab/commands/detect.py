@@ -1,4 +1,4 @@
-"""The command that lets the lab's own detective solve a case: detect. It needs case folders only."""
+"""The command that lets the lab's own detective solve a case: detect."""
 
 from __future__ import annotations
 
