@@ -110,6 +110,8 @@ PANELS: Final[Mapping[str, tuple[Entry, ...]]] = MappingProxyType(
                   "solve", "accuse", "lab accuse 4bf92f35 00f067aa --mechanism timeout"),
             Entry("debrief", "Read how the spans prove it, once solved or given up.",
                   "solve", "debrief", "lab debrief --markdown"),
+            Entry("detect", "Let the lab's detective rank who did it.",
+                  "detect", "detect", "lab detect slow-shelves-1 --json"),
             Entry("proof", "Print every finding with its numbers, once solved.",
                   "solve", "proof", "lab proof --explain"),
         ),

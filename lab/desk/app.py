@@ -17,6 +17,7 @@ from lab.desk import (
     api,
     board,
     debrief,
+    detective,
     exhibits,
     hints,
     map_page,
@@ -54,6 +55,7 @@ ROUTERS: Final = (
     exhibits.router,
     exhibits.api,
     debrief.router,
+    detective.router,
     api.pages,
     api.router,
 )

@@ -1,0 +1,53 @@
+"""How a method would have found it: the detective's ranking beside the learner's way."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import HTMLResponse
+
+from lab.desk.desk import OpenFile, TheDesk
+from lab.desk.guard import check_site
+from lab.desk.pages import page
+from lab.detective.detect import detect
+from lab.detective.incident import incident_between, incident_of
+from lab.domain.case import Case, Telemetry
+from lab.errors import NotEarned, UsageError
+
+router = APIRouter(include_in_schema=False)
+
+_MOST_CHOICES: Final = 50
+
+
+@router.get("/cases/{case_id}/detective", dependencies=[Depends(check_site)])
+def detective_page(
+    request: Request,
+    case: OpenFile,
+    desk: TheDesk,
+    reference: Annotated[str | None, Query(max_length=200)] = None,
+) -> HTMLResponse:
+    """Of a case what the detective says, once closed; of telemetry at once, beside a calm time."""
+    context: dict[str, object] = {"case": case, "here": "detective", "reference": reference}
+    if isinstance(case, Case):
+        if not desk.solving.ledger(case.case_id).may_see_answers:
+            raise NotEarned(
+                f"expected a case that is solved or given up, found that {case.case_id} is open"
+            )
+        context["answer"] = detect(incident_of(case.evidence))
+    elif reference is None:
+        context["choices"] = _others(desk, case)
+    else:
+        before = desk.case_file(reference)
+        if not isinstance(before, Telemetry):
+            raise UsageError(f"expected traces of a calm time, found that {reference} is a case")
+        context["answer"] = detect(
+            incident_between(before.evidence.traces.values(), case.evidence.traces.values())
+        )
+    return page(request, "detective.html", context)
+
+
+def _others(desk: TheDesk, case: Telemetry) -> list[str]:
+    """Other telemetry, newest first, which may be of a calm time."""
+    brought = [each.case_id for each in desk.archive.cases() if each.scenario_id is None]
+    return [each for each in brought if each != case.case_id][:_MOST_CHOICES]
