@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from lab.domain.evidence import Sample
 from lab.domain.load import Request, Window
 from lab.domain.observation import Observation
+from lab.domain.strata import kind, recorded, size
 from lab.domain.symptom import Counts, Symptom
 
 ONSET: Final = 20
 """The first affected requests are all taken: they meet warm pools, later ones do not."""
 
+FEW: Final = 3
+"""Of each kind of request in a window so many traces are kept, and of each tenant's on a route."""
+
 
 def evenly(items: Sequence[str], count: int) -> tuple[str, ...]:
-    """At most ``count`` of ``items``, evenly spread over them, order kept."""
+    """At most ``count`` of ``items``, evenly spread from the first to the last, order kept."""
     if len(items) <= count:
         return tuple(items)
-    return tuple(items[index * len(items) // count] for index in range(count))
+    if count < 2:
+        return tuple(items[: max(0, count)])
+    return tuple(items[index * (len(items) - 1) // (count - 1)] for index in range(count))
 
 
 def choose(
@@ -29,29 +36,105 @@ def choose(
 ) -> Mapping[Sample, tuple[str, ...]]:
     """Trace ids for each sample; *affected* by the SLI, never by what the truth says.
 
-    Controls are of the symptom's own requests, so that like is compared with like. The
-    choice depends on requests and records alone: the same log gives the same sample. Where
-    a sampler dropped traces of the crime, it is among those that it kept.
+    What the proof asks is of the symptom's own requests, so that like is compared with like;
+    around it `others` are kept, half as many before as in the incident. The choice depends on
+    requests and records alone: the same log gives the same sample. Where a sampler dropped
+    traces of the crime, it is among those that it kept.
     """
-    kept: Collection[str] | None = None
-    if observation.kept is not None:
-        kept = counts.get(observation.kept, {})
-    groups: dict[Sample, list[str]] = {sample: [] for sample in Sample}
-    meant = (request for request in requests if symptom.of.covers(request))
-    for request in sorted(meant, key=lambda request: request.start_s):
+    there = _that_can_be_had(requests, counts, observation)
+    groups: dict[Sample, list[str]] = defaultdict(list)
+    for request in filter(symptom.of.covers, there):
         if request.window is Window.REFERENCE:
             groups[Sample.REFERENCE].append(request.trace_id)
         elif request.window is Window.RECOVERY:
             groups[Sample.RECOVERY].append(request.trace_id)
-        elif request.window is Window.CRIME and (kept is None or request.trace_id in kept):
+        elif request.window is Window.CRIME:
             hurt = symptom.is_affected(request, counts)
             groups[Sample.AFFECTED if hurt else Sample.UNAFFECTED].append(request.trace_id)
     affected = groups[Sample.AFFECTED]
-    onset = tuple(affected[:ONSET])
-    return {
-        Sample.AFFECTED: onset + evenly(affected[ONSET:], observation.affected - ONSET),
+    most = observation.controls
+    chosen = {
+        Sample.AFFECTED: tuple(affected[:ONSET])
+        + evenly(affected[ONSET:], observation.affected - ONSET),
         **{
-            sample: evenly(groups[sample], observation.controls)
+            sample: evenly(groups[sample], most)
             for sample in (Sample.UNAFFECTED, Sample.REFERENCE, Sample.RECOVERY)
         },
     }
+    return {**chosen, **looked_round(there, counts, chosen, most)}
+
+
+def _that_can_be_had(
+    requests: Iterable[Request], counts: Counts, observation: Observation
+) -> Sequence[Request]:
+    """The requests whose traces nobody burned, in order of time."""
+    ordered = sorted(requests, key=lambda request: request.start_s)
+    if observation.kept is None:
+        return ordered
+    kept = counts.get(observation.kept, {})
+    return [each for each in ordered if each.window is not Window.CRIME or each.trace_id in kept]
+
+
+def looked_round(
+    requests: Iterable[Request],
+    counts: Counts,
+    chosen: Mapping[Sample, Collection[str]],
+    most: int,
+) -> Mapping[Sample, tuple[str, ...]]:
+    """What is kept beside ``chosen``: at most ``most`` of the incident, half as many before it."""
+    asked = frozenset(trace_id for ids in chosen.values() for trace_id in ids)
+    ordered = sorted(requests, key=lambda request: request.start_s)
+
+    def of(window: Window, count: int) -> tuple[str, ...]:
+        return others([each for each in ordered if each.window is window], counts, asked, count)
+
+    return {
+        Sample.OTHERS: of(Window.CRIME, most),
+        Sample.OTHERS_BEFORE: of(Window.REFERENCE, most // 2),
+    }
+
+
+def others(
+    requests: Sequence[Request], counts: Counts, asked: Collection[str], most: int
+) -> tuple[str, ...]:
+    """Traces by which one can look round among one window's ``requests``, in order of time.
+
+    ``FEW`` of each stratum and of each tenant on each route, with those that are ``asked`` for
+    anyhow; first one of each, the most frequent strata before the rare, then a second.
+    """
+    strata: dict[Hashable, list[Request]] = defaultdict(list)
+    tenants: dict[tuple[str, str], list[Request]] = defaultdict(list)
+    for place in _spread(len(requests)):
+        request = requests[place]
+        strata[kind(request), size(request), recorded(request, counts)].append(request)
+        tenants[request.route, request.tenant].append(request)
+    groups = [
+        *sorted(strata.values(), key=len, reverse=True),
+        *(tenants[each] for each in sorted(tenants)),
+    ]
+    taken = set(asked)
+    has = Counter((each.route, each.tenant) for each in requests if each.trace_id in taken)
+    chosen: set[str] = set()
+    for number in range(1, FEW + 1):
+        for group in groups:
+            left = [each for each in group if each.trace_id not in taken]
+            if len(chosen) == most or not left or len(group) - len(left) >= number:
+                continue
+            # Of a stratum whoever's trace is rarest so far, so that it is not one tenant's alone.
+            pick = min(left, key=lambda each: has[each.route, each.tenant])
+            has[pick.route, pick.tenant] += 1
+            taken.add(pick.trace_id)
+            chosen.add(pick.trace_id)
+    return tuple(each.trace_id for each in requests if each.trace_id in chosen)
+
+
+def _spread(count: int) -> Iterator[int]:
+    """0 to ``count`` less 1, in an order of which each beginning is spread over all of them.
+
+    The digits of a place in base 2 are read backwards: van der Corput, 1935.
+    """
+    bits = max(0, count - 1).bit_length()
+    for number in range(1 << bits):
+        place = int(f"{number:0{bits}b}"[::-1], 2) if bits else 0
+        if place < count:
+            yield place
