@@ -107,13 +107,13 @@ class Evidence:
         return tuple(trace for trace in found if trace is not None and trace.is_whole)
 
     def weight(self, trace_id: str) -> float:
-        """For how many requests that trace stands; 1 of one that no request began."""
+        """For how many requests that kept trace stands; 1 of one that no request began."""
         return self._weights.get(trace_id, 1.0)
 
     @cached_property
     def _weights(self) -> Mapping[str, float]:
-        kept = {key for key, trace in self.traces.items() if trace.is_whole}
-        return stands_for(self.requests, kept, self.counts)
+        # Whichever came: to see whether a trace is whole it would have to be read.
+        return stands_for(self.requests, self.traces.keys(), self.counts)
 
     def coverage(self, window: Window) -> Coverage:
         """How much of a window the traces that are kept of it stand for."""

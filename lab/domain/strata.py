@@ -81,3 +81,8 @@ def _parted(
     for each in requests:
         parts[by(each)].append(each)
     return tuple(parts.values())
+
+
+def standing(weight: float) -> str:
+    """For people, behind a trace: ``stands for 3.2 requests like it``."""
+    return "stands for itself" if weight == 1 else f"stands for {weight:.3g} requests like it"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.domain.load import Request, Window, percentile, weighted_percentile
-from lab.domain.strata import Coverage, kind, recorded, size, stands_for
+from lab.domain.strata import Coverage, kind, recorded, size, standing, stands_for
 
 
 def _request(
@@ -129,3 +129,8 @@ def test_a_coverage_says_all_only_where_it_is_all() -> None:
     """Kept traces are never called all traces."""
     assert str(Coverage(44, 310, 320)) == "44 kept traces, which stand for 310 of 320 requests"
     assert str(Coverage(44, 320, 320)) == "44 kept traces, which stand for all of 320 requests"
+
+
+def test_what_a_trace_stands_for_is_said_in_words() -> None:
+    assert standing(1.0) == "stands for itself"
+    assert standing(96 / 25) == "stands for 3.84 requests like it"

@@ -270,3 +270,17 @@ def test_any_trace_is_drawn(shape: list[tuple[int, int | None, int, int, Kind, s
     seen = [row.item.span_id for row in rows(trace) if isinstance(row.item, Span)]
     assert sorted(seen) == sorted(trace.by_id)
     drawn(trace, width=120)
+
+
+def test_the_head_says_for_how_many_requests_the_trace_stands() -> None:
+    """Of twenty that failed alike ten are kept."""
+    case = sample_case()
+    forgotten = [
+        dataclasses.replace(each, trace_id=each.trace_id[::-1] + "f")
+        for each in case.evidence.requests
+        if each.status == 504
+    ]
+    twice = dataclasses.replace(case.evidence, requests=(*case.evidence.requests, *forgotten))
+    failed = case.evidence.traces["01bb" * 8]
+    assert "incident; stands for 2 requests like it" in drawn(failed, twice, width=160)
+    assert "incident; stands for itself" in drawn(failed, case.evidence, width=160)
