@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +17,7 @@ from lab.domain.instrumentation import Instrumentation
 from lab.domain.proof import ProofVerdict
 from lab.errors import HarmStopped, LabError, UsageError
 from lab.settings import Settings
+from lab.terminal.recordings import Attempt, attempt_rows, attempts_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,37 +28,6 @@ if TYPE_CHECKING:
 
     Found = Callable[[Scenario], tuple[Case, Iterable[str]]]
     """A case of a scenario, with its log lines."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """What came of recording one scenario, in a line; after ``tries`` runs.
-
-    ``kept_bytes`` is None where nothing was written, ``had_bytes`` where there was no recording
-    before. ``error`` is what ended it, if it was no verdict.
-    """
-
-    name: str
-    said: str
-    had_bytes: int | None
-    kept_bytes: int | None = None
-    verdict: ProofVerdict | None = None
-    error: LabError | None = None
-    tries: int = 1
-
-    @property
-    def exit_code(self) -> int:
-        """0 where it is recorded, else that of the verdict or of the error."""
-        if self.error is not None:
-            return self.error.exit_code
-        return self.verdict.exit_code if self.verdict else 0
-
-    @property
-    def may_be_tried_again(self) -> bool:
-        """Whether another run may do better: what was refuted stays refuted."""
-        if self.error is not None:
-            return not isinstance(self.error, UsageError)
-        return self.verdict is ProofVerdict.INCOMPLETE
 
 
 def record(
@@ -100,9 +70,10 @@ def record(
                 sitting.record_each(_run_anew(settings, seed), tries if len(wanted) > 1 else 1)
     finally:  # What was recorded before a part died, or somebody had enough, is told all the same.
         if as_json:
-            print_json(sitting.rows())
+            print_json(attempt_rows(sitting.done.values()))
         elif len(wanted) > 1:
-            console.print(sitting.summary(), soft_wrap=True, markup=False, highlight=False)
+            told = attempts_summary([each.id for each in wanted], sitting.done, lab_command())
+            console.print(told, soft_wrap=True, markup=False, highlight=False)
     raise typer.Exit(max(each.exit_code for each in sitting.done.values()))
 
 
@@ -210,35 +181,3 @@ class _Sitting:
     def _had_bytes(self, scenario: Scenario) -> int | None:
         target = self._target(scenario)
         return target.stat().st_size if target.exists() else None
-
-    def rows(self) -> list[dict[str, object]]:
-        """What a program may read of it."""
-        return [
-            {
-                "scenario": each.name,
-                "recorded": each.kept_bytes is not None,
-                "verdict": each.verdict.value if each.verdict else None,
-                "problem": str(each.error) if each.error else None,
-                "bytes": each.kept_bytes,
-                "bytes_before": each.had_bytes,
-                "tries": each.tries,
-            }
-            for each in self.done.values()
-        ]
-
-    def summary(self) -> str:
-        """How many there are now, how much that is, and what is left to do."""
-        fresh = [each for each in self.done.values() if each.kept_bytes is not None]
-        together = sum(each.kept_bytes or 0 for each in fresh)
-        lines = [
-            f"{len(fresh)} of {len(self._wanted)} recorded anew, {together / 1e6:.1f} MB together"
-        ]
-        left = [each for each in self._wanted if each.id not in {one.name for one in fresh}]
-        for each in left:
-            attempt = self.done.get(each.id)
-            why = "not reached" if attempt is None else str(attempt.error or attempt.verdict)
-            lines.append(f"  as it was: {each.id} ({why})")
-        if left:
-            names = " ".join(each.id for each in left)
-            lines.append(f"`{lab_command()} record {names}` runs them once more")
-        return "\n".join(lines)

@@ -13,7 +13,8 @@ from lab.domain.proof import Finding, ProofVerdict
 from lab.domain.scenario import Scenario
 from lab.errors import RecordingTooLarge, UsageError
 from lab.investigation.proof.prove import pick_support_code, prove
-from lab.investigation.running.sampling import ONSET, evenly, looked_round
+from lab.investigation.running.looking_round import looked_round
+from lab.investigation.running.sampling import ONSET, evenly
 
 MOST_BYTES: Final = 500_000
 """A recording is committed: thirty of them should weigh less than one picture book."""

@@ -11,7 +11,8 @@ from lab.domain.evidence import Sample
 from lab.domain.load import Request, Window
 from lab.domain.observation import MAX_AFFECTED, MAX_CONTROLS, Observation
 from lab.domain.symptom import Harm, Symptom
-from lab.investigation.running.sampling import FEW, ONSET, choose, evenly
+from lab.investigation.running.looking_round import FEW
+from lab.investigation.running.sampling import ONSET, choose, evenly
 
 SYMPTOM = Symptom("POST /checkout", Harm.ERROR, parse(">= 95%"))
 
