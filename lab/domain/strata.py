@@ -36,8 +36,8 @@ def size(request: Request) -> tuple[int, int]:
 
 
 def recorded(request: Request, counts: Counts) -> tuple[int, ...]:
-    """How many of each of the records that a case keeps it has."""
-    return tuple(counts[name].get(request.trace_id, 0) for name in sorted(counts))
+    """Of each of the records that a case keeps, whether it has none, one or more."""
+    return tuple(min(counts[name].get(request.trace_id, 0), 2) for name in sorted(counts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +59,31 @@ def stands_for(
 ) -> Mapping[str, float]:
     """Trace id → for how many requests it stands, of each of ``kept`` that is a request's.
 
-    A stratum is of one `kind`, one `size`, and alike `recorded`; the last only where some trace
-    is kept of all that were recorded otherwise, for what a sampler burned is stood for by what
+    A stratum is of one `kind`, one `size`, and alike `recorded`; in a record that last only where
+    some trace is kept of all that differ in it, for what a sampler burned is stood for by what
     it left.
     """
     weights: dict[str, float] = {}
     for members in _parted(requests, kind):
-        alike = _parted(members, lambda each: recorded(each, counts))
-        if not all(any(each.trace_id in kept for each in part) for part in alike):
-            alike = (members,)
+        alike = [members]
+        for name in counts:
+            record = {name: counts[name]}
+            alike = list(
+                chain.from_iterable(_parted_where_kept(part, record, kept) for part in alike)
+            )
         for stratum in chain.from_iterable(_parted(part, size) for part in alike):
             here = [each.trace_id for each in stratum if each.trace_id in kept]
             weights |= {trace_id: len(stratum) / len(here) for trace_id in here}
     return weights
+
+
+def _parted_where_kept(
+    requests: Sequence[Request], record: Counts, kept: Collection[str]
+) -> Sequence[Sequence[Request]]:
+    parts = _parted(requests, lambda each: recorded(each, record))
+    if all(any(each.trace_id in kept for each in part) for part in parts):
+        return parts
+    return (requests,)
 
 
 def _parted(

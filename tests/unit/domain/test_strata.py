@@ -134,3 +134,17 @@ def test_a_coverage_says_all_only_where_it_is_all() -> None:
 def test_what_a_trace_stands_for_is_said_in_words() -> None:
     assert standing(1.0) == "stands for itself"
     assert standing(96 / 25) == "stands for 3.84 requests like it"
+
+
+def test_a_record_that_parts_nothing_hinders_no_other() -> None:
+    """A sampler kept one in four, and of those as many with a hole as without."""
+    requests = [_request(n) for n in range(400)]
+    whole = requests[::10]
+    left = [*whole[:20], *requests[1:161:8]]
+    counts = {
+        "kept": {each.trace_id: 1 for each in left},
+        "whole": {each.trace_id: 3 for each in whole},
+    }
+    weights = stands_for(requests, counts["kept"], counts)
+    assert sum(weights[each.trace_id] for each in whole[:20]) == pytest.approx(40)
+    assert sum(weights.values()) == pytest.approx(400)
