@@ -40,7 +40,7 @@ def recorded(case: Case, pack: Callable[[Case], bytes], *, at_most: int = MOST_B
         sizes.append(f"{most} traces a sample: {len(packed) / 1000:.0f} kB{doubt}")
     raise RecordingTooLarge(
         f"expected a recording of {case.case_id} that proves its case in at most "
-        f"{at_most / 1024:.0f} KiB, found {'; '.join(sizes)}; let the scenario have fewer users "
+        f"{at_most / 1000:.0f} kB, found {'; '.join(sizes)}; let the scenario have fewer users "
         "or shorter windows"
     )
 
