@@ -239,7 +239,7 @@ def test_the_most_traces_that_fit_are_kept() -> None:
 def test_a_case_that_does_not_fit_is_refused_with_its_sizes() -> None:
     """Nothing is written, and the message says what was tried."""
     with pytest.raises(
-        RecordingTooLarge, match=r"in at most 500 kB, found 100 traces a sample: 600 kB.*25 traces"
+        RecordingTooLarge, match=r"most 500 kB, found 100 traces a sample: 600 kB.*25 traces"
     ):
         recorded(proving_case(), lambda case: bytes(600_000))
 
