@@ -63,8 +63,8 @@ verify: $(INSTALLED) ## Prove that cases are fair: all, or [NAME=db-timeout] [TI
 	@$(LAB) verify $${SEED:+--seed "$$SEED"} $${TIER:+--tier "$$TIER"} $${TWINS:+--twins} -- $${NAME:+"$$NAME"}
 
 .PHONY: record
-record: $(INSTALLED) ## Prove a case and keep it beside its scenario: NAME=db-timeout [SEED=1]
-	@$(LAB) record $${SEED:+--seed "$$SEED"} -- $${NAME:+"$$NAME"}
+record: $(INSTALLED) ## Prove a case and keep it beside its scenario: NAME=db-timeout, or ALL=1 [SEED=1]
+	@$(LAB) record $${SEED:+--seed "$$SEED"} $${ALL:+--all} -- $${NAME:+"$$NAME"}
 
 .PHONY: heal
 heal: $(INSTALLED) ## Take every fault out of the shop

@@ -180,7 +180,7 @@ def sizes() -> Sequence[Row]:
     largest = max(found, key=lambda name: found[name])
     return [
         RECORDINGS.measured([sum(found.values()) / 1e6], f"{len(found)} recordings"),
-        LARGEST.measured([found[largest] / 1024], largest),
+        LARGEST.measured([found[largest] / 1000], largest),
     ]
 
 

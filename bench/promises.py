@@ -121,8 +121,8 @@ DEMO_LIST: Final = Promise(
     "the desk's list of it when it is first asked for, processor time", "s", 0.3
 )
 DEMO_LIST_SIZE: Final = Promise("that page", "kB", 100)
-RECORDINGS: Final = Promise("all recorded cases together", "MB", 10)
-LARGEST: Final = Promise("the largest recorded case", "KiB", 400)
+RECORDINGS: Final = Promise("all recorded cases together", "MB", 12)
+LARGEST: Final = Promise("the largest recorded case", "kB", 500)
 
 
 def attempt(promises: Iterable[Promise], measurement: Callable[[], Sequence[Row]]) -> list[Row]:

@@ -37,7 +37,7 @@ from lab.errors import HarmStopped, LeaseGone, UsageError
 from lab.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from lab.adapters.cases.archive import FolderArchive
     from lab.domain.case import Case
@@ -116,6 +116,15 @@ def missing_here(settings: Settings, scenario: Scenario) -> str:
     if f"{COLLECTOR}.{SETTING}" in scenario.conditions:
         return "a Collector that reads other settings while it runs"
     return ""
+
+
+def all_here(settings: Settings) -> Iterator[Scenario]:
+    """All that this stack can run; whatever is left out is told."""
+    for scenario in bootstrap.scenarios(settings).values():
+        if need := missing_here(settings, scenario):
+            notes.print(f"skipped: {scenario.id} needs {need}, found STACK={settings.stack}")
+        else:
+            yield scenario
 
 
 async def run_one(

@@ -130,7 +130,7 @@ PANELS: Final[Mapping[str, tuple[Entry, ...]]] = MappingProxyType(
                   "author", "schema", "lab schema > scenarios/scenario.schema.json"),
             Entry("lint", "Look for what gives a case away.",
                   "lint", "lint", "lab lint --cases .lab/cases --logs .lab/log"),
-            Entry("record", "Prove a case and keep it, to practise on.",
+            Entry("record", "Prove cases and keep them, to practise on.",
                   "record", "record", "lab record db-timeout --refresh"),
         ),
     }

@@ -20,7 +20,7 @@ from lab.commands.common import (
     print_json,
     run_async,
 )
-from lab.commands.run import SeedOption, missing_here, run_one, scenario_named, summary
+from lab.commands.run import SeedOption, all_here, run_one, scenario_named, summary
 from lab.commands.stack import up
 from lab.domain.proof import ProofVerdict
 from lab.domain.twin import Tier
@@ -29,7 +29,7 @@ from lab.errors import MachineStrained, UsageError
 from lab.settings import CHECKOUT, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from lab.adapters.cases.verify_log import VerifyTable
     from lab.domain.scenario import Scenario
@@ -104,21 +104,12 @@ def _wanted(settings: Settings, names: Sequence[str], tier: Tier, seed: int) -> 
     if names:
         found = [scenario_named(settings, name, seed) for name in names]
     else:
-        found = [varied(each, seed) for each in _all_here(settings)]
+        found = [varied(each, seed) for each in all_here(settings)]
     wanted = [each for each in found if tier is Tier.FULL or each.tier is tier]
     if not wanted:
         which = f"scenarios of tier {tier}" if found else "scenarios"
         raise UsageError(f"expected {which} in {settings.scenarios_dir}, found none to verify")
     return wanted
-
-
-def _all_here(settings: Settings) -> Iterator[Scenario]:
-    """All that this stack can run; whatever is left out is told."""
-    for scenario in bootstrap.scenarios(settings).values():
-        if need := missing_here(settings, scenario):
-            notes.print(f"skipped: {scenario.id} needs {need}, which this stack has not")
-        else:
-            yield scenario
 
 
 def _todo(

@@ -116,6 +116,7 @@ def row_of(case: Case, request: Any) -> dict[str, Any]:
         "answer_bytes": request.answer_bytes,
         "spans": None if trace is None else len(trace.by_id),
         "whole": None if trace is None else trace.is_whole,
+        "stands_for": None if trace is None else round(case.evidence.weight(trace.trace_id), 2),
     }
 
 

@@ -19,6 +19,7 @@ from lab.desk.waterfall_json import waterfall_document
 from lab.domain.case import CaseFile, Telemetry
 from lab.domain.marks import most_apart_ms
 from lab.domain.rows import Gap, Item, Missing, Wire
+from lab.domain.strata import standing
 from lab.domain.trace import Span, Trace
 from lab.errors import UnknownCase, UsageError
 from lab.investigation.reading.healthy_twin import compare, twin_rows
@@ -172,6 +173,7 @@ def _context(case: CaseFile, trace: Trace) -> dict[str, Any]:
         "asked": request,
         "when": WINDOW_WORDS.get(request.window, request.window.value) if request else None,
         "outcome": outcome_of(request) if request else None,
+        "standing": standing(case.evidence.weight(trace.trace_id)),
         "joined": trace.joined,
         "owners": case.evidence.joined_to(trace.trace_id),
     }

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Final
 
 from lab.domain.load import Request, RequestFilter, Window
 from lab.domain.record import LogLine, Records, count_by_trace, read_line
 from lab.domain.reference import ReferenceStats
+from lab.domain.strata import Coverage, stands_for
 from lab.domain.trace import Trace
 
 if TYPE_CHECKING:
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 class Sample(StrEnum):
     """Why a trace was fetched; *affected* is decided by the SLI alone.
 
-    *Joined* are those that no request began, and that a scenario's joins look for.
+    *Joined* are those that no request began, and that a scenario's joins look for. *Others* are
+    of the incident and *others before* of the reference: whatever the four that a proof asks
+    leave out of their window, for whoever looks round.
     """
 
     AFFECTED = "affected"
@@ -30,6 +34,16 @@ class Sample(StrEnum):
     REFERENCE = "reference"
     RECOVERY = "recovery"
     JOINED = "joined"
+    OTHERS = "others"
+    OTHERS_BEFORE = "others_before"
+
+
+SAMPLES_OF: Final[Mapping[Window, tuple[Sample, ...]]] = {
+    Window.REFERENCE: (Sample.REFERENCE, Sample.OTHERS_BEFORE),
+    Window.CRIME: (Sample.AFFECTED, Sample.UNAFFECTED, Sample.OTHERS),
+    Window.RECOVERY: (Sample.RECOVERY,),
+}
+"""Each window: the samples that are of it alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +117,28 @@ class Evidence:
         found = (self.trace(trace_id) for trace_id in self.samples.get(sample, ()))
         return tuple(trace for trace in found if trace is not None and trace.is_whole)
 
+    def kept_in(self, window: Window) -> tuple[Trace, ...]:
+        """Every whole trace of a window's requests, whyever it was fetched, as `trace` has it."""
+        sampled = chain.from_iterable(self.samples.get(each, ()) for each in SAMPLES_OF[window])
+        begun = (each.trace_id for each in self.requests if each.window is window)
+        found = map(self.trace, dict.fromkeys(chain(sampled, begun)))
+        return tuple(trace for trace in found if trace is not None and trace.is_whole)
+
+    def weight(self, trace_id: str) -> float:
+        """For how many requests that kept trace stands; 1 of one that no request began."""
+        return self._weights.get(trace_id, 1.0)
+
+    @cached_property
+    def _weights(self) -> Mapping[str, float]:
+        # Whichever came: to see whether a trace is whole it would have to be read.
+        return stands_for(self.requests, self.traces.keys(), self.counts)
+
+    def coverage(self, window: Window) -> Coverage:
+        """How much of a window the traces that are kept of it stand for."""
+        begun = [each.trace_id for each in self.requests if each.window is window]
+        stood_for = sum(self._weights.get(each, 0.0) for each in begun)
+        return Coverage(len(self.kept_in(window)), round(stood_for), len(begun))
+
     def trace(self, trace_id: str) -> Trace | None:
         """One trace with what is joined to it; None where none of it came."""
         return self._with_joined.get(trace_id) or self.traces.get(trace_id)
@@ -168,9 +204,9 @@ class Evidence:
 
         Those that no request began and that began in its window are of it as well.
         """
-        return ReferenceStats.of((*self.whole_traces(Sample.REFERENCE), *self.unasked_before()))
+        return ReferenceStats.of((*self.whole_traces(Sample.REFERENCE), *self.background_before()))
 
-    def unasked_before(self) -> Iterator[Trace]:
+    def background_before(self) -> Iterator[Trace]:
         """The whole traces that no request began and that began in the reference's window."""
         window = self.windows.get(Window.REFERENCE)
         for trace_id in self.samples.get(Sample.JOINED, ()):

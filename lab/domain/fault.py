@@ -1,14 +1,21 @@
-"""Harm as data: what a lease puts on edges and into deployment settings."""
+"""Harm as data: what a lease puts on edges and into deployment settings, and how chance is read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from lab.domain.reference import ReferenceStats
 from lab.domain.schedule import Schedule
+from lab.domain.trace import AttributeValue, Trace
+
+if TYPE_CHECKING:
+    # The warden, which puts harm in, does not wait for the language of scenarios.
+    from lab.domain.bound import Bound
+    from lab.domain.predicate import Predicate
 
 SettingValue = str | int | float | bool
 
@@ -186,3 +193,32 @@ Conditions = Mapping[str, SettingValue]
 ``{"checkout.pool_size": 2, "payments.OTEL_PROPAGATORS": "none"}``: a name in upper
 case is an environment variable as it stands, any other a setting of the service.
 """
+
+
+MOST_THROWS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Dice:
+    """How the roll of the fractional fault on ``edge`` is read, and when it is good.
+
+    Toxiproxy rolls once a connection. The warm-up's traces show which were hit: those
+    whose spans fit ``predicate``, told apart by the attribute ``by``. Where their number
+    does not obey ``bound`` the fault is put on anew, until there were ``throws`` throws.
+    """
+
+    edge: str
+    predicate: Predicate
+    by: str
+    bound: Bound
+    throws: int = MOST_THROWS
+
+    def hit(self, traces: Iterable[Trace]) -> frozenset[AttributeValue]:
+        """The values of ``by`` that were hit; the reference plays no part in it."""
+        nothing = ReferenceStats()
+        return frozenset(
+            span.attributes[self.by]
+            for trace in traces
+            for span in self.predicate.matching(trace, nothing)
+            if self.by in span.attributes
+        )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import accumulate
 
 
 class Window(StrEnum):
@@ -171,3 +173,17 @@ def percentile(values: Sequence[float], share: float) -> float:
     ordered = sorted(values)
     rank = max(1, -(-len(ordered) * share // 1))
     return ordered[int(rank) - 1]
+
+
+def weighted_percentile(values: Iterable[tuple[float, float]], share: float) -> float:
+    """The nearest-rank percentile of values that count for more or less than one.
+
+    ``values`` are pairs of a value and its weight (above 0), not empty. It is the smallest value
+    such that all that are no greater have at least ``share`` of the total weight; with equal
+    weights that is `percentile`.
+    """
+    ordered = sorted(values)
+    reached = list(accumulate(weight for _, weight in ordered))
+    # Weights are quotients: a sum that should be exactly at the share may be a hair below it.
+    wanted = share * reached[-1] * (1 - 1e-9)
+    return ordered[bisect_left(reached, wanted)][0]

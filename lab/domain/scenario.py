@@ -8,9 +8,8 @@ from enum import StrEnum
 from typing import Final
 
 from lab.domain.bound import Bound, Unit, parse
-from lab.domain.dice import Dice
 from lab.domain.evidence import Sample
-from lab.domain.fault import Conditions, Fault
+from lab.domain.fault import Conditions, Dice, Fault
 from lab.domain.instrumentation import Instrumentation, Sight
 from lab.domain.join import Join
 from lab.domain.journal import Step

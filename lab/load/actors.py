@@ -23,21 +23,21 @@ PRODUCTS: Final = 1680
 
 ASSORTMENT_SIZES: Final = (700, 1000, 1500)
 """Products on one page, in turn: three sizes, so that time can be told to follow from bytes.
-Their number is no divisor of `ACCOUNTS`, so each customer comes to read each size."""
+Customers take turns in no fixed order, so each comes to read each size."""
 
 WHOLESALE_LINES: Final = 40
 
 SEARCHED: Final = ("lamp", "chair", "kettle")
 """Words that some products of every tenant have in their name, searched for in turn.
-Their number is no divisor of `ACCOUNTS`, so each customer comes to search for each."""
+Customers take turns in no fixed order, so each comes to search for each."""
 
 OFFER_OF_THE_DAY: Final = 7
 """The product that everybody comes for."""
 
 LOOKS_AROUND_EVERY: Final = 7
 OPENS_PRODUCT_EVERY: Final = 9
-"""Visits between two that also look around. Both are coprime to `ACCOUNTS`: otherwise always
-the same tenants would do it, and a learner would find a pattern that means nothing."""
+"""Visits between two that also look around. Both are coprime to the number of tenants: otherwise
+some would do it more often, and a learner would find a pattern that means nothing."""
 
 TENANTS: Final = (
     "acme", "birch", "cedar", "dune", "elm", "fjord", "grove", "heath", "isle", "juniper"

@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
-from itertools import count
+from itertools import count, cycle
 from math import ceil
 from random import Random
 
 from gevent.event import Event
 
-from lab.load.actors import Account, Visit
+from lab.load.actors import TENANTS, Account, Visit
 from lab.load.plan import TRANSITION
 from lab.load.shape import Shape
 
@@ -65,9 +65,11 @@ class Stretch:
         self.start_s = time.time()
         self.began = time.monotonic()
         self.over = Event()
-        self._accounts = accounts
         self._quota = Quota(shape.mix)
         self._numbers = {actor: count() for actor in shape.mix}
+        self._accounts = {
+            actor: _in_turn(accounts, f"{seed} {window} {actor}") for actor in shape.mix
+        }
         self._choices = Random(f"{seed} {window}")  # noqa: S311 (products, not secrets)
 
     @property
@@ -83,17 +85,29 @@ class Stretch:
     def next_visit(self) -> Visit:
         """Deal an actor by quota and give it its next account.
 
-        Accounts rotate for each actor by itself: in one common rotation an actor with a
+        Accounts take turns for each actor by itself: in one common rotation an actor with a
         share of 1/50 would always be the same customer.
         """
         actor = self._quota.deal()
-        number = next(self._numbers[actor])
-        account = self._accounts[number % len(self._accounts)]
+        number, account = next(self._numbers[actor]), next(self._accounts[actor])
         return Visit(actor, account, number, self._choices)
 
     def window_of_finished(self) -> str:
         """The window of a request that ends now: this one, unless it straddled the end."""
         return self.window if self.is_on else TRANSITION
+
+
+def _in_turn(accounts: Sequence[Account], seed: str) -> Iterator[Account]:
+    """All accounts again and again, a tenth of each ten turns for every tenant.
+
+    The order within ten is drawn anew each time: whatever else goes round in the shop, such as
+    the connections of a pool, would else meet the same tenants for ever.
+    """
+    choices = Random(seed)  # noqa: S311 (an order, no secret)
+    for first in cycle(range(0, len(accounts), len(TENANTS))):
+        some = list(accounts[first : first + len(TENANTS)])
+        choices.shuffle(some)
+        yield from some
 
 
 class Floor:

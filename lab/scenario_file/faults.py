@@ -8,8 +8,16 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from lab.domain.dice import MOST_THROWS, Dice
-from lab.domain.fault import TOXIC_LIMITS, TOXICITY_DECIMALS, Fault, Limits, Stream, Toxic
+from lab.domain.fault import (
+    MOST_THROWS,
+    TOXIC_LIMITS,
+    TOXICITY_DECIMALS,
+    Dice,
+    Fault,
+    Limits,
+    Stream,
+    Toxic,
+)
 from lab.domain.schedule import Schedule
 from lab.scenario_file.checks import PredicateEntry
 from lab.scenario_file.values import (

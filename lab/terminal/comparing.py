@@ -38,8 +38,9 @@ def map_table(found: ServiceMap) -> RenderableType:
     return Group(
         table,
         Text(
-            f"before → incident, from {found.reference_traces} and {found.crime_traces} traces "
-            "kept of each; ⇢ took up later what the other left",
+            f"before: {found.reference}\nincident: {found.crime}\n"
+            "each trace counts for as many requests as it stands for; "
+            "⇢ took up later what the other left",
             style="dim",
         ),
     )

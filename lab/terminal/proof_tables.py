@@ -56,7 +56,9 @@ def misses_table(case: Case) -> RenderableType:
     """The spans that came nearest to the truth where it was not found, and what they lack."""
     misses = explain(case.scenario, case.evidence)
     if not misses:
-        return Text("no near miss: every affected trace shows the truth, or there is none")
+        return Text(
+            "no near miss: every affected trace that was kept shows the truth, or there is none"
+        )
     table = plain_table(
         "trace", "span", "operation", "does not fit", fold=("operation", "does not fit")
     )

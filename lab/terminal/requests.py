@@ -51,7 +51,10 @@ _ROOMY: Final = 100
 
 
 def request_rows(evidence: Evidence, requests: Sequence[Request]) -> list[dict[str, Any]]:
-    """The requests as a program reads them; ``into_window_s`` counts from the window's start."""
+    """The requests as a program reads them; ``into_window_s`` counts from the window's start.
+
+    ``stands_for`` says for how many requests the trace stands that the case keeps of this one.
+    """
     return [
         {
             "trace_id": request.trace_id,
@@ -63,6 +66,7 @@ def request_rows(evidence: Evidence, requests: Sequence[Request]) -> list[dict[s
             "latency_ms": round(request.latency_ms, 3),
             "tenant": request.tenant,
             "whole": evidence.traces[request.trace_id].is_whole,
+            "stands_for": round(evidence.weight(request.trace_id), 2),
         }
         for request in requests
     ]
@@ -127,6 +131,7 @@ class RequestTable:
 def _footer(evidence: Evidence, shown: Sequence[Request]) -> str:
     listed = sum(1 for each in evidence.requests if each.trace_id in evidence.traces)
     return (
-        f"{len(shown)} of {listed} requests with a trace in this case. "
+        f"{len(shown)} of {listed} requests with a trace in this case, which counts "
+        f"{len(evidence.requests)}. "
         "`lab trace ID` opens one; the first digits of an id are enough."
     )

@@ -14,6 +14,7 @@ from lab.domain.evidence import Evidence
 from lab.domain.marks import Seal, most_apart_ms, silent_callees, why
 from lab.domain.rows import Gap, Missing, Row, Wire, extent_ns, rows, wire_of
 from lab.domain.span_words import took, value_text
+from lab.domain.strata import standing
 from lab.domain.trace import AttributeValue, Kind, Scope, Span, Status, Trace
 from lab.domain.wording import counted, duration, short_ids, times_usual
 from lab.investigation.reading.requests import WINDOW_WORDS
@@ -110,7 +111,8 @@ class TraceTree:
         status = str(request.status) if request.status else "no answer"
         when = WINDOW_WORDS.get(request.window, request.window.value)
         what = f"{request.route}: {status} after {duration(request.latency_ms)}"
-        return text.append("\n" + clean(f"{what}, tenant {request.tenant}, {when}") + "\n")
+        text.append("\n" + clean(f"{what}, tenant {request.tenant}, {when}"))
+        return text.append(f"; {standing(self._evidence.weight(request.trace_id))}\n", style="dim")
 
     def _table(self, console: Console, width: int, short: dict[str, str]) -> Table:
         wide = width >= _WIDE

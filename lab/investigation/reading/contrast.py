@@ -1,18 +1,18 @@
 """What sets the hurt requests apart from the healthy ones: attribute by attribute. Pure.
 
 The idea is that of an analyst's *selection against baseline*: for each value the share of
-hurt traces that show it beside the share of healthy ones. Nothing of the scenario is read.
+hurt traces that show it beside the share of healthy ones. Each trace counts for as many
+requests as it stands for (`lab.domain.strata`). Nothing of the scenario is read.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Final
 
-from lab.domain.evidence import Evidence, Sample
+from lab.domain.evidence import Evidence
 from lab.domain.load import Request, Window
 from lab.domain.trace import AttributeValue, Span, Status, Trace
 from lab.investigation.reading.impact import hurt_requests
@@ -35,9 +35,10 @@ FEWEST_HURT: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """One value and in how many traces it stands; ``unhurt`` are others of the same incident.
+    """One value and in how many kept traces it stands; ``unhurt`` are others of the same incident.
 
-    ``where`` is ``request`` for what the shopper knew, else the service whose spans say it.
+    The shares are of the requests that those traces stand for. ``where`` is ``request`` for what
+    the shopper knew, else the service whose spans say it.
     """
 
     where: str
@@ -60,10 +61,11 @@ class Contrast:
 
 @dataclass(frozen=True, slots=True)
 class Contrasts:
-    """The rows, what is new before what is gone, and how many traces were compared.
+    """The rows, what is new before what is gone, and how many kept traces were compared.
 
     With ``at_edge`` the hurt ones were told by what the edge answered; else hardly any was,
-    and the whole incident stands in for them.
+    and the whole incident stands in for them. The others are of routes on which somebody was
+    hurt: of another one nearly everything differs.
     """
 
     rows: tuple[Contrast, ...]
@@ -74,22 +76,26 @@ class Contrasts:
 
 
 Fact = tuple[str, str, str]
+_Weighed = tuple[frozenset[Fact], float]
 
 
 def contrasts(evidence: Evidence, *, limit: int = 40) -> Contrasts:
     """Compare the traces of hurt requests with whole ones of the reference, and with the rest."""
-    by_window = {
-        window: [each for each in evidence.requests if each.window is window]
+    before, during = (
+        [each for each in evidence.requests if each.window is window]
         for window in (Window.REFERENCE, Window.CRIME)
-    }
+    )
     hurt_ids = {request.trace_id for request in hurt_requests(evidence)}
-    at_edge = len(hurt_ids) >= FEWEST_HURT * len(by_window[Window.CRIME])
-    hurt = [each for each in by_window[Window.CRIME] if each.trace_id in hurt_ids or not at_edge]
-    unhurt = [each for each in by_window[Window.CRIME] if each.trace_id not in hurt_ids and at_edge]
-    requests = [_request_facts(each) for each in (hurt, by_window[Window.REFERENCE], unhurt)]
-    healthy = [_trace_facts(each) for each in evidence.whole_traces(Sample.REFERENCE)]
-    traces = [_kept_facts(evidence, hurt), healthy, _kept_facts(evidence, unhurt)]
-    rows = [*_compare(requests), *_compare(traces)]
+    at_edge = len(hurt_ids) >= FEWEST_HURT * len(during)
+    hurt = [each for each in during if each.trace_id in hurt_ids or not at_edge]
+    unhurt = [each for each in during if each.trace_id not in hurt_ids and at_edge]
+    groups = (hurt, before, unhurt)
+    routes = {each.route for each in hurt}
+    traces = [
+        list(_kept_facts(evidence, (each for each in group if each.route in routes)))
+        for group in groups
+    ]
+    rows = [*_compare([list(map(_request_facts, group)) for group in groups]), *_compare(traces)]
     telling = _without_echoes([row for row in rows if abs(row.difference) >= LEAST_DIFFERENCE])
     telling.sort(key=_order)
     return Contrasts(tuple(telling[:limit]), at_edge, *(len(each) for each in traces))
@@ -113,34 +119,39 @@ def _without_echoes(rows: list[Contrast]) -> list[Contrast]:
     ]
 
 
-def _compare(groups: Sequence[Sequence[frozenset[Fact]]]) -> Iterator[Contrast]:
+def _compare(groups: Sequence[Collection[_Weighed]]) -> Iterator[Contrast]:
     """A row for each fact of the first two groups: hurt, healthy, and the rest of the incident."""
-    counts = [Counter(chain.from_iterable(group)) for group in groups]
     if not groups[0] or not groups[1]:
         return
+    counts, sums = [], []
+    for group in groups:
+        count, weights = Counter[Fact](), Counter[Fact]()
+        for facts, weight in group:
+            count.update(facts)
+            weights.update(dict.fromkeys(facts, weight))
+        counts.append(count)
+        sums.append((weights, sum(weight for _, weight in group)))
     for fact in counts[0] | counts[1]:
-        found = [count[fact] for count in counts]
-        shares = [n / len(of) if of else 0.0 for n, of in zip(found, groups, strict=True)]
-        yield Contrast(*fact, *found, *shares)
+        shares = [weights[fact] / total if total else 0.0 for weights, total in sums]
+        yield Contrast(*fact, *(count[fact] for count in counts), *shares)
 
 
-def _request_facts(requests: Iterable[Request]) -> list[frozenset[Fact]]:
-    return [
-        frozenset(
-            {
-                ("request", "route", request.route),
-                ("request", "tenant", request.tenant),
-                ("request", "status", str(request.status or "no answer")),
-            }
-        )
-        for request in requests
-    ]
+def _request_facts(request: Request) -> _Weighed:
+    """What the shopper knew; all requests are counted, so each stands for itself."""
+    facts = {
+        ("request", "route", request.route),
+        ("request", "tenant", request.tenant),
+        ("request", "status", str(request.status or "no answer")),
+    }
+    return frozenset(facts), 1.0
 
 
-def _kept_facts(evidence: Evidence, requests: Iterable[Request]) -> list[frozenset[Fact]]:
-    """Those of the requests' traces that the case keeps."""
-    kept = (evidence.traces.get(each.trace_id) for each in requests)
-    return [_trace_facts(trace) for trace in kept if trace is not None]
+def _kept_facts(evidence: Evidence, requests: Iterable[Request]) -> Iterator[_Weighed]:
+    """Those of the requests' traces that the case keeps whole."""
+    for each in requests:
+        trace = evidence.traces.get(each.trace_id)
+        if trace is not None and trace.is_whole:
+            yield _trace_facts(trace), evidence.weight(each.trace_id)
 
 
 def _trace_facts(trace: Trace) -> frozenset[Fact]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from lab.domain.evidence import Evidence, Sample
+from lab.domain.evidence import Evidence
+from lab.domain.load import Window
 from lab.domain.reference import Operation
 from lab.domain.trace import Span, Trace
 
@@ -83,7 +84,7 @@ def healthy_twin(evidence: Evidence, trace: Trace) -> Trace | None:
     route = _route(evidence, trace)
     alike = [
         each
-        for each in (*evidence.whole_traces(Sample.REFERENCE), *evidence.unasked_before())
+        for each in (*evidence.kept_in(Window.REFERENCE), *evidence.background_before())
         if _route(evidence, each) == route and each.trace_id != trace.trace_id
     ]
     if not alike:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lab.domain.evidence import Evidence, Sample
-from lab.domain.load import percentile
+from lab.domain.evidence import Evidence
+from lab.domain.load import Window, weighted_percentile
+from lab.domain.strata import Coverage
 from lab.domain.trace import Kind, Span, Status, Trace
 
 
@@ -14,8 +15,9 @@ from lab.domain.trace import Kind, Span, Status, Trace
 class Figures:
     """What the kept traces of one window say of an edge or a service.
 
-    ``per_trace`` is a rate per request: traces are a sample, so that a rate per second
-    would be the sample's and not the shop's. ``error_share`` is of the spans, 0 to 1.
+    Each trace counts for as many requests as it stands for (`lab.domain.strata`), but for
+    ``count``, the spans themselves. ``per_trace`` is a rate per request: a rate per second would
+    be the sample's and not the shop's. ``error_share`` is of the spans, 0 to 1.
     """
 
     count: int
@@ -55,64 +57,70 @@ class MapService:
 
 @dataclass(frozen=True, slots=True)
 class ServiceMap:
-    """Services by layer (callers left of whom they call) and edges, and of how many traces."""
+    """Services by layer (callers left of whom they call) and edges, and what they rest on."""
 
     services: tuple[MapService, ...]
     edges: tuple[MapEdge, ...]
-    reference_traces: int
-    crime_traces: int
+    reference: Coverage
+    crime: Coverage
 
 
 _Arrow = tuple[str, str, bool]
+_Weighed = tuple[Span, float]
 
 
 @dataclass
 class _Seen:
-    """What one window's traces hold."""
+    """What one window's traces hold; ``requests`` is for how many they stand together."""
 
-    traces: int = 0
-    arrows: dict[_Arrow, list[Span]] = field(default_factory=dict)
-    answers: dict[str, list[Span]] = field(default_factory=dict)
+    requests: float = 0.0
+    arrows: dict[_Arrow, list[_Weighed]] = field(default_factory=dict)
+    answers: dict[str, list[_Weighed]] = field(default_factory=dict)
     speakers: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, traces: Iterable[Trace]) -> _Seen:
+    def of(cls, evidence: Evidence, window: Window) -> _Seen:
         seen = cls()
-        for trace in traces:
-            seen.traces += 1
-            for arrow, span in _calls(trace):
-                seen.arrows.setdefault(arrow, []).append(span)
-            for part in trace.story:
-                seen._note_answers(part)
+        for trace in evidence.kept_in(window):
+            weight = evidence.weight(trace.trace_id)
+            seen.requests += weight
+            # What is joined and some request's own as well is counted as that request's.
+            own = [each for each in trace.story if each is trace or _is_nobodys(evidence, each)]
+            for arrow, span in _calls(trace, own):
+                seen.arrows.setdefault(arrow, []).append((span, weight))
+            for part in own:
+                seen._note_answers(part, weight)
         return seen
 
-    def _note_answers(self, trace: Trace) -> None:
+    def _note_answers(self, trace: Trace, weight: float) -> None:
         for span in trace:
             self.speakers.add(span.service)
             if span.kind in {Kind.SERVER, Kind.CONSUMER} or trace.parent(span) is None:
-                self.answers.setdefault(span.service, []).append(span)
+                self.answers.setdefault(span.service, []).append((span, weight))
 
-    def figures(self, spans: Sequence[Span] | None) -> Figures | None:
+    def figures(self, spans: Sequence[_Weighed] | None) -> Figures | None:
         if not spans:
             return None
-        took = [span.duration_ms for span in spans]
+        took = [(span.duration_ms, weight) for span, weight in spans]
+        total = sum(weight for _, weight in spans)
+        failed = sum(weight for span, weight in spans if span.status is Status.ERROR)
         return Figures(
             count=len(spans),
-            per_trace=len(spans) / self.traces,
-            error_share=sum(span.status is Status.ERROR for span in spans) / len(spans),
-            p50_ms=percentile(took, 0.50),
-            p95_ms=percentile(took, 0.95),
+            per_trace=total / self.requests,
+            error_share=failed / total,
+            p50_ms=weighted_percentile(took, 0.50),
+            p95_ms=weighted_percentile(took, 0.95),
         )
 
 
-def service_map(evidence: Evidence) -> ServiceMap:
-    """The map of a case: its reference traces against those of the incident.
+def _is_nobodys(evidence: Evidence, trace: Trace) -> bool:
+    return trace.trace_id not in evidence.request_of
 
-    Those of the incident are all that the case keeps, affected or not.
-    """
-    before = _Seen.of(evidence.whole_traces(Sample.REFERENCE))
-    kept = (*evidence.whole_traces(Sample.AFFECTED), *evidence.whole_traces(Sample.UNAFFECTED))
-    during = _Seen.of({trace.trace_id: trace for trace in kept}.values())
+
+def service_map(evidence: Evidence) -> ServiceMap:
+    """The map of a case: what it keeps of the time before against what it keeps of the incident."""
+    before = _Seen.of(evidence, Window.REFERENCE)
+    during = _Seen.of(evidence, Window.CRIME)
     arrows = sorted({*before.arrows, *during.arrows})
     layers = _layers(arrows)
     names = {name for caller, callee, _ in arrows for name in (caller, callee)}
@@ -136,15 +144,15 @@ def service_map(evidence: Evidence) -> ServiceMap:
             )
             for arrow in arrows
         ),
-        reference_traces=before.traces,
-        crime_traces=during.traces,
+        reference=evidence.coverage(Window.REFERENCE),
+        crime=evidence.coverage(Window.CRIME),
     )
 
 
-def _calls(trace: Trace) -> Iterator[tuple[_Arrow, Span]]:
-    """Each call with who calls whom, and each span that another one of the story led to."""
+def _calls(trace: Trace, parts: Iterable[Trace]) -> Iterator[tuple[_Arrow, Span]]:
+    """Each call of ``parts`` with who calls whom, and each span that one of the story led to."""
     left_by = {span.span_id: span for part in trace.story for span in part}
-    for part in trace.story:
+    for part in parts:
         for span in part:
             callee = _callee(part, span)
             if callee is not None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from lab.domain.dice import Dice
 from lab.domain.evidence import Sample
+from lab.domain.fault import Dice
 from lab.domain.journal import Step
 from lab.domain.proof import Finding, Outcome
 from lab.investigation.running.collect import collect

@@ -14,12 +14,13 @@ from lab.domain.record import lines_of
 from lab.domain.scenario import Scenario
 from lab.errors import RecordingTooLarge, UsageError
 from lab.investigation.proof.prove import pick_support_code, prove
+from lab.investigation.running.looking_round import looked_round
 from lab.investigation.running.sampling import ONSET, evenly
 
-MOST_BYTES: Final = 400 * 1024
+MOST_BYTES: Final = 500_000
 """A recording is committed: thirty of them should weigh less than one picture book."""
 
-TRACES_KEPT: Final = (100, 70, 50, 35, 25, 15)
+TRACES_KEPT: Final = (100, 80, 65, 50, 42, 35, 30, 25, 20, 15)
 """How many traces of each sample are kept, at most: the first that fits is taken."""
 
 
@@ -37,10 +38,10 @@ def recorded(case: Case, pack: Callable[[Case], bytes], *, at_most: int = MOST_B
         if len(packed) <= at_most and proves:
             return packed
         doubt = "" if proves else ", not proven"
-        sizes.append(f"{most} traces a sample: {len(packed) / 1024:.0f} KiB{doubt}")
+        sizes.append(f"{most} traces a sample: {len(packed) / 1000:.0f} kB{doubt}")
     raise RecordingTooLarge(
         f"expected a recording of {case.case_id} that proves its case in at most "
-        f"{at_most / 1024:.0f} KiB, found {'; '.join(sizes)}; let the scenario have fewer users "
+        f"{at_most / 1000:.0f} kB, found {'; '.join(sizes)}; let the scenario have fewer users "
         "or shorter windows"
     )
 
@@ -100,15 +101,23 @@ def thinned(case: Case, most: int) -> Case:
     """The case with at most ``most`` traces of each sample, and those traces and log lines alone.
 
     The first affected ones stay, as `lab.investigation.running.sampling` has it, and so does the
-    support code's. What is joined to them stays, and every request, because shares and
-    percentiles are made of them.
+    support code's. Of the recovery half as many are enough; what one can look round by is chosen
+    anew of what the case has. What is joined to them stays, and every request, because shares
+    and percentiles are made of them.
     """
     evidence = case.evidence
     samples: dict[Sample, tuple[str, ...]] = {
-        sample: _thinned(ids, most, sample, case.support_code)
-        for sample, ids in evidence.samples.items()
-        if sample is not Sample.JOINED
+        sample: _thinned(evidence.samples.get(sample, ()), count, sample, case.support_code)
+        for sample, count in (
+            (Sample.AFFECTED, most),
+            (Sample.UNAFFECTED, most),
+            (Sample.REFERENCE, most),
+            (Sample.RECOVERY, most // 2),
+        )
     }
+    if Sample.OTHERS in evidence.samples:
+        here = [each for each in evidence.requests if each.trace_id in evidence.traces]
+        samples |= looked_round(here, evidence.counts, samples, most)
     samples[Sample.JOINED] = _joined_to(evidence, chain.from_iterable(samples.values()))
     kept = frozenset(chain.from_iterable(samples.values()))
     traces = {key: trace for key, trace in evidence.traces.items() if key in kept}
@@ -133,6 +142,7 @@ def _joined_to(evidence: Evidence, trace_ids: Iterable[str]) -> tuple[str, ...]:
 def _thinned(
     ids: tuple[str, ...], most: int, sample: Sample, support_code: str | None
 ) -> tuple[str, ...]:
-    onset = ids[: ONSET if sample is Sample.AFFECTED else 0]
-    chosen = {*onset[:most], *evenly(ids[len(onset) :], max(0, most - len(onset)))}
+    # Of few the last third is of the rest: one who saw the onset alone would take it for all.
+    onset = ids[: min(ONSET, most * 2 // 3) if sample is Sample.AFFECTED else 0]
+    chosen = {*onset, *evenly(ids[len(onset) :], most - len(onset))}
     return tuple(each for each in ids if each in chosen or each == support_code)

@@ -19,6 +19,7 @@ from lab.cli import app
 from lab.commands import common, desk, practice, run
 from lab.commands.common import moment_s
 from lab.errors import CaseError, DiskRefused, LabError, NothingToGrade, UsageError
+from lab.investigation.running.recording import MOST_BYTES
 from lab.settings import CHECKOUT, Settings
 from tests.support.sample_case import fatal_trace, healthy_trace, sample_case
 
@@ -231,9 +232,9 @@ def test_moments_are_read_as_people_type_them() -> None:
 
 
 def test_every_recording_is_small_enough_for_a_checkout() -> None:
-    """400 KiB each and 10 MB together, so that thirty cases cost less than one picture book."""
+    """500 kB each and 12 MB together, so that thirty cases cost less than one picture book."""
     sizes = {path.parent.name: path.stat().st_size for path in
              (CHECKOUT / "scenarios").glob("*/recorded.case.zip")}  # fmt: skip
     assert sizes
-    assert {name for name, size in sizes.items() if size > 400 * 1024} == set()
-    assert sum(sizes.values()) <= 10_000_000
+    assert {name for name, size in sizes.items() if size > MOST_BYTES} == set()
+    assert sum(sizes.values()) <= 12_000_000

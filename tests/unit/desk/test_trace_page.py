@@ -259,12 +259,12 @@ def test_the_twin_shows_the_greatest_change_first(desk: DeskUnderTest) -> None:
 def test_a_trace_without_a_twin_says_so(tmp_path: Path) -> None:
     """Where the reference has none of its route."""
     case = sample_case()
-    samples = dict.fromkeys(case.evidence.samples, ())
-    evidence = dataclasses.replace(case.evidence, samples=samples)
+    traces = {FATAL: case.evidence.traces[FATAL]}
+    evidence = dataclasses.replace(case.evidence, traces=traces)
     desk = DeskUnderTest(tmp_path, dataclasses.replace(case, evidence=evidence))
     assert "keeps no healthy trace of the same route" in desk.get(f"{PAGE}/twin").text
     assert desk.get(f"{API}/twin").status_code == 404
-    assert "0 traces from before" in desk.get(f"{ROOM}/map").text
+    assert "0 kept traces, which stand for 0 of 10 requests" in desk.get(f"{ROOM}/map").text
 
 
 def test_the_map_says_the_same_drawn_and_in_a_table(desk: DeskUnderTest) -> None:

@@ -1,14 +1,16 @@
-"""Mixes are dealt, not drawn."""
+"""Mixes are dealt, not drawn, and customers take turns."""
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.load.window import Quota
+from lab.load.actors import ACCOUNTS, TENANTS, Account, credentials
+from lab.load.shape import Shape
+from lab.load.window import Quota, Stretch
 
 WEIGHTS = st.dictionaries(
     st.text("abcdef", min_size=1, max_size=3), st.integers(1, 100), min_size=1, max_size=6
@@ -58,3 +60,21 @@ def test_nothing_to_deal_is_refused() -> None:
     """Without any weight above 0 there is no share to hold."""
     with pytest.raises(ValueError, match="at least one weight above 0"):
         Quota({"shopper": 0})
+
+
+SHAPE = Shape(mix={"searcher": 1.0}, users=1, rate_per_s=None, pace_s=1.0)
+
+
+def test_tenants_come_equally_often_and_in_step_with_nothing() -> None:
+    """Ten connections in turn would else give the slow one to the same tenants for ever."""
+    accounts = [
+        Account(email, password, TENANTS[number % 10], token="")
+        for number, (email, password) in enumerate(islice(credentials(), ACCOUNTS))
+    ]
+    stretch = Stretch("crime", SHAPE, accounts, seed=1)
+    dealt = [stretch.next_visit().account.tenant for _ in range(1000)]
+
+    assert all(sorted(dealt[n : n + 10]) == sorted(TENANTS) for n in range(0, 1000, 10))
+    assert all(len(set(dealt[place::10])) == 10 for place in range(10)), "no place is one tenant's"
+    again = Stretch("crime", SHAPE, accounts, seed=1)
+    assert [again.next_visit().account.tenant for _ in range(1000)] == dealt

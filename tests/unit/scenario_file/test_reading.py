@@ -8,9 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lab.domain.bound import parse as bound
-from lab.domain.dice import Dice
 from lab.domain.evidence import Sample
-from lab.domain.fault import TOXIC_LIMITS, Fault, Stream, Toxic
+from lab.domain.fault import TOXIC_LIMITS, Dice, Fault, Stream, Toxic
 from lab.domain.join import Join
 from lab.domain.journal import Step
 from lab.domain.load import Burst, LoadShape, RequestFilter, Window

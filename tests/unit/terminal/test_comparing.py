@@ -99,4 +99,4 @@ def test_both_commands_read_a_case_folder(run: Run) -> None:
     assert document["rows"][0]["name"] == "SELECT"
     assert "healthy" in run("twin", FATAL[:8])
     assert "auth → users_db" in run("map")
-    assert json.loads(run("map", "--json"))["reference_traces"] == 10
+    assert json.loads(run("map", "--json"))["reference"]["traces"] == 10

@@ -114,6 +114,7 @@ def test_rows_for_programs_hold_the_numbers() -> None:
         "latency_ms": 1010.0,
         "tenant": "acme",
         "whole": True,
+        "stands_for": 1.0,
     }
 
 

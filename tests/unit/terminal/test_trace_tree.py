@@ -284,3 +284,15 @@ def test_what_was_written_in_spans_that_never_came_stands_below_the_tree() -> No
     for each in lines:
         assert f"{each.service} info: {each.body}  span {each.span_id}" in text
     assert "log line" not in drawn(whole, evidence)
+def test_the_head_says_for_how_many_requests_the_trace_stands() -> None:
+    """Of twenty that failed alike ten are kept."""
+    case = sample_case()
+    forgotten = [
+        dataclasses.replace(each, trace_id=each.trace_id[::-1] + "f")
+        for each in case.evidence.requests
+        if each.status == 504
+    ]
+    twice = dataclasses.replace(case.evidence, requests=(*case.evidence.requests, *forgotten))
+    failed = case.evidence.traces["01bb" * 8]
+    assert "incident; stands for 2 requests like it" in drawn(failed, twice, width=160)
+    assert "incident; stands for itself" in drawn(failed, case.evidence, width=160)

@@ -16,6 +16,7 @@ from lab.adapters.cases.recording_file import pack_case, read_recording, write_r
 from lab.domain.case import Case
 from lab.domain.evidence import Sample
 from lab.domain.journal import Step
+from lab.domain.load import Window
 from lab.domain.observation import Observation
 from lab.domain.proof import Finding, Outcome, Proof
 from lab.domain.record import Record, RecordQuery, Source
@@ -24,7 +25,7 @@ from lab.investigation.proof.prove import prove
 from lab.investigation.running.recording import TRACES_KEPT, of_todays, recorded, reproven, thinned
 from lab.settings import CHECKOUT
 from tests.support.evidence import DB_TIMEOUT, db_timeout
-from tests.support.sample_case import sample_case
+from tests.support.sample_case import request, sample_case
 
 MEMBERS = (
     "checksums",
@@ -242,8 +243,10 @@ def test_the_most_traces_that_fit_are_kept() -> None:
 
 def test_a_case_that_does_not_fit_is_refused_with_its_sizes() -> None:
     """Nothing is written, and the message says what was tried."""
-    with pytest.raises(RecordingTooLarge, match=r"100 traces a sample: 600 KiB.*25 traces"):
-        recorded(proving_case(), lambda case: bytes(600 * 1024))
+    with pytest.raises(
+        RecordingTooLarge, match=r"most 500 kB, found 100 traces a sample: 600 kB.*25 traces"
+    ):
+        recorded(proving_case(), lambda case: bytes(600_000))
 
 
 def test_a_recording_that_would_prove_nothing_is_refused() -> None:
@@ -264,9 +267,32 @@ def test_thinning_drops_whole_traces_and_no_request(most: int) -> None:
     evidence = replace(case.evidence, samples=samples, traces=traces)
     thin = thinned(replace(case, evidence=evidence, support_code=last), most).evidence
     assert thin.requests == case.evidence.requests
-    onset = ids[: min(20, most)]
+    onset = ids[: min(20, most * 2 // 3)]
     assert thin.samples[Sample.AFFECTED][: len(onset)] == onset
     assert last in thin.samples[Sample.AFFECTED]
     assert len(thin.samples[Sample.AFFECTED]) <= most + 1
     assert len(thin.samples[Sample.REFERENCE]) == min(30, most)
     assert thin.traces.keys() == set(chain.from_iterable(thin.samples.values()))
+
+
+def test_what_is_left_of_few_traces_still_shows_every_kind_of_request() -> None:
+    """The others are chosen anew of what the case has, and the last affected stays."""
+    case = sample_case()
+    requests = [
+        request(f"{n:032x}", Window.CRIME, n / 10, latency_ms=ms, route=route)
+        for n, (ms, route) in enumerate(
+            [(1500.0, "POST /checkout")] * 100
+            + [(9.0, "POST /checkout")] * 5
+            + [(5.0, "GET /products")] * 40
+        )
+    ]
+    ids = tuple(each.trace_id for each in requests)
+    samples = {Sample.AFFECTED: ids[:100], Sample.OTHERS: ids[100:]}
+    traces = dict.fromkeys(ids, next(iter(case.evidence.traces.values())))
+    evidence = replace(case.evidence, requests=tuple(requests), samples=samples, traces=traces)
+    thin = thinned(replace(case, evidence=evidence), 15).evidence.samples
+    assert thin[Sample.AFFECTED][-1] == ids[99]
+    assert {"POST /checkout", "GET /products"} == {
+        evidence.request_of[each].route for each in thin[Sample.OTHERS]
+    }
+    assert len(thin[Sample.OTHERS]) <= 15

@@ -7,9 +7,10 @@ import dataclasses
 import pytest
 from hypothesis import given
 
-from lab.domain.evidence import Evidence, Sample
+from lab.domain.evidence import Evidence, Interval, Sample
 from lab.domain.load import Window
 from lab.domain.trace import Link, Span, Trace
+from lab.investigation.reading.contrast import contrasts
 from lab.investigation.reading.healthy_twin import PairedRow, compare, healthy_twin, pair_rows
 from lab.investigation.reading.service_map import ServiceMap, service_map
 from tests.support.evidence import db_timeout, slow_shelves
@@ -90,6 +91,28 @@ def test_the_twin_is_the_reference_trace_with_the_same_steps() -> None:
     assert twin.trace_id == others[0].trace_id, "of two as near, the lower id"
 
 
+def test_the_twin_is_looked_for_among_all_that_is_kept_of_before() -> None:
+    """Of a route that the proof does not ask, and of what no request began."""
+    shelf, healthy = page("c" * 32, query_ms=900.0), page("d" * 32)
+    background = trace("e" * 32, internal("notifier", "process", 1, 5))
+    sick = trace("f" * 32, internal("notifier", "process", 50, 500))
+    found = evidence(
+        [
+            request(shelf.trace_id, Window.CRIME, route="GET /products"),
+            request(healthy.trace_id, Window.REFERENCE, route="GET /products"),
+        ],
+        {
+            Sample.OTHERS: [shelf],
+            Sample.OTHERS_BEFORE: [healthy],
+            Sample.JOINED: [background, sick],
+        },
+    )
+    assert healthy_twin(found, shelf) is healthy
+    start_s = background.spans[0].start_ns / 1e9
+    then = {Window.REFERENCE: Interval(start_s - 0.001, start_s + 0.001)}
+    assert healthy_twin(dataclasses.replace(found, windows=then), sick) is background
+
+
 def test_a_trace_is_never_its_own_twin_and_never_one_of_another_route() -> None:
     """Where the reference has no other of its route, there is none."""
     lone = healthy_checkout(ID)
@@ -114,7 +137,7 @@ def test_the_twin_of_a_trace_that_no_request_began_is_one_of_its_kind() -> None:
         if each.trace_id not in evidence.request_of
         and each.spans[0].start_ns / 1e9 in evidence.windows[Window.CRIME]
     ]
-    before = {each.trace_id for each in evidence.unasked_before()}
+    before = {each.trace_id for each in evidence.background_before()}
     assert late
     for each in late:
         twin = healthy_twin(evidence, each)
@@ -162,6 +185,76 @@ def test_an_edge_shows_the_incident_beside_the_healthy_shop() -> None:
     assert by_name["gateway", "checkout"].crime is None
 
 
+def _lopsided() -> Evidence:
+    """120 of 200 purchases are declined, and ten of each kind are kept."""
+    declined = [declined_checkout(f"{n:032x}") for n in range(10)]
+    well = [healthy_checkout(f"{n:032x}") for n in range(200, 210)]
+    return evidence(
+        [
+            *(request(f"{n:032x}", Window.CRIME, status=400) for n in range(120)),
+            *(request(f"{n:032x}", Window.CRIME, status=201) for n in range(200, 280)),
+            *(request(f"{n:032x}", Window.CRIME, route="GET /home") for n in range(300, 325)),
+            *(request(f"{n:032x}", Window.REFERENCE) for n in range(400, 440)),
+        ],
+        {
+            Sample.AFFECTED: declined,
+            Sample.UNAFFECTED: well,
+            Sample.REFERENCE: [healthy_checkout(f"{n:032x}") for n in range(400, 404)],
+        },
+    )
+
+
+def test_on_the_map_a_trace_counts_for_as_many_requests_as_it_stands_for() -> None:
+    """Of the kept ones half are declined, of all three in five; none is of the front page."""
+    found = service_map(_lopsided())
+    to_bank = next(each for each in found.edges if each.callee == "bank")
+    assert to_bank.crime is not None
+    assert to_bank.crime.error_share == pytest.approx(0.6)
+    assert to_bank.crime.per_trace == pytest.approx(1.0)
+    assert to_bank.crime.count == 20
+    assert str(found.crime) == "20 kept traces, which stand for 200 of 225 requests"
+    assert str(found.reference) == "4 kept traces, which stand for all of 40 requests"
+
+
+def test_in_a_contrast_a_trace_counts_for_as_many_requests_as_it_stands_for() -> None:
+    """Of the hurt three in four were declined, and half of the hurt that are kept."""
+    base = _lopsided()
+    failed = [silent_login_check(f"{n:032x}", warm=True) for n in range(500, 510)]
+    found = dataclasses.replace(
+        base,
+        requests=(
+            *base.requests,
+            *(request(f"{n:032x}", Window.CRIME, status=504) for n in range(500, 540)),
+        ),
+        samples={**base.samples, Sample.OTHERS: tuple(each.trace_id for each in failed)},
+        traces={**base.traces, **{each.trace_id: each for each in failed}},
+    )
+    compared = contrasts(found, limit=999)
+    rows = {(each.where, each.key, each.value): each for each in compared.rows}
+    declined = rows["bank", "http.response.status_code", "402"]
+    assert declined.hurt == 10
+    assert declined.hurt_share == pytest.approx(0.75)
+    assert (compared.hurt, compared.healthy, compared.unhurt) == (20, 4, 10)
+    assert declined.unhurt_share == 0.0
+    asked = rows["request", "status", "400"]
+    assert asked.hurt == 120, "requests are all counted"
+    assert asked.hurt_share == pytest.approx(0.75)
+
+
+def test_what_waited_for_another_request_does_not_make_its_calls() -> None:
+    """A joined trace that is some request's own is counted once, as that request's."""
+    mine, other = page("a" * 32), page("b" * 32)
+    both = evidence(
+        [request(each.trace_id, Window.CRIME, route="GET /products") for each in (mine, other)],
+        {Sample.AFFECTED: [mine, other]},
+    )
+    joined = dataclasses.replace(mine, joined=(other,))
+    found = service_map(_with(both, joined, other))
+    first = next(each for each in found.edges if each.caller == "storefront")
+    assert first.crime is not None
+    assert (first.crime.count, first.crime.per_trace) == (2, 1.0)
+
+
 def test_callers_stand_left_of_whom_they_call() -> None:
     """Also where two services call each other, of which none is first."""
     found = service_map(db_timeout().evidence())
@@ -190,8 +283,8 @@ def test_who_took_up_later_what_another_left_is_an_edge_as_well() -> None:
     assert edges(found) == {"checkout~notifier"}
 
 
-def _with(base: Evidence, joined: Trace) -> Evidence:
-    return dataclasses.replace(base, traces={joined.trace_id: joined})
+def _with(base: Evidence, *traces: Trace) -> Evidence:
+    return dataclasses.replace(base, traces={each.trace_id: each for each in traces})
 
 
 def test_a_case_without_traces_has_an_empty_map() -> None:

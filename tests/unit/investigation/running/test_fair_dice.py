@@ -12,8 +12,7 @@ from lab.adapters.memory.injector import MemoryInjector
 from lab.adapters.memory.trace_store import MemoryTraceStore
 from lab.adapters.memory.warden import MemoryWarden
 from lab.domain.bound import parse
-from lab.domain.dice import Dice
-from lab.domain.fault import Fault, Toxic
+from lab.domain.fault import Dice, Fault, Toxic
 from lab.domain.journal import Step
 from lab.domain.predicate import Predicate
 from lab.domain.proof import Finding, Outcome

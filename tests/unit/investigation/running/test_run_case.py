@@ -23,8 +23,7 @@ from lab.adapters.memory.trace_store import MemoryTraceStore
 from lab.adapters.memory.warden import MemoryHarmMark, MemoryWarden
 from lab.domain.bound import parse
 from lab.domain.case import Case
-from lab.domain.dice import Dice
-from lab.domain.fault import Fault, Toxic
+from lab.domain.fault import Dice, Fault, Toxic
 from lab.domain.instrumentation import Instrumentation
 from lab.domain.journal import Step
 from lab.domain.load import LoadProgress, Request, Window
