@@ -15,6 +15,9 @@ from lab.commands.exchange import SUFFIX
 from lab.errors import StackNotReady
 from lab.settings import Settings
 
+_OTLP = (".otlp.json", ".otlp.jsonl", ".otlp.json.gz")
+"""How a file of traces is called, as no case is."""
+
 BrowserOption = Annotated[
     bool, typer.Option("--browser/--no-browser", help="Open it in a browser as well.")
 ]
@@ -28,20 +31,25 @@ def desk(browser: BrowserOption = False) -> None:
 def open_case(
     case_id: Annotated[
         str | None,
-        typer.Argument(metavar="[CASE|FILE]", help="The newest where not given; or a case file."),
+        typer.Argument(
+            metavar="[CASE|FILE]", help="The newest where not given; or a case file, or OTLP/JSON."
+        ),
     ] = None,
     browser: BrowserOption = True,
 ) -> None:
     """Open a case at the desk; serves the desk where none is running.
 
-    A case file is imported first, unless it is here already.
+    A case file is imported first, unless it is here already; so is a file of OTLP/JSON, such as
+    `pytest --spans=on-failure` keeps.
     """
-    from lab.adapters.cases.bring import bring_file
+    from lab.adapters.cases.bring import IMPORTED, bring_file, bring_otlp
 
     settings = Settings()
     archive = bootstrap.archive(settings)
     if case_id is not None and case_id.endswith(SUFFIX):
         case_id = bring_file(archive, Path(case_id)).case_id
+    elif case_id is not None and case_id.endswith(_OTLP):
+        case_id = bring_otlp(archive, Path(case_id), IMPORTED, lambda *_: None).case_id
     else:
         case_id = archive.open(case_id).case_id
     show(settings, f"/cases/{case_id}", browser)

@@ -7,8 +7,9 @@ operation: what cannot be compared is not claimed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from lab.domain.bound import Bound
@@ -17,10 +18,36 @@ from lab.domain.reference import ReferenceStats
 from lab.domain.trace import AttributeValue, Kind, Span, Status, Trace
 
 _EQUALITIES: Final = ("service", "name", "kind", "status", "peer")
-_RELATIONS: Final = ("parent", "ancestor", "child", "no_child", "no_joined")
+_RELATIONS: Final = ("parent", "ancestor", "child", "no_child", "no_joined", "link")
 _MOST_NAMED: Final = 5
 """Relatives that a clause names; there may be thousands."""
 _IDENTITY: Final = frozenset({"service", "name", "kind", "peer"})
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    """An attribute whose text has a match of ``pattern`` somewhere in it.
+
+    No word of a scenario file makes one: a stranger's pattern could keep a reader busy for ever.
+    """
+
+    pattern: re.Pattern[str]
+
+    def __str__(self) -> str:
+        """For people: ``=~ ^/orders``, as TraceQL has it."""
+        return f"=~ {self.pattern.pattern}"
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """An attribute that is there, whatever its value."""
+
+    def __str__(self) -> str:
+        """For people: ``present``."""
+        return "present"
+
+
+AttributeTest = AttributeValue | Bound | Like | Present
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +91,9 @@ class Predicate:
     like it, itself included, overlap with it, in its trace and in those joined to it; like
     it are those of the same names and attributes, whatever they took. ``parent``,
     ``ancestor`` and ``child`` want one such span there, ``no_child`` none, ``no_joined``
-    none in the traces joined to its own.
+    none in the traces joined to its own. ``links`` is how many links it has, ``link`` wants
+    one of them to lead to such a span, in its trace or in one that is joined to it.
+    ``deepest_error`` asks whether it is an error under which no other span is one.
     """
 
     service: str | None = None
@@ -73,7 +102,7 @@ class Predicate:
     status: Status | None = None
     peer: str | None = None
     exception: str | None = None
-    attributes: Mapping[str, AttributeValue | Bound] = field(default_factory=dict)
+    attributes: Mapping[str, AttributeTest] = field(default_factory=dict)
     no_attributes: tuple[str, ...] = ()
     duration: Bound | None = None
     self_time: Bound | None = None
@@ -81,7 +110,9 @@ class Predicate:
     ends_after_parent: Bound | None = None
     repeats: Bound | None = None
     at_once: Bound | None = None
+    links: Bound | None = None
     root: bool | None = None
+    deepest_error: bool | None = None
     parent: Predicate | None = None
     ancestor: Predicate | None = None
     child: Predicate | None = None
@@ -90,6 +121,15 @@ class Predicate:
     has_attributes: tuple[str, ...] = ()
     event: str | None = None
     message: str | None = None
+    link: Predicate | None = None
+
+    def child_of(self, parent: Predicate) -> Predicate:
+        """The same, directly below such a span."""
+        return replace(self, parent=parent)
+
+    def descendant_of(self, ancestor: Predicate) -> Predicate:
+        """The same, anywhere below such a span."""
+        return replace(self, ancestor=ancestor)
 
     def matches(self, span: Span, trace: Trace, reference: ReferenceStats) -> bool:
         """Whether every clause holds for ``span`` of ``trace``."""
@@ -187,9 +227,15 @@ class Predicate:
             yield _number_clause("ends_after_parent", self.ends_after_parent, after_ms, "ms")
         if self.repeats is not None:
             yield _number_clause("repeats", self.repeats, trace.repeats(span))
+        if self.links is not None:
+            yield _number_clause("links", self.links, len(span.links))
         if self.root is not None:
             begins = span.parent_id is None
             yield Clause("root", str(self.root), str(begins), begins is self.root)
+        if self.deepest_error is not None:
+            found = trace.is_deepest_error(span)
+            holds = found is self.deepest_error
+            yield Clause("deepest_error", str(self.deepest_error), str(found), holds)
 
     def _relations(self, span: Span, trace: Trace, reference: ReferenceStats) -> Iterator[Clause]:
         for name in _RELATIONS:
@@ -210,10 +256,13 @@ class Predicate:
         words += [each for each in (self.event, self.message) if each]
         words += [f"{key}={value}" for key, value in self.attributes.items()]
         words += [f"{self.duration}"] if self.duration else []
-        for name in ("self_time", "wire_time", "ends_after_parent", "repeats", "at_once"):
+        words += [f"without {', '.join(self.no_attributes)}"] if self.no_attributes else []
+        for name in ("self_time", "wire_time", "ends_after_parent", "repeats", "at_once", "links"):
             if (bound := getattr(self, name)) is not None:
                 words.append(f"{name.removesuffix('_time').replace('_', ' ')} {bound}")
         words += [] if self.root is None else ["root" if self.root else "no root"]
+        if self.deepest_error is not None:
+            words.append("deepest error" if self.deepest_error else "no deepest error")
         for relation in _RELATIONS:
             if (predicate := getattr(self, relation)) is not None:
                 words.append(f"{relation.replace('_', ' ')} ({predicate})")
@@ -224,6 +273,14 @@ def _relatives(relation: str, span: Span, trace: Trace) -> tuple[tuple[Span, Tra
     """The spans that a relation is about, each with the trace it stands in."""
     if relation == "no_joined":
         return tuple((each, other) for other in trace.joined for each in other)
+    if relation == "link":
+        ends = {(link.trace_id, link.span_id) for link in span.links}
+        return tuple(
+            (each, other)
+            for other in trace.story
+            for each in other
+            if (each.trace_id, each.span_id) in ends
+        )
     if relation in {"child", "no_child"}:
         spans = trace.children(span)
     else:
@@ -236,10 +293,13 @@ def _names_type(wanted: str, written: str) -> bool:
     return wanted in {written, written.rpartition(".")[2]}
 
 
-def _attribute_clause(
-    key: str, expected: AttributeValue | Bound, found: AttributeValue | None
-) -> Clause:
+def _attribute_clause(key: str, expected: AttributeTest, found: AttributeValue | None) -> Clause:
     shown = "none" if found is None else str(found)
+    if isinstance(expected, Present):
+        return Clause(key, str(expected), shown, found is not None)
+    if isinstance(expected, Like):
+        is_like = isinstance(found, str) and expected.pattern.search(found) is not None
+        return Clause(key, str(expected), shown, is_like)
     if isinstance(expected, Bound):
         number = found if isinstance(found, int | float) and not isinstance(found, bool) else None
         return Clause(key, str(expected), shown, expected.holds(number) is Outcome.HOLDS)

@@ -277,14 +277,15 @@ class Trace:
                 counts[operation] = counts.get(operation, 0) + 1
         return counts
 
+    def is_deepest_error(self, span: Span) -> bool:
+        """Whether ``span`` is an error under which no other span is one."""
+        return span.status is Status.ERROR and not any(
+            child.status is Status.ERROR for child in self.children(span)
+        )
+
     def deepest_errors(self) -> tuple[Span, ...]:
         """The error spans under which no other span is an error."""
-        return tuple(
-            span
-            for span in self
-            if span.status is Status.ERROR
-            and not any(child.status is Status.ERROR for child in self.children(span))
-        )
+        return tuple(span for span in self if self.is_deepest_error(span))
 
 
 def in_time(span: Span) -> tuple[bool, int]:

@@ -92,13 +92,20 @@ class PredicateEntry(Entry):
         description="How many spans like it, itself included, overlap with it, here and in joined "
         "traces; like it are those of the same names and attributes, whatever they took.",
     )
+    links: CountBound | None = Field(None, description="How many links to other spans it has.")
     root: bool | None = Field(None, strict=True, description="Whether it begins its trace.")
+    deepest_error: bool | None = Field(
+        None, strict=True, description="Whether it is an error under which no other span is one."
+    )
     parent: PredicateEntry | None = None
     ancestor: PredicateEntry | None = None
     child: PredicateEntry | None = None
     no_child: PredicateEntry | None = None
     no_joined: PredicateEntry | None = Field(
         None, description="No such span in what is joined to its trace."
+    )
+    link: PredicateEntry | None = Field(
+        None, description="Such a span at the end of one of its links, here or in joined traces."
     )
 
     @model_validator(mode="after")
@@ -108,7 +115,8 @@ class PredicateEntry(Entry):
         return self
 
     def _depth(self) -> int:
-        related = (self.parent, self.ancestor, self.child, self.no_child, self.no_joined)
+        beside = (self.no_joined, self.link)
+        related = (self.parent, self.ancestor, self.child, self.no_child, *beside)
         return max((1 + each._depth() for each in related if each), default=0)
 
     def predicate(self) -> Predicate:
@@ -131,12 +139,15 @@ class PredicateEntry(Entry):
             ends_after_parent=self.ends_after_parent,
             repeats=self.repeats,
             at_once=self.at_once,
+            links=self.links,
             root=self.root,
+            deepest_error=self.deepest_error,
             parent=self.parent.predicate() if self.parent else None,
             ancestor=self.ancestor.predicate() if self.ancestor else None,
             child=self.child.predicate() if self.child else None,
             no_child=self.no_child.predicate() if self.no_child else None,
             no_joined=self.no_joined.predicate() if self.no_joined else None,
+            link=self.link.predicate() if self.link else None,
         )
 
 

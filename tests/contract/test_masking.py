@@ -20,7 +20,7 @@ import pytest
 
 from lab.adapters.tools import toolbox
 from lab.settings import CHECKOUT, Settings
-from tests.support.personal_data import FORMS, LEAK
+from tests.support.personal_data import FORMS, INNOCENT, LEAK, WHOLE_VALUES
 from tests.support.warden_parts import HTTP, free_ports, wait_until
 
 TRACES_TO_A_FILE = """
@@ -31,24 +31,6 @@ service:
     traces: {exporters: [file/traces]}
 """
 
-INNOCENT = (
-    *("4711", "42.50", "SKU-4111-1111", "2026-11-22T16:13:45.483491Z", "600000000000"),
-    *("4f1c2b3a-4111-4111-4111-411111111111", "4111111111111111411111111111111a"),
-    *("41111111111111114111111111111111", "a4242424242424242424242424242424"),
-    "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03",
-    *("1795364025483491617", "1795364025483491", "time 1795364025483491617 ns", "1795364025483"),
-    *("postgresql://shop:secret@127.0.0.1:5432/users", "127.0.0.1:5432", "@app.get", "5 @ 3.50"),
-    *("logo@2x.png", "/static/logo@2x.png?v=3", "GET /img/logo@3x.webp 200", "logo@1.5x.png"),
-    *("git@github.com", "git@github.com:org/repo.git", "ssh://git@github.com/org/repo"),
-    *("cloning git@gitlab.example.com:a/b.git now", "2001:0db8:85a3:0000:0000:8a2e:0370:7334"),
-    "[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]",
-)
-"""Looks like one and is none."""
-
-WHOLE_VALUES = (
-    *("0.4142135623730951", "12.555555555555443", "4.242424242424242e-05", "-0.6011111111111117"),
-    *("abcd4242-4242-4242-4242-424242424242", "4" * 32),
-)
 TEXTS = {"list in an attribute", "map in an attribute"}
 """Where a fraction is no value of its own: within a text nothing tells it from a card."""
 

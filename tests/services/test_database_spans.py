@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from lab.adapters.stack.postgres import Server
 from lab.shop.database import Database
 from lab.shop.problems import UpstreamFailed, UpstreamTimeout
 from lab.shop.settings import DatabaseSettings
 from lab.shop.telemetry import tracer
-from tests.services.in_memory import duration_s, recorded, story
+from lab.testing import PRESENT, RecordedSpans, expect, span
+from tests.services.in_memory import recorded, story
 from tests.services.wires import Wires
 
 EDGE = "notifier-orders_db"
@@ -23,10 +23,10 @@ QUERY = "SELECT id FROM orders LIMIT 1"
 
 
 @pytest.fixture
-def spans(wires: Wires) -> Iterator[InMemorySpanExporter]:
+def spans(wires: Wires) -> Iterator[RecordedSpans]:
     """The recorded spans; the wire is whole again after the test."""
-    with recorded() as exporter:
-        yield exporter
+    with recorded() as spans:
+        yield spans
     wires.cut(EDGE)
     wires.mend(EDGE)
 
@@ -89,7 +89,7 @@ def asking_for_half_a_second(wires: Wires) -> Callable[[Database], Any]:
     return test
 
 
-def test_a_query_on_a_warm_connection(opened: Any, spans: InMemorySpanExporter) -> None:
+def test_a_query_on_a_warm_connection(opened: Any, spans: RecordedSpans) -> None:
     """The wait for the pool, the statement and the pool's reset query each have a span."""
     run(opened, ask)
     assert story(spans) == [
@@ -98,31 +98,30 @@ def test_a_query_on_a_warm_connection(opened: Any, spans: InMemorySpanExporter) 
         ("SELECT", "UNSET", ""),
         ("request", "UNSET", ""),
     ]
-    acquired, statement, *_ = (dict(span.attributes or {}) for span in spans.get_finished_spans())
-    assert acquired["pool.size"] == 10
-    assert acquired["pool.waiting"] == 0
-    assert acquired["db.connection.id"] == statement["db.connection.id"]
-    assert statement["service.peer.name"] == "orders_db"
-    assert statement["db.system.name"] == "postgresql"
-    assert statement["db.namespace"] == "orders"
-    assert "db.response.returned_rows" in statement
+    (acquired,) = expect(spans).to_have(
+        span("pool.acquire", attributes={"pool.size": 10, "pool.waiting": 0})
+    )
+    statement = {
+        "db.connection.id": acquired.attributes["db.connection.id"],
+        "db.system.name": "postgresql",
+        "db.namespace": "orders",
+        "db.response.returned_rows": PRESENT,
+    }
+    expect(spans).to_have(span("SELECT", peer="orders_db", attributes=statement))
 
 
-def test_a_query_on_a_cold_connection(opened: Any, spans: InMemorySpanExporter) -> None:
+def test_a_query_on_a_cold_connection(opened: Any, spans: RecordedSpans) -> None:
     """A connection that has to be opened first is a CLIENT span inside the wait for the pool."""
     run(opened, ask, pool_min=0)
     names = [name for name, _, _ in story(spans)]
     assert names == ["db.connect", "pool.acquire", "SELECT", "SELECT", "request"]
-    connect, acquire, *_ = spans.get_finished_spans()
-    assert acquire.context is not None
-    assert connect.parent is not None
-    assert connect.parent.span_id == acquire.context.span_id
-    attributes = dict(connect.attributes or {})
-    assert attributes["service.peer.name"] == "orders_db"
-    assert attributes["db.connection.id"] == dict(acquire.attributes or {})["db.connection.id"]
+    connect = span("db.connect", kind="client", peer="orders_db")
+    (connected,) = expect(spans).to_have(connect.child_of(span("pool.acquire")))
+    same = {"db.connection.id": connected.attributes["db.connection.id"]}
+    expect(spans).to_have(span("pool.acquire", attributes=same))
 
 
-def test_a_refused_connection(opened: Any, wires: Wires, spans: InMemorySpanExporter) -> None:
+def test_a_refused_connection(opened: Any, wires: Wires, spans: RecordedSpans) -> None:
     """Nobody listens: the connect fails at once, by name, and nothing was asked."""
     run(
         opened,
@@ -135,32 +134,29 @@ def test_a_refused_connection(opened: Any, wires: Wires, spans: InMemorySpanExpo
         ("db.connect", "ERROR", "ConnectionRefusedError"),
         ("pool.acquire", "ERROR", "ConnectionRefusedError"),
     ]
-    assert duration_s(spans, "db.connect") < 1, "expected no wait, whatever the limit is"
+    # No wait, whatever the limit is.
+    expect(spans).to_have(span("db.connect", duration="< 1s"))
 
 
-def test_a_connect_that_takes_too_long(
-    opened: Any, wires: Wires, spans: InMemorySpanExporter
-) -> None:
+def test_a_connect_that_takes_too_long(opened: Any, wires: Wires, spans: RecordedSpans) -> None:
     """Nobody answers: the connect's own limit fires first, so the connect is what fails."""
     run(opened, asking(wires.block, UpstreamTimeout), pool_min=0)
     assert story(spans)[:2] == [
         ("db.connect", "ERROR", "TimeoutError"),
         ("pool.acquire", "ERROR", "TimeoutError"),
     ]
-    assert 0.39 <= duration_s(spans, "db.connect") < 0.8
+    expect(spans).to_have(span("db.connect", duration="390ms..800ms"))
 
 
-def test_a_query_that_takes_too_long(
-    opened: Any, wires: Wires, spans: InMemorySpanExporter
-) -> None:
+def test_a_query_that_takes_too_long(opened: Any, wires: Wires, spans: RecordedSpans) -> None:
     """The command's limit fires once: the connection is dropped, not reset for as long again."""
     run(opened, asking(wires.block, UpstreamTimeout))
     assert story(spans)[:2] == [("pool.acquire", "UNSET", ""), ("SELECT", "ERROR", "TimeoutError")]
-    assert 0.99 <= duration_s(spans, "SELECT") < 2.0
-    assert 0.99 <= duration_s(spans, "request") < 2.0
+    expect(spans).to_have(span("SELECT", duration="990ms..2s"))
+    expect(spans).to_have(span("request", duration="990ms..2s"))
 
 
-def test_a_pool_that_is_used_up(opened: Any, spans: InMemorySpanExporter) -> None:
+def test_a_pool_that_is_used_up(opened: Any, spans: RecordedSpans) -> None:
     """Who waits in vain for the only connection fails in the pool and says how many wait."""
 
     async def test(database: Database) -> None:
@@ -169,15 +165,12 @@ def test_a_pool_that_is_used_up(opened: Any, spans: InMemorySpanExporter) -> Non
                 await ask(database)
 
     run(opened, test, pool_size=1)
-    (acquire,) = [span for span in spans.get_finished_spans() if span.name == "pool.acquire"]
-    assert story(spans)[0] == ("pool.acquire", "ERROR", "TimeoutError")
-    assert (acquire.attributes or {})["pool.waiting"] == 1
-    assert 0.79 <= duration_s(spans, "pool.acquire") < 1.6
+    waited = span("pool.acquire", exception="TimeoutError", duration="790ms..1.6s", status="error")
+    expect(spans).to_have(waited, count=1)
+    expect(spans).to_have(span("pool.acquire", attributes={"pool.waiting": 1}), count=1)
 
 
-def test_nobody_passes_those_who_wait_for_a_connection(
-    opened: Any, spans: InMemorySpanExporter
-) -> None:
+def test_nobody_passes_those_who_wait_for_a_connection(opened: Any, spans: RecordedSpans) -> None:
     """Not even who asks in the very moment in which the connection is freed."""
     served: list[str] = []
 
@@ -203,7 +196,7 @@ def test_nobody_passes_those_who_wait_for_a_connection(
 
 
 def test_a_connection_that_broke_while_idle(
-    opened: Any, wires: Wires, spans: InMemorySpanExporter
+    opened: Any, wires: Wires, spans: RecordedSpans
 ) -> None:
     """A dead idle connection is replaced without an error, in the request that finds it."""
 
@@ -215,20 +208,21 @@ def test_a_connection_that_broke_while_idle(
 
     run(opened, test)
     assert [name for name, _, _ in story(spans)][:2] == ["db.connect", "pool.acquire"]
-    assert {status for _, status, _ in story(spans)} == {"UNSET"}
+    expect(spans).not_to_have(status="error")
 
 
 def test_a_request_that_is_given_up_in_a_query(
-    opened: Any, wires: Wires, spans: InMemorySpanExporter
+    opened: Any, wires: Wires, spans: RecordedSpans
 ) -> None:
     """A statement cut by the caller's deadline stays unset, as the instrumentation leaves it."""
     run(opened, asking_for_half_a_second(wires), command_timeout="5s")
     assert story(spans)[1] == ("SELECT", "UNSET", "")
-    assert 0.2 <= duration_s(spans, "SELECT") < 2.5, "expected the caller's 0.5 s, not its own 5 s"
+    # The caller's 0.5 s, not its own 5 s.
+    expect(spans).to_have(span("SELECT", duration="200ms..2.5s"))
 
 
 def test_a_request_that_is_given_up_while_connecting(
-    opened: Any, wires: Wires, spans: InMemorySpanExporter
+    opened: Any, wires: Wires, spans: RecordedSpans
 ) -> None:
     """Connect and wait say that they were cancelled; no failure is theirs."""
     run(
@@ -245,7 +239,7 @@ def test_a_request_that_is_given_up_while_connecting(
 
 
 def test_a_connection_is_free_again_after_every_failure(
-    opened: Any, wires: Wires, spans: InMemorySpanExporter
+    opened: Any, wires: Wires, spans: RecordedSpans
 ) -> None:
     """Whatever happened to the only connection of a pool, the next request gets one."""
 
@@ -264,7 +258,7 @@ def test_a_connection_is_free_again_after_every_failure(
 
 
 def test_a_transaction_that_is_left_by_an_error_is_rolled_back(
-    opened: Any, spans: InMemorySpanExporter
+    opened: Any, spans: RecordedSpans
 ) -> None:
     """An exception inside ends in ROLLBACK, and the statement spans carry the attributes given."""
 
@@ -276,11 +270,10 @@ def test_a_transaction_that_is_left_by_an_error_is_rolled_back(
     run(opened, test)
     names = [name for name, _, _ in story(spans)]
     assert names == ["pool.acquire", "BEGIN;", "ROLLBACK;", "SELECT", "request"]
-    begin = spans.get_finished_spans()[1]
-    assert (begin.attributes or {})["account_id"] == 7
+    expect(spans).to_have(span("BEGIN;", attributes={"account_id": 7}), count=1)
 
 
-def test_nothing_without_a_request_leaves_a_span(opened: Any, spans: InMemorySpanExporter) -> None:
+def test_nothing_without_a_request_leaves_a_span(opened: Any, spans: RecordedSpans) -> None:
     """Opening and closing pools leaves no spans, and a restart of the database none either."""
 
     async def test(database: Database) -> None:

@@ -7,29 +7,29 @@ import subprocess
 import sys
 
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind
 
 from lab.shop.telemetry import ClientSpanAttributes, SpanCounter, on_client_spans
+from lab.testing import RecordedSpans, expect, span
 
 
 def test_attributes_are_put_on_client_spans_inside_the_block_alone() -> None:
     """Inner blocks add to outer ones; other kinds and later spans stay as they are."""
-    exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(ClientSpanAttributes())
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    tracer = provider.get_tracer("test")
-    with on_client_spans({"a": 1}):
-        with on_client_spans({"b": 2}):
-            tracer.start_span("inner", kind=SpanKind.CLIENT).end()
-        tracer.start_span("outer", kind=SpanKind.CLIENT).end()
-        tracer.start_span("internal").end()
-    tracer.start_span("after", kind=SpanKind.CLIENT).end()
-    attributes = {span.name: dict(span.attributes or {}) for span in exporter.get_finished_spans()}
-    assert attributes == {"inner": {"a": 1, "b": 2}, "outer": {"a": 1}, "internal": {}, "after": {}}
+    with RecordedSpans(provider) as spans:
+        tracer = spans.tracer()
+        with on_client_spans({"a": 1}):
+            with on_client_spans({"b": 2}):
+                tracer.start_span("inner", kind=SpanKind.CLIENT).end()
+            tracer.start_span("outer", kind=SpanKind.CLIENT).end()
+            tracer.start_span("internal").end()
+        tracer.start_span("after", kind=SpanKind.CLIENT).end()
+    expect(spans).to_have(span("inner", attributes={"a": 1, "b": 2}))
+    expect(spans).to_have(span("outer", attributes={"a": 1}, no_attributes="b"))
+    for name in ("internal", "after"):
+        expect(spans).to_have(span(name, no_attributes=["a", "b"]))
 
 
 def test_ended_spans_are_counted_on_from_what_the_slot_holds() -> None:
