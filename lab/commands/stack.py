@@ -175,8 +175,7 @@ def tools(
 ) -> None:
     """List the tools, where each came from, and a key under which CI may cache them.
 
-    ``--pack`` builds what is missing, and says in the folder's README.md what the licences
-    ask of who passes it on.
+    A pack also says what the licences ask of who passes it on.
     """
     from lab.adapters.tools import toolbox as adapter
     from lab.terminal.stack_tables import BuildDisplay, tools_table
