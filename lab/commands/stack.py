@@ -188,8 +188,8 @@ def tools(
 ) -> None:
     """List the tools, where each came from, and a key under which CI may cache them.
 
-    Without a name or --all, those of the stack that the settings ask for. ``--pack`` builds
-    what is missing, and says in the folder's README.md what the licences ask of who passes it on.
+    Without a name or --all, those of the stack that the settings ask for. A pack also says what
+    the licences ask of who passes it on.
     """
     from lab.adapters.tools import toolbox as adapter
     from lab.terminal.stack_tables import BuildDisplay, tools_table

@@ -47,6 +47,8 @@ class Present:
         return "present"
 
 
+PRESENT: Final = Present()
+
 AttributeTest = AttributeValue | Bound | Like | Present
 
 
@@ -118,7 +120,6 @@ class Predicate:
     child: Predicate | None = None
     no_child: Predicate | None = None
     no_joined: Predicate | None = None
-    has_attributes: tuple[str, ...] = ()
     event: str | None = None
     message: str | None = None
     link: Predicate | None = None
@@ -191,8 +192,6 @@ class Predicate:
             yield Clause("message", self.message, shown, any(self.message in each for each in told))
         for key, expected in self.attributes.items():
             yield _attribute_clause(key, expected, span.attributes.get(key))
-        for key in self.has_attributes:
-            yield Clause(key, "any", str(span.attributes.get(key, "none")), key in span.attributes)
         for key in self.no_attributes:
             found_value = span.attributes.get(key, "none")
             yield Clause(key, "none", str(found_value), key not in span.attributes)

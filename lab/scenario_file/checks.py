@@ -10,7 +10,7 @@ from lab.domain.bound import Bound, Unit
 from lab.domain.evidence import Sample
 from lab.domain.journal import Step
 from lab.domain.load import RequestFilter, Window
-from lab.domain.predicate import Predicate
+from lab.domain.predicate import PRESENT, Predicate
 from lab.domain.record_check import SpanShareCheck, SpanTimingCheck, SpanValuesCheck
 from lab.domain.scenario import (
     OccupancyCheck,
@@ -128,8 +128,7 @@ class PredicateEntry(Entry):
             status=self.status,
             peer=self.peer,
             exception=self.exception,
-            attributes=self.attributes,
-            has_attributes=tuple(self.has_attributes),
+            attributes=dict.fromkeys(self.has_attributes, PRESENT) | self.attributes,
             no_attributes=tuple(self.no_attributes),
             event=self.event,
             message=self.message,

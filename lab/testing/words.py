@@ -9,15 +9,12 @@ from enum import Enum
 from typing import Any, Final, TypeVar
 
 from lab.domain.bound import Bound, BoundError, Unit, parse
-from lab.domain.predicate import AttributeTest, Like, Predicate, Present
+from lab.domain.predicate import PRESENT, AttributeTest, Like, Predicate, Present
 from lab.domain.trace import Kind, Status
 from lab.domain.wording import unknown_name
 from lab.errors import UsageError
 
-PRESENT: Final = Present()
-"""In place of an attribute's value: it is there, whatever it is."""
-
-WORDS: Final = tuple(each.name for each in fields(Predicate))
+WORDS: Final = (*(each.name for each in fields(Predicate)), "has_attributes")
 """What may be said of a span, as in a scenario file."""
 
 _UNITS: Final = {
@@ -29,7 +26,7 @@ _UNITS: Final = {
     "at_once": Unit.NUMBER,
     "links": Unit.NUMBER,
 }
-_TEXTS: Final = frozenset({"service", "name", "peer", "exception"})
+_TEXTS: Final = frozenset({"service", "name", "peer", "exception", "event", "message"})
 _FLAGS: Final = frozenset({"root", "deepest_error"})
 _SPANS: Final = frozenset({"parent", "ancestor", "child", "no_child", "no_joined", "link"})
 
@@ -40,7 +37,7 @@ def span(name: str | None = None, **words: Any) -> Predicate:
     """What a span must be: ``span("charge card", status="error", duration="<= 250ms")``.
 
     The words are a scenario file's: `service`, `name`, `kind`, `status`, `peer`, `exception`,
-    `attributes`, `no_attributes`, `duration`, `self_time`, `wire_time`, `ends_after_parent`,
+    `event`, `message`, `attributes`, `has_attributes`, `no_attributes`, `duration`, `self_time`, `wire_time`, `ends_after_parent`,
     `repeats`, `at_once`, `links`, `root`, `deepest_error`, `parent`, `ancestor`, `child`,
     `no_child`, `link`. An attribute may also be `PRESENT`, a ``re.compile(…)`` that is searched
     for, or text that begins with ``<`` or ``>``, a bound. `UsageError` for other words.
@@ -57,7 +54,9 @@ def predicate(words: Predicate | Mapping[str, Any] | str) -> Predicate:
     unknown = [word for word in words if word not in WORDS]
     if unknown:
         raise UsageError(unknown_name("word for a span", str(unknown[0]), WORDS))
-    return Predicate(**{word: _value(word, value) for word, value in words.items()})
+    there = dict.fromkeys(_names(words.get("has_attributes", ())), PRESENT)
+    found = {word: _value(word, value) for word, value in words.items() if word != "has_attributes"}
+    return Predicate(**found | {"attributes": there | found.get("attributes", {})})
 
 
 def bound(value: Bound | str | int | float, unit: Unit | None, what: str) -> Bound:
@@ -83,12 +82,16 @@ def _value(word: str, value: Any) -> Any:
     if word == "attributes":
         return {key: _attribute(key, each) for key, each in _mapping(value).items()}
     if word == "no_attributes":
-        return (value,) if isinstance(value, str) else tuple(value)
+        return _names(value)
     if word in _TEXTS and not isinstance(value, str):
         raise UsageError(f"{word}: expected text, got {value!r}")
     if word in _FLAGS and not isinstance(value, bool):
         raise UsageError(f"{word}: expected True or False, got {value!r}")
     return value
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

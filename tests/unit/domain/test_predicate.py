@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from lab.domain.bound import parse
-from lab.domain.predicate import Predicate
+from lab.domain.predicate import PRESENT, Predicate
 from lab.domain.reference import ReferenceStats
 from lab.domain.trace import Event, Kind, Status, Trace
 from tests.support.traces import (
@@ -223,11 +223,11 @@ def test_a_predicate_reads_like_a_sentence() -> None:
 def test_an_attribute_that_must_be_there_may_say_anything() -> None:
     """Where it is missing the clause says so."""
     bank = Predicate(service="bank")
-    assert found(replace(bank, has_attributes=("http.response.status_code",))) == found(bank) == 1
-    lacking = replace(bank, has_attributes=("http.request.resend_count",))
+    assert found(replace(bank, attributes={"http.response.status_code": PRESENT})) == found(bank) == 1
+    lacking = replace(bank, attributes={"http.request.resend_count": PRESENT})
     assert found(lacking) == 0
     (miss,) = lacking.nearest_misses(healthy_checkout("a" * 32), EMPTY, limit=1)
-    assert str(miss.failed[0]) == "http.request.resend_count: expected any, found none"
+    assert str(miss.failed[0]) == "http.request.resend_count: expected present, found none"
 
 
 @pytest.mark.parametrize(

@@ -37,14 +37,16 @@ SAID: dict[str, Any] = {
     "no_child": {"kind": "server"},
     "no_joined": {"name": "j"},
     "link": {"service": "gateway"},
+    "has_attributes": ["tenant"],
+    "event": "cancelled",
+    "message": "declined",
 }
 
 
 def test_every_word_is_there_in_both() -> None:
     """A word that the file learns is one for tests, and the other way round."""
-    assert (
-        set(WORDS) == set(PredicateEntry.model_fields) == {each.name for each in fields(Predicate)}
-    )
+    assert set(WORDS) == set(PredicateEntry.model_fields)
+    assert {each.name for each in fields(Predicate)} == set(WORDS) - {"has_attributes"}
     assert set(SAID) == set(WORDS)
 
 
