@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from lab.desk.desk import OpenCase, TheDesk
 from lab.desk.pages import page
 from lab.domain.case import Case
-from lab.domain.record import LogLine
+from lab.domain.evidence import LogLine
 from lab.investigation.solving.exhibits import Written, seen
 
 router = APIRouter(include_in_schema=False)

@@ -1,16 +1,18 @@
-"""What a run leaves behind to reason about: requests, windows and whole traces."""
+"""What a run leaves behind to reason about: requests, windows, whole traces and log lines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+import re
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lab.domain.load import Request, RequestFilter, Window
-from lab.domain.record import LogLine, Records, count_by_trace, read_line
+from lab.domain.record import Records, count_by_trace
 from lab.domain.reference import ReferenceStats
 from lab.domain.strata import Coverage, stands_for
 from lab.domain.trace import Trace
@@ -19,6 +21,52 @@ if TYPE_CHECKING:
     # Whoever only looks at traces does not wait for the language of scenarios.
     from lab.domain.join import Join
     from lab.domain.symptom import Counts, Symptom
+
+
+SEVERITIES: Final = ("FATAL", "ERROR", "WARN", "INFO", "DEBUG")
+"""Worst first; what a service calls otherwise is none of these and comes last."""
+
+LONGEST_BODY: Final = 2_000
+
+_SEVERITIES: Final = {"WARNING": "WARN", "CRITICAL": "FATAL"}
+
+_VARYING: Final = re.compile(
+    "|".join(
+        (
+            r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b",  # An id of an order.
+            r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b",  # An address, with its port.
+            r"\[[0-9a-f]*:[0-9a-f:.]*\](?::\d+)?",
+            r"\b0x[0-9a-f]+\b",
+            r"\b(?=[a-f]*\d)[0-9a-f]{6,}\b",  # A short id; a word of six such letters has no digit.
+            r"\b[0-9a-f]{8,}\b",
+            r"\d+(?:\.\d+)?",
+        )
+    ),
+    re.IGNORECASE,
+)
+"""What differs from line to line, the longest first, so that an id is one mark and not five."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One record; ids as the service wrote them, None where it is of no trace."""
+
+    time_unix_s: float
+    service: str
+    severity: str
+    body: str
+    trace_id: str | None
+    span_id: str | None
+
+    @property
+    def pattern(self) -> str:
+        """The body's first line, with ``#`` for what differs from line to line."""
+        return _VARYING.sub("#", self.body.partition("\n")[0])
+
+    def says(self, text: str) -> bool:
+        """Whether ``text`` stands in the body or in its pattern, in whatever case."""
+        wanted = text.lower()
+        return wanted in self.body.lower() or wanted in self.pattern.lower()
 
 
 class Sample(StrEnum):
@@ -220,3 +268,34 @@ class Evidence:
     def request_of(self) -> Mapping[str, Request]:
         """Trace id → the request it is the trace of."""
         return {request.trace_id: request for request in self.requests}
+
+
+def read_line(text: str) -> LogLine | None:
+    """The line that a case file holds as JSON; None for what is no log record."""
+    try:
+        record: dict[str, Any] = json.loads(text)
+        severity = str(record.get("severity") or "").upper()
+        return LogLine(
+            time_unix_s=float(record["time_unix_s"]),
+            service=str(record.get("service") or "?"),
+            severity=_SEVERITIES.get(severity, severity or "?"),
+            body=str(record.get("body") or "")[:LONGEST_BODY],
+            trace_id=_id(record.get("trace_id")),
+            span_id=_id(record.get("span_id")),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+
+
+def lines_of(lines: Iterable[str], trace_ids: Container[str]) -> tuple[str, ...]:
+    """Those of the lines, each as JSON, that belong to one of these traces, or to none."""
+    read = ((text, read_line(text)) for text in lines)
+    return tuple(
+        text
+        for text, line in read
+        if line and (line.trace_id is None or line.trace_id in trace_ids)
+    )
+
+
+def _id(value: object) -> str | None:
+    return value if isinstance(value, str) else None

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lab.domain.bound import Bound
-from lab.domain.evidence import Evidence, Sample
+from lab.domain.evidence import Evidence, LogLine, Sample
 from lab.domain.journal import Step
 from lab.domain.load import Request, RequestFilter, Window
 from lab.domain.predicate import Predicate
-from lab.domain.record import LogLine
 
 
 class Answered(StrEnum):

@@ -23,10 +23,7 @@ _NOT_CLAIMED: Final = re.compile(r"`[^`\n]*`|^\d\d:\d\d\.|\bp\d\d\b|\$\([^()\n]*
 """Code, the time at which a pager message begins, names of percentiles, and placeholders."""
 
 _SAID: Final = re.compile(r"\"(?:[^\"\n]|\n(?!\n))*\"|“(?:[^”\n]|\n(?!\n))*”|^>.*$", re.MULTILINE)
-"""What stands between quotation marks, or in a block quote: somebody's own words.
-
-They may be wrong, and often are: *it is always them*. A number in them is still measured.
-"""
+"""Somebody's own words, which may be wrong; a number in them is measured all the same."""
 
 _QUERY: Final = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _LABEL: Final = re.compile(r"(?<!\w)\*[^*\n]+\*(?!\w)")
@@ -52,7 +49,7 @@ def _of_briefing(scenario: Scenario) -> Iterator[Problem]:
 def _of_grafana(scenario: Scenario, text: str) -> Iterator[Problem]:
     """It is read before the case is solved, so it tells no number that the briefing does not."""
     # What stands behind a block of code is a sentence of its own.
-    own = _blanked(_LABEL, _QUERY.sub(lambda found: f".{_spaces(found[0])[1:]}", text))
+    own = _blanked(_LABEL, _blanked(_QUERY, text, "."))
     for start, end in _claims(own, own):
         yield _problem(scenario, GRAFANA, text, start, " ".join(text[start:end].split()))
     shown = exhibits_in(scenario.briefing)
@@ -74,13 +71,9 @@ def _claims(text: str, own: str) -> Iterator[tuple[int, int]]:
             yield start, sentence.end()
 
 
-def _blanked(pattern: re.Pattern[str], text: str) -> str:
-    """``text`` of the same length and lines, with spaces for what ``pattern`` finds."""
-    return pattern.sub(lambda found: _spaces(found[0]), text)
-
-
-def _spaces(text: str) -> str:
-    return re.sub(r"[^\n]", " ", text)
+def _blanked(pattern: re.Pattern[str], text: str, first: str = "") -> str:
+    """``text`` in the same places, with ``first`` and spaces for what ``pattern`` finds."""
+    return pattern.sub(lambda it: first + re.sub(r"[^\n]", " ", it[0])[len(first) :], text)
 
 
 def _of_debrief(scenario: Scenario) -> Iterator[Problem]:
@@ -92,9 +85,8 @@ def _of_debrief(scenario: Scenario) -> Iterator[Problem]:
             continue
         for bullet in _BULLET.finditer(text, heading.end(), end):
             if not LINK.search(bullet[0]) or _number_typed(bullet[0]):
-                yield _problem(
-                    scenario, DEBRIEF, text, bullet.start(), " ".join(bullet[0].split())[:80]
-                )
+                found = " ".join(bullet[0].split())[:80]
+                yield _problem(scenario, DEBRIEF, text, bullet.start(), found)
 
 
 def _number_typed(text: str) -> bool:
@@ -105,12 +97,7 @@ def _number_typed(text: str) -> bool:
 
 
 def _problem(
-    scenario: Scenario,
-    file: str,
-    text: str,
-    at: int,
-    found: str,
-    rule: Rule = Rule.UNLINKED_CLAIM,
+    scenario: Scenario, file: str, text: str, at: int, found: str, rule: Rule = Rule.UNLINKED_CLAIM
 ) -> Problem:
     line = text.count("\n", 0, at) + 1
     return Problem(f"scenarios/{scenario.id}/{file}", line, "", rule, found)

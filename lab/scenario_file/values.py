@@ -21,14 +21,13 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from lab.domain.bound import GRAMMAR, Bound, Unit, parse, quantity
-from lab.domain.evidence import Sample
+from lab.domain.evidence import SEVERITIES, Sample
 from lab.domain.fault import Limits, Stream, Toxic
 from lab.domain.instrumentation import Instrumentation, Sight
 from lab.domain.journal import Step
 from lab.domain.load import Window
 from lab.domain.mechanism import Mechanism, Scope
 from lab.domain.observation import Loss
-from lab.domain.record import SEVERITIES
 from lab.domain.record_check import Answered, LineOf, Timing
 from lab.domain.scenario import Origin, RequestStatistic, SpanStatistic, SpanTime
 from lab.domain.trace import Kind, Status

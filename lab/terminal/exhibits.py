@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.domain.case import Case
-from lab.domain.record import LogLine
+from lab.domain.evidence import LogLine
 from lab.investigation.solving.exhibits import Exhibit
 from lab.terminal.tables import plain_table
 from lab.terminal.text import clean

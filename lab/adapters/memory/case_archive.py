@@ -9,11 +9,10 @@ from pathlib import Path
 
 from lab.domain import ids
 from lab.domain.case import Case, CaseFile, CaseSummary, Sight, Telemetry
-from lab.domain.evidence import Evidence
+from lab.domain.evidence import Evidence, lines_of
 from lab.domain.journal import JournalEntry, Step
 from lab.domain.ledger import Ledger
 from lab.domain.load import Request
-from lab.domain.record import lines_of
 from lab.domain.replay import Replay
 from lab.errors import CaseError, UnknownCase
 from lab.ports.clock import Clock

@@ -287,4 +287,4 @@ def _shown(value: float | None, unit: Unit) -> str:
         case Unit.SHARE:
             return f"{value:.1%}"
         case Unit.NUMBER:
-            return f"{value:g}"
+            return f"{value:.0f}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
-from lab.domain import record
+from lab.domain import evidence as kept
 from lab.domain.evidence import Evidence
 from lab.investigation.reading.requests import WINDOW_WORDS
 
 
 @dataclass(frozen=True, slots=True)
-class LogLine(record.LogLine):
+class LogLine(kept.LogLine):
     """One record; ``window`` in a learner's words, None between two windows."""
 
     window: str | None
@@ -55,15 +55,11 @@ def _pattern(key: tuple[str, str, str], group: list[LogLine]) -> LogPattern:
 
 
 def _rank(severity: str) -> int:
-    return (
-        record.SEVERITIES.index(severity)
-        if severity in record.SEVERITIES
-        else len(record.SEVERITIES)
-    )
+    return kept.SEVERITIES.index(severity) if severity in kept.SEVERITIES else len(kept.SEVERITIES)
 
 
 def _line(evidence: Evidence, text: str) -> LogLine | None:
-    line = record.read_line(text)
+    line = kept.read_line(text)
     if line is None:
         return None
     told = {each.name: getattr(line, each.name) for each in fields(line)}

@@ -8,9 +8,8 @@ from itertools import chain
 from typing import Final
 
 from lab.domain.case import Case
-from lab.domain.evidence import Evidence, Sample
+from lab.domain.evidence import Evidence, Sample, lines_of
 from lab.domain.proof import Finding, ProofVerdict
-from lab.domain.record import lines_of
 from lab.domain.scenario import Scenario
 from lab.errors import RecordingTooLarge, UsageError
 from lab.investigation.proof.prove import pick_support_code, prove

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lab.domain.case import Case
-from lab.domain.evidence import Sample
+from lab.domain.evidence import LogLine, Sample
 from lab.domain.exhibit import MEASURED, exhibits_in, with_exhibits
 from lab.domain.ledger import Ledger
 from lab.domain.predicate import Predicate
 from lab.domain.proof import Outcome
-from lab.domain.record import LogLine
 from lab.domain.record_check import LogCheck
 from lab.domain.scenario import Check
 from lab.domain.trace import Span, Trace
