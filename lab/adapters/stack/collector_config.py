@@ -25,6 +25,9 @@ _DATADOGS_GATES: Final = (
 )
 
 
+# Asked for the host's name when the exporter starts; a proxy would answer for its own machine.
+_CLOUDS_METADATA: Final = "169.254.169.254"
+
 DATADOG_VARIABLES: Final = ("DD_API_KEY", "DD_SITE")
 
 
@@ -82,11 +85,14 @@ def datadog_environment(settings: Settings, environment: Mapping[str, str]) -> d
     return {**from_user, **({} if intake is None else {"DATADOG_INTAKE_URL": intake})}
 
 
-def own_intake(settings: Settings) -> tuple[str, ...]:
-    """``host:port`` of an intake on this machine, as ``NO_PROXY`` has to name it.
+def no_proxy_for(settings: Settings) -> tuple[str, ...]:
+    """What ``NO_PROXY`` has to name beside loopback: what Datadog's exporter asks of this machine.
 
-    Datadog's own clients compare it whole with the address asked for: a bare host says nothing to
-    them, and they would send what is meant for loopback, with the key, to a proxy.
+    An intake on loopback as ``host:port``, because clients of Datadog's compare the whole address:
+    a bare host says nothing to them, and they would tell a proxy the key.
     """
-    address = urlsplit(settings.datadog_intake_url or "")
-    return (address.netloc,) if address.hostname in {HOST, "localhost"} else ()
+    if settings.backend != "datadog":
+        return ()
+    intake = urlsplit(settings.datadog_intake_url or "")
+    own = (intake.netloc,) if intake.hostname in {HOST, "localhost"} else ()
+    return (*own, _CLOUDS_METADATA)

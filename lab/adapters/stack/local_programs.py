@@ -96,7 +96,7 @@ def environment(settings: Settings) -> dict[str, str]:
     of the lab, so they stay outside.
     """
     # A proxy of the user's own must not stand between the parts of the lab.
-    straight = ",".join((HOST, "localhost", *collector_config.own_intake(settings)))
+    straight = ",".join((HOST, "localhost", *collector_config.no_proxy_for(settings)))
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)
     }

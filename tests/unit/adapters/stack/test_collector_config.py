@@ -134,8 +134,8 @@ def test_no_proxy_stands_before_an_intake_on_this_machine(tmp_path: Path) -> Non
     here = Settings(state_dir=tmp_path, backend="datadog", datadog_intake_url="http://127.0.0.1:9")
     there = Settings(state_dir=tmp_path, backend="datadog", datadog_intake_url="http://10.0.0.9:9")
     own = local_programs.environment(here)
-    assert own["NO_PROXY"] == own["no_proxy"] == "127.0.0.1,localhost,127.0.0.1:9"
-    assert local_programs.environment(there)["NO_PROXY"] == "127.0.0.1,localhost"
+    assert own["NO_PROXY"] == own["no_proxy"] == "127.0.0.1,localhost,127.0.0.1:9,169.254.169.254"
+    assert local_programs.environment(there)["NO_PROXY"] == "127.0.0.1,localhost,169.254.169.254"
 
 
 def theirs(settings: Settings) -> dict[str, str]:
