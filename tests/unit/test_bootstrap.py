@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 
 from lab import bootstrap
-from lab.commands.run import missing_here
+from lab.commands.run import scenario_named
 from lab.domain.join import Join
 from lab.domain.record import RecordQuery, Source
+from lab.errors import UsageError
 from lab.settings import Settings
 from lab.shop.keeper import secret
 
 
-def test_a_scenario_that_needs_traceql_says_so_where_none_is_spoken(tmp_path: Path) -> None:
+def test_a_scenario_that_needs_traceql_says_so_where_none_is_spoken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By the part that is beyond predicates, of a join or of a record, before anything runs."""
     jaeger = Settings(state_dir=tmp_path, store="jaeger")
     known = bootstrap.scenarios(jaeger)
@@ -30,8 +33,10 @@ def test_a_scenario_that_needs_traceql_says_so_where_none_is_spoken(tmp_path: Pa
     }
     for part, scenario in beyond.items():
         assert bootstrap.searches_beyond(jaeger, scenario) == part
-        assert "TraceQL" in missing_here(jaeger, scenario)
         assert bootstrap.searches_beyond(Settings(state_dir=tmp_path), scenario) == ""
+        monkeypatch.setattr(bootstrap, "scenarios", lambda _, one=scenario: {one.id: one})
+        with pytest.raises(UsageError, match=r"expected STORE=tempo for .*TraceQL.*STORE=jaeger"):
+            scenario_named(jaeger, scenario.id)
 
 
 @pytest.mark.parametrize(
