@@ -25,7 +25,8 @@ from detective_split import HELD_OUT, TUNING
 from detective_variants import KINDS, Variant, variants
 from results import circumstances
 
-from lab.detective.detect import Answer, detect
+from lab.detective.answer import Answer
+from lab.detective.detect import detect
 from lab.detective.incident import Incident, Period, incident_of
 from lab.detective.tuning import Tuning
 from lab.domain.trace import Trace
@@ -278,7 +279,10 @@ def _why_missed(score: Score) -> str:
 
 def robustness(cases: Sequence[Measured], base: Sequence[Score]) -> list[str]:
     """Variants, moved constants, and background as the case keeps it: a row each."""
-    lines = head("Variant", "Cases", "top-1", "top-3", "Whole answer", "top-1 lost", "Median s")
+    lines = head(
+        "Variant", "Cases", "top-1", "top-3", "Whole answer",
+        "Wrong, and says it cannot tell or accuses nobody", "top-1 lost", "Median s",
+    )  # fmt: skip
     right = {each.case.name for each in base if each.first}
 
     def add(kind: str, found: Sequence[Score]) -> None:
@@ -291,6 +295,7 @@ def robustness(cases: Sequence[Measured], base: Sequence[Score]) -> list[str]:
                     share(getattr(s, what) for s in found)
                     for what in ("first", "third", "mechanism")
                 ),
+                share(_is_modest(each) for each in found if not each.first),
                 ", ".join(lost) or "none",
                 f"{median(each.seconds for each in found):.3f}",
             )
@@ -315,6 +320,10 @@ def robustness(cases: Sequence[Measured], base: Sequence[Score]) -> list[str]:
         ],
     )
     return lines
+
+
+def _is_modest(score: Score) -> bool:
+    return score.answer.cannot_tell is not None or score.answer.first is None
 
 
 def growth(case: Measured) -> list[str]:
