@@ -12,12 +12,9 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from lab.detective.charges import Charge, Sign
+from lab.detective.charges import Charge, Sign, outermost
 from lab.detective.locks import behind_locks
-from lab.detective.profile import (
-    hop_of,
-    operation_of,
-)
+from lab.detective.profile import hop_of, operation_of
 from lab.detective.retries import inside_retries
 from lab.detective.scene import Scene
 from lab.domain.reference import Operation
@@ -154,12 +151,7 @@ def _handed_up(
     """Charges inside a span of which ``is_cause`` holds are that span's, the outermost's."""
     return tuple(
         replace(charge, span=above, sign=Sign.REPEATS)
-        if (above := _outermost(charge, is_cause)) is not None
+        if (above := outermost(charge, is_cause)) is not None
         else charge
         for charge in charges
     )
-
-
-def _outermost(charge: Charge, is_cause: Callable[[Trace, Span], bool]) -> Span | None:
-    line = (charge.span, *charge.trace.ancestors(charge.span))
-    return next((each for each in reversed(line) if is_cause(charge.trace, each)), None)

@@ -8,9 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from lab.detective.charges import Charge, Sign
-from lab.detective.profile import (
-    is_wait_for_slot,
-)
+from lab.detective.profile import is_wait_for_slot
 from lab.detective.scene import Scene
 from lab.domain.reference import Operation
 from lab.domain.trace import Span, Trace

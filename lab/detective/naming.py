@@ -9,11 +9,7 @@ from dataclasses import dataclass
 from lab.detective.carrying import scales
 from lab.detective.charges import Charge, Sign
 from lab.detective.hurt import middle
-from lab.detective.profile import (
-    answer_to,
-    is_timed_out,
-    is_wait_for_slot,
-)
+from lab.detective.profile import answer_to, is_timed_out, is_wait_for_slot
 from lab.detective.retries import earlier_failures
 from lab.detective.scene import Scene
 from lab.domain.mechanism import Mechanism

@@ -7,11 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from lab.detective.charges import Charge, Sign
-from lab.detective.profile import (
-    answer_to,
-    operation_of,
-)
+from lab.detective.charges import Charge, Sign, outermost
+from lab.detective.profile import answer_to, operation_of
 from lab.detective.scene import Scene
 from lab.domain.reference import Operation
 from lab.domain.trace import Span, Status, Trace
@@ -54,23 +51,14 @@ def inside_retries(scene: Scene, charges: Sequence[Charge]) -> tuple[Charge, ...
     }
     if not enough:
         return tuple(charges)
-    repeats: dict[str, Span] = {}
     moved = []
     for charge in charges:
-        above = next(
-            (
-                each
-                for each in reversed((charge.span, *charge.trace.ancestors(charge.span)))
-                if operation_of(each) in enough
-            ),
-            None,
-        )
+        above = outermost(charge, lambda _, span: operation_of(span) in enough)
         if above is None:
             moved.append(charge)
             continue
         tries = attempts(charge.trace, above)
         repeat = next((each for each in tries if is_retry(charge.trace, each)), above)
-        repeats[repeat.span_id] = repeat
         moved.append(replace(charge, span=repeat, sign=Sign.REPEATS))
     return tuple(moved)
 
