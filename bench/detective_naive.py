@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from statistics import fmean
 from typing import Final
 
@@ -22,9 +22,10 @@ Ranking = Sequence[Operation]
 class Seen:
     """The traces of a case as a naive method takes them: hurt ones, or all where none is."""
 
-    def __init__(self, incident: Incident) -> None:
+    def __init__(self, incident: Incident, hurt: Container[str] | None = None) -> None:
         during = incident.during
-        hurt = harm_at_edge(incident, Tuning()).hurt
+        if hurt is None:
+            hurt = harm_at_edge(incident, Tuning()).hurt
         traces = [trace for request, trace in during.kept if request.trace_id in hurt]
         self.hurt = [profile_of(t) for t in traces or [t for _, t in during.kept]]
         self.usual = Usual([profile_of(t) for _, t in incident.before.kept])

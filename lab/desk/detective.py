@@ -14,6 +14,7 @@ from lab.detective.detect import detect
 from lab.detective.incident import incident_between, incident_of
 from lab.domain.case import Case, Telemetry
 from lab.errors import NotEarned, UsageError
+from lab.terminal.detection import NOT_THE_TRUTH, said
 
 router = APIRouter(include_in_schema=False)
 
@@ -44,7 +45,7 @@ def detective_page(
         context["answer"] = detect(
             incident_between(before.evidence.traces.values(), case.evidence.traces.values())
         )
-    return page(request, "detective.html", context)
+    return page(request, "detective.html", {**context, "said": said, "by_what": NOT_THE_TRUTH})
 
 
 def _others(desk: TheDesk, case: Telemetry) -> list[str]:

@@ -35,9 +35,12 @@ def absences(scene: Scene) -> Iterator[Absence]:
 
 
 def _unanswered(scene: Scene) -> Iterator[Absence]:
+    begun = scene.incident.during.traces
     for operation in scene.callers:
         past, now = _calls(scene.usual, operation), _calls(scene.during, operation)
         hollow = [(trace, span) for trace, span in now if answer_to(trace, span) is None]
+        if not any(trace.trace_id in begun for trace, _ in hollow):
+            continue  # In traces that are cut off themselves it follows from the cut.
         usual = sum(answer_to(trace, span) is None for trace, span in past)
         if len(past) < FEWEST_SPANS or usual > len(past) / 5:
             continue

@@ -9,24 +9,16 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from lab.detective.charges import Charge, Sign
-from lab.detective.profile import (
-    answer_to,
-    attempts,
-    earlier_failures,
-    hop_of,
-    is_wait_for_slot,
-    operation_of,
-)
+from lab.detective.charges import Charge, Sign, outermost
+from lab.detective.locks import behind_locks
+from lab.detective.profile import hop_of, operation_of
+from lab.detective.retries import inside_retries
 from lab.detective.scene import Scene
 from lab.domain.reference import Operation
 from lab.domain.trace import AttributeValue, Span, Status, Trace
-
-MOST: float = 0.5
-"""A pattern counts where it shows in this share of what it is to explain."""
 
 
 def blamed(scene: Scene) -> tuple[Charge, ...]:
@@ -105,82 +97,6 @@ def _usual_repeats(scene: Scene) -> Mapping[Operation, float]:
     return {operation: float(count) for operation, count in most.items()}
 
 
-def inside_retries(scene: Scene, charges: Sequence[Charge]) -> tuple[Charge, ...]:
-    """Repeats after a failure, where what fails is their own number or was done already.
-
-    A call that never got an answer is not explained by its repeats. One whose callee did
-    the work, or let it stand in line at a healthy resource, is.
-    """
-    waiting = {each.span.span_id for each in charges if each.sign is Sign.WAIT}
-    repeating: dict[Operation, int] = defaultdict(int)
-
-    def is_retry(trace: Trace, span: Span) -> bool:
-        before = earlier_failures(trace, span)
-        return bool(before) and (
-            any(_was_done(trace, each) for each in before)
-            or any(_stands_in_line(trace, each, waiting) for each in before)
-        )
-
-    for victim in scene.victims:
-        for operation, spans in victim.profile.spans.items():
-            tried = _failed_and_tried(spans)
-            if tried and any(is_retry(victim.profile.trace, each) for each in spans):
-                repeating[operation] += 1
-    usual = {
-        operation
-        for profile in scene.usual.profiles
-        for operation, spans in profile.spans.items()
-        if _failed_and_tried(spans) and any(earlier_failures(profile.trace, s) for s in spans)
-    }
-    enough = {
-        operation
-        for operation, count in repeating.items()
-        if count >= MOST * len(scene.victims) and operation not in usual
-    }
-    if not enough:
-        return tuple(charges)
-    repeats: dict[str, Span] = {}
-    moved = []
-    for charge in charges:
-        above = next(
-            (
-                each
-                for each in reversed((charge.span, *charge.trace.ancestors(charge.span)))
-                if operation_of(each) in enough
-            ),
-            None,
-        )
-        if above is None:
-            moved.append(charge)
-            continue
-        tries = attempts(charge.trace, above)
-        repeat = next((each for each in tries if is_retry(charge.trace, each)), above)
-        repeats[repeat.span_id] = repeat
-        moved.append(replace(charge, span=repeat, sign=Sign.REPEATS))
-    return tuple(moved)
-
-
-def _failed_and_tried(spans: Sequence[Span]) -> bool:
-    """Whether some failed and there are others: a glance that saves the look at siblings."""
-    return len(spans) > 1 and any(each.status is Status.ERROR for each in spans)
-
-
-def _was_done(trace: Trace, attempt: Span) -> bool:
-    """Whether the callee did what the failed attempt asked for."""
-    answer = answer_to(trace, attempt)
-    return answer is not None and answer.status is not Status.ERROR
-
-
-def _stands_in_line(trace: Trace, attempt: Span, waiting: frozenset[str] | set[str]) -> bool:
-    found = [attempt]
-    while found:
-        span = found.pop()
-        if span.span_id in waiting:
-            return True
-        found.extend(trace.children(span))
-    return False
-
-
 def inside_stampedes(scene: Scene, charges: Sequence[Charge]) -> tuple[Charge, ...]:
     """Many requests that miss one key at once: all but the first are too many."""
     crowds = _crowds(scene)
@@ -235,99 +151,7 @@ def _handed_up(
     """Charges inside a span of which ``is_cause`` holds are that span's, the outermost's."""
     return tuple(
         replace(charge, span=above, sign=Sign.REPEATS)
-        if (above := _outermost(charge, is_cause)) is not None
+        if (above := outermost(charge, is_cause)) is not None
         else charge
         for charge in charges
-    )
-
-
-def _outermost(charge: Charge, is_cause: Callable[[Trace, Span], bool]) -> Span | None:
-    line = (charge.span, *charge.trace.ancestors(charge.span))
-    return next((each for each in reversed(line) if is_cause(charge.trace, each)), None)
-
-
-def behind_locks(scene: Scene, charges: Sequence[Charge]) -> tuple[Charge, ...]:
-    """Spans that end when one of another trace lets go of what both name are its victims."""
-    held: dict[Operation, list[Charge]] = defaultdict(list)
-    for charge in charges:
-        if charge.sign is Sign.TIME and not is_wait_for_slot(charge.span):
-            held[charge.operation].append(charge)
-    moved: dict[str, tuple[Trace, Span]] = {}
-    for found in held.values():
-        holders = _holders(scene, found)
-        if len(holders) > MOST * len(found):
-            moved.update(holders)
-    return tuple(
-        replace(charge, span=there[1], trace=there[0], sign=Sign.HOLDER)
-        if charge.sign is Sign.TIME and (there := moved.get(charge.span.span_id))
-        else charge
-        for charge in charges
-    )
-
-
-def _holders(scene: Scene, victims: Sequence[Charge]) -> Mapping[str, tuple[Trace, Span]]:
-    """Span id of each victim → who let go just before it ended, or before whom it queued."""
-    release_ns = scene.tuning.release_ms * 1e6
-    hurt = {each.profile.trace.trace_id for each in scene.victims}
-    others = sorted(
-        (
-            (root, trace)
-            for trace in scene.incident.during.background
-            for root in trace.roots
-            if trace.trace_id not in hurt
-        ),
-        key=lambda each: each[0].end_ns,
-    )
-    found: dict[str, tuple[Trace, Span]] = {}
-    last: tuple[int, tuple[Trace, Span]] | None = None
-    for charge in sorted(victims, key=lambda each: each.span.end_ns):
-        end_ns = charge.span.end_ns
-        direct = next(_let_go(charge.span, others, release_ns), None)
-        if direct is not None:
-            found[charge.span.span_id] = direct
-        elif last is not None and end_ns - last[0] <= release_ns:
-            found[charge.span.span_id] = last[1]
-        if charge.span.span_id in found:
-            last = end_ns, found[charge.span.span_id]
-    return found
-
-
-def _let_go(
-    span: Span, others: Sequence[tuple[Span, Trace]], release_ns: float
-) -> Iterator[tuple[Trace, Span]]:
-    first = bisect_left(others, span.end_ns - release_ns, key=lambda each: each[0].end_ns)
-    last = bisect_right(others, span.end_ns + release_ns, key=lambda each: each[0].end_ns)
-    for root, trace in others[first:last]:
-        if (
-            root.start_ns < span.end_ns
-            and root.end_ns - max(root.start_ns, span.start_ns) >= release_ns
-            and _share_a_value(root, span)
-        ):
-            yield trace, root
-
-
-_OF_THE_TRADE = (
-    "http.",
-    "db.",
-    "url.",
-    "net",
-    "server.",
-    "client.",
-    "service.",
-    "pool.",
-    "user_agent.",
-    "messaging.",
-    "telemetry.",
-    "thread.",
-    "code.",
-    "error.",
-)
-"""Attributes that say how a span travelled; what it worked on stands under names of its own."""
-
-
-def _share_a_value(one: Span, other: Span) -> bool:
-    return any(
-        other.attributes.get(key) == value
-        for key, value in one.attributes.items()
-        if not key.startswith(_OF_THE_TRADE)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -156,3 +156,9 @@ def summed(charges: Sequence[Charge]) -> Mapping[Operation, float]:
     for each in charges:
         found[each.operation] += each.share
     return found
+
+
+def outermost(charge: Charge, is_cause: Callable[[Trace, Span], bool]) -> Span | None:
+    """The span farthest above it, or itself, of which ``is_cause`` holds."""
+    line = (charge.span, *charge.trace.ancestors(charge.span))
+    return next((each for each in reversed(line) if is_cause(charge.trace, each)), None)

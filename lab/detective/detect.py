@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from lab.detective.absences import Absence, absences
+from lab.detective.answer import Answer, Partner, Suspect
 from lab.detective.blaming import blamed
 from lab.detective.charges import Charge, Sign
 from lab.detective.hurt import middle
 from lab.detective.incident import Incident
 from lab.detective.naming import is_opening, is_rejection, named
-from lab.detective.profile import answer_to, earlier_failures, hop_of
+from lab.detective.profile import answer_to, hop_of
+from lab.detective.retries import earlier_failures
 from lab.detective.scene import Scene
 from lab.detective.scoping import scope_of
 from lab.detective.tuning import Tuning
@@ -24,70 +25,6 @@ EXAMPLES: Final = 3
 MOST_SUSPECTS: Final = 10
 LEAST_SHARE: Final = 0.002
 """Who explains less is nobody's suspect."""
-
-
-@dataclass(frozen=True, slots=True)
-class Partner:
-    """A second party, without which the first would have had nothing to do."""
-
-    example: tuple[str, str]
-    mechanism: Mechanism
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Suspect:
-    """Spans of one edge or one operation, and what share of the change they explain.
-
-    ``examples`` are (trace id, span id) of typical ones, the best first.
-    """
-
-    operations: tuple[Operation, ...]
-    score: float
-    mechanism: Mechanism
-    examples: tuple[tuple[str, str], ...]
-    reasons: tuple[str, ...]
-    doubt: str | None = None
-    partner: Partner | None = None
-
-    @property
-    def operation(self) -> Operation:
-        """The one that explains most."""
-        return self.operations[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The ranking, and whether there is anybody to accuse.
-
-    ``nobody`` is the probability that nobody did it; ``cannot_tell`` says what evidence is
-    missing where the first suspect must not be believed. ``margin`` is by how much the
-    first explains more than the second.
-    """
-
-    suspects: tuple[Suspect, ...]
-    nobody: float
-    scope: Scope
-    hurt_share: float
-    cannot_tell: str | None = None
-
-    @property
-    def first(self) -> Suspect | None:
-        """Whom to accuse; None where nobody, or where it cannot be told."""
-        if self.accuses_nobody or not self.suspects:
-            return None
-        return self.suspects[0]
-
-    @property
-    def accuses_nobody(self) -> bool:
-        """Whether that is the more probable answer."""
-        return self.nobody > 0.5
-
-    @property
-    def margin(self) -> float:
-        """The first one's score less the second one's."""
-        scores = [each.score for each in self.suspects[:2]]
-        return scores[0] - scores[1] if len(scores) > 1 else sum(scores)
 
 
 def detect(incident: Incident, tuning: Tuning | None = None) -> Answer:

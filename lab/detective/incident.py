@@ -83,15 +83,14 @@ def incident_of(evidence: Evidence, background: Iterable[Trace] | None = None) -
         if sample is not Sample.JOINED
         for trace_id in ids
     }
-    traces = {key: evidence.traces[key] for key in asked if key in evidence.traces}
     other = tuple(background or ())
 
     def period(window: Window) -> Period:
         requests = tuple(_at_edge(each) for each in evidence.requests if each.window is window)
-        ids = {each.trace_id for each in requests}
+        ids = (each.trace_id for each in requests if each.trace_id in asked)
         return Period(
             requests,
-            {key: trace for key, trace in traces.items() if key in ids},
+            {key: evidence.traces[key] for key in ids if key in evidence.traces},
             _begun_in(evidence.windows.get(window), other),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from statistics import fmean
 
@@ -12,7 +12,7 @@ from lab.detective.hurt import middle
 from lab.domain.critical_path import critical_path
 from lab.domain.load import percentile
 from lab.domain.reference import Operation
-from lab.domain.trace import Kind, Span, Status, Trace
+from lab.domain.trace import Kind, Span, Trace
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,9 @@ def operation_of(span: Span) -> Operation:
     return _operation(span.service, span.name, span.kind, span.peer)
 
 
-def profile_of(trace: Trace) -> Profile:
+def profile_of(given: Trace) -> Profile:
     """Walk the trace once. Where it has not one root, a span's own time is its self time."""
+    trace = adopted(given) if given.missing_parents else given
     spans: dict[Operation, list[Span]] = defaultdict(list)
     operations: dict[str, Operation] = {}
     for span in trace:
@@ -61,6 +62,31 @@ def profile_of(trace: Trace) -> Profile:
         for span in trace:
             own_ms[operations[span.span_id]] += trace.self_time_ms(span)
     return Profile(trace, spans, own_ms)
+
+
+def adopted(trace: Trace) -> Trace:
+    """The same with spans whose parent never came below the call that was waiting for them.
+
+    That is the shortest call which ran as long as they did and has no other half: what a
+    service did that sends no spans was done for whoever called it.
+    """
+    orphans = {each.span_id for each in trace if each.parent_id in trace.missing_parents}
+    hollow = sorted(
+        (each for each in trace if each.kind is Kind.CLIENT and not trace.children(each)),
+        key=lambda each: each.duration_ms,
+    )
+
+    def placed(span: Span) -> Span:
+        if span.span_id not in orphans:
+            return span
+        above = next((c for c in hollow if c is not span and _holds(c, span)), None)
+        return span if above is None else replace(span, parent_id=above.span_id)
+
+    return Trace(trace.trace_id, tuple(map(placed, trace.spans)), trace.joined)
+
+
+def _holds(call: Span, span: Span) -> bool:
+    return call.start_ns <= span.start_ns and span.end_ns <= call.end_ns
 
 
 @dataclass(frozen=True)
@@ -146,20 +172,3 @@ def is_timed_out(span: Span) -> bool:
 def answer_to(trace: Trace, span: Span) -> Span | None:
     """The callee's half of a call; None where it is not there."""
     return next((each for each in trace.children(span) if each.kind is Kind.SERVER), None)
-
-
-def attempts(trace: Trace, span: Span) -> Sequence[Span]:
-    """The runs of the span's operation under its parent, itself among them, earliest first."""
-    parent, operation = trace.parent(span), operation_of(span)
-    if parent is None:
-        return (span,)
-    return [each for each in trace.children(parent) if operation_of(each) == operation]
-
-
-def earlier_failures(trace: Trace, span: Span) -> Sequence[Span]:
-    """The attempts at the same that had failed before it began."""
-    return [
-        each
-        for each in attempts(trace, span)
-        if each.status is Status.ERROR and each.end_ns <= span.start_ns
-    ]

@@ -132,7 +132,7 @@ class Scene:
     @cached_property
     def callers(self) -> tuple[Operation, ...]:
         """Every operation that calls somebody who is named."""
-        everyone = {*self.usual.durations_ms, *self.during.durations_ms}
+        everyone = dict.fromkeys((*self.usual.durations_ms, *self.during.durations_ms))
         return tuple(each for each in everyone if each.kind is Kind.CLIENT and each.peer)
 
     @cached_property

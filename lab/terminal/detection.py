@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lab.detective.detect import Answer, Suspect
+from lab.detective.answer import Answer, Suspect
 from lab.terminal.text import clean
 
 NOT_THE_TRUTH: Final = (
@@ -67,7 +67,7 @@ def answer_table(answer: Answer) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("explains", justify="right", no_wrap=True)
     table.add_column("who", overflow="fold")
-    table.add_column("how", no_wrap=True)
+    table.add_column("how")
     table.add_column("why", overflow="fold", ratio=1)
     table.add_column("for example", no_wrap=True)
     for suspect in answer.suspects:
@@ -78,28 +78,26 @@ def answer_table(answer: Answer) -> RenderableType:
             Text(" ".join(suspect.reasons)),
             " ".join(each[:8] for each in suspect.examples[0]),
         )
-    shown = (table,) if answer.suspects else ()
-    return Group(Text(said(answer), style="bold"), *shown, Text(NOT_THE_TRUTH, style="dim"))
+    return Group(Text(said(answer), style="bold"), table, Text(NOT_THE_TRUTH, style="dim"))
 
 
 def said(answer: Answer) -> str:
     """The verdict in a sentence or two."""
-    odds = f"nobody did it with a probability of {answer.nobody:.0%}"
+    odds = f"nobody did it with a probability of {answer.nobody:.0%}."
     if answer.cannot_tell is not None:
         first = f" If anybody: {str_of(answer.suspects[0])}." if answer.suspects else ""
         return f"It cannot be told: {answer.cannot_tell}.{first}"
     suspect = answer.first
     if suspect is None:
-        return f"Nobody is to be accused: {odds}."
+        return f"Nobody is to be accused: {odds}"
     second = "" if suspect.partner is None else f", and the attempt before it {suspect.partner.why}"
     return (
-        f"{str_of(suspect)}, {suspect.mechanism}, hitting {answer.scope}{second}; {odds}. "
+        f"{str_of(suspect)}, {suspect.mechanism}, hitting {answer.scope}{second}; {odds} "
         f"It explains {answer.margin:.0%} more of the change than the next."
     )
 
 
 def str_of(suspect: Suspect) -> str:
     """Whom, for people: ``catalog SELECT → catalog_db``."""
-    operation = suspect.operation
-    arrow = f" → {operation.peer}" if operation.peer else ""
-    return f"{operation.service} {operation.name}{arrow}"
+    who = suspect.operation
+    return f"{who.service} {who.name}" + (f" → {who.peer}" if who.peer else "")

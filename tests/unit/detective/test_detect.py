@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from lab.detective.detect import Answer, detect
+from lab.detective.answer import Answer
+from lab.detective.detect import detect
 from lab.detective.incident import EdgeRequest, Incident, Period, incident_of
 from lab.domain.accusation import Accusation
 from lab.domain.evidence import Evidence, Sample
