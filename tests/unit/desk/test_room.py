@@ -15,8 +15,8 @@ from lab.adapters.cases.recording_file import read_recording
 from lab.desk.charts import three_signals
 from lab.domain.case import Case, Telemetry
 from lab.domain.load import Window
+from lab.domain.rows import summary_of
 from lab.domain.trace import Span
-from lab.domain.trace_summary import summary_of
 from lab.investigation.reading.background import background_rows, background_traces
 from lab.investigation.reading.contrast import contrasts
 from lab.investigation.reading.edge_signals import signals
