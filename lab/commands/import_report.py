@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lab.commands.common import console, lab_command, print_json
+from lab.domain.wording import counted
 
 if TYPE_CHECKING:
     from lab.adapters.cases.bring import Brought
@@ -47,8 +48,6 @@ def tell(brought: Brought, noun: str, *, as_json: bool) -> None:
 
 def _sentence(brought: Brought, noun: str) -> str:
     """What became of every span that was read."""
-    from lab.adapters.formats.found import counted
-
     account = brought.account
     told = [
         (

@@ -15,8 +15,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from lab.desk import guard
-from lab.domain.span_words import took, value_text
 from lab.domain.wording import duration, times_usual
+from lab.investigation.reading.span_words import took, value_text
 from lab.shop.topology import DATABASES, SERVICES
 
 HERE: Final = Path(__file__).parent

@@ -8,9 +8,9 @@ from typing import Any, Final
 from lab.desk.pages import hue
 from lab.domain.critical_path import Stretch
 from lab.domain.rows import Gap, Missing, Row, Wire
-from lab.domain.span_words import took, value_text
 from lab.domain.trace import Span, Status
 from lab.investigation.reading.logs import LogLine
+from lab.investigation.reading.span_words import took, value_text
 from lab.investigation.reading.waterfall import SpanMarks, Waterfall
 
 MOST_WORDS: Final = 600

@@ -11,7 +11,7 @@ from lab.domain.ids import is_numbered
 from lab.domain.instrumentation import Instrumentation
 from lab.domain.journal import Ending, JournalEntry
 from lab.domain.proof import Proof, ProofVerdict
-from lab.domain.trace_summary import TraceSummary
+from lab.domain.rows import TraceSummary
 
 if TYPE_CHECKING:
     # Whoever only looks at traces does not wait for the language of scenarios.

@@ -48,8 +48,8 @@ def _shared(one: str, other: str) -> int:
 
 
 def counted(number: int, noun: str) -> str:
-    """``1 hint``, ``2 hints``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """``1 hint``, ``2 hints``, ``1,066 hints``."""
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def times_usual(times: float) -> str:

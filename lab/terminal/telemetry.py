@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.domain.case import Telemetry
+from lab.domain.rows import TraceSummary
 from lab.domain.trace import Status
-from lab.domain.trace_summary import TraceSummary
 from lab.domain.wording import duration, short_ids
 from lab.errors import UsageError
 from lab.terminal.text import MARKS, clean

@@ -13,11 +13,11 @@ from rich.text import Text
 from lab.domain.evidence import Evidence
 from lab.domain.marks import Seal, most_apart_ms, silent_callees, why
 from lab.domain.rows import Gap, Missing, Row, Wire, extent_ns, rows, wire_of
-from lab.domain.span_words import took, value_text
 from lab.domain.strata import standing
 from lab.domain.trace import AttributeValue, Kind, Scope, Span, Status, Trace
 from lab.domain.wording import counted, duration, short_ids, times_usual
 from lab.investigation.reading.requests import WINDOW_WORDS
+from lab.investigation.reading.span_words import took, value_text
 from lab.terminal.guides import with_guides
 from lab.terminal.text import MARKS, clean
 

@@ -12,8 +12,8 @@ from typing import Final, Self
 from lab.adapters.cases.strict_reading import damaged
 from lab.adapters.cases.trace_index import INDEX, Entry, read_index, write_index
 from lab.adapters.cases.traces_on_disk import bounded_lines, traces_of_line
+from lab.domain.rows import TraceSummary, summary_of
 from lab.domain.trace import Trace
-from lab.domain.trace_summary import TraceSummary, summary_of
 
 MOST_KEPT: Final = 64
 """Traces in memory at once; whoever reads them all reads each once."""

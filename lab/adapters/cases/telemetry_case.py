@@ -23,8 +23,8 @@ from lab.adapters.otlp.traces import (
     write_span,
 )
 from lab.adapters.otlp.traces import MOST_SPANS as MOST_SPANS_OF_A_TRACE
+from lab.domain.rows import summary_of
 from lab.domain.trace import Kind, Link, Span, Status, Trace, in_time
-from lab.domain.trace_summary import summary_of
 from lab.errors import CaseError
 
 Tell = Callable[[str, int], None]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lab.domain.trace_summary import TraceSummary
+from lab.domain.rows import TraceSummary
 
 INDEX: Final = ".index.jsonl"
 """A dot in front, as nothing has that is sealed."""

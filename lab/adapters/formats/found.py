@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lab.domain.trace import Span
-from lab.domain.wording import visible
+from lab.domain.wording import counted, visible
 
 LONGEST_SOURCE: Final = 120
 MOST_TOLD: Final = 1000
@@ -94,8 +94,3 @@ class Account:
     def adds_up(self) -> bool:
         """Whether no span is lost unsaid."""
         return self.read == self.kept + self.duplicates + self.skipped_spans
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 span``, ``1,066 spans``."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from lab.adapters.cases.archive import FolderArchive
+from lab.adapters.cases.bring import Wish, bring_files
 from lab.adapters.cases.recording_file import read_recording
 from lab.desk.charts import three_signals
 from lab.domain.case import Case, Telemetry
 from lab.domain.load import Window
+from lab.domain.rows import summary_of
 from lab.domain.trace import Span
-from lab.domain.trace_summary import summary_of
 from lab.investigation.reading.background import background_rows, background_traces
 from lab.investigation.reading.contrast import contrasts
 from lab.investigation.reading.edge_signals import signals
@@ -26,6 +28,7 @@ from lab.investigation.reading.requests import SORTS, WINDOW_WORDS, RequestQuery
 from lab.settings import CHECKOUT
 from tests.support.desk_over_memory import DeskUnderTest
 from tests.support.sample_case import START_S, request, sample_case
+from tests.support.trace_formats import SHAPES, SPANS, TRACE_ID
 
 ROOM = "/cases/db-timeout-1"
 
@@ -385,3 +388,23 @@ def test_a_scenario_without_a_way_through_grafana_has_a_room_all_the_same(
         answer = desk.get(ROOM)
         assert answer.status_code == 200
         assert "In Grafana" not in answer.text
+
+
+def test_all_that_a_strangers_span_carries_is_shown(tmp_path: Path) -> None:
+    """Scope, links' attributes and events; what is no text as JSON, and no end as unfinished."""
+    archive = FolderArchive(tmp_path / "cases")
+    path = tmp_path / "it.json"
+    path.write_bytes(SHAPES["protobuf"]())
+    bring_files(archive, [path], Wish(), lambda what, count: None)
+    desk = DeskUnderTest(tmp_path, archive=archive)
+    here = f"/cases/imported-1/traces/{TRACE_ID}"
+    assert "GET /è" in desk.get("/cases/imported-1").text
+    shown = desk.get(here).text
+    assert "1 unfinished" in shown
+    assert "0.00ms" not in shown
+    rows = desk.get(f"/api/v1{here}/waterfall").json()["rows"]
+    child = next(row for row in rows if row.get("name") == "work")
+    assert (child["untimed"], child["took"]) == ("unfinished", 900)
+    span = desk.get(f"{here}/spans/{SPANS[0].span_id}").text
+    for each in ("web", "1.0.0", "flavour", "batch", "Boom", "arm64", "[&#34;a&#34;, 1, true]"):
+        assert each in span
