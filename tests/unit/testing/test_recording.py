@@ -22,7 +22,7 @@ def thousand(spans: RecordedSpans) -> None:
     for request in range(100):
         with tracer.start_as_current_span("GET /", attributes={"http.route": "/"}):
             for n in range(9):
-                attributes = {"n": n, "request": request, "url.full": "http://shop/products"}
+                attributes: dict[str, str | int] = {"n": n, "url.full": f"http://shop/{request}"}
                 with tracer.start_as_current_span("SELECT", attributes=attributes):
                     pass
 
