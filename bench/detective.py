@@ -14,6 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, median
 from typing import Final
@@ -173,7 +174,7 @@ def first_sight() -> int:
     lines = FIRST_SIGHT.read_text(encoding="utf-8").splitlines()
     return sum(
         "| truth" in before and said.rpartition("-> ")[2].strip() in right
-        for before, said in zip(lines, lines[1:], strict=False)
+        for before, said in pairwise(lines)
     )
 
 

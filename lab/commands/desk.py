@@ -15,9 +15,6 @@ from lab.commands.exchange import SUFFIX
 from lab.errors import StackNotReady
 from lab.settings import Settings
 
-_OTLP = (".otlp.json", ".otlp.jsonl", ".otlp.json.gz")
-"""How a file of traces is called, as no case is."""
-
 BrowserOption = Annotated[
     bool, typer.Option("--browser/--no-browser", help="Open it in a browser as well.")
 ]
@@ -32,24 +29,24 @@ def open_case(
     case_id: Annotated[
         str | None,
         typer.Argument(
-            metavar="[CASE|FILE]", help="The newest where not given; or a case file, or OTLP/JSON."
+            metavar="[CASE|FILE]", help="The newest where not given; or a case file, or any traces."
         ),
     ] = None,
     browser: BrowserOption = True,
 ) -> None:
     """Open a case at the desk; serves the desk where none is running.
 
-    A case file is imported first, unless it is here already; so is a file of OTLP/JSON, such as
+    A case file is imported first, unless it is here already; so are traces in a file, such as
     `pytest --spans=on-failure` keeps.
     """
-    from lab.adapters.cases.bring import IMPORTED, bring_file, bring_otlp
+    from lab.adapters.cases.bring import Wish, bring_file, bring_files, is_case_file
 
     settings = Settings()
     archive = bootstrap.archive(settings)
-    if case_id is not None and case_id.endswith(SUFFIX):
+    if case_id is not None and (case_id.endswith(SUFFIX) or is_case_file(Path(case_id))):
         case_id = bring_file(archive, Path(case_id)).case_id
-    elif case_id is not None and case_id.endswith(_OTLP):
-        case_id = bring_otlp(archive, Path(case_id), IMPORTED, lambda *_: None).case_id
+    elif case_id is not None and Path(case_id).is_file():
+        case_id = bring_files(archive, [Path(case_id)], Wish(), lambda *_: None).case_id
     else:
         case_id = archive.open(case_id).case_id
     show(settings, f"/cases/{case_id}", browser)

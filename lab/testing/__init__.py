@@ -19,6 +19,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from lab.domain.predicate import PRESENT
     from lab.testing.expectation import (
         assert_semantic,
         async_expect,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from lab.testing.source import TraceSet
     from lab.testing.stores import from_jaeger, from_tempo
     from lab.testing.waiting import Incomplete
-    from lab.testing.words import PRESENT, span
+    from lab.testing.words import span
 
 __all__ = [
     "PRESENT",

@@ -223,7 +223,9 @@ def test_a_predicate_reads_like_a_sentence() -> None:
 def test_an_attribute_that_must_be_there_may_say_anything() -> None:
     """Where it is missing the clause says so."""
     bank = Predicate(service="bank")
-    assert found(replace(bank, attributes={"http.response.status_code": PRESENT})) == found(bank) == 1
+    assert (
+        found(replace(bank, attributes={"http.response.status_code": PRESENT})) == found(bank) == 1
+    )
     lacking = replace(bank, attributes={"http.request.resend_count": PRESENT})
     assert found(lacking) == 0
     (miss,) = lacking.nearest_misses(healthy_checkout("a" * 32), EMPTY, limit=1)

@@ -284,6 +284,8 @@ def test_what_was_written_in_spans_that_never_came_stands_below_the_tree() -> No
     for each in lines:
         assert f"{each.service} info: {each.body}  span {each.span_id}" in text
     assert "log line" not in drawn(whole, evidence)
+
+
 def test_the_head_says_for_how_many_requests_the_trace_stands() -> None:
     """Of twenty that failed alike ten are kept."""
     case = sample_case()

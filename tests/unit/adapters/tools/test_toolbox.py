@@ -499,6 +499,8 @@ def test_tools_are_asked_for_by_name() -> None:
     assert toolbox.named(["jaeger", "loki", "jaeger"]) == (JAEGER, SIGNAL_TOOLS[1])
     with pytest.raises(UsageError, match=r"expected tools of toxiproxy, .*loki, got jeager, x"):
         toolbox.named(["jaeger", "jeager", "x"])
+
+
 def test_datadogs_collector_takes_the_place_of_the_small_one(tmp_path: Path) -> None:
     """For that backend alone: it is larger than all others together, and no list has it built."""
     settings = Settings(cache_dir=tmp_path, backend="datadog")
