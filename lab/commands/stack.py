@@ -26,7 +26,7 @@ from lab.errors import LabError, RunInProgress, ToolMissing, UsageError
 from lab.settings import Settings
 
 if TYPE_CHECKING:
-    from lab.adapters.tools.table import Tool
+    from lab.adapters.tools.table import Located, Tool
     from lab.ports.warden import Warden
 
 T = TypeVar("T")
@@ -192,47 +192,54 @@ def tools(
     the licences ask of who passes it on.
     """
     from lab.adapters.tools import toolbox as adapter
-    from lab.terminal.stack_tables import BuildDisplay, tools_table
+    from lab.terminal.stack_tables import tools_table
 
     settings = Settings()
     listed = adapter.ALL_TOOLS if all_tools else adapter.wanted(settings)
     if names:
         listed = adapter.named(names)
     if pack is not None:
-        with BuildDisplay(notes) as display:
-            adapter.pack_into(pack, listed, settings, display)
-        notes.print(
-            f"{len(listed)} tools are in {pack}: `LAB_TOOLS_FROM={pack.resolve()}` takes them "
-            f"from there. Before you pass it on, read {pack / 'README.md'}",
-            soft_wrap=True,
-        )
+        _pack(pack, listed, settings)
     if build:
         build_tools(settings, listed)
     cache_key = adapter.cache_key(settings)
     if key:
         typer.echo(cache_key)
         return
-    rows: list[dict[str, object]] = []
-    for tool in listed:
-        located = adapter.find(tool, settings)
-        rows.append(
-            {
-                "name": tool.name,
-                "version": tool.version,
-                "source": located.source if located else "missing",
-                "path": str(located.path) if located else None,
-            }
-        )
+    rows = [_row(tool, adapter.find(tool, settings)) for tool in listed]
     if as_json:
         print_json({"tools": rows, "cache_key": cache_key, "cache_dir": str(settings.cache_dir)})
     else:
         console.print(tools_table(rows, cache_key))
-        left = [tool.name for tool in adapter.ALL_TOOLS if tool not in listed]
+        optional = (*adapter.ALL_TOOLS, adapter.COLLECTOR_FOR_DATADOG)
+        left = [tool.name for tool in optional if tool not in listed]
         if left and not names:
-            optional = f"optional, built by `lab tools --build NAME`: {', '.join(left)}"
-            console.print(optional, markup=False)
+            how = f"optional, built by `lab tools --build NAME`: {', '.join(left)}"
+            console.print(how, markup=False)
     if any(row["path"] is None for row in rows):
         raise typer.Exit(1)
+
+
+def _pack(folder: Path, listed: Sequence[Tool], settings: Settings) -> None:
+    from lab.adapters.tools import toolbox
+    from lab.terminal.stack_tables import BuildDisplay
+
+    with BuildDisplay(notes) as display:
+        toolbox.pack_into(folder, listed, settings, display)
+    notes.print(
+        f"{len(listed)} tools are in {folder}: `LAB_TOOLS_FROM={folder.resolve()}` takes them "
+        f"from there. Before you pass it on, read {folder / 'README.md'}",
+        soft_wrap=True,
+    )
+
+
+def _row(tool: Tool, located: Located | None) -> dict[str, object]:
+    return {
+        "name": tool.name,
+        "version": tool.version,
+        "source": located.source if located else "missing",
+        "path": str(located.path) if located else None,
+    }
 
 
 def build_tools(settings: Settings, listed: Sequence[Tool] | None = None) -> None:

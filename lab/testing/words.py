@@ -39,8 +39,9 @@ def span(name: str | None = None, **words: Any) -> Predicate:
     The words are a scenario file's: `service`, `name`, `kind`, `status`, `peer`, `exception`,
     `event`, `message`, `attributes`, `has_attributes`, `no_attributes`, `duration`,
     `self_time`, `wire_time`, `ends_after_parent`, `repeats`, `at_once`, `links`, `root`,
-    `deepest_error`, `parent`, `ancestor`, `child`, `no_child`, `link`. An attribute may also be `PRESENT`, a ``re.compile(…)`` that is searched
-    for, or text that begins with ``<`` or ``>``, a bound. `UsageError` for other words.
+    `deepest_error`, `parent`, `ancestor`, `child`, `no_child`, `link`. An attribute may also be
+    `PRESENT`, a ``re.compile(…)`` that is searched for, or text that begins with ``<`` or ``>``,
+    a bound. `UsageError` for other words.
     """
     return predicate({**words, **({} if name is None else {"name": name})})
 
