@@ -145,8 +145,9 @@ def lab_up(state_dir: Path, **variables: str) -> Iterator[LabUnderTest]:
         **POISON,
         **variables,
     }
-    own = {"LAB_SIGNALS": "signals", "BACKEND": "backend", "STORE": "store"}
-    wishes = {own[name]: wish for name, wish in variables.items() if name in own}
+    names = {each: f"LAB_{each.upper()}" for each in ("signals", "jaeger_otlp_grpc")}
+    names |= {"backend": "BACKEND", "store": "STORE"}
+    wishes = {each: variables[name] for each, name in names.items() if name in variables}
     settings = Settings(state_dir=state_dir, port_offset=offset, **wishes)
     under_test = LabUnderTest(settings, environment)
     started = under_test.run("up")
