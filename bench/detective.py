@@ -389,11 +389,11 @@ def _of_size(incident: Incident, size: int) -> tuple[Incident, int]:
 WHY_MISSED: Final = """\
 Where a promise is missed: of some cases (*Misses*) no span that did it is among the traces
 that a blind choice gives, so neither the first nor the first three can hold it; the last
-row of *Variants* gives the traces that the scenario searched for, too. The floors are high
-because every method gets the detective's own rule for who is hurt, the same rule for
-picking a span, and a judge who takes equally good answers; the row *hurt as the desk's
-plain rule has it* is the same floor with p99 of the reference instead. No floor names a
-mechanism, a scope, or nobody.
+row of *Variants* gives the traces that the scenario searched for, too. The best floor is
+high, and as high where the hurt are told by the desk's plain rule: growth of self time goes
+far beside a rule that picks a typical span, and a judge who takes equally good answers. So
+the detective stands above it by less than was asked. No floor names a mechanism, a scope,
+or nobody.
 """
 
 HOW: Final = """\
@@ -452,8 +452,8 @@ def fairness(cases: Sequence[Measured]) -> Iterator[str]:
     solved: dict[str, list[bool]] = defaultdict(list)
     for name, rows in naive_scores(cases).items():
         if name != "chance":
-            for each in rows:
-                solved[each.case.name].append(each.first > 0)
+            for rank in rows:
+                solved[rank.case.name].append(rank.first > 0)
     for case in cases:
         suspects = detect(case.incident).suspects
         guilty = max((s.score for s in suspects if case.is_right(s.examples[0])), default=None)
@@ -461,8 +461,8 @@ def fairness(cases: Sequence[Measured]) -> Iterator[str]:
             verdict = case.verdict(each.examples[:1])
             if guilty and each.score >= AS_MUCH * guilty and verdict in LOOKS_GUILTY:
                 yield (
-                    f"{case.name}: {_in_short(each.operation)} explains {each.score:.0%} beside the "
-                    f"culprit's {guilty:.0%} and would be graded {verdict}"
+                    f"{case.name}: {_in_short(each.operation)} explains {each.score:.0%} beside "
+                    f"the culprit's {guilty:.0%} and would be graded {verdict}"
                 )
         level = case.case.scenario.difficulty
         if all(solved[case.name]):
