@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from lab.domain.evidence import Interval
     from lab.domain.load import Window
 
+_END_WITHIN_S: Final = 5.0
 _READY_WITHIN_S: Final = 300.0
 """A few seconds; an image that has to be fetched first takes minutes."""
-
-_END_WITHIN_S: Final = 5.0
 
 
 def grafana() -> None:
@@ -58,9 +57,8 @@ async def show_case(settings: Settings, windows: Mapping[Window, Interval]) -> N
 async def _serve(settings: Settings, launched: Launch) -> None:
     (settings.data_dir / "grafana").mkdir(parents=True, exist_ok=True)
     notes.print(f"starting {launched.found}")
-    process = await asyncio.create_subprocess_exec(
-        *launched.command, env={**inherited(), **launched.environment}
-    )
+    environment = {**inherited(), **launched.environment}
+    process = await asyncio.create_subprocess_exec(*launched.command, env=environment)
     try:
         with notes.status("waiting for Grafana"):
             await _until_healthy(settings, process)
@@ -79,11 +77,9 @@ async def _until_healthy(settings: Settings, process: asyncio.subprocess.Process
     async with bootstrap.grafana_annotations(settings) as annotations:
 
         async def healthy() -> str | None:
-            if process.returncode is not None:
-                raise PartFailed(
-                    f"expected Grafana to start, it ended with {process.returncode}; "
-                    "its last words are above"
-                )
+            if (code := process.returncode) is not None:
+                words = f"expected Grafana to start, it ended with {code}; see its last words above"
+                raise PartFailed(words)
             return None if await annotations.is_there() else "no answer"
 
         await until_ready("Grafana to answer", healthy, deadline_s=_READY_WITHIN_S)

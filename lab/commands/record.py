@@ -16,7 +16,7 @@ from lab.domain.instrumentation import Instrumentation
 from lab.domain.proof import ProofVerdict
 from lab.errors import HarmStopped, LabError, UsageError
 from lab.settings import Settings
-from lab.terminal.recordings import Attempt, attempt_rows, attempts_summary
+from lab.terminal.verify_table import Attempt, attempt_rows, attempts_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

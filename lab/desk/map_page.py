@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any, Final
 
@@ -54,14 +53,13 @@ def map_page(request: Request, case: OpenFile, desk: TheDesk) -> HTMLResponse:
     desk.solving.note_assist(case.case_id, Assist.MAP)
     found = service_map(case.evidence)
     nodes = _nodes(found.services)
+    boxes = {node.service.name: node for node in nodes}
     context = {
         "case": case,
         "here": "map",
         "map": found,
         "nodes": nodes,
-        "arrows": [
-            _arrow(edge, {node.service.name: node for node in nodes}) for edge in found.edges
-        ],
+        "arrows": [_arrow(edge, boxes) for edge in found.edges],
         "width": max((node.x for node in nodes), default=0) + _BOX[0] + _MARGIN,
         "height": max((node.y for node in nodes), default=0) + _BOX[1] + _MARGIN,
         "box": _BOX,
@@ -73,7 +71,7 @@ def map_page(request: Request, case: OpenFile, desk: TheDesk) -> HTMLResponse:
 @api.get("/cases/{case_id}/map", dependencies=[Depends(check_site)])
 def map_json(case: OpenFile) -> dict[str, Any]:
     """Services and edges with calls a request, share of errors, p50 and p95 in ms, twice."""
-    return dataclasses.asdict(service_map(case.evidence))
+    return asdict(service_map(case.evidence))
 
 
 def change_of(before: Figures | None, during: Figures | None) -> str:
@@ -95,13 +93,10 @@ def _nodes(services: Sequence[MapService]) -> list[Node]:
 
 def _arrow(edge: MapEdge, nodes: dict[str, Node]) -> Arrow:
     caller, callee = nodes[edge.caller], nodes[edge.callee]
-    start = caller.x + _BOX[0], caller.y + _BOX[1] / 2
-    end = float(callee.x), callee.y + _BOX[1] / 2
-    bend = max(40.0, abs(end[0] - start[0]) / 2)
-    path = (
-        f"M{start[0]:g} {start[1]:g}C{start[0] + bend:g} {start[1]:g} "
-        f"{end[0] - bend:g} {end[1]:g} {end[0] - 7:g} {end[1]:g}"
-    )
+    x1, y1 = caller.x + _BOX[0], caller.y + _BOX[1] / 2
+    x2, y2 = float(callee.x), callee.y + _BOX[1] / 2
+    bend = max(40.0, abs(x2 - x1) / 2)
+    path = f"M{x1:g} {y1:g}C{x1 + bend:g} {y1:g} {x2 - bend:g} {y2:g} {x2 - 7:g} {y2:g}"
     # Near the callee arrows of one caller have parted.
-    label = end[0] - 42, end[1] - 6 + (start[1] - end[1]) * 0.06
+    label = x2 - 42, y2 - 6 + (y1 - y2) * 0.06
     return Arrow(edge, path, *label, change_of(edge.reference, edge.crime))

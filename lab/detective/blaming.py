@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from lab.detective.charges import Charge, Sign, outermost
-from lab.detective.locks import behind_locks
-from lab.detective.profile import hop_of, operation_of
+from lab.detective.profile import hop_of, is_wait_for_slot, operation_of
 from lab.detective.retries import inside_retries
 from lab.detective.scene import Scene
 from lab.domain.reference import Operation
@@ -23,11 +22,10 @@ from lab.domain.trace import AttributeValue, Span, Status, Trace
 
 def blamed(scene: Scene) -> tuple[Charge, ...]:
     """The charges as they stand after every rule, in the order of the closed list."""
-    charges = waits_of_the_slow(scene, scene.charges)
-    charges = inside_retries(scene, charges)
-    charges = inside_stampedes(scene, charges)
-    charges = inside_loops(scene, charges)
-    return behind_locks(scene, charges)
+    charges = scene.charges
+    for rule in (waits_of_the_slow, inside_retries, inside_stampedes, inside_loops, behind_locks):
+        charges = rule(scene, charges)
+    return charges
 
 
 def waits_of_the_slow(scene: Scene, charges: Sequence[Charge]) -> tuple[Charge, ...]:
@@ -54,11 +52,8 @@ def waits_of_the_slow(scene: Scene, charges: Sequence[Charge]) -> tuple[Charge, 
 
 
 def _longest(scene: Scene, operation: Operation) -> tuple[Trace, Span] | None:
-    runs = [
-        (victim.profile.trace, span)
-        for victim in scene.victims
-        for span in victim.profile.spans.get(operation, ())
-    ]
+    found = ((it.profile.trace, it.profile.spans.get(operation, ())) for it in scene.victims)
+    runs = ((trace, span) for trace, spans in found for span in spans)
     return max(runs, key=lambda run: run[1].duration_ms, default=None)
 
 
@@ -154,4 +149,91 @@ def _handed_up(
         if (above := outermost(charge, is_cause)) is not None
         else charge
         for charge in charges
+    )
+
+
+def behind_locks(scene: Scene, charges: Sequence[Charge]) -> tuple[Charge, ...]:
+    """Spans that end when one of another trace lets go of what both name are its victims."""
+    held: dict[Operation, list[Charge]] = defaultdict(list)
+    for charge in charges:
+        if charge.sign is Sign.TIME and not is_wait_for_slot(charge.span):
+            held[charge.operation].append(charge)
+    moved: dict[str, tuple[Trace, Span]] = {}
+    for found in held.values():
+        holders = _holders(scene, found)
+        if len(holders) > len(found) / 2:
+            moved.update(holders)
+    return tuple(
+        replace(charge, span=there[1], trace=there[0], sign=Sign.HOLDER)
+        if charge.sign is Sign.TIME and (there := moved.get(charge.span.span_id))
+        else charge
+        for charge in charges
+    )
+
+
+def _holders(scene: Scene, victims: Sequence[Charge]) -> Mapping[str, tuple[Trace, Span]]:
+    """Span id of each victim → who let go just before it ended, or before whom it queued."""
+    release_ns = scene.tuning.release_ms * 1e6
+    hurt = {each.profile.trace.trace_id for each in scene.victims}
+    others = sorted(
+        (
+            (root, trace)
+            for trace in scene.incident.during.background
+            for root in trace.roots
+            if trace.trace_id not in hurt
+        ),
+        key=lambda each: each[0].end_ns,
+    )
+    found: dict[str, tuple[Trace, Span]] = {}
+    last: tuple[int, tuple[Trace, Span]] | None = None
+    for charge in sorted(victims, key=lambda each: each.span.end_ns):
+        end_ns = charge.span.end_ns
+        direct = next(_let_go(charge.span, others, release_ns), None)
+        if direct is not None:
+            found[charge.span.span_id] = direct
+        elif last is not None and end_ns - last[0] <= release_ns:
+            found[charge.span.span_id] = last[1]
+        if charge.span.span_id in found:
+            last = end_ns, found[charge.span.span_id]
+    return found
+
+
+def _let_go(
+    span: Span, others: Sequence[tuple[Span, Trace]], release_ns: float
+) -> Iterator[tuple[Trace, Span]]:
+    first = bisect_left(others, span.end_ns - release_ns, key=lambda each: each[0].end_ns)
+    last = bisect_right(others, span.end_ns + release_ns, key=lambda each: each[0].end_ns)
+    for root, trace in others[first:last]:
+        if (
+            root.start_ns < span.end_ns
+            and root.end_ns - max(root.start_ns, span.start_ns) >= release_ns
+            and _share_a_value(root, span)
+        ):
+            yield trace, root
+
+
+_OF_THE_TRADE = (
+    "http.",
+    "db.",
+    "url.",
+    "net",
+    "server.",
+    "client.",
+    "service.",
+    "pool.",
+    "user_agent.",
+    "messaging.",
+    "telemetry.",
+    "thread.",
+    "code.",
+    "error.",
+)
+"""Attributes that say how a span travelled; what it worked on stands under names of its own."""
+
+
+def _share_a_value(one: Span, other: Span) -> bool:
+    return any(
+        other.attributes.get(key) == value
+        for key, value in one.attributes.items()
+        if not key.startswith(_OF_THE_TRADE)
     )

@@ -15,11 +15,10 @@ from lab.domain.trace import Kind, Span
 
 def size_of(span: Span) -> float | None:
     """How much it carried, by whichever attribute tells: bytes of a body, or rows."""
-    for key in ("http.response.body.size", "db.response.returned_rows"):
-        value = span.attributes.get(key)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
-    return None
+    keys = ("http.response.body.size", "db.response.returned_rows")
+    told = (span.attributes.get(key) for key in keys)
+    numbers = (float(it) for it in told if isinstance(it, int | float) and type(it) is not bool)
+    return next(numbers, None)
 
 
 def scales(scene: Scene, operation: Operation, charges: Sequence[Charge]) -> bool:

@@ -108,11 +108,9 @@ def is_slower(span: Span, usual: Usual, tuning: Tuning) -> bool:
 
 
 def _below(trace: Trace, top: Span) -> Sequence[Span]:
-    found, waiting = [], [top]
-    while waiting:
-        span = waiting.pop()
-        found.append(span)
-        waiting.extend(trace.children(span))
+    found = [top]
+    for span in found:  # It grows while it is read, until nobody has children any more.
+        found.extend(trace.children(span))
     return found
 
 

@@ -165,10 +165,8 @@ def _slow(scene: Scene, operation: Operation, charges: Sequence[Charge]) -> Name
 def is_opening(scene: Scene, operation: Operation, charges: Sequence[Charge]) -> bool:
     """Whether it opens a connection for a pool, which hardly happened before."""
     seldom = scene.usual.present.get(operation, 0) <= len(scene.usual.profiles) / 4
-    return seldom and any(
-        (above := each.trace.parent(each.span)) is not None and is_wait_for_slot(above)
-        for each in charges
-    )
+    above = (each.trace.parent(each.span) for each in charges)
+    return seldom and any(each is not None and is_wait_for_slot(each) for each in above)
 
 
 def released_together(scene: Scene, charges: Sequence[Charge]) -> bool:

@@ -73,11 +73,8 @@ def attempts(trace: Trace, span: Span) -> Sequence[Span]:
 
 def earlier_failures(trace: Trace, span: Span) -> Sequence[Span]:
     """The attempts at the same that had failed before it began."""
-    return [
-        each
-        for each in attempts(trace, span)
-        if each.status is Status.ERROR and each.end_ns <= span.start_ns
-    ]
+    tries = attempts(trace, span)
+    return [e for e in tries if e.status is Status.ERROR and e.end_ns <= span.start_ns]
 
 
 def _failed_and_tried(spans: Sequence[Span]) -> bool:

@@ -123,11 +123,9 @@ class Scene:
 
     def _charges_of(self, victim: Victim) -> Sequence[Charge]:
         usual = self.usual_of(victim.route)
-        if victim.how != "slow":
-            lifts = self.lifts(victim.route)
-            if found := charges_of_failure(victim.profile, lifts, usual, self.tuning):
-                return found
-        return charges_of_delay(victim.profile, usual)
+        lifts = {} if victim.how == "slow" else self.lifts(victim.route)
+        failed = charges_of_failure(victim.profile, lifts, usual, self.tuning)
+        return failed or charges_of_delay(victim.profile, usual)
 
     @cached_property
     def callers(self) -> tuple[Operation, ...]:

@@ -14,6 +14,8 @@ from lab.domain.reference import Operation
 SICK, WELL = 0.6, 0.15
 """A group is hit where so many of it are hurt, and spared where at most so many are."""
 
+Trait = Callable[[EdgeRequest], Hashable]
+
 MOMENTS = 16
 """Into so many stretches the incident is cut."""
 
@@ -30,9 +32,7 @@ def scope_of(scene: Scene, operations: Sequence[Operation]) -> Scope:
     return Scope.ALL
 
 
-def _splits(
-    scene: Scene, asked: Iterable[EdgeRequest], by: Callable[[EdgeRequest], Hashable]
-) -> bool:
+def _splits(scene: Scene, asked: Iterable[EdgeRequest], by: Trait) -> bool:
     groups: dict[Hashable, list[bool]] = defaultdict(list)
     for each in asked:
         groups[by(each)].append(each.trace_id in scene.harm.hurt)
@@ -44,8 +44,7 @@ def is_divided(groups: Iterable[Sequence[bool]]) -> bool:
     shares = [(sum(each) / len(each), len(each)) for each in groups if len(each) >= FEWEST]
     hit = [n for share, n in shares if share >= SICK]
     spared = [n for share, n in shares if share <= WELL]
-    clear = sum(hit) + sum(spared)
-    return bool(hit and spared) and clear >= 0.9 * sum(n for _, n in shares)
+    return bool(hit and spared) and sum(hit + spared) >= 0.9 * sum(n for _, n in shares)
 
 
 def _comes_and_goes(scene: Scene, asked: Sequence[EdgeRequest]) -> bool:

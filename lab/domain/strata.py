@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     # Whoever only looks at traces does not wait for the language of scenarios.
     from lab.domain.symptom import Counts
 
+Part = Sequence[Request]
+
 
 def kind(request: Request) -> Hashable:
     """What requests of which one may stand for another have in common, whatever they came to."""
@@ -77,18 +79,14 @@ def stands_for(
     return weights
 
 
-def _parted_where_kept(
-    requests: Sequence[Request], record: Counts, kept: Collection[str]
-) -> Sequence[Sequence[Request]]:
+def _parted_where_kept(requests: Part, record: Counts, kept: Collection[str]) -> Sequence[Part]:
     parts = _parted(requests, lambda each: recorded(each, record))
     if all(any(each.trace_id in kept for each in part) for part in parts):
         return parts
     return (requests,)
 
 
-def _parted(
-    requests: Iterable[Request], by: Callable[[Request], Hashable]
-) -> Sequence[Sequence[Request]]:
+def _parted(requests: Iterable[Request], by: Callable[[Request], Hashable]) -> Sequence[Part]:
     parts: dict[Hashable, list[Request]] = defaultdict(list)
     for each in requests:
         parts[by(each)].append(each)

@@ -17,10 +17,7 @@ LAST_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One request; times are Unix seconds, ``status`` 0 means no answer.
-
-    ``answer_bytes`` is the length of the answer's body.
-    """
+    """One request, at Unix seconds; ``status`` 0 means no answer, bytes are of its body."""
 
     window: str
     planned_s: float

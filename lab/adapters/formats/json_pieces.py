@@ -210,8 +210,7 @@ class JsonPieces:
         if self._buffer[self._at] in b"{[":
             yield from self._value(path)
             return
-        line = self._line
-        found = self._scalar()
+        line, found = self._line, self._scalar()
         yield Damage(line, path, f"expected an object, found {found[:40].decode('latin-1')!a}")
 
     def _member(self, path: Path) -> Iterator[Piece | Damage]:

@@ -67,8 +67,7 @@ def _place(binary: Path, place: Path) -> None:
     """Copy a program in one step: an earlier one may be running."""
     partial = place.with_name(f"{place.name}.partial")
     shutil.copyfile(binary, partial)
-    readers = partial.stat().st_mode & 0o444
-    partial.chmod(partial.stat().st_mode | readers >> 2)
+    partial.chmod((mode := partial.stat().st_mode) | (mode & 0o444) >> 2)
     partial.replace(place)
 
 

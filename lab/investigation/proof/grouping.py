@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from lab.domain.evidence import Evidence, Sample
@@ -50,12 +51,8 @@ class Groups:
 
     def purity(self, *, of_hit: bool) -> float | None:
         """The share of the spans of hit groups (or of the others) that are as their group is."""
-        hits = [
-            hit
-            for value, members in self.members.items()
-            if (value in self.hit) is of_hit
-            for hit in members
-        ]
+        found = (hits for value, hits in self.members.items() if (value in self.hit) is of_hit)
+        hits = tuple(chain.from_iterable(found))
         return sum(hit is of_hit for hit in hits) / len(hits) if hits else None
 
 
@@ -73,10 +70,7 @@ def groups_finding(
         f"{len(groups.hit)} of {len(groups.members)} values; "
         f"{guilty:.1%} of their spans hit, {innocent:.1%} of the others' not"
     )
-    outcomes = {
-        check.bound.holds(len(groups.hit)),
-        check.purity.holds(min(guilty, innocent)),
-    }
+    outcomes = {check.bound.holds(len(groups.hit)), check.purity.holds(min(guilty, innocent))}
     outcome = Outcome.HOLDS if outcomes == {Outcome.HOLDS} else Outcome.FAILS
     return Finding(check.step, check.label, expected, measured, outcome)
 
@@ -99,9 +93,8 @@ def occupancy_finding(
         f"{share / explained:.0%}: {share:.1%} of {len(requests)} requests against "
         f"{hit} ÷ ({check.held_s:g} s × {rate:.1f}/s) = {explained:.1%}"
     )
-    return Finding(
-        check.step, check.label, expected, measured, check.bound.holds(share / explained)
-    )
+    outcome = check.bound.holds(share / explained)
+    return Finding(check.step, check.label, expected, measured, outcome)
 
 
 def _mostly(hits: Sequence[bool]) -> bool:
