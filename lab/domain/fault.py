@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from lab.domain.reference import ReferenceStats
 from lab.domain.schedule import Schedule
 from lab.domain.trace import AttributeValue, Trace
+from lab.domain.variation import SettingValue
 
 if TYPE_CHECKING:
     # The warden, which puts harm in, does not wait for the language of scenarios.
     from lab.domain.bound import Bound
     from lab.domain.predicate import Predicate
-
-SettingValue = str | int | float | bool
 
 
 class Toxic(StrEnum):

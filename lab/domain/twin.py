@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from lab.domain.fault import SettingValue
+from lab.domain.variation import SettingValue
 
 
 class Tier(StrEnum):

@@ -8,10 +8,10 @@ from itertools import islice, product
 from random import Random
 from typing import Final
 
-from lab.domain.fault import SettingValue
-
 AS_WRITTEN_SEED: Final = 1
 """The seed of a run that names none: nothing is varied, whatever a scenario could vary."""
+
+SettingValue = str | int | float | bool
 
 Plan = Mapping[str, SettingValue]
 """Name → the value that stands wherever the scenario's files say ``$(name)``."""

@@ -12,8 +12,7 @@ from collections.abc import Container, Iterator, Mapping
 from typing import Any, Final
 
 from lab.domain.bound import Unit, quantity, quantity_text
-from lab.domain.fault import SettingValue
-from lab.domain.variation import Plan
+from lab.domain.variation import Plan, SettingValue
 from lab.domain.wording import abridged, unknown_name
 from lab.scenario_file.positioned_yaml import PathPart
 

@@ -17,10 +17,10 @@ from pydantic import (
     model_validator,
 )
 
-from lab.domain.fault import SettingValue
 from lab.domain.load import LoadShape, Window
 from lab.domain.scenario import WARMUP_S
 from lab.domain.twin import Part, Tier
+from lab.domain.variation import SettingValue
 from lab.scenario_file.evidence import EvidenceEntry, unknown_records
 from lab.scenario_file.faults import DiceEntry, FaultEntry
 from lab.scenario_file.loads import Load, LoadEntry, PhasedLoadEntry

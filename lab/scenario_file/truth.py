@@ -8,7 +8,6 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
-from lab.domain.fault import SettingValue
 from lab.domain.join import Join
 from lab.domain.mechanism import Mechanism, Scope
 from lab.domain.scenario import (
@@ -21,6 +20,7 @@ from lab.domain.scenario import (
     Truth,
 )
 from lab.domain.twin import Drop, Part, Twin
+from lab.domain.variation import SettingValue
 from lab.scenario_file.checks import PredicateEntry
 from lab.scenario_file.values import (
     CountBound,

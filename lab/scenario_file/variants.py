@@ -15,8 +15,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from lab.domain.fault import SettingValue
-from lab.domain.variation import Variation
+from lab.domain.variation import SettingValue, Variation
 from lab.scenario_file.placeholders import OPENING, names_in, placeholder_problems, texts_in
 from lab.scenario_file.positioned_yaml import Document, PathPart
 from lab.scenario_file.values import Refused, refuse_each

@@ -18,8 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lab.domain.fault import Fault, SettingValue, Stream, Toxic
+from lab.domain.fault import Fault, Stream, Toxic
 from lab.domain.schedule import Schedule
+from lab.domain.variation import SettingValue
 from lab.errors import HarmStopped, LabError, LeaseError, LeaseGone, LeaseHeld
 from lab.ports.injector import EdgeState
 from lab.ports.services import ShopState

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lab.domain.fault import Fault, SettingValue
+from lab.domain.fault import Fault
+from lab.domain.variation import SettingValue
 
 
 class LeaseState(StrEnum):

@@ -27,7 +27,6 @@ from lab.domain import ids
 from lab.domain.case import Case, CaseFile, CaseSummary, Sight, Telemetry
 from lab.domain.evidence import Evidence, Interval
 from lab.domain.journal import RunRecord
-from lab.domain.ledger import Ledger
 from lab.domain.load import Request
 from lab.domain.replay import Replay
 from lab.domain.wording import near_names
@@ -339,6 +338,9 @@ def _checked(case_id: str) -> str:
 
 
 def _summary(folder: Path) -> CaseSummary:
+    # Whoever only looks at traces does not wait for what was accused.
+    from lab.domain.ledger import Ledger
+
     manifest = read_manifest(folder)
     of_a_case = manifest if isinstance(manifest, Manifest) else None
     ledger = Ledger.of(_accusations(folder), of_a_case.difficulty if of_a_case else None)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, TypeAdapter
-from pydantic.dataclasses import dataclass
 
 from lab.adapters.bounds import MOST_IN
 from lab.adapters.cases.journal_file import YEAR_10000_UNIX_S

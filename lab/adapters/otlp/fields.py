@@ -204,11 +204,12 @@ def attributes(owner: Mapping[str, Any], at: str) -> dict[str, AttributeValue]:
     found: dict[str, AttributeValue] = {}
     for n, item in enumerate(items(owner, "attributes", at)):
         # Nearly all are plain text, which needs no path to tell of a fault that is not there.
-        key = item.get("key") if type(item) is dict else None
-        held = item.get("value") if key else None
-        plain = held.get("stringValue") if type(held) is dict else None
-        if type(key) is str and type(plain) is str:
-            found[_utf8(key)] = _utf8(plain)
+        try:
+            key, plain = item["key"], item["value"]["stringValue"]
+        except (KeyError, TypeError):
+            key = plain = None
+        if type(key) is str and type(plain) is str and key.isascii() and plain.isascii():
+            found[key] = plain
             continue
         where = f"{at}.attributes[{n}]".lstrip(".")
         pair = message(item, where)

@@ -221,7 +221,8 @@ def _of_scope(
 def _span(
     span: Mapping[str, Any], resource: Mapping[str, AttributeValue], scope: Scope, at: str
 ) -> Span:
-    status = fields.message(span.get("status"), f"{at}.status")
+    at_status = f"{at}.status"
+    status = fields.message(span.get("status"), at_status)
     return Span(
         trace_id=fields.identity(span, "traceId", _TRACE_ID_BYTES, at),
         span_id=fields.identity(span, "spanId", _SPAN_ID_BYTES, at),
@@ -231,21 +232,25 @@ def _span(
         service=str(resource.get("service.name", "")),
         start_ns=fields.time_ns(span, "startTimeUnixNano", at),
         end_ns=fields.time_ns(span, "endTimeUnixNano", at),
-        status=_STATUSES[fields.enumerated(status, "code", _STATUS_NAMES, f"{at}.status")],
-        status_message=fields.text(status, "message", f"{at}.status"),
+        status=_STATUSES[fields.enumerated(status, "code", _STATUS_NAMES, at_status)],
+        status_message=fields.text(status, "message", at_status),
         attributes=fields.attributes(span, at),
-        events=tuple(
-            _event(event, f"{at}.events[{n}]")
-            for n, event in enumerate(fields.messages(span, "events", at))
-        ),
-        links=tuple(
-            found
-            for n, link in enumerate(fields.messages(span, "links", at))
-            if (found := _link(link, f"{at}.links[{n}]")) is not None
-        ),
+        events=_events(span, at) if "events" in span else (),
+        links=_links(span, at) if "links" in span else (),
         resource=resource,
         scope=scope,
     )
+
+
+def _events(span: Mapping[str, Any], at: str) -> tuple[Event, ...]:
+    found = enumerate(fields.messages(span, "events", at))
+    return tuple(_event(event, f"{at}.events[{n}]") for n, event in found)
+
+
+def _links(span: Mapping[str, Any], at: str) -> tuple[Link, ...]:
+    found = enumerate(fields.messages(span, "links", at))
+    links = (_link(link, f"{at}.links[{n}]") for n, link in found)
+    return tuple(link for link in links if link is not None)
 
 
 def _event(event: Mapping[str, Any], at: str) -> Event:
