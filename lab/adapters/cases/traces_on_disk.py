@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from pydantic_core import from_json
 
 from lab.adapters.bounds import MOST_SPANS, MOST_TRACES
 from lab.adapters.cases.json_lines import whole_lines
@@ -59,9 +61,20 @@ class TracesOnDisk(Mapping[str, Trace]):
 def traces_of_line(path: Path, number: int, line: str) -> dict[str, Trace]:
     """The traces of one line of ``path``; CaseDamaged where it is no OTLP/JSON."""
     try:
-        return read_traces(parse(line))
+        return read_traces(_json(line))
     except MalformedOtlpError as error:
         raise damaged(path, f"a trace as OTLP/JSON in line {number} ({error})") from error
+
+
+def _json(line: str) -> Any:
+    """The value of the line, by a parser that takes half the time of Python's.
+
+    What it will not have is Python's to read, or to say what is wrong with it.
+    """
+    try:
+        return from_json(line)
+    except ValueError:
+        return parse(line)
 
 
 def bounded_lines(path: Path) -> Iterator[tuple[int, int, dict[str, Trace]]]:
