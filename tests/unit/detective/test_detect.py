@@ -15,7 +15,7 @@ from lab.detective.incident import EdgeRequest, Incident, Period, incident_of
 from lab.domain.accusation import Accusation
 from lab.domain.evidence import Evidence, Sample
 from lab.domain.mechanism import Mechanism, Scope
-from lab.domain.trace import Span, Trace
+from lab.domain.trace import Kind, Span, Trace
 from lab.domain.verdict import VerdictClass
 from lab.investigation.solving.judge import judge
 from tests.support.recorded_cases import RECORDINGS, recorded
@@ -136,15 +136,70 @@ def with_background(name: str) -> Answer:
     return detect(incident_of(evidence, others))
 
 
+def purchase(number: int, start_s: float, update_s: float) -> Trace:
+    """A checkout whose one statement takes so long; ten accounts take turns."""
+    trace_id, account = f"{number + 1:032x}", {"account.id": f"acct-{number % 10}"}
+    start_ns, took_ns = int(start_s * 1e9), int(update_s * 1e9)
+    update = {"service.peer.name": "ledger_db", **account}
+    # fmt: off
+    return Trace(trace_id, (
+        Span(trace_id, f"{number:015x}a", None, "POST /pay", Kind.SERVER, "payments",
+             start_ns, start_ns + took_ns + 4_000_000),
+        Span(trace_id, f"{number:015x}b", f"{number:015x}a", "UPDATE", Kind.CLIENT, "payments",
+             start_ns + 2_000_000, start_ns + 2_000_000 + took_ns, attributes=update),
+    ))
+    # fmt: on
+
+
+def audit(number: int, start_s: float, account: str) -> Trace:
+    """A job of 3 s that holds what it names."""
+    trace_id, start_ns = f"{number + 1:032x}", int(start_s * 1e9)
+    held = {"account.id": account}
+    span = Span(
+        trace_id, f"{number:016x}", None, "audit", Kind.INTERNAL, "books",
+        start_ns, start_ns + 3_000_000_000, attributes=held,
+    )  # fmt: skip
+    return Trace(trace_id, (span,))
+
+
+def period_of(traces: Iterable[Trace], background: tuple[Trace, ...] = ()) -> Period:
+    found = {each.trace_id: each for each in traces}
+    asked = tuple(
+        EdgeRequest(
+            key, "POST /pay", 200, each.spans[0].duration_ms, "acme", each.spans[0].start_ns / 1e9
+        )
+        for key, each in found.items()
+    )
+    return Period(asked, found, background)
+
+
+def kept_waiting() -> list[Trace]:
+    """Four purchases of each of eight accounts, one after another while it is held."""
+    waits = [(n, 2000 + 10 * n + k, 3.005 - k) for n in range(8) for k in (0.4, 0.9, 1.5, 2.1)]
+    return [purchase(100 + 10 * i + n, at, took) for i, (n, at, took) in enumerate(waits)]
+
+
 def test_who_held_the_lock_is_found_in_another_trace() -> None:
     """Without that trace it says that it cannot tell, and names a victim."""
-    alone, found = answer_of("locked-drawer"), with_background("locked-drawer")
+    before = period_of(purchase(n, 1000 + n, 0.002) for n in range(40))
+    audits = tuple(audit(900 + n, 2000 + 10 * n, f"acct-{n}") for n in range(8))
+    alone = detect(Incident(before, period_of(kept_waiting())))
+    found = detect(Incident(before, period_of(kept_waiting(), audits), sees_background=True))
     assert alone.cannot_tell is not None
     assert "held" in alone.cannot_tell
     assert found.first is not None
-    assert found.first.operation.name == "audit_accounts"
+    assert found.first.operation.name == "audit"
     assert found.first.mechanism is Mechanism.LOCK_CONTENTION
     assert found.cannot_tell is None
+
+
+def test_a_lock_of_something_else_is_no_holder() -> None:
+    """Whoever ends at the same moments and names nothing that the victims name is innocent."""
+    before = period_of(purchase(n, 1000 + n, 0.002) for n in range(40))
+    strangers = tuple(audit(900 + n, 2000 + 10 * n, "elsewhere") for n in range(8))
+    found = detect(Incident(before, period_of(kept_waiting(), strangers), sees_background=True))
+    assert found.first is not None
+    assert found.first.operation.name == "UPDATE"
 
 
 def test_a_message_that_waited_is_seen_where_its_consumer_is() -> None:
