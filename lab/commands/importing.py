@@ -158,10 +158,10 @@ def _from_backend(
         raise UsageError("expected no --query beside --jaeger, which knows no TraceQL")
     url = str(tempo or jaeger)
     made = backends.tempo if tempo is not None else backends.jaeger
-    source = f"the {'Tempo' if tempo is not None else 'Jaeger'} at {without_secrets(url)}"
 
     async def main() -> Brought:
-        asking, backend = made(url, given)
+        asking, backend = made(url, given)  # An address that is none is refused here.
+        source = f"the {'Tempo' if tempo is not None else 'Jaeger'} at {without_secrets(url)}"
         with counting() as tell:
             async with asking:
                 answers = backend.answers(choice, tell)

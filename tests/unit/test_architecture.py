@@ -17,6 +17,7 @@ import pytest
 
 from lab.commands.table import PANELS
 from lab.settings import CHECKOUT
+from tests.support.recorded_cases import recorded
 
 MOST_MODULES_OF_A_ROOM: Final = 32
 MOST_LINES_OF_A_MODULE: Final = 450
@@ -142,7 +143,7 @@ def test_help_imports_no_command(tmp_path: Path) -> None:
 @pytest.mark.parametrize("words", ["trace ID", "traces", "cases", "mechanisms"])
 def test_whoever_only_reads_waits_for_nothing_else(words: str, recorded_case: Path) -> None:
     """No scenario's language, no HTTP, no event loop's helpers."""
-    trace_id = "b1eee84e"
+    trace_id = next(iter(recorded("db-timeout").evidence.traces))
     found = imported_when(*words.replace("ID", trace_id).split(), state_dir=recorded_case)
     assert "lab.settings" in found
     assert not found & SLOW

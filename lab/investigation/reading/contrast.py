@@ -29,6 +29,9 @@ _LEFT_OUT: Final = frozenset({"order_id", "url.full", "url.query", "tenant_id"})
 _LIVES_WITH_ITS_PROCESS: Final = frozenset({"db.connection.id"})
 """Attributes that say nothing across a restart, so only the same incident is compared."""
 
+FEWEST_UNHURT: Final = 5
+"""And only with at least so many of it: a single trace is all of one connection's."""
+
 FEWEST_HURT: Final = 0.02
 """Where a smaller share of the incident's requests is hurt, the harm is not seen at the edge."""
 
@@ -131,7 +134,10 @@ def _compare(groups: Sequence[Collection[_Weighed]]) -> Iterator[Contrast]:
             weights.update(dict.fromkeys(facts, weight))
         counts.append(count)
         sums.append((weights, sum(weight for _, weight in group)))
+    few = len(groups[2]) < FEWEST_UNHURT
     for fact in counts[0] | counts[1]:
+        if few and fact[1] in _LIVES_WITH_ITS_PROCESS:
+            continue
         shares = [weights[fact] / total if total else 0.0 for weights, total in sums]
         yield Contrast(*fact, *(count[fact] for count in counts), *shares)
 

@@ -70,6 +70,7 @@ READS: Final = (
     *("replay {case} --to http://127.0.0.1:9", "lint --cases {state}/cases"),
     *("debrief {case} --give-up", *EARNED, "exhibit --case {case}"),
     *("exhibit warm-query --case {case}", "exhibit --case {case} --json"),
+    *("detect {case} --anyway", "detect {case} --anyway --json"),
 )
 """Every command that reads a case, in an order in which each has something to say."""
 

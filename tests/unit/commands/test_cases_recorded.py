@@ -134,7 +134,7 @@ def test_every_reading_command_answers_before_and_after_the_case_is_solved(door:
         assert case.scenario.id not in said, line
         if line.startswith("traces {case}"):
             assert not _empty(line, said, case), f"{line}: {said}"
-    for line in ("debrief {case}", "proof {case}"):
+    for line in ("debrief {case}", "proof {case}", "detect {case}"):
         assert door.types(line).exit_code != 0, "not earned yet"
     twin = door.types("twin {trace} --case {case} --json")
     assert twin.exit_code == 0 or "no healthy trace" in str(twin.exception) + twin.output
@@ -146,6 +146,10 @@ def test_every_reading_command_answers_before_and_after_the_case_is_solved(door:
         assert {row["outcome"] for row in rows} == {"holds"}
     for line in EARNED:
         _is_in_words(line, door.reads(line))
+    for line in ("detect {case}", "detect {case} --json"):
+        answer = door.types(line)
+        assert answer.exit_code in {0, 1}, f"{line}: {answer.output}"
+        _is_in_words(line, answer.output)
 
 
 def _empty(line: str, said: str, case: Case) -> bool:
