@@ -12,6 +12,7 @@ import signal
 import sys
 
 INTERRUPTED_EXIT = 130
+USAGE_EXIT = 64
 WIDEST = 1000
 """Of a terminal. Somebody's ``COLUMNS`` of a thousand million is filled up with blanks."""
 
@@ -37,7 +38,11 @@ def main() -> None:
     _forget_impossible_terminals()
     _forget_other_databases()
     from lab import umask
-    from lab.cli import main as command_line
+
+    try:
+        from lab.cli import main as command_line
+    except ModuleNotFoundError as error:
+        raise SystemExit(_only_the_plugin_is_here(error)) from None
 
     umask.for_the_owner_alone()
     try:
@@ -54,6 +59,18 @@ def main() -> None:
             # every dataclass is made by, and whoever started this would read another code.
             os._exit(INTERRUPTED_EXIT)
         raise
+
+
+def _only_the_plugin_is_here(error: ModuleNotFoundError) -> int:
+    """`pip install deadspan` brings the pytest plugin, and none of the lab's own packages."""
+    missing = str(error.name).partition(".")[0]
+    if missing == "lab":
+        raise error
+    sys.stderr.write(
+        f"lab: expected the lab's own packages, found no {missing}: installed is its pytest plugin "
+        "alone; the lab runs from its checkout (`make help` there lists how)\n"
+    )
+    return USAGE_EXIT
 
 
 def _leave(_number: int, _frame: object) -> None:

@@ -128,7 +128,10 @@ def test_the_plugin_works_there(version: str, major: str, wheel: Path, tmp_path:
     why = install(python, f"pytest=={major}.*", *BESIDE)
     if why is not None:
         pytest.skip(f"pytest {major} for Python {version} cannot be had: {why}")
-    assert install(python, "--no-deps", str(wheel)) is None
+    assert install(python, str(wheel)) is None
+    lab = subprocess.run([str(home / "bin" / "lab")], capture_output=True, text=True, timeout=60)
+    assert (lab.returncode, lab.stdout) == (64, "")
+    assert "expected the lab's own packages, found no typer" in lab.stderr
     project = tmp_path / "project"
     project.mkdir()
     write(project, TESTS)

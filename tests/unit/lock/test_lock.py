@@ -78,8 +78,8 @@ def test_every_pin_has_a_hash(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
-        ("run", PROJECT["project"]["dependencies"]),
-        ("dev", PROJECT["project"]["dependencies"]),
+        ("run", PROJECT["project"]["optional-dependencies"]["lab"]),
+        ("dev", PROJECT["project"]["optional-dependencies"]["lab"]),
         ("dev", PROJECT["dependency-groups"]["dev"]),
         ("dev", PROJECT["build-system"]["requires"]),
     ],
