@@ -25,7 +25,7 @@ from lab.adapters import own_folders
 from lab.adapters.tools import go_toolchain
 from lab.adapters.tools.pack import NOTICES
 from lab.adapters.tools.table import AGPL, MODULES_DIR, Tool
-from lab.adapters.tools.toolbox import ALL_TOOLS
+from lab.adapters.tools.toolbox import ALL_TOOLS, COLLECTOR_FOR_DATADOG
 from lab.settings import CHECKOUT, Settings
 
 DOCUMENT: Final = CHECKOUT / "docs" / "licences.md"
@@ -260,7 +260,7 @@ def document(packages: Iterable[Package], found: Mapping[Key, str]) -> str:
     tools: dict[Key, set[str]] = defaultdict(set)
     for package in packages:
         tools[package.key].add(package.by)
-    parts = [_PREFACE.format(programs=_programs(found), stand_in=_stand_in())]
+    parts = [_PREFACE.format(programs=_programs(found))]
     for title, kind in _SECTIONS.items():
         by = " Required by |" if kind == "go" else ""
         lines = [
@@ -277,7 +277,7 @@ def document(packages: Iterable[Package], found: Mapping[Key, str]) -> str:
 def _programs(found: Mapping[Key, str]) -> str:
     return "\n".join(
         f"| {tool.name} {tool.version} | {_licence_of(tool, found)} | `{tool.executable}` |"
-        for tool in ALL_TOOLS
+        for tool in (*ALL_TOOLS, COLLECTOR_FOR_DATADOG)
     )
 
 
@@ -287,12 +287,6 @@ def _licence_of(tool: Tool, found: Mapping[Key, str]) -> str:
         key for key in found if key[0] == "go" and f"{tool.package}/".startswith(f"{key[1]}/")
     ]
     return found[max(modules, key=lambda key: len(key[1]))] if modules else "Apache-2.0"
-
-
-def _stand_in() -> str:
-    if (MODULES_DIR / "jaeger").is_dir():
-        return "`STORE=jaeger` runs Jaeger (Apache-2.0) in its place"
-    return "none yet: a run needs a store of traces, a recorded case (`make practice`) needs none"
 
 
 def notices(texts: Mapping[Key, list[Path]]) -> str:
@@ -393,7 +387,7 @@ Without them:
 
 | Program | Without it |
 |---|---|
-| Tempo | {stand_in} |
+| Tempo | `STORE=jaeger` runs Jaeger (Apache-2.0) in its place |
 | Loki | the default, `LAB_SIGNALS=traces`: logs and metrics are in the Collector's own files |
 | Grafana | the desk; numbers of all time are in Prometheus (Apache-2.0), `LAB_SIGNALS=full` |
 

@@ -20,6 +20,7 @@ from lab.domain.evidence import Sample
 from lab.domain.load import Window
 from lab.domain.trace import Span, Status, Trace
 from lab.settings import Settings
+from lab.testing import expect, from_jaeger, span
 from tests.support.lab_under_test import PROOF_WITHIN_S, LabUnderTest, lab_up
 
 ANSWER_S: Final = 20.0
@@ -145,3 +146,12 @@ def test_what_stands_behind_the_door_tells_nobody_its_path(beside: LabUnderTest)
         assert "services" not in answer.text
     strange = httpx.get(beside.settings.url("jaeger") + "/api/services", headers={"Host": "x.test"})
     assert strange.status_code == 403
+
+
+def test_others_assert_on_spans_in_it(beside: LabUnderTest, in_jaeger: dict[str, Trace]) -> None:
+    """`lab.testing.from_jaeger`, by a trace's id and by a service, at a real one."""
+    trace_id = next(key for key, trace in in_jaeger.items() if failed_query(trace) is not None)
+    url = beside.settings.url("jaeger")
+    query = span("SELECT", service="auth", status="error", exception="TimeoutError")
+    expect(from_jaeger(url, trace_id=trace_id)).to_have(query, count=1)
+    expect(from_jaeger(url, service="auth")).to_have(query)
