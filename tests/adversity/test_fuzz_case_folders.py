@@ -169,7 +169,7 @@ def test_an_accusation_that_is_none_hides_no_case(state: Path, line: str) -> Non
     ("field", "value"),
     [
         ("difficulty", 10**9),
-        ("difficulty", 0),
+        ("difficulty", -1),
         ("opened_unix_s", 1e300),
         ("opened_unix_s", float("nan")),
         ("opened_unix_s", -1e12),

@@ -283,8 +283,11 @@ ANSWERS: dict[str, tuple[Callable[[httpx.Request], httpx.Response], str]] = {
         answering(json.dumps(document(span(1, traceId=OTHER_ID)))),
         f"expected spans of the trace asked for, got {OTHER_ID}",
     ),
-    "an id too long": (answering(json.dumps(document(span(1, traceId="ab" * 17)))), "16 bytes"),
-    "an id too short": (answering(json.dumps(document(span(1, spanId="abcd")))), "8 bytes"),
+    "an id too long": (
+        answering(json.dumps(document(span(1, traceId="ab" * 17)))),
+        "32 hex digits",
+    ),
+    "an id too short": (answering(json.dumps(document(span(1, spanId="abcd")))), "16 hex digits"),
     "no id": (answering(json.dumps(document(span(1, spanId=...)))), "an id of 8 bytes"),
     "an id of zeros": (answering(json.dumps(document(span(0)))), "not all zero"),
     "an unknown kind": (answering(json.dumps(document(span(1, kind=9)))), "SPAN_KIND_UNSPECIFIED"),
@@ -484,7 +487,10 @@ def test_a_tangled_trace_is_shown_but_never_believed(what: str) -> None:
 
 
 def test_clocks_that_disagree_cost_no_span_and_no_negative_time() -> None:
-    """A child that starts before its parent and ends after it is kept; times are clipped."""
+    """A child that starts before its parent and ends after it is kept; times are clipped.
+
+    The one without a start stands last.
+    """
     trace = read(
         span(1, startTimeUnixNano="2000000000", endTimeUnixNano="3000000000"),
         span(2, 1, startTimeUnixNano="1000000000", endTimeUnixNano="5000000000"),
@@ -493,7 +499,7 @@ def test_clocks_that_disagree_cost_no_span_and_no_negative_time() -> None:
     )
     assert trace.is_whole
     assert len(trace.spans) == 4
-    assert [each.duration_ms for each in trace] == [0, 4000, 1000, 0]
+    assert [each.duration_ms for each in trace] == [4000, 1000, 0, 0]
     assert all(0 <= trace.self_time_ms(each) <= each.duration_ms for each in trace)
     use(trace)
 
