@@ -287,7 +287,7 @@ ANSWERS: dict[str, tuple[Callable[[httpx.Request], httpx.Response], str]] = {
         answering(json.dumps(document(span(1, traceId="ab" * 17)))),
         "32 hex digits",
     ),
-    "an id too short": (answering(json.dumps(document(span(1, spanId="abcd")))), "16 hex digits"),
+    "an id too short": (answering(json.dumps(document(span(1, spanId="abcd")))), "16 hex"),
     "no id": (answering(json.dumps(document(span(1, spanId=...)))), "an id of 8 bytes"),
     "an id of zeros": (answering(json.dumps(document(span(0)))), "not all zero"),
     "an unknown kind": (answering(json.dumps(document(span(1, kind=9)))), "SPAN_KIND_UNSPECIFIED"),
