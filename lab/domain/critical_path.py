@@ -41,7 +41,7 @@ def critical_path(trace: Trace) -> tuple[Stretch, ...]:
     waited for, not at all. After "CRISP: Critical Path Analysis of Large-Scale
     Microservice Architectures" (Zhang et al., USENIX ATC 2022).
 
-    Empty where there is not one root.
+    Empty where there is not one root, or nobody knows when it began.
     """
     if len(trace.roots) != 1 or trace.roots[0].is_undated:
         return ()
