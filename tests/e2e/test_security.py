@@ -37,6 +37,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 CLOSED = {
     *("locust_web", "locust_master", "grafana", "prometheus", "loki", "loki_grpc"),
     *("prometheus_inside", "tempo_memberlist"),
+    *("jaeger", "jaeger_inside", "jaeger_otlp_grpc", "jaeger_health", "jaeger_metrics"),
 }
 """Ports that `lab up` keeps free and opens nothing on; a Tempo alone gossips with nobody."""
 

@@ -15,6 +15,7 @@ from lab.domain.journal import Step
 from lab.domain.load import Request, Window
 from lab.domain.predicate import NearMiss, Predicate
 from lab.domain.proof import Finding, Outcome, Proof
+from lab.domain.record_check import LogCheck
 from lab.domain.reference import Operation, ReferenceStats
 from lab.domain.scenario import Decoy, RequestCheck, Scenario
 from lab.domain.trace import Trace
@@ -37,7 +38,7 @@ _ORDER: Final = tuple(Step)
 
 def prove(scenario: Scenario, evidence: Evidence, integrity: tuple[Finding, ...] = ()) -> Proof:
     """Every finding of a run in the order of its steps, those on its ``integrity`` among them."""
-    reference = evidence.reference_stats
+    scenario, reference = _readable(scenario, evidence), evidence.reference_stats
     findings = (
         *_reference_findings(scenario, evidence, reference),
         *_crime_findings(scenario, evidence, reference),
@@ -167,6 +168,14 @@ def _checks(
     return tuple(
         check_finding(check, evidence, reference) for check in scenario.judged if check.step is step
     )
+
+
+def _readable(scenario: Scenario, evidence: Evidence) -> Scenario:
+    """Without exhibits on log lines where there are none: another checkout's nobody here reads."""
+    if evidence.log_lines:
+        return scenario
+    kept = {key: x for key, x in scenario.exhibits.items() if not isinstance(x, LogCheck)}
+    return replace(scenario, exhibits=kept)
 
 
 def _alternatives(

@@ -9,7 +9,7 @@ from lab.domain.bound import parse
 from lab.domain.evidence import Evidence, Interval, Sample
 from lab.domain.load import RequestFilter, Window
 from lab.domain.predicate import Predicate
-from lab.domain.proof import Finding, Outcome
+from lab.domain.proof import Finding, Outcome, ProofVerdict
 from lab.domain.record import Record
 from lab.domain.record_check import (
     Answered,
@@ -24,8 +24,10 @@ from lab.domain.record_check import (
 from lab.domain.reference import ReferenceStats
 from lab.domain.symptom import Harm, Symptom
 from lab.investigation.proof.affected import affected_share
+from lab.investigation.proof.prove import prove
 from lab.investigation.proof.record_checks import growth, record_finding
 from tests.support.evidence import DB_TIMEOUT
+from tests.support.recorded_cases import recorded
 from tests.support.traces import WINDOWS, client, evidence, request, trace
 
 ALL = RequestFilter()
@@ -246,3 +248,21 @@ def test_of_a_sample_a_share_of_the_traces_may_be_asked(bound: str, outcome: Out
 def test_where_nobody_kept_a_line_nothing_is_known_of_lines() -> None:
     """The source may not have been there."""
     assert judged(of_lines("== 0"), replace(logged(), logs=())).outcome is Outcome.UNKNOWN
+
+
+def test_a_case_without_any_log_line_is_proven_without_its_words_on_them() -> None:
+    """A stack of another checkout has none to read; with some, each such exhibit is asked."""
+    case = recorded("db-timeout")
+    bare = replace(case.evidence, logs=())
+    on_lines = {
+        f"exhibit {name}: {each.label}"
+        for name, each in case.scenario.exhibits.items()
+        if isinstance(each, LogCheck)
+    }
+    assert on_lines
+    with_lines, without = (prove(case.scenario, each) for each in (case.evidence, bare))
+    assert on_lines <= {each.check for each in with_lines.findings}
+    assert not on_lines & {each.check for each in without.findings}
+    assert with_lines.verdict is without.verdict is ProofVerdict.PROVEN
+    torn = replace(case.evidence, logs=case.evidence.logs[:1])
+    assert prove(case.scenario, torn).verdict is ProofVerdict.REFUTED
