@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -20,7 +20,7 @@ from lab.adapters.cases import case_folder, run_folder
 from lab.adapters.cases.journal_file import JournalFile
 from lab.adapters.cases.json_lines import append_line, whole_lines
 from lab.adapters.cases.logs import cut_logs, log_files
-from lab.adapters.cases.manifest import Manifest, read_manifest
+from lab.adapters.cases.manifest import AnyManifest, Manifest, read_manifest
 from lab.adapters.cases.replay_file import REPLAYS, read_replays, write_replay
 from lab.adapters.clock import SystemClock
 from lab.domain import ids
@@ -312,10 +312,7 @@ class FolderArchive:
 
     def _sealed(self, case_id: str | None) -> Path:
         if case_id is None:
-            newest = next(iter(self.cases()), None)
-            if newest is None:
-                raise UnknownCase("expected a case, found none; `lab run db-timeout` makes one")
-            return self._cases_dir / newest.case_id
+            return self._newest()
         folder = self._cases_dir / _checked(case_id)
         if not folder.is_dir():
             known = [case.case_id for case in self.cases()]
@@ -328,6 +325,16 @@ class FolderArchive:
             hint = f"did you mean {' or '.join(near)}?" if near else "there is none yet"
             raise UnknownCase(f"expected a case of `lab cases`, got {case_id!r}: {hint}")
         return folder
+
+    def _newest(self) -> Path:
+        opened_unix_s: dict[Path, float] = {}
+        for folder in self._folders():
+            if _CASE_ID.fullmatch(folder.name):
+                with suppress(CaseError):  # One damaged case hides no other.
+                    opened_unix_s[folder] = _opened_unix_s(folder, read_manifest(folder))
+        if not opened_unix_s:
+            raise UnknownCase("expected a case, found none; `lab run db-timeout` makes one")
+        return max(opened_unix_s, key=lambda folder: opened_unix_s[folder])
 
 
 def _checked(case_id: str) -> str:
@@ -349,12 +356,16 @@ def _summary(folder: Path) -> CaseSummary:
         scenario_id=of_a_case.scenario_id if of_a_case else None,
         title=manifest.title,
         difficulty=of_a_case.difficulty if of_a_case else None,
-        opened_unix_s=_arrived_unix_s(folder) or manifest.opened_unix_s,
+        opened_unix_s=_opened_unix_s(folder, manifest),
         verdict=of_a_case.verdict if of_a_case else None,
         accusations=len(ledger.accusations),
         solved=ledger.solved is not None,
         points=ledger.points,
     )
+
+
+def _opened_unix_s(folder: Path, manifest: AnyManifest) -> float:
+    return _arrived_unix_s(folder) or manifest.opened_unix_s
 
 
 def _sums(folder: Path) -> frozenset[str]:
