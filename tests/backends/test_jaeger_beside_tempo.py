@@ -154,4 +154,5 @@ def test_others_assert_on_spans_in_it(beside: LabUnderTest, in_jaeger: dict[str,
     url = beside.settings.url("jaeger")
     query = span("SELECT", service="auth", status="error", exception="TimeoutError")
     expect(from_jaeger(url, trace_id=trace_id)).to_have(query, count=1)
-    expect(from_jaeger(url, service="auth")).to_have(query)
+    asked = span("SELECT", service="auth", peer="users_db")
+    expect(from_jaeger(url, service="auth")).to_have(asked)
