@@ -13,13 +13,13 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import httpx
 
 from lab.adapters import loopback, outside
+from lab.adapters.store_http import Answer, StoreHttp
 from lab.errors import TraceStoreError
 from lab.investigation.running.collect import trace_ids
 
@@ -54,19 +54,6 @@ class Choice:
     limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came over the wire, within the deadline and the size limit."""
-
-    status: int
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        """As UTF-8, whatever charset it claims."""
-        return self.body[:4096].decode(errors="replace")
-
-
 class Backend(Protocol):
     """Where whole traces are asked for."""
 
@@ -77,65 +64,27 @@ class Backend(Protocol):
         ...
 
 
-class Asking:
-    """GET at one backend; an async context manager.
+class Asking(StoreHttp):
+    """GET at one backend.
 
     A proxy of the user's stands between where the backend is not of this machine. No error
     names a user, a password or a key.
     """
 
+    most_bytes = MOST_BYTES
+    less = "; ask for less by --since, --service or --limit"
+
     def __init__(self, url: str, what: str, headers: Mapping[str, str]) -> None:
+        headers = {**headers, "Accept": "application/json"}
+        super().__init__(what, url, headers=headers, proxied=not loopback.is_here(url))
         self._what = what
         parts = urlsplit(url)
         host = f"{parts.hostname or ''}:{parts.port}" if parts.port else parts.hostname or ""
         self._shown = f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
-        self._client = httpx.AsyncClient(
-            base_url=url,
-            timeout=DEADLINE_S,
-            trust_env=not loopback.is_here(url),
-            headers={**headers, "Accept": "application/json", "Accept-Encoding": "identity"},
-        )
 
-    async def __aenter__(self) -> Self:
-        """Be open for as long as the context lasts."""
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the connections."""
-        await self._client.aclose()
-
-    async def get(self, path: str, **parameters: str | int) -> Answer:
+    async def ask(self, path: str, **parameters: str | int) -> Answer:
         """What the backend answers; TraceStoreError where nothing came in time, or too much."""
-        try:
-            async with (
-                asyncio.timeout(DEADLINE_S),
-                self._client.stream("GET", path, params=parameters) as response,
-            ):
-                return Answer(response.status_code, await self._read(response))
-        except TimeoutError as error:
-            raise self.failed(f"no answer within {DEADLINE_S:g} s") from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise self.failed(str(error) or type(error).__name__) from error
-
-    async def _read(self, response: httpx.Response) -> bytes:
-        packed = response.headers.get("Content-Encoding", "identity")
-        if packed != "identity":
-            # A few packed bytes can become gigabytes.
-            raise self.failed(f"an answer packed as {packed[:40]!r}, which was not asked for")
-        body = bytearray()
-        async for part in response.aiter_bytes():
-            body += part
-            if len(body) > MOST_BYTES:
-                raise self.failed(
-                    f"an answer of more than {MOST_BYTES // 2**20} MiB; ask for less by --since, "
-                    "--service or --limit"
-                )
-        return bytes(body)
+        return await self.get(path, DEADLINE_S, **parameters)
 
     def failed(self, found: str) -> TraceStoreError:
         """The error that says what was found in place of an answer, and what to do."""
@@ -146,8 +95,8 @@ class Asking:
 
     def refused(self, answer: Answer) -> TraceStoreError:
         """The same for an answer that is not 200."""
-        said = f"{answer.status} {answer.text[:120]!r}"
-        if "org id" in answer.text or "tenant" in answer.text.lower():
+        said, text = f"{answer.status} {answer.text[:120]!r}", answer.text[:4096]
+        if "org id" in text or "tenant" in text.lower():
             return TraceStoreError(
                 f"expected {self._what} at {self._shown} to know the tenant, found {said}; say "
                 "--header 'X-Scope-OrgID: NAME'"
@@ -159,9 +108,9 @@ class Asking:
             )
         return self.failed(said)
 
-    async def json(self, path: str, **parameters: str | int) -> Any:
+    async def ask_json(self, path: str, **parameters: str | int) -> Any:
         """What the backend answers as JSON; TraceStoreError for anything but that."""
-        answer = await self.get(path, **parameters)
+        answer = await self.ask(path, **parameters)
         if answer.status != httpx.codes.OK:
             raise self.refused(answer)
         return self.parsed(answer)
@@ -207,7 +156,7 @@ class ForeignTempo:
     async def search(self, traceql: str, *, start_s: float, end_s: float) -> frozenset[str]:
         """Ids of the traces that answer the query inside the interval, as many as it allows."""
         while True:
-            answer = await self._asking.get(
+            answer = await self._asking.ask(
                 "/api/search",
                 q=traceql,
                 start=math.floor(start_s),
@@ -238,10 +187,10 @@ class ForeignTempo:
         return True
 
     async def _trace(self, trace_id: str) -> bytes | None:
-        answer = await self._asking.get(self._path + trace_id)
+        answer = await self._asking.ask(self._path + trace_id)
         if answer.status == httpx.codes.NOT_FOUND and "v2" in self._path:
             # Before Tempo 2.7 there is no second API, and an unknown trace is a 404 as well.
-            older = await self._asking.get(f"/api/traces/{trace_id}")
+            older = await self._asking.ask(f"/api/traces/{trace_id}")
             if older.status == httpx.codes.OK:
                 self._path, answer = "/api/traces/", older
         if answer.status == httpx.codes.NOT_FOUND:
@@ -269,7 +218,7 @@ class ForeignJaeger:
         self, choice: Choice, tell: Callable[[str, int], None]
     ) -> AsyncIterator[tuple[str, bytes]]:
         """All traces of each service; those that several took part in once where that shows."""
-        first = await self._asking.get("/api/v3/services")
+        first = await self._asking.ask("/api/v3/services")
         is_third = first.status == httpx.codes.OK and first.body.lstrip()[:1] == b"{"
         services = choice.services or await self._services(first if is_third else None)
         tell("services", len(services))
@@ -283,7 +232,7 @@ class ForeignJaeger:
         if third is not None:
             found = self._asking.parsed(third).get("services")
         else:
-            said = await self._asking.json("/api/services")
+            said = await self._asking.ask_json("/api/services")
             found = said.get("data") if isinstance(said, dict) else None
         if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
             raise self._asking.failed("no list of services")
@@ -316,7 +265,7 @@ class ForeignJaeger:
         )
 
     async def _traces(self, path: str, parameters: Mapping[str, str | int]) -> bytes:
-        answer = await self._asking.get(path, **parameters)
+        answer = await self._asking.ask(path, **parameters)
         # Version 3 says 404 where it finds no trace.
         if answer.status not in (httpx.codes.OK, httpx.codes.NOT_FOUND):
             raise self._asking.refused(answer)

@@ -13,9 +13,8 @@ import httpx
 from lab.adapters import traceql as queries
 from lab.adapters.otlp.fields import MalformedOtlpError, message
 from lab.adapters.otlp.traces import read_traces
-from lab.adapters.store_http import Answer, StoreHttp
+from lab.adapters.store_http import Answer, StoreHttp, whole_id
 from lab.domain.trace import Trace
-from lab.errors import TraceStoreError
 
 DEADLINE_S: Final = 2.0
 """For one trace by its id."""
@@ -33,7 +32,6 @@ SHORTEST_PAGE_S: Final = 0.01
 LONGEST_TRACE_S: Final = 20.0
 """Twice as long as anything in the shop waits: what began so long ago no longer runs."""
 
-_TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
 _WRITTEN: Final = re.compile(
     r"^otelcol_exporter_sent_spans(?:_total)?\{[^}\n]*exporter=\"jaeger_storage_exporter\"[^}\n]*\}"
     r"[ \t]+(\S+)$",
@@ -86,18 +84,11 @@ class JaegerStore:
 
         Raw: else Jaeger adds warnings to spans, moves attributes and leaves out what comes twice.
         """
-        trace_id = trace_id.lower()
-        if not _TRACE_ID.fullmatch(trace_id):
-            raise TraceStoreError(f"expected a trace id of 32 hex digits, got {trace_id!r}")
+        trace_id = whole_id(trace_id)
         answer = await self._http.get(
             f"/api/v3/traces/{trace_id}", self._deadline_s, raw_traces="true"
         )
-        traces = self._traces(answer)
-        if traces and trace_id not in traces:
-            raise self._http.undocumented(
-                answer, f"spans of the trace asked for, got {min(traces)}"
-            )
-        return traces.get(trace_id)
+        return self._http.the_one(trace_id, self._traces(answer), answer)
 
     async def search(self, traceql: str, *, start_s: float, end_s: float) -> frozenset[str]:
         """Ids of the traces that run inside the interval (Unix seconds) and answer the query.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Final, Self
 
@@ -12,9 +12,8 @@ import httpx
 
 from lab.adapters.otlp.fields import MalformedOtlpError
 from lab.adapters.otlp.traces import read_traces
-from lab.adapters.store_http import StoreHttp
+from lab.adapters.store_http import TRACE_ID, StoreHttp, whole_id
 from lab.domain.trace import Trace
-from lab.errors import TraceStoreError
 
 DEADLINE_S: Final = 2.0
 """For one answer, from the request's first byte to the answer's last."""
@@ -28,7 +27,6 @@ MOST_FOUND: Final = 2000
 SEARCHABLE_AFTER_S: Final = 3.0
 """A trace is cut to the log once it was idle for so long (``deploy/tempo/tempo.yaml``)."""
 
-_TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
 _RECEIVED: Final = re.compile(
     r"^tempo_distributor_spans_received_total(?:\{[^}\n]*\})?[ \t]+(?P<value>\S+)", re.MULTILINE
 )
@@ -37,10 +35,8 @@ _RECEIVED: Final = re.compile(
 class TempoStore:
     """`TraceStore` over one Tempo; an async context manager.
 
-    ``url`` is the base of its HTTP API; ``headers`` go with each request, for one that
-    asks for a tenant or a key; ``proxied`` lets a proxy of the user's stand between, for one
-    in the outside world; ``transport`` is for tests. ``received`` counts the spans it
-    took where others store theirs in it too, and its own counter says too much.
+    ``url`` is the base of its HTTP API; ``transport`` is for tests. ``received`` counts the
+    spans it took where others store theirs in it too, and its own counter says too much.
     """
 
     def __init__(
@@ -49,8 +45,6 @@ class TempoStore:
         *,
         deadline_s: float = DEADLINE_S,
         search_deadline_s: float = SEARCH_DEADLINE_S,
-        headers: Mapping[str, str] | None = None,
-        proxied: bool = False,
         transport: httpx.AsyncBaseTransport | None = None,
         received: Callable[[], Awaitable[int]] | None = None,
     ) -> None:
@@ -58,7 +52,7 @@ class TempoStore:
         self._received = received
         self._search_deadline_s = search_deadline_s
         self._deadline_s = deadline_s
-        self._http = StoreHttp("Tempo", url, headers=headers, proxied=proxied, transport=transport)
+        self._http = StoreHttp("Tempo", url, transport=transport)
 
     async def __aenter__(self) -> Self:
         """Be open for as long as the context lasts."""
@@ -80,9 +74,7 @@ class TempoStore:
         ``{"trace": {}}``. Late spans are in the answer as soon as they were received,
         unlike in a search.
         """
-        trace_id = trace_id.lower()
-        if not _TRACE_ID.fullmatch(trace_id):
-            raise TraceStoreError(f"expected a trace id of 32 hex digits, got {trace_id!r}")
+        trace_id = whole_id(trace_id)
         answer = await self._http.get(f"/api/v2/traces/{trace_id}", self._deadline_s)
         if answer.status == httpx.codes.NOT_FOUND:
             return None
@@ -90,11 +82,7 @@ class TempoStore:
             traces = read_traces(self._http.json(answer))
         except MalformedOtlpError as error:
             raise self._http.undocumented(answer, f"a trace ({error})") from error
-        if traces and trace_id not in traces:
-            raise self._http.undocumented(
-                answer, f"spans of the trace asked for, got {min(traces)}"
-            )
-        return traces.get(trace_id)
+        return self._http.the_one(trace_id, traces, answer)
 
     async def search(self, traceql: str, *, start_s: float, end_s: float) -> frozenset[str]:
         """Ids of the traces that answer the query inside the interval (Unix seconds).
@@ -115,7 +103,7 @@ class TempoStore:
             ids = {trace["traceID"].lower().zfill(32) for trace in found.get("traces") or ()}
         except (AttributeError, TypeError, KeyError) as error:
             raise self._http.undocumented(answer, "a list of traces with their ids") from error
-        strange = [each for each in ids if not _TRACE_ID.fullmatch(each)]
+        strange = [each for each in ids if not TRACE_ID.fullmatch(each)]
         if strange:
             raise self._http.undocumented(answer, f"ids of hex digits, got {strange[0][:40]!r}")
         return frozenset(ids)

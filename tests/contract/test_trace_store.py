@@ -19,6 +19,7 @@ from typing import Protocol
 import httpx
 import pytest
 
+from lab.adapters import backends
 from lab.adapters.clock import SystemClock
 from lab.adapters.jaeger import LONGEST_TRACE_S, MOST_A_PAGE, PAGE_S, JaegerStore
 from lab.adapters.memory.trace_store import MemoryTraceStore
@@ -446,9 +447,14 @@ async def test_a_proxy_of_the_users_is_for_a_tempo_elsewhere(
 
     async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
-        async with TempoStore("http://tempo.invalid:3200", proxied=proxied) as store:
-            with pytest.raises(TraceStoreError):
-                await store.spans_received()
+        if proxied:
+            async with backends.Asking("http://tempo.invalid:3200", "Tempo", {}) as theirs:
+                with pytest.raises(TraceStoreError):
+                    await theirs.ask_json("/metrics")
+        else:
+            async with TempoStore("http://tempo.invalid:3200") as store:
+                with pytest.raises(TraceStoreError):
+                    await store.spans_received()
     assert asked == ([b"GET http://tempo.invalid:3200/metrics HTTP/1.1\r\n"] if proxied else [])
 
 
