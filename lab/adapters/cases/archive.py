@@ -8,12 +8,12 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from lab.adapters import own_folders
 from lab.adapters.cases import case_folder, run_folder
@@ -32,6 +32,8 @@ from lab.domain.replay import Replay
 from lab.domain.wording import near_names
 from lab.errors import CaseAtWork, CaseError, DiskRefused, UnknownCase
 from lab.ports.clock import Clock
+
+T = TypeVar("T")
 
 KEPT_LEFTOVERS: Final = 10
 """Runs that became no case and whose journals are kept; older ones go when a run begins."""
@@ -150,14 +152,7 @@ class FolderArchive:
 
     def cases(self) -> tuple[CaseSummary, ...]:
         """All sealed cases that can be read, newest first."""
-        found = []
-        for folder in self._folders():
-            if _CASE_ID.fullmatch(folder.name):
-                try:
-                    found.append(_summary(folder))
-                except CaseError:
-                    # `load` says what is wrong with it; one damaged case hides no other.
-                    continue
+        found = (summary for _, summary in self._of_each(_summary))
         return tuple(sorted(found, key=lambda case: case.opened_unix_s, reverse=True))
 
     def load(self, case_id: str | None) -> Case:
@@ -326,12 +321,16 @@ class FolderArchive:
             raise UnknownCase(f"expected a case of `lab cases`, got {case_id!r}: {hint}")
         return folder
 
-    def _newest(self) -> Path:
-        opened_unix_s: dict[Path, float] = {}
+    def _of_each(self, told: Callable[[Path], T]) -> Iterator[tuple[Path, T]]:
+        """What is ``told`` of each sealed case that can be read."""
         for folder in self._folders():
             if _CASE_ID.fullmatch(folder.name):
-                with suppress(CaseError):  # One damaged case hides no other.
-                    opened_unix_s[folder] = _opened_unix_s(folder, read_manifest(folder))
+                # `load` says what is wrong with it; one damaged case hides no other.
+                with suppress(CaseError):
+                    yield folder, told(folder)
+
+    def _newest(self) -> Path:
+        opened_unix_s = dict(self._of_each(lambda each: _opened_unix_s(each, read_manifest(each))))
         if not opened_unix_s:
             raise UnknownCase("expected a case, found none; `lab run db-timeout` makes one")
         return max(opened_unix_s, key=lambda folder: opened_unix_s[folder])
