@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from lab.adapters.stack.postgres import can_start_servers
+from lab.adapters.tools import toolbox
+from lab.settings import Settings
 from tests.support.lab_under_test import PROOF_WITHIN_S
 
 HERE = Path(__file__).parent
@@ -24,3 +26,10 @@ def servers() -> None:
     """Without a database there is no shop."""
     if (reason := can_start_servers()) is not None:
         pytest.skip(f"skipped: {reason}")
+
+
+@pytest.fixture(scope="session")
+def jaeger(servers: None) -> None:
+    """Built only where somebody asked for it."""
+    if toolbox.find(toolbox.JAEGER, Settings()) is None:
+        pytest.skip("skipped: no Jaeger here; `lab tools --build jaeger` builds one")

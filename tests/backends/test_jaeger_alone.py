@@ -8,8 +8,6 @@ import psutil
 import pytest
 
 from lab import bootstrap
-from lab.adapters.stack.postgres import can_start_servers
-from lab.adapters.tools import toolbox
 from lab.domain.proof import ProofVerdict
 from lab.domain.twin import Tier
 from lab.settings import Settings
@@ -25,12 +23,8 @@ OPENS_WITHIN_S = 8.0
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
+def alone(jaeger: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
     """The stack with Jaeger in Tempo's place."""
-    if (reason := can_start_servers()) is not None:
-        pytest.skip(f"skipped: {reason}")
-    if toolbox.find(toolbox.JAEGER, Settings()) is None:
-        pytest.skip("skipped: no Jaeger here; `lab tools --build jaeger` builds one")
     with lab_up(tmp_path_factory.mktemp("lab") / ".lab", STORE="jaeger") as up:
         yield up
 

@@ -12,14 +12,11 @@ import pytest
 
 from lab import bootstrap
 from lab.adapters.jaeger import JaegerStore
-from lab.adapters.stack.postgres import can_start_servers
 from lab.adapters.tempo import TempoStore
-from lab.adapters.tools import toolbox
 from lab.domain.case import Case
 from lab.domain.evidence import Sample
 from lab.domain.load import Window
 from lab.domain.trace import Span, Status, Trace
-from lab.settings import Settings
 from lab.testing import expect, from_jaeger, span
 from tests.support.lab_under_test import PROOF_WITHIN_S, LabUnderTest, lab_up
 
@@ -29,12 +26,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2 * PROOF_WITHIN_S)]
 
 
 @pytest.fixture(scope="module")
-def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
+def beside(jaeger: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
     """The stack with both stores."""
-    if (reason := can_start_servers()) is not None:
-        pytest.skip(f"skipped: {reason}")
-    if toolbox.find(toolbox.JAEGER, Settings()) is None:
-        pytest.skip("skipped: no Jaeger here; `lab tools --build jaeger` builds one")
     with lab_up(tmp_path_factory.mktemp("lab") / ".lab", BACKEND="jaeger") as up:
         yield up
 
