@@ -6,6 +6,7 @@ import hashlib
 import html
 import re
 from collections.abc import Generator, Iterator
+from importlib.resources import files
 from typing import Final
 
 import pytest
@@ -66,25 +67,17 @@ def _file_name(test: str) -> str:
     return f"{words[:_LONGEST_NAME]}-{hashlib.sha256(test.encode()).hexdigest()[:8]}"
 
 
-_STYLE: Final = (
-    "body{font:14px/1.5 system-ui,sans-serif;margin:2rem;max-width:75rem}"
-    "table{border-collapse:collapse;width:100%}td{padding:0 .5rem;white-space:nowrap}"
-    "td.axis{width:40%;position:relative}i{position:absolute;height:.8em;top:.3em;"
-    "min-width:2px;background:#4a78b5}.error i{background:#b3261e}.error{color:#b3261e}"
-    "@media(prefers-color-scheme:dark){body{background:#16181c;color:#e6e6e6}}"
-)
-
-
 def page_of(test: str, found: TraceSet) -> str:
     """The traces as one page that needs nothing else: rows with a bar on a common axis."""
     name = html.escape(visible(test))
+    style = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
     body = "".join(
         f"<h2>trace {trace.trace_id}</h2><table>{''.join(_rows(trace))}</table>"
         for trace in found.traces
     )
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}</title>'
-        f"<style>{_STYLE}</style><h1>{name}</h1>{body}</html>\n"
+        f"<style>{style}</style><h1>{name}</h1>{body}</html>\n"
     )
 
 

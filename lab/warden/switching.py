@@ -57,11 +57,11 @@ class Switchboard:
 
     def next_due(self) -> int | None:
         """Which fault is to be switched now, by its number in the lease; None where none is."""
-        elapsed_s, seed = self._elapsed_s(), self._lease.seed
-        faults = enumerate(self._lease.faults)
-        return next(
-            (n for n, each in faults if each.is_on(elapsed_s, seed) is not self._on[n]), None
-        )
+        elapsed_s = self._elapsed_s()
+        for number, fault in enumerate(self._lease.faults):
+            if fault.is_on(elapsed_s, self._lease.seed) is not self._on[number]:
+                return number
+        return None
 
     def _elapsed_s(self) -> float:
         return 0.0 if self._began_s is None else self._clock.monotonic() - self._began_s
