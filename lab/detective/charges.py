@@ -23,7 +23,6 @@ class Sign(StrEnum):
     WAIT = "it waited for a slot"
     REPEATS = "it was repeated"
     ABSENCE = "what it called left no span"
-    ORPHAN = "it begins a trace of its own"
     LAG = "it began late"
     HOLDER = "others ended when it let go"
 
