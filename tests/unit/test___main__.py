@@ -72,6 +72,13 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_accused(state: Path) -> None:
+    """Each wrong accusation puts the next one off, in the end for as long as a command may take."""
+    for ledger in state.glob("cases/*/accusations.jsonl"):
+        ledger.unlink()
+
+
 def environment(state: Path, **more: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return {**kept, "LAB_STATE_DIR": str(state), "LAB_PORT_OFFSET": "8000", **more}
