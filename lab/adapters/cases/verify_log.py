@@ -70,12 +70,19 @@ _DEPLOYED: Final = (
 
 SHOP: Final = ("lab/shop", "lab/load", *(f"deploy/{name}" for name in _DEPLOYED))
 BESIDE: Final = (
-    "lab/adapters/otlp/sender.py",
-    *("lab/adapters/cases/verify_log.py", "lab/adapters/cases/verify_log.py"),
+    *("lab/adapters/otlp/sender.py", "lab/adapters/backends.py"),
+    *("lab/adapters/formats", "lab/adapters/memory"),
 )
-"""Adapters that no run touches: one replays cases, these keep the books."""
+"""Adapters that no run touches: they replay cases, read strangers' traces, and stand in."""
 
-PROOF: Final = ("lab/domain", "lab/investigation", "lab/adapters", "lab/warden")
+KEEPING: Final = "lab/adapters/cases"
+"""Writes down what was found, and how; it finds nothing."""
+
+PROOF: Final = (
+    *("lab/domain", "lab/investigation/proof", "lab/investigation/running"),
+    *("lab/adapters", "lab/warden"),
+)
+"""Readers and graders are not among them: they look at a case after it is proven."""
 
 _UNKNOWN: Final = "-"
 _TIME: Final = "%Y-%m-%d %H:%M:%S"
@@ -135,7 +142,7 @@ def write_rows(path: Path, rows: Iterable[Row], bases: Mapping[str, Basis]) -> N
 def bases_of(root: Path, scenario_ids: Iterable[str]) -> dict[str, Basis]:
     """What each scenario's own files, the shop and the proof in the checkout at ``root`` say."""
     shop = digest(files_below(root, SHOP))
-    beside = {root / name for name in BESIDE}
+    beside = set(files_below(root, (*BESIDE, KEEPING)))
     proof = digest(path for path in files_below(root, PROOF) if path not in beside)
     return {
         name: Basis(digest(root / "scenarios" / name / file for file in FILES), shop, proof)

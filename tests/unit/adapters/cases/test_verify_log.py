@@ -12,6 +12,7 @@ import pytest
 
 from lab.adapters.cases.verify_log import (
     BESIDE,
+    KEEPING,
     VerifyTable,
     bases_of,
     commit_of,
@@ -175,10 +176,10 @@ def test_two_files_joined_say_what_each_said(checkout: Path) -> None:
 
 
 def test_an_adapter_that_no_run_touches_changes_no_proof(checkout: Path) -> None:
-    """And any other does."""
+    """And any other does; so does none that keeps, reads or grades what was proven."""
     before = bases_of(checkout, ["db-timeout"])
-    for name in BESIDE:
-        path = checkout / name
+    for name in (*BESIDE, KEEPING, "lab/investigation/reading", "lab/investigation/solving"):
+        path = checkout / name if name.endswith(".py") else checkout / name / "a.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("X = 1\n")
     assert bases_of(checkout, ["db-timeout"]) == before
@@ -197,7 +198,8 @@ def test_what_no_run_touches_is_imported_by_none(tmp_path: Path) -> None:
     )
     modules = set(done.stdout.split())
     assert "lab.adapters.tempo" in modules
-    assert not modules & {name.removesuffix(".py").replace("/", ".") for name in BESIDE}
+    untouched = (*BESIDE, "lab/investigation/reading", "lab/investigation/solving")
+    assert not modules & {name.removesuffix(".py").replace("/", ".") for name in untouched}
 
 
 def test_a_commit_with_changes_of_its_own_is_marked(checkout: Path) -> None:
