@@ -17,22 +17,10 @@ from markupsafe import Markup
 from lab.desk import guard
 from lab.domain.wording import duration, times_usual
 from lab.investigation.reading.span_words import took, value_text
-from lab.shop.topology import DATABASES, SERVICES
+from lab.terminal.text import hue
 
 HERE: Final = Path(__file__).parent
 STATIC: Final = HERE / "static"
-
-HUES: Final = 13
-"""How many colours for services the style sheet has: classes ``hue-0`` … ``hue-12``."""
-
-_FIXED: Final = {
-    name: n % HUES for n, name in enumerate((*SERVICES, "storefront", *DATABASES, "auditor"))
-}
-
-
-def hue(service: str) -> int:
-    """The colour of a service by its fixed place in the topology; strangers share the last."""
-    return _FIXED.get(service, HUES - 1)
 
 
 def markdown(text: str) -> Markup:

@@ -15,7 +15,7 @@ from lab.domain.trace import Span
 from lab.domain.wording import duration
 from lab.investigation.reading.healthy_twin import Comparison, PairedRow
 from lab.investigation.reading.service_map import Figures, MapEdge, ServiceMap
-from lab.terminal.text import MARKS, clean
+from lab.terminal.text import MARKS, clean, service_text
 
 
 def map_document(found: ServiceMap) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def _title(row: PairedRow, indent: int) -> Text:
     span = row.here or row.either
     mark, style = MARKS[span.status]
     text = Text("  " * indent).append(f"{mark} " if mark else "", style=style)
-    text.append(clean(span.service, 40), style="bold").append(f" {clean(span.name, 120)}")
+    text.append_text(service_text(span.service)).append(f" {clean(span.name, 120)}")
     return text.append(f" ({clean(span.peer, 40)})" if span.peer else "", style="dim")
 
 

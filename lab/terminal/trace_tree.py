@@ -19,7 +19,7 @@ from lab.domain.wording import counted, duration, short_ids, times_usual
 from lab.investigation.reading.requests import WINDOW_WORDS
 from lab.investigation.reading.span_words import took, value_text
 from lab.terminal.guides import with_guides
-from lab.terminal.text import MARKS, clean
+from lab.terminal.text import MARKS, clean, service_text
 
 KIND_MARKS: Final = {
     Kind.SERVER: "▣",
@@ -284,7 +284,7 @@ def _title(row: Row) -> Text:
     mark, style = MARKS[item.status]
     title = Text(f"{mark} " if mark else "", style=style)
     title.append(f"{KIND_MARKS[item.kind]} ", style="dim")
-    title.append(f"{clean(item.service, 40) or '?'} ", style="bold")
+    title.append_text(service_text(item.service)).append(" ")
     title.append(clean(item.name, 120) or "(no name)", style="default")
     if item.peer:
         title.append(f" ({clean(item.peer, 40)})", style="dim")
