@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from lab.desk import guard
 from lab.domain.wording import duration, times_usual
-from lab.investigation.reading.span_words import took, value_text
+from lab.investigation.reading.span_words import context_of, took, value_text
 from lab.terminal.text import hue
 
 HERE: Final = Path(__file__).parent
@@ -68,6 +68,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         clock=clock,
+        context=context_of,
         duration=duration,
         hue=hue,
         markdown=markdown,

@@ -17,7 +17,7 @@ from lab.domain.strata import standing
 from lab.domain.trace import AttributeValue, Kind, Scope, Span, Status, Trace
 from lab.domain.wording import counted, duration, short_ids, times_usual
 from lab.investigation.reading.requests import WINDOW_WORDS
-from lab.investigation.reading.span_words import took, value_text
+from lab.investigation.reading.span_words import context_of, took, value_text
 from lab.terminal.guides import with_guides
 from lab.terminal.text import MARKS, clean, service_text
 
@@ -79,7 +79,7 @@ class TraceTree:
         self._wires = wires
         self._reference = evidence.reference_stats
         self._extent_ns = extent_ns(trace)
-        self._told: list[tuple[Mapping[str, AttributeValue], Scope]] = []
+        self._told: list[tuple[Mapping[str, AttributeValue], Scope, str]] = []
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw heading, tree and legend."""
@@ -165,25 +165,26 @@ class TraceTree:
         for link in span.links:
             yield Text(f"⇢ linked to trace {link.trace_id} span {link.span_id}", style="cyan")
             if self._attributes:
-                yield from _pairs(link.attributes, "  ")
+                yield from _pairs({**link.attributes, **context_of(link)}, "  ")
         if self._attributes:
             yield from self._all_of(span)
 
     def _all_of(self, span: Span) -> Iterator[Text]:
         """Every attribute and event; what made it and where it ran, where that is new."""
         yield from _pairs(span.attributes)
+        yield from _pairs(context_of(span), "context ")
         for event in span.events:
             after = duration((event.time_ns - span.start_ns) / 1e6) if span.start_ns else "?"
             yield Text(f"◆ {clean(event.name, 120) or '(no name)'} at {after}", style="magenta")
             yield from _pairs(event.attributes, "  ")
-        origin = span.resource, span.scope
+        origin = span.resource, span.scope, span.resource_schema_url
         if origin not in self._told:
             self._told.append(origin)
             scope = span.scope
             if scope.name or scope.version:
                 yield Text(f"scope {clean(f'{scope.name} {scope.version}', 160)}", style="dim")
-            yield from _pairs(scope.attributes, "scope ")
-            yield from _pairs(span.resource, "resource ")
+            yield from _pairs(_with_url(scope.attributes, scope.schema_url), "scope ")
+            yield from _pairs(_with_url(span.resource, span.resource_schema_url), "resource ")
 
     def _numbers(self, row: Row) -> list[Text]:
         item = row.item
@@ -294,6 +295,12 @@ def _title(row: Row) -> Text:
 def _pairs(attributes: Mapping[str, AttributeValue], before: str = "") -> Iterator[Text]:
     for key, value in sorted(attributes.items()):
         yield Text(f"{before}{clean(key, 120)} = {clean(value_text(value), 300)}", style="dim")
+
+
+def _with_url(
+    attributes: Mapping[str, AttributeValue], schema_url: str
+) -> Mapping[str, AttributeValue]:
+    return {**attributes, "schema url": schema_url} if schema_url else attributes
 
 
 def _count(trace: Trace, mark: str) -> int:

@@ -108,9 +108,11 @@ class Gathering:
     def _origin(self, span: Span) -> int:
         """The number of its resource and scope, which most spans in a row share."""
         resource, scope, number = self._last
+        # Readers give all spans of one group the same mapping, and the same URL with it.
         if resource is span.resource and scope is span.scope:
             return number
-        told = write_resource(span.service, span.resource), write_scope(span.scope)
+        place = write_resource(span.service, span.resource, span.resource_schema_url)
+        told = place, write_scope(span.scope)
         key = json.dumps(told[0], separators=(",", ":")), json.dumps(told[1], separators=(",", ":"))
         if key not in self._origins:
             if len(self._origins) > MOST_TRACES:
@@ -324,5 +326,5 @@ def _line(rows: Sequence[_Row], origins: dict[int, tuple[str, str]]) -> str:
         resource, scope = origins[origin]
         inner = f"{scope[1:-1]}," if scope != "{}" else ""
         spans = ",".join(each.body for each in made)
-        groups.append(f'{{"resource":{resource},"scopeSpans":[{{{inner}"spans":[{spans}]}}]}}')
+        groups.append(f'{{{resource[1:-1]},"scopeSpans":[{{{inner}"spans":[{spans}]}}]}}')
     return f'{{"resourceSpans":[{",".join(groups)}]}}\n'

@@ -84,6 +84,22 @@ def test_the_spans_of_a_case_are_those_of_the_file(shape: str, lab: Lab, tmp_pat
     assert (trace.trace_id, trace.spans) == (TRACE_ID, SPANS)
 
 
+def test_what_a_spans_context_carries_is_shown(lab: Lab, tmp_path: Path) -> None:
+    """Trace state, flags and the conventions that it is to be read by; its link's as well."""
+    path = tmp_path / "it.json"
+    path.write_bytes(SHAPES["one document"]())
+    lab("import", str(path))
+    told = lab("trace", TRACE_ID[:8], "--attributes").output
+    for each in (
+        "context trace state = vendor=opaque",
+        "context flags = 0x00000301",
+        "  trace state = vendor=linked",
+        "resource schema url = https://opentelemetry.io/schemas/1.29.0",
+        "scope schema url = https://opentelemetry.io/schemas/1.30.0",
+    ):
+        assert each in told
+
+
 def test_many_files_of_many_kinds_become_one_case(lab: Lab, tmp_path: Path) -> None:
     """Rotated parts of one writer, a folder with others, a file that is none: all is accounted."""
     good, bad = healthy_trace("ab" * 16), fatal_trace("cd" * 16)

@@ -408,3 +408,5 @@ def test_all_that_a_strangers_span_carries_is_shown(tmp_path: Path) -> None:
     span = desk.get(f"{here}/spans/{SPANS[0].span_id}").text
     for each in ("web", "1.0.0", "flavour", "batch", "Boom", "arm64", "[&#34;a&#34;, 1, true]"):
         assert each in span
+    context = ("vendor=opaque", "0x00000301", "vendor=linked", "schemas/1.29.0", "schemas/1.30.0")
+    assert [each for each in context if each not in span] == []
