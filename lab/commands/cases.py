@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -12,6 +13,7 @@ from lab.commands.common import (
     RevealOption,
     console,
     lab_command,
+    moment_s,
     notes,
     print_json,
 )
@@ -21,6 +23,9 @@ from lab.settings import Settings
 
 if TYPE_CHECKING:
     from lab.domain.case import CaseFile
+    from lab.domain.evidence import Evidence
+    from lab.investigation.reading.requests import RequestQuery
+    from lab.investigation.reading.trace_list import TraceQuery
 
 CaseOption = Annotated[
     str | None, typer.Option("--case", "-c", help="Which case; the newest where not given.")
@@ -46,23 +51,60 @@ def cases(as_json: JsonOption = False) -> None:
         )
 
 
+def _option(help_text: str, *names: str, metavar: str | None = None) -> Any:
+    return typer.Option(*names, help=help_text, metavar=metavar)
+
+
+OutcomeOption = Annotated[
+    str | None, _option("ok, error (5xx or no answer; of an import a failed span), rejected (4xx).")
+]
+RouteOption = Annotated[
+    str | None,
+    _option(
+        "e.g. 'POST /checkout'; of an import what stands in its root's name.", "--route", "--root"
+    ),
+]
+WindowOption = Annotated[str | None, _option("before, incident or after.")]
+TenantOption = Annotated[str | None, _option("Whose request it was.")]
+ServiceOption = Annotated[str | None, _option("One that the trace reached.")]
+TextOption = Annotated[str | None, _option("In the route, an id, a span's name or attribute.")]
+LeastOption = Annotated[float | None, _option("At least so long.")]
+MostOption = Annotated[float | None, _option("At most so long.")]
+SinceOption = Annotated[
+    str | None,
+    _option("Of an import: began then or later (15m ago, or ISO 8601).", "--from", metavar="TIME"),
+]
+UntilOption = Annotated[str | None, _option("The same: began before.", "--to", metavar="TIME")]
+IncompleteOption = Annotated[
+    bool, _option("Of an import: only traces of which something is missing.", "--incomplete")
+]
+SortOption = Annotated[
+    str | None,
+    _option(
+        "time, latency, route, status, tenant, bytes; of an import time, trace, root, duration, "
+        "spans, services, errors, whole."
+    ),
+]
+
+
 def traces(
     case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = None,
-    outcome: Annotated[
-        str | None, typer.Option(help="ok, error (5xx or no answer) or rejected (4xx).")
-    ] = None,
-    route: Annotated[str | None, typer.Option(help="e.g. 'POST /checkout'.")] = None,
-    window: Annotated[str | None, typer.Option(help="before, incident or after.")] = None,
-    tenant: Annotated[str | None, typer.Option(help="Whose request it was.")] = None,
-    service: Annotated[str | None, typer.Option(help="One that the trace reached.")] = None,
-    text: Annotated[
-        str | None, typer.Option(help="In the route, an id, a span's name or attribute.")
-    ] = None,
-    min_ms: Annotated[float | None, typer.Option(help="At least so long.")] = None,
-    max_ms: Annotated[float | None, typer.Option(help="At most so long.")] = None,
-    slowest: Annotated[bool, typer.Option(help="Slowest first.")] = False,
+    outcome: OutcomeOption = None,
+    route: RouteOption = None,
+    window: WindowOption = None,
+    tenant: TenantOption = None,
+    service: ServiceOption = None,
+    text: TextOption = None,
+    min_ms: LeastOption = None,
+    max_ms: MostOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    incomplete: IncompleteOption = False,
+    sort: SortOption = None,
+    descending: Annotated[bool, _option("The other way round.", "--descending")] = False,
+    slowest: Annotated[bool, _option("Slowest first.", "--slowest")] = False,
     background: Annotated[
-        bool, typer.Option("--background", help="Only what no request began, in order of time.")
+        bool, _option("Only what no request began, in order of time.", "--background")
     ] = False,
     limit: Annotated[int, typer.Option(min=1, help="How many rows.")] = 20,
     as_json: JsonOption = False,
@@ -71,44 +113,93 @@ def traces(
 
     Of a stranger's telemetry, which has no requests, all traces.
     """
-    from lab.investigation.reading.requests import RequestQuery, find_requests
-    from lab.terminal.requests import request_rows, request_table
+    from lab.investigation.reading.requests import RequestQuery
+    from lab.investigation.reading.trace_list import TraceQuery
 
     query = RequestQuery(outcome, route, window, tenant, service, text, min_ms, max_ms)
-    if background and (slowest or query != RequestQuery()):
+    if background and (slowest or sort or descending or query != RequestQuery()):
         raise UsageError("expected no filter beside --background, which lists no requests")
+    if slowest and (sort or descending):
+        raise UsageError("expected --slowest, or --sort and --descending, got both")
     archive = bootstrap.archive(Settings())
     case = archive.sight(case_id)
+    page = _Page(sort, descending or slowest, slowest, limit, as_json)
     if isinstance(case, Telemetry):
-        if outcome == "rejected" or query != RequestQuery(outcome):
-            raise UsageError(
-                f"expected only --outcome ok or error beside {case.case_id}, which has traces "
-                "and no requests, so no routes and no windows"
-            )
-        _list_telemetry(case, limit, outcome, slowest=slowest, as_json=as_json)
+        _refuse_for(
+            case.case_id, _NOT_OF_TRACES, window=window, tenant=tenant, background=background
+        )
+        since_s, until_s = (
+            moment_s(each, archive.now_s()) if each else None for each in (since, until)
+        )
+        asked_of_traces = TraceQuery(
+            outcome, route, service, text, min_ms, max_ms, since_s, until_s, incomplete
+        )
+        _list_telemetry(case, asked_of_traces, page)
         return
+    asked = {"from": since, "to": until, "incomplete": incomplete}
+    _refuse_for(case.case_id, _NOT_OF_REQUESTS, **asked)
     if background:
         # What no request began is joined to one by the scenario's words.
         _list_background(archive.open(case_id), limit, as_json=as_json)
         return
-    sort = "latency" if slowest else "time"
-    chosen = find_requests(case.evidence, query, sort=sort, descending=slowest)[:limit]
-    if as_json:
-        print_json(request_rows(case.evidence, chosen))
+    _list_requests(case.evidence, query, page)
+
+
+_NOT_OF_TRACES: Final = "traces that somebody brought, without requests: no windows, no tenants"
+_NOT_OF_REQUESTS: Final = "requests of a run, which --window chooses by time"
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Which part of what fits is printed, in which order, and how."""
+
+    sort: str | None
+    descending: bool
+    slowest: bool
+    limit: int
+    as_json: bool
+
+    def tell(self, fitting: int) -> None:
+        """Say how many there are, where JSON shows only some of them."""
+        if self.as_json and fitting > self.limit:
+            notes.print(f"{self.limit} of {fitting} that fit; --limit prints more")
+
+
+def _refuse_for(case_id: str, holds: str, **asked: object) -> None:
+    """UsageError that names every option that says nothing of such a case."""
+    if wrong := [f"--{name}" for name, value in asked.items() if value]:
+        raise UsageError(
+            f"expected no {' and no '.join(wrong)} beside {case_id}, which has {holds}"
+        )
+
+
+def _list_requests(evidence: Evidence, query: RequestQuery, page: _Page) -> None:
+    from lab.investigation.reading.requests import find_requests
+    from lab.terminal.requests import request_rows, request_table
+
+    sort = page.sort or ("latency" if page.slowest else "time")
+    found = find_requests(evidence, query, sort=sort, descending=page.descending)
+    shown = found[: page.limit]
+    if page.as_json:
+        print_json(request_rows(evidence, shown))
     else:
-        console.print(request_table(case.evidence, chosen))
+        console.print(request_table(evidence, shown, fitting=len(found)))
+    page.tell(len(found))
 
 
-def _list_telemetry(
-    case: Telemetry, limit: int, outcome: str | None, *, slowest: bool, as_json: bool
-) -> None:
-    from lab.terminal.telemetry import select_traces, telemetry_rows, telemetry_table
+def _list_telemetry(case: Telemetry, query: TraceQuery, page: _Page) -> None:
+    from lab.investigation.reading.trace_list import find_traces
+    from lab.terminal.telemetry import telemetry_rows, telemetry_table
 
-    found = select_traces(case.index, outcome=outcome, slowest=slowest, limit=limit)
-    if as_json:
-        print_json(telemetry_rows(found))
+    sort = page.sort or ("duration" if page.slowest else "time")
+    found = find_traces(case, query, sort=sort, descending=page.descending)
+    shown = found[: page.limit]
+    if page.as_json:
+        print_json(telemetry_rows(shown))
     else:
-        console.print(telemetry_table(case, found, full=not console.is_terminal))
+        full = not console.is_terminal
+        console.print(telemetry_table(case, shown, fitting=len(found), full=full))
+    page.tell(len(found))
 
 
 def _list_background(case: CaseFile, limit: int, *, as_json: bool) -> None:

@@ -36,6 +36,14 @@ def moment(unix_s: float) -> str:
     return datetime.fromtimestamp(unix_s).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def began(unix_s: float) -> str:
+    """When a stranger's trace began; a question mark where that is no moment."""
+    try:
+        return moment(unix_s) if unix_s else "?"
+    except (ValueError, OverflowError, OSError):
+        return "?"
+
+
 def clock(unix_s: float) -> str:
     """The time of day, to the millisecond."""
     return datetime.fromtimestamp(unix_s).astimezone().strftime("%H:%M:%S.%f")[:-3]
@@ -67,6 +75,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
+        began=began,
         clock=clock,
         context=context_of,
         duration=duration,

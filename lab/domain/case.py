@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,6 +53,8 @@ class Telemetry:
 
     So there is no scenario to have a truth, no window, no request as its actor saw it, and
     no proof. ``source`` says where they came from, ``index`` lists them in order of time.
+    ``lines_with`` gives, of these trace ids, those in whose line all of these lower-case texts
+    stand, whatever their case there; None where only a trace itself can be asked.
     """
 
     case_id: str
@@ -61,6 +63,7 @@ class Telemetry:
     opened_unix_s: float
     evidence: Evidence
     index: tuple[TraceSummary, ...]
+    lines_with: Callable[[Sequence[str], Sequence[str]], Iterable[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,10 +73,10 @@ def request_rows(evidence: Evidence, requests: Sequence[Request]) -> list[dict[s
 
 
 def request_table(
-    evidence: Evidence, requests: Sequence[Request], *, full: bool = False
+    evidence: Evidence, requests: Sequence[Request], *, fitting: int, full: bool = False
 ) -> RequestTable:
-    """The requests as a table that fits itself to the width it is given."""
-    return RequestTable(evidence, requests, full=full)
+    """The first requests of those ``fitting`` as a table that fits itself to its width."""
+    return RequestTable(evidence, requests, fitting=fitting, full=full)
 
 
 class RequestTable:
@@ -86,8 +86,11 @@ class RequestTable:
     the output is no terminal. Where that leaves no room, outcome and tenant go.
     """
 
-    def __init__(self, evidence: Evidence, requests: Sequence[Request], *, full: bool) -> None:
+    def __init__(
+        self, evidence: Evidence, requests: Sequence[Request], *, fitting: int, full: bool
+    ) -> None:
         self._evidence = evidence
+        self._fitting = fitting
         self._requests = requests
         self._full = full
 
@@ -98,7 +101,7 @@ class RequestTable:
             return
         full = self._full or not options.is_terminal
         yield self._table(full=full, roomy=not full or options.max_width >= _ROOMY)
-        yield Text(_footer(self._evidence, self._requests), style="dim")
+        yield Text(_footer(self._evidence, len(self._requests), self._fitting), style="dim")
 
     def _table(self, *, full: bool, roomy: bool) -> Table:
         ids = list(self._evidence.traces)
@@ -128,10 +131,10 @@ class RequestTable:
         return table
 
 
-def _footer(evidence: Evidence, shown: Sequence[Request]) -> str:
+def _footer(evidence: Evidence, shown: int, fitting: int) -> str:
     listed = sum(1 for each in evidence.requests if each.trace_id in evidence.traces)
     return (
-        f"{len(shown)} of {listed} requests with a trace in this case, which counts "
-        f"{len(evidence.requests)}. "
+        f"{shown} of {fitting} that fit, of {listed} requests with a trace in this case, which "
+        f"counts {len(evidence.requests)}. "
         "`lab trace ID` opens one; the first digits of an id are enough."
     )

@@ -321,6 +321,7 @@ def _read_telemetry(folder: Path, manifest: TelemetryManifest) -> Telemetry:
         opened_unix_s=manifest.opened_unix_s,
         evidence=Evidence(windows={}, requests=(), samples={}, traces=traces),
         index=traces.index,
+        lines_with=traces.lines_with,
     )
 
 

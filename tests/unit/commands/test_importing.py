@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,8 +19,8 @@ from typer.testing import CliRunner
 
 from lab.adapters.otlp.traces import read_traces, write_traces
 from lab.cli import app
-from lab.domain.trace import Trace
-from lab.errors import CaseError, LabError, TraceStoreError
+from lab.domain.trace import Kind, Span, Status, Trace
+from lab.errors import CaseError, LabError, TraceStoreError, UsageError
 from lab.settings import CHECKOUT
 from tests.support.sample_case import fatal_trace, healthy_trace
 from tests.support.trace_formats import EXAMPLES, SHAPES, SPANS, TRACE_ID
@@ -406,3 +407,96 @@ def test_a_proxy_of_the_users_is_for_the_outside_world(
     proxy.asked.clear()
     lab("import", "--tempo", here.url)
     assert proxy.asked == []
+
+
+# --- the list ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def listed(lab: Lab, tmp_path: Path) -> Lab:
+    """A case of ten traces: every third fails, every fourth lacks its root, each is longer."""
+    spans = []
+    for n in range(10):
+        start_ns = 1_700_000_000_000_000_000 + n * 1_000_000_000
+        span = Span(
+            f"{n:x}" * 32 if n else "a" * 32, f"{n + 1:016x}", "f" * 16 if n % 4 == 3 else None,
+            f"GET /{'cart' if n % 2 else 'home'}", Kind.SERVER, "front" if n < 8 else "back",
+            start_ns, start_ns + (n + 1) * 10_000_000,
+            Status.ERROR if n % 3 == 0 else Status.UNSET,
+            attributes={"user.tier": "Gold" if n == 4 else "plain", "amount": n, "city": "Ålesund"},
+            resource={"service.name": "front" if n < 8 else "back", "k8s.pod": f"pod-{n}"},
+        )  # fmt: skip
+        spans.append(span)
+    path = tmp_path / "ten.json"
+    path.write_text(json.dumps(write_traces([Trace(each.trace_id, (each,)) for each in spans])))
+    lab("import", str(path))
+    return lab
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("--outcome error", "0369"),
+        ("--outcome ok", "124578"),
+        ("--service back", "89"),
+        ("--root cart", "13579"),
+        ("--route /HOME", "02468"),
+        ("--text gold", "4"),
+        ("--text user.tier=gold", "4"),
+        ("--text pod-7", "7"),
+        ("--text ålesund", "0123456789"),
+        ("--text attributes", ""),
+        ("--text amount=3", "3"),
+        ("--text 55555555", "5"),
+        ("--min-ms 90", "89"),
+        ("--max-ms 20", "01"),
+        ("--from 2023-11-14T22:13:28Z", "89"),
+        ("--to 2023-11-14T22:13:22Z", "01"),
+        ("--incomplete", "37"),
+        ("--incomplete --outcome error", "3"),
+        ("--slowest --limit 2", "98"),
+        ("--sort duration --limit 2", "01"),
+        ("--sort time --descending --limit 3", "987"),
+        ("--sort root --limit 3", "981"),
+        ("--sort trace --descending --limit 1", "0"),
+        ("--sort errors --descending --limit 2", "96"),
+        ("--sort whole --limit 2", "37"),
+        ("--sort services --limit 1", "0"),
+        ("--sort spans --descending --limit 1", "9"),
+    ],
+)
+def test_every_filter_and_every_order_is_for_a_strangers_traces_too(
+    words: str, found: str, listed: Lab
+) -> None:
+    rows = json.loads(listed("traces", *words.split(), "--json").stdout)
+    assert [round(row["duration_ms"] / 10) - 1 for row in rows] == [int(each) for each in found]
+
+
+def test_the_number_of_all_that_fit_is_told_before_the_limit(listed: Lab) -> None:
+    assert (
+        "3 of 4 that fit, of 10 traces from"
+        in listed("traces", "--outcome", "error", "--limit", "3").stdout
+    )
+    assert (
+        "1 of 4 that fit" in listed("traces", "--outcome", "error", "--limit", "1", "--json").stderr
+    )
+    assert "no trace fits" in listed("traces", "--text", "nowhere").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--outcome rejected", "expected --outcome to be one of ok, error, got 'rejected'"),
+        ("--window incident --tenant acme", "expected no --window and no --tenant beside"),
+        ("--background", "expected no --background beside imported-1"),
+        ("--service frnt", "did you mean front?"),
+        ("--sort route", "expected --sort to be one of time, trace, root"),
+        ("--slowest --sort time", "expected --slowest, or --sort"),
+        ("--from yesterday", "expected a moment such as"),
+    ],
+)
+def test_what_does_not_apply_to_a_strangers_traces_is_told(
+    words: str, said: str, listed: Lab
+) -> None:
+    with pytest.raises(UsageError, match=re.escape(said[:40])):
+        listed("traces", *words.split())
