@@ -67,7 +67,7 @@ def import_(
         str | None, typer.Option(help="What to call it: lower-case words joined by hyphens.")
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Also a case file that is here already.")
+        bool, typer.Option("--again", help="Also what is here already, as a case of its own.")
     ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse all where anything cannot be read.")
@@ -78,9 +78,10 @@ def import_(
 
     Read are OTLP (JSON or protobuf), Jaeger's and Zipkin's JSON, each as it is or packed by
     gzip or zstd; which it is, its content says. Several files make one case. Traces make a
-    case that can be looked at and not graded: nobody knows their truth.
+    case that can be looked at and not graded: nobody knows their truth. Traces that are here
+    already, from whatever files, make no second case.
     """
-    from lab.adapters.cases.bring import IMPORTED, Wish
+    from lab.adapters.cases.bring import Wish
 
     paths = [*(files or ()), *(otlp or ())]
     if sum((bool(files), bool(otlp), tempo is not None, jaeger is not None)) != 1:
@@ -88,18 +89,16 @@ def import_(
     if paths and any(each is not None for each in (since, end, query, service, limit, header)):
         raise UsageError(f"expected none of {_CHOOSING} for files, which are read as a whole")
     archive = bootstrap.archive(Settings())
-    wish = Wish(name or IMPORTED, only_otlp=bool(otlp), strict=strict)
+    wish = Wish(name, only_otlp=bool(otlp), strict=strict, again=again)
     if paths:
-        brought = _from_files(archive, paths, wish, again=again, named=name is not None)
+        brought = _from_files(archive, paths, wish)
     else:
         choice = _choice(archive.now_s(), since or "15m", end or "now", service, limit, query)
         brought = _from_backend(archive, tempo, jaeger, choice, headers(header), wish)
     tell(brought, "file" if paths else "answer", as_json=as_json)
 
 
-def _from_files(
-    archive: FolderArchive, paths: list[str], wish: Wish, *, again: bool, named: bool
-) -> Brought:
+def _from_files(archive: FolderArchive, paths: list[str], wish: Wish) -> Brought:
     from lab.adapters.cases.bring import bring_content, bring_file, bring_files, is_case_file
     from lab.adapters.formats.sniffing import ZIP
     from lab.adapters.formats.source import Content
@@ -116,13 +115,13 @@ def _from_files(
             with path.open("wb") as file:
                 while part := content.read(2**20):
                     file.write(part)
-            return bring_file(archive, path, again=again)
+            return bring_file(archive, path, again=wish.again)
     if any(is_case_file(Path(each)) for each in paths):
         if len(paths) > 1:
             raise UsageError("expected a case file alone, got other files beside it")
-        if named:
+        if wish.name is not None:
             raise UsageError("expected no --name for a case file, which is called as its scenario")
-        return bring_file(archive, Path(paths[0]), again=again)
+        return bring_file(archive, Path(paths[0]), again=wish.again)
     with counting() as tell:
         return bring_files(archive, [Path(each) for each in paths], wish, tell)
 
@@ -219,4 +218,6 @@ def _sentence(brought: Brought, noun: str) -> str:
     told += [f"{count:,} × {what}" for what, count in account.remarks.items()]
     if not account.is_complete:
         told.append(account.skipped_words)
+    if not brought.is_new:
+        told.append("these very traces were here already; --again makes another case of them")
     return "; ".join(told)

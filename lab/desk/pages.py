@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from lab.desk import guard
-from lab.domain.wording import duration, times_usual
+from lab.domain.wording import duration, megabytes, times_usual
 from lab.investigation.reading.span_words import context_of, took, value_text
 from lab.terminal.text import hue
 
@@ -81,6 +81,7 @@ def _environment() -> Environment:
         duration=duration,
         hue=hue,
         markdown=markdown,
+        megabytes=megabytes,
         moment=moment,
         query=query,
         times=times_usual,

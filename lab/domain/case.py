@@ -86,7 +86,8 @@ class CaseSummary:
     """A case as a list shows it.
 
     A stranger's telemetry has no scenario, no difficulty and no verdict.
-    ``points`` is None until the case is solved or given up.
+    ``points`` is None until the case is solved or given up. ``size_bytes`` is what its folder
+    takes; ``traces`` and ``spans`` are kept in it, where that is known without reading them.
     """
 
     case_id: str
@@ -98,6 +99,14 @@ class CaseSummary:
     accusations: int
     solved: bool
     points: int | None = None
+    size_bytes: int = 0
+    traces: int = 0
+    spans: int | None = None
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether it is a stranger's telemetry, of which nobody knows the truth."""
+        return self.verdict is None
 
     @property
     def told_scenario(self) -> str | None:

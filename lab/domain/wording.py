@@ -29,6 +29,12 @@ def duration(ms: float) -> str:
     return f"{minutes}m{rest_s:02d}s"
 
 
+def megabytes(size_bytes: int) -> str:
+    """What a folder takes: ``0.03 MB``, ``4.2 MB``, ``1,204 MB``."""
+    size_mb = size_bytes / 1e6
+    return f"{size_mb:.2f} MB" if size_mb < 1 else f"{size_mb:,.{1 if size_mb < 100 else 0}f} MB"
+
+
 def short_ids(ids: list[str], least: int) -> dict[str, str]:
     """Each id's shortest beginning, of at least ``least`` digits, that no other shares."""
     ordered = sorted(set(ids))

@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from lab.adapters.cases.archive import FolderArchive
+from lab.adapters.cases.manifest import MANIFEST
 from lab.adapters.cases.telemetry_case import Gathering, Tell
 from lab.adapters.cases.zip_file import read_zip
 from lab.adapters.formats.found import Account
@@ -44,11 +45,16 @@ class Brought:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """How telemetry is to be taken: under which name, as OTLP alone, and all of it or none."""
+    """How telemetry is to be taken: under which name, as OTLP alone, and all of it or none.
 
-    name: str = IMPORTED
+    Traces that are here already are taken ``again`` where that is wished, or where a ``name`` is
+    and no case of them has it.
+    """
+
+    name: str | None = None
     only_otlp: bool = False
     strict: bool = False
+    again: bool = False
 
 
 def bring_file(
@@ -187,8 +193,10 @@ def _sealed(
             f"expected to read all of it (--strict), found {account.skipped_words}; leave "
             "--strict out to take the rest"
         )
-    case_id = archive.adopt(room, wish.name)
-    return Brought(case_id, True, account.traces, account.kept, account=account)
+    # The manifest says from which files traces came, and when: others may hold the same ones.
+    twin = None if wish.again else archive.twin_of(room, wish.name, but_for=MANIFEST)
+    case_id = twin or archive.adopt(room, wish.name or IMPORTED)
+    return Brought(case_id, twin is None, account.traces, account.kept, account=account)
 
 
 def without_secrets(url: str) -> str:

@@ -60,6 +60,7 @@ from lab.adapters.cases.strict_reading import (
     text_of,
     validated,
 )
+from lab.adapters.cases.trace_index import INDEX
 from lab.adapters.cases.traces_on_disk import TracesOnDisk, bounded_lines
 from lab.adapters.otlp.traces import trace_to_otlp
 from lab.domain.case import Case, CaseFile, Sight, Telemetry
@@ -84,8 +85,17 @@ PROOF: Final = "proof.json"
 ACCUSATIONS: Final = "accusations.jsonl"
 CHECKSUMS: Final = "checksums"
 
+ARRIVED: Final = ".imported.json"
+"""When a case came from elsewhere: for a list, it was opened here then."""
+
+OWNER: Final = ".owner.json"
+"""Whose the folder is while a run writes into it."""
+
 LEDGERS: Final = frozenset({ACCUSATIONS, REPLAYS})
 """What is written into a case after it was sealed; never imported with it."""
+
+OWN_NOTES: Final = frozenset({ARRIVED, OWNER, INDEX})
+"""What the lab keeps beside a case for itself; never sealed."""
 
 _OF_A_CASE: Final = frozenset({MANIFEST, REQUESTS, TRACES, LOGS, JOURNAL, PROOF})
 _OF_TELEMETRY: Final = frozenset({MANIFEST, TRACES})
@@ -168,6 +178,16 @@ def _sealed_files(folder: Path) -> Iterator[Path]:
         changes = path.name in LEDGERS | {CHECKSUMS} or path.name.startswith(".")
         if path.is_file() and not changes:
             yield path
+
+
+def others_in(folder: Path) -> tuple[Path, ...]:
+    """What lies in a case's folder and that the lab did not write there."""
+    known = {*sealed_files(folder), *LEDGERS, CHECKSUMS, *OWN_NOTES}
+    return tuple(
+        path
+        for path in sorted(folder.rglob("*"))
+        if str(path.relative_to(folder)) not in known | {SCENARIO} or path.is_symlink()
+    )
 
 
 def _sha256(path: Path) -> str:

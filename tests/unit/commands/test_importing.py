@@ -70,7 +70,7 @@ def test_what_is_imported_exported_and_imported_again_stays_the_same(
     first = json.loads(lab("import", str(path), "--json").output)
     out = tmp_path / "out.jsonl"
     lab("export", first["case"], "--otlp", "--to", str(out))
-    second = json.loads(lab("import", str(out), "--strict", "--json").output)
+    second = json.loads(lab("import", str(out), "--strict", "--again", "--json").output)
     assert (second["spans"], second["traces"]) == (first["spans"], first["traces"])
     assert (second["duplicates"], second["remarks"]) == (0, {})
     assert traces_in(lab, second["case"]) == traces_in(lab, first["case"])
@@ -500,3 +500,64 @@ def test_what_does_not_apply_to_a_strangers_traces_is_told(
 ) -> None:
     with pytest.raises(UsageError, match=re.escape(said[:40])):
         listed("traces", *words.split())
+
+
+# --- the same again ----------------------------------------------------------------------
+
+
+def test_the_same_traces_make_one_case_from_whatever_files(listed: Lab, tmp_path: Path) -> None:
+    """The same file, its spans in another order, and in another format; unless one says again."""
+    before = (tmp_path / "state" / "cases" / "imported-1" / "traces.jsonl").read_bytes()
+    groups = json.loads((tmp_path / "ten.json").read_text())["resourceSpans"]
+    for number, half in enumerate((groups[5:], groups[:5])):
+        (tmp_path / f"half-{number}.json").write_text(json.dumps({"batches": half}))
+    halves = [str(tmp_path / f"half-{number}.json") for number in range(2)]
+    for files in ([str(tmp_path / "ten.json")], halves):
+        told = listed("import", *files)
+        assert "imported-1: read 10 spans" in told.stdout
+        assert "were here already; --again makes another" in told.stdout.replace("\n", " ")
+    assert json.loads(listed("import", *halves, "--json").stdout)["is_new"] is False
+    assert len(json.loads(listed("cases", "--json").stdout)) == 1
+    assert (tmp_path / "state" / "cases" / "imported-1" / "traces.jsonl").read_bytes() == before
+    again = json.loads(listed("import", *halves, "--again", "--json").stdout)
+    assert (again["case"], again["is_new"]) == ("imported-2", True)
+    named = [json.loads(listed("import", *halves, "--name", "ours", "--json").stdout) for _ in "ab"]
+    assert [(each["case"], each["is_new"]) for each in named] == [
+        ("ours-1", True),
+        ("ours-1", False),
+    ]
+
+
+def test_traces_that_differ_in_anything_make_a_case_of_their_own(
+    listed: Lab, tmp_path: Path
+) -> None:
+    groups = json.loads((tmp_path / "ten.json").read_text())["resourceSpans"]
+    groups[0]["scopeSpans"][0]["spans"][0]["name"] += "!"
+    (tmp_path / "other.json").write_text(json.dumps({"resourceSpans": groups}))
+    assert json.loads(listed("import", str(tmp_path / "other.json"), "--json").stdout)["is_new"]
+
+
+# --- deleting ----------------------------------------------------------------------------
+
+
+def test_cases_are_listed_with_size_and_date_and_deleted_by_name(listed: Lab) -> None:
+    shown = listed("cases").stdout
+    assert re.search(r"imported-1 +20\d\d-\d\d-\d\d \d\d:\d\d", shown)
+    assert "0.01 MB" in shown
+    (row,) = json.loads(listed("cases", "--json").stdout)
+    assert (row["traces"], row["spans"]) == (10, 10)
+    assert 5_000 < row["size_bytes"] < 20_000
+    done = listed("cases", "--delete", "imported-1", "--yes")
+    assert "imported-1 is deleted" in done.stdout
+    assert "ten.json, 0.01 MB" in done.stderr
+    assert json.loads(listed("cases", "--json").stdout) == []
+
+
+def test_nothing_is_deleted_without_a_yes(listed: Lab) -> None:
+    with pytest.raises(UsageError, match="found no terminal; `--yes` goes ahead unasked"):
+        listed("cases", "--delete", "imported-1")
+    with pytest.raises(UsageError, match="expected --yes beside --delete"):
+        listed("cases", "--yes")
+    with pytest.raises(CaseError, match="did you mean imported-1"):
+        listed("cases", "--delete", "importd-1", "--yes")
+    assert len(json.loads(listed("cases", "--json").stdout)) == 1
