@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from lab.adapters.cases.bring import Brought, Wish
 
 
+MaskOption = Annotated[
+    bool,
+    typer.Option("--mask", help="Mask e-mail addresses and card numbers before anything is kept."),
+]
+
 PIPE: Final = "-"
 _CHOOSING: Final = "--since, --to, --service, --limit, --query and --header"
 
@@ -72,6 +77,7 @@ def import_(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse all where anything cannot be read.")
     ] = False,
+    mask: MaskOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make a case of what somebody brings: a case file, or traces of any system.
@@ -89,7 +95,7 @@ def import_(
     if paths and any(each is not None for each in (since, end, query, service, limit, header)):
         raise UsageError(f"expected none of {_CHOOSING} for files, which are read as a whole")
     archive = bootstrap.archive(Settings())
-    wish = Wish(name, only_otlp=bool(otlp), strict=strict, again=again)
+    wish = Wish(name, only_otlp=bool(otlp), strict=strict, again=again, mask=mask)
     if paths:
         brought = _from_files(archive, paths, wish)
     else:
@@ -110,6 +116,7 @@ def _from_files(archive: FolderArchive, paths: list[str], wish: Wish) -> Brought
         if not content.peek(len(ZIP)).startswith(ZIP):
             with counting() as tell:
                 return bring_content(archive, content, wish, tell)
+        _refuse_for_a_case_file(wish)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "standard-input.case.zip"
             with path.open("wb") as file:
@@ -119,11 +126,17 @@ def _from_files(archive: FolderArchive, paths: list[str], wish: Wish) -> Brought
     if any(is_case_file(Path(each)) for each in paths):
         if len(paths) > 1:
             raise UsageError("expected a case file alone, got other files beside it")
-        if wish.name is not None:
-            raise UsageError("expected no --name for a case file, which is called as its scenario")
+        _refuse_for_a_case_file(wish)
         return bring_file(archive, Path(paths[0]), again=wish.again)
     with counting() as tell:
         return bring_files(archive, [Path(each) for each in paths], wish, tell)
+
+
+def _refuse_for_a_case_file(wish: Wish) -> None:
+    if wish.name is not None:
+        raise UsageError("expected no --name for a case file, which is called as its scenario")
+    if wish.mask:
+        raise UsageError("expected no --mask for a case file, which is sealed as it is")
 
 
 def _choice(

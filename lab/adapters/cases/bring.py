@@ -48,13 +48,14 @@ class Wish:
     """How telemetry is to be taken: under which name, as OTLP alone, and all of it or none.
 
     Traces that are here already are taken ``again`` where that is wished, or where a ``name`` is
-    and no case of them has it.
+    and no case of them has it. With ``mask`` no address and no card number is written.
     """
 
     name: str | None = None
     only_otlp: bool = False
     strict: bool = False
     again: bool = False
+    mask: bool = False
 
 
 def bring_file(
@@ -145,7 +146,7 @@ def _brought(
     take: Callable[[Gathering, Account], None],
 ) -> Brought:
     account = Account()
-    with _arriving(archive, account, tell) as (room, gathering):
+    with _arriving(archive, account, wish, tell) as (room, gathering):
         take(gathering, account)
         return _sealed(archive, gathering, room, account, wish, told)
 
@@ -159,7 +160,7 @@ async def bring_answers(
 ) -> Brought:
     """The traces in a backend's answers as they come, each with what was asked for, as a case."""
     account = Account()
-    with _arriving(archive, account, tell) as (room, gathering):
+    with _arriving(archive, account, wish, tell) as (room, gathering):
         async for name, body in answers:
             gathering.add(found_in(Content(name, BytesIO(body)), account))
             tell("answers read", account.files)
@@ -169,10 +170,10 @@ async def bring_answers(
 
 @contextmanager
 def _arriving(
-    archive: FolderArchive, account: Account, tell: Tell
+    archive: FolderArchive, account: Account, wish: Wish, tell: Tell
 ) -> Iterator[tuple[Path, Gathering]]:
     with archive.arriving() as room:
-        gathering = Gathering(room, account, tell)
+        gathering = Gathering(room, account, tell, mask=wish.mask)
         try:
             yield room, gathering
         finally:

@@ -16,6 +16,7 @@ from lab.adapters.bounds import MOST_SPANS, MOST_TRACES
 from lab.adapters.cases.case_folder import TRACES, seal_telemetry
 from lab.adapters.cases.trace_index import Entry, write_index
 from lab.adapters.formats.found import Account, Found, Skipped
+from lab.adapters.otlp.personal_data import Masking
 from lab.adapters.otlp.traces import (
     DEEPEST_TRACE,
     write_resource,
@@ -32,6 +33,8 @@ Tell = Callable[[str, int], None]
 
 SHARED_ID: Final = "deadspan.shared_span_id"
 """Attribute of a server's span that came under its caller's id: that id."""
+
+MASKED: Final = "value in which an address or a card number was masked"
 
 _SORTING: Final = ".sorting.sqlite"
 _TOLD_EVERY: Final = 500
@@ -63,10 +66,12 @@ class _Row:
 class Gathering:
     """Spans into ``folder``, and a case out of them.
 
-    They wait in a file that `close` takes away, so memory holds one trace at a time.
+    They wait in a file that `close` takes away, so memory holds one trace at a time. With
+    ``mask`` no text of a span is written before the Collector's patterns were laid over it.
     """
 
-    def __init__(self, folder: Path, account: Account, tell: Tell) -> None:
+    def __init__(self, folder: Path, account: Account, tell: Tell, *, mask: bool = False) -> None:
+        self._masking = Masking() if mask else None
         self._folder = folder
         self._account = account
         self._tell = tell
@@ -86,10 +91,11 @@ class Gathering:
             raise CaseError(f"expected to sort spans in {self._folder}, found: {error}") from error
 
     def _rows(self, found: Iterable[Found]) -> Iterator[tuple[object, ...]]:
-        for each in found:
-            if isinstance(each, Skipped):
-                self._account.skip(each)
+        for one in found:
+            if isinstance(one, Skipped):
+                self._account.skip(one)
                 continue
+            each = one if self._masking is None else self._masking.span(one)
             self._account.read += 1
             if self._account.read > MOST_SPANS:
                 raise CaseError(
@@ -144,6 +150,8 @@ class Gathering:
         self.close()
         if not entries:
             raise CaseError(nothing_in(source, self._account))
+        if self._masking is not None:
+            self._account.remarks[MASKED] = self._masking.count
         write_index(self._folder, entries, digest)
         counts = {"traces": self._account.traces, "spans": self._account.kept}
         seal_telemetry(self._folder, title, source, opened_unix_s, **counts)

@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
@@ -19,9 +19,10 @@ from typer.testing import CliRunner
 
 from lab.adapters.otlp.traces import read_traces, write_traces
 from lab.cli import app
-from lab.domain.trace import Kind, Span, Status, Trace
+from lab.domain.trace import Event, Kind, Link, Scope, Span, Status, Trace
 from lab.errors import CaseError, LabError, TraceStoreError, UsageError
 from lab.settings import CHECKOUT
+from tests.support.personal_data import FORMS, INNOCENT, LEAK, WHOLE_VALUES
 from tests.support.sample_case import fatal_trace, healthy_trace
 from tests.support.trace_formats import EXAMPLES, SHAPES, SPANS, TRACE_ID
 
@@ -500,6 +501,74 @@ def test_what_does_not_apply_to_a_strangers_traces_is_told(
 ) -> None:
     with pytest.raises(UsageError, match=re.escape(said[:40])):
         listed("traces", *words.split())
+
+
+# --- masking -----------------------------------------------------------------------------
+
+
+def test_every_form_of_personal_data_is_masked_before_anything_is_written(
+    lab: Lab, tmp_path: Path
+) -> None:
+    """In every text of a span; by the table that the Collector is tested by."""
+
+    def told(text: str, number: int) -> Trace:
+        resource = {"service.name": "shop", "owner": text}
+        span = Span(
+            f"{number + 1:032x}", f"{number + 1:016x}", None, text, Kind.SERVER, "shop", 10**18,
+            10**18 + 1, Status.ERROR, text,
+            {"a": text, "list": (text, "b"), "map": json.dumps({"k": text}, ensure_ascii=False)},
+            (Event(text, 10**18, {"a": text}),), (Link("ab" * 16, "cd" * 8, {"a": text}, text),),
+            resource, Scope(text, "1", {"a": text}), text,
+        )  # fmt: skip
+        return Trace(span.trace_id, (span,))
+
+    path, kept = tmp_path / "it.json", (*INNOCENT, *WHOLE_VALUES)
+    path.write_text(
+        "\n".join(
+            json.dumps(write_traces([told(*each[::-1])])) for each in enumerate((*FORMS, *kept))
+        )
+    )
+    done = lab("import", str(path), "--mask", "--json")
+    masked = json.loads(done.stdout)["remarks"][
+        "value in which an address or a card number was masked"
+    ]
+    assert masked >= 13 * len(FORMS)
+    lines = (tmp_path / "state" / "cases" / "imported-1" / "traces.jsonl").read_text().splitlines()
+    texts = [
+        set(re.findall(r'"(?:name|message|traceState|stringValue)":("(?:[^"\\]|\\.)*")', line))
+        for line in lines
+    ]
+    said = [{json.loads(each) for each in line} - {"service.name", "1"} for line in texts]
+    assert [each for line in said[: len(FORMS)] for each in line if LEAK.search(each)] == []
+    assert [
+        text for text, line in zip(kept, said[len(FORMS) :], strict=True) if text not in line
+    ] == []
+
+
+def test_what_is_no_text_and_what_a_key_says_is_masked_too(lab: Lab, tmp_path: Path) -> None:
+    """A card as a number; two names that become alike stay two; a case file is refused."""
+    attributes = {"card": 4242424242424242, "bob@example.com": True, "eve@example.com": 4.5, "n": 7}
+    span = replace(SPANS[0], attributes=attributes)
+    path = tmp_path / "it.json"
+    path.write_text(json.dumps(write_traces([Trace(TRACE_ID, (span,))])))
+    assert "3 × value in which an address or a card number was masked" in lab(
+        "import", str(path), "--mask"
+    ).stdout.replace("\n", " ")
+    (trace,) = traces_in(lab, "imported-1").values()
+    assert trace.spans[0].attributes == {"card": "****", "****": True, "**** 2": 4.5, "n": 7}
+    with pytest.raises(UsageError, match="expected no --mask for a case file"):
+        lab("import", str(RECORDING), "--mask")
+    with pytest.raises(UsageError, match="expected no --mask for a case file"):
+        lab("import", "-", "--mask", given=RECORDING.read_bytes())
+
+
+def test_nothing_is_masked_unasked(lab: Lab, tmp_path: Path) -> None:
+    span = replace(SPANS[0], attributes={"who": "bob@example.com"})
+    path = tmp_path / "it.json"
+    path.write_text(json.dumps(write_traces([Trace(TRACE_ID, (span,))])))
+    lab("import", str(path))
+    (trace,) = traces_in(lab, "imported-1").values()
+    assert trace.spans == (span,)
 
 
 # --- the same again ----------------------------------------------------------------------
