@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lab.domain.evidence import Evidence, Sample
+from lab.domain.evidence import Evidence, Healthy, Sample, stranger_evidence
 from lab.domain.ids import is_numbered
 from lab.domain.instrumentation import Instrumentation
 from lab.domain.journal import Ending, JournalEntry
@@ -53,6 +53,8 @@ class Telemetry:
 
     So there is no scenario to have a truth, no window, no request as its actor saw it, and
     no proof. ``source`` says where they came from, ``index`` lists them in order of time.
+    Only once somebody says which were ``healthy`` has its evidence windows, and each trace as a
+    request: its root is what the edge saw.
     """
 
     case_id: str
@@ -61,6 +63,14 @@ class Telemetry:
     opened_unix_s: float
     evidence: Evidence
     index: tuple[TraceSummary, ...]
+    healthy: Healthy | None = None
+
+    @property
+    def overview(self) -> Evidence:
+        """The same; without a reference with all traces in one window, of which nothing is said."""
+        return (
+            self.evidence if self.healthy else stranger_evidence(self.evidence.traces, self.index)
+        )
 
 
 @dataclass(frozen=True, slots=True)
