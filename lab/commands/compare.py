@@ -8,7 +8,7 @@ import typer
 
 from lab import bootstrap
 from lab.commands.cases import CaseOption
-from lab.commands.common import JsonOption, console, print_json
+from lab.commands.common import JsonOption, console, notes, print_json, reading
 from lab.errors import CaseError
 from lab.settings import Settings
 
@@ -25,13 +25,15 @@ def twin(
     """Lay a trace beside the healthy one nearest to it, the greatest change of self time first."""
     from lab.investigation.reading.healthy_twin import compare, twin_rows
     from lab.investigation.reading.ids import resolve_trace
+    from lab.investigation.reading.strangers import compared
     from lab.terminal.comparing import twin_table
 
     archive = bootstrap.archive(Settings())
-    case = archive.load(case_id)
+    case = compared(archive.open(case_id))
     evidence = case.evidence
     found = resolve_trace(evidence, trace_id, archive.replays(case.case_id))
-    comparison = compare(evidence, found)
+    with reading(case):
+        comparison = compare(evidence, found)
     if comparison is None:
         raise CaseError(
             f"expected a healthy trace of the same route as {found.trace_id[:8]}…, found none in "
@@ -54,11 +56,15 @@ def service_map(
     as_json: JsonOption = False,
 ) -> None:
     """Show who calls whom, how often, how well and how fast, before beside the incident."""
-    from lab.investigation.reading.service_map import service_map as map_of
+    from lab.investigation.reading.strangers import is_alone, map_of, no_reference
     from lab.terminal.comparing import map_document, map_table
 
-    found = map_of(bootstrap.archive(Settings()).load(case_id).evidence)
+    case = bootstrap.archive(Settings()).open(case_id)
+    with reading(case):
+        found = map_of(case)
     if as_json:
         print_json(map_document(found))
     else:
         console.print(map_table(found))
+    if is_alone(case):
+        notes.print(no_reference(case), soft_wrap=True, markup=False)
