@@ -65,6 +65,6 @@ def service_map(
     if as_json:
         print_json(map_document(found))
     else:
-        console.print(map_table(found))
+        console.print(map_table(found, is_alone=is_alone(case)))
     if is_alone(case):
         notes.print(no_reference(case), soft_wrap=True, markup=False)

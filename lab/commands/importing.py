@@ -94,14 +94,13 @@ def import_(
 
     Read are OTLP (JSON or protobuf), Jaeger's and Zipkin's JSON, each as it is or packed by
     gzip or zstd; which it is, its content says. Several files make one case. Traces make a
-    case that can be looked at and not graded: nobody knows their truth. Once --before or
-    --compare says which were healthy, all others are compared with those.
+    case that can be looked at and not graded: nobody knows their truth. With --before or
+    --compare it has a reference.
     """
     from lab.adapters.cases.bring import IMPORTED, Wish
 
     paths = [*(files or ()), *(otlp or ())]
-    if sum((bool(files), bool(otlp), tempo is not None, jaeger is not None)) != 1:
-        raise UsageError("expected one of FILE…, --otlp FILE, --tempo URL and --jaeger URL")
+    _one_source(files, otlp, tempo, jaeger)
     if paths and any(each is not None for each in (since, end, query, service, limit, header)):
         raise UsageError(f"expected none of {_CHOOSING} for files, which are read as a whole")
     _one_reference(before=before, compare=compare)
@@ -113,6 +112,11 @@ def import_(
         choice = _choice(archive.now_s(), since or "15m", end or "now", service, limit, query)
         brought = _from_backend(archive, tempo, jaeger, choice, headers(header), wish)
     tell(brought, "file" if paths else "answer", as_json=as_json)
+
+
+def _one_source(*given: object) -> None:
+    if sum(map(bool, given)) != 1:
+        raise UsageError("expected one of FILE…, --otlp FILE, --tempo URL and --jaeger URL")
 
 
 def _from_files(

@@ -14,7 +14,8 @@ from lab.desk.desk import OpenFile, TheDesk
 from lab.desk.guard import check_site
 from lab.desk.pages import page
 from lab.desk.trace_page import Assist
-from lab.investigation.reading.service_map import Figures, MapEdge, MapService, service_map
+from lab.investigation.reading.service_map import Figures, MapEdge, MapService
+from lab.investigation.reading.strangers import map_of, map_shown
 
 router = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/api/v1", tags=["map"])
@@ -51,7 +52,7 @@ class Arrow:
 def map_page(request: Request, case: OpenFile, desk: TheDesk) -> HTMLResponse:
     """Draw the map; the table below it says the same."""
     desk.solving.note_assist(case.case_id, Assist.MAP)
-    found = service_map(case.evidence)
+    found = map_shown(case)
     nodes = _nodes(found.services)
     boxes = {node.service.name: node for node in nodes}
     context = {
@@ -71,7 +72,7 @@ def map_page(request: Request, case: OpenFile, desk: TheDesk) -> HTMLResponse:
 @api.get("/cases/{case_id}/map", dependencies=[Depends(check_site)])
 def map_json(case: OpenFile) -> dict[str, Any]:
     """Services and edges with calls a request, share of errors, p50 and p95 in ms, twice."""
-    return asdict(service_map(case.evidence))
+    return asdict(map_of(case))
 
 
 def change_of(before: Figures | None, during: Figures | None) -> str:

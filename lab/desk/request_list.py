@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from lab.desk.desk import OpenCase
+from lab.desk.desk import OpenCase, OpenFile
 from lab.desk.pages import page
-from lab.domain.case import Case
+from lab.domain.case import Case, Telemetry
 from lab.investigation.reading.background import background_rows, background_traces
 from lab.investigation.reading.requests import (
     OUTCOMES,
@@ -121,10 +121,10 @@ def row_of(case: Case, request: Any) -> dict[str, Any]:
 
 
 @router.get("/cases/{case_id}/traces")
-def requests(
-    request: Request, case: OpenCase, state: Annotated[ListState, Query()]
-) -> HTMLResponse:
-    """List requests; those whose trace is kept lead to it."""
+def requests(request: Request, case: OpenFile, state: Annotated[ListState, Query()]) -> Response:
+    """List requests; those whose trace is kept lead to it. Of a stranger's traces, these."""
+    if isinstance(case, Telemetry):
+        return RedirectResponse(f"/cases/{case.case_id}", 303)
     evidence = case.evidence
     context = {
         "case": case,

@@ -26,6 +26,7 @@ from lab.investigation.reading.healthy_twin import compare, twin_rows
 from lab.investigation.reading.ids import resolve_span, resolve_trace
 from lab.investigation.reading.logs import LogLine, read_logs
 from lab.investigation.reading.requests import WINDOW_WORDS, outcome_of
+from lab.investigation.reading.strangers import compared, is_alone
 from lab.investigation.reading.waterfall import Waterfall
 
 PLAIN_ROWS: Final = 500
@@ -133,7 +134,7 @@ def twin_page(
     """The trace beside the healthy one nearest to it, by change of self time or as a tree."""
     trace = _trace(desk, case, trace_id)
     desk.solving.note_assist(case.case_id, Assist.TWIN)
-    comparison = compare(case.evidence, trace)
+    comparison = compare(compared(case).evidence, trace)
     rows = () if comparison is None else comparison.rows
     if comparison is not None and order != "tree":
         rows = comparison.by_change
@@ -150,7 +151,7 @@ def twin_page(
 @api.get("/cases/{case_id}/traces/{trace_id}/twin", dependencies=[Depends(check_site)])
 def twin_json(case: OpenFile, desk: TheDesk, trace_id: str) -> dict[str, Any]:
     """Every span beside the healthy one that does the same, the greatest change first."""
-    comparison = compare(case.evidence, _trace(desk, case, trace_id))
+    comparison = compare(compared(case).evidence, _trace(desk, case, trace_id))
     if comparison is None:
         raise UnknownCase("expected a healthy trace of the same route, found none in this case")
     desk.solving.note_assist(case.case_id, Assist.TWIN)
@@ -175,6 +176,7 @@ def _context(case: CaseFile, trace: Trace) -> dict[str, Any]:
         "outcome": outcome_of(request) if request else None,
         "standing": standing(case.evidence.weight(trace.trace_id)),
         "joined": trace.joined,
+        "is_alone": is_alone(case),
         "owners": case.evidence.joined_to(trace.trace_id),
     }
 

@@ -24,11 +24,11 @@ from lab.adapters.cases.manifest import AnyManifest, Manifest, read_manifest
 from lab.adapters.cases.reference_file import (
     remove_reference,
     state_of,
-    stretch_of,
     write_compared,
     write_stretch,
 )
 from lab.adapters.cases.replay_file import REPLAYS, read_replays, write_replay
+from lab.adapters.cases.stretch import stretch_of
 from lab.adapters.clock import SystemClock
 from lab.domain import ids
 from lab.domain.case import Case, CaseFile, CaseSummary, Sight, Telemetry

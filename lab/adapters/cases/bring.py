@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 from lab.adapters.cases.archive import FolderArchive
 from lab.adapters.cases.case_folder import read_telemetry
-from lab.adapters.cases.reference_file import stretch_of, write_compared, write_stretch
+from lab.adapters.cases.reference_file import write_compared, write_stretch
+from lab.adapters.cases.stretch import stretch_of
 from lab.adapters.cases.telemetry_case import Gathering, Tell
 from lab.adapters.cases.zip_file import read_zip
 from lab.adapters.formats.found import Account

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from lab.adapters.cases.reference_file import stretch_of
+from lab.adapters.cases.stretch import stretch_of
 from lab.domain import ids
 from lab.domain.case import Case, CaseFile, CaseSummary, Sight, Telemetry
 from lab.domain.evidence import Evidence, Healthy, lines_of, stranger_evidence
