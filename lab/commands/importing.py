@@ -93,9 +93,8 @@ def import_(
     """Make a case of what somebody brings: a case file, or traces of any system.
 
     Read are OTLP (JSON or protobuf), Jaeger's and Zipkin's JSON, each as it is or packed by
-    gzip or zstd; which it is, its content says. Several files make one case. Traces make a
-    case that can be looked at and not graded: nobody knows their truth. With --before or
-    --compare it has a reference.
+    gzip or zstd, as its content says. Several files make one case. Traces make a case that
+    can be looked at and not graded; --before or --compare says which of them were healthy.
     """
     from lab.adapters.cases.bring import IMPORTED, Wish
 
