@@ -20,7 +20,8 @@ from lab.errors import UsageError
 from lab.settings import Settings
 
 if TYPE_CHECKING:
-    from lab.domain.case import CaseFile
+    from lab.domain.case import CaseFile, Sight
+    from lab.ports.case_archive import CaseArchive
 
 CaseOption = Annotated[
     str | None, typer.Option("--case", "-c", help="Which case; the newest where not given.")
@@ -168,6 +169,17 @@ def briefing(case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = 
         console.print(Markdown(f"\n## In Grafana\n\n{way}", hyperlinks=False))
     for line in notes_below.lines():
         console.print(line)
+
+
+def sight_of_requests(archive: CaseArchive, case_id: str | None) -> Sight:
+    """What anybody may look at of a case; UsageError for telemetry, which has no requests."""
+    found = archive.sight(case_id)
+    if isinstance(found, Telemetry):
+        raise UsageError(
+            f"expected a case with requests and windows, found {found.case_id}: telemetry that "
+            "somebody brought; `lab traces` and `lab trace` show what it has"
+        )
+    return found
 
 
 def may_see_answers(case_id: str) -> bool:

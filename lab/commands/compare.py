@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated
 
 import typer
 
 from lab import bootstrap
-from lab.commands.cases import CaseOption
+from lab.commands.cases import CaseOption, sight_of_requests
 from lab.commands.common import JsonOption, console, print_json
-from lab.errors import CaseError
+from lab.errors import CaseError, UnknownCase, UsageError
 from lab.settings import Settings
 
 
@@ -62,3 +63,35 @@ def service_map(
         print_json(map_document(found))
     else:
         console.print(map_table(found))
+
+
+def contrast(
+    case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many rows of each table.")] = 12,
+    as_json: JsonOption = False,
+) -> None:
+    """Rank what sets the hurt requests apart: what their spans say, how long, how much, how often.
+
+    That you looked is noted in your debrief, as at the desk, and costs nothing.
+    """
+    from lab.investigation.reading.contrast import CONTRAST, contrasts
+    from lab.investigation.solving.moves import Solving
+    from lab.terminal.comparing import contrast_tables
+
+    settings = Settings()
+    archive = bootstrap.archive(settings)
+    try:
+        case = sight_of_requests(archive, case_id)
+    except UnknownCase as error:
+        if case_id and (settings.scenarios_dir / case_id).is_dir():
+            raise UsageError(
+                f"expected a case of `lab cases`, got {case_id!r}, a scenario; to run it at each "
+                f"level of instrumentation is `lab instrumentation {case_id}` now"
+            ) from error
+        raise
+    Solving(archive, bootstrap.clock()).note_assist(case.case_id, CONTRAST)
+    found = contrasts(case.evidence, limit=10_000)
+    if as_json:
+        print_json(dataclasses.asdict(found))
+    else:
+        console.print(contrast_tables(found, limit=limit))

@@ -16,7 +16,7 @@ from lab.domain.case import Case, Telemetry
 from lab.domain.ledger import Ledger
 from lab.errors import ScenarioError, UnknownCase
 from lab.investigation.reading.background import background_traces
-from lab.investigation.reading.contrast import contrasts
+from lab.investigation.reading.contrast import CONTRAST, contrasts
 from lab.investigation.reading.edge_signals import signals
 from lab.investigation.reading.impact import hurt_requests
 from lab.investigation.reading.logs import LogLine, patterns, read_logs
@@ -29,9 +29,6 @@ VICTIMS_SHOWN: Final = 8
 PATTERNS_SHOWN: Final = 12
 LINES_A_PAGE: Final = 100
 TRACES_A_PAGE: Final = 100
-
-CONTRAST: Final = "contrast"
-"""What the ledger calls the use of `contrast`."""
 
 router = APIRouter(include_in_schema=False)
 

@@ -27,6 +27,9 @@ from lab.domain.trace import AttributeValue, Span, Status, Trace
 from lab.investigation.reading.background import background_traces
 from lab.investigation.reading.impact import hurt_requests
 
+CONTRAST: Final = "contrast"
+"""What the ledger calls the use of it."""
+
 LEAST_DIFFERENCE: Final = 0.10
 """Values whose shares differ by less say nothing."""
 
@@ -109,7 +112,7 @@ class Amount:
     @property
     def is_time(self) -> bool:
         """Whether its numbers are ms."""
-        return self.quantity in _TIMES
+        return self.quantity in _TIMES or self.quantity.endswith("_ms")
 
     @property
     def factor(self) -> float:
@@ -117,7 +120,7 @@ class Amount:
         return (1 + max(0.0, self.hurt)) / (1 + max(0.0, self.healthy))
 
 
-_TIMES: Final = frozenset({"took", "self", "wire", "latency"})
+_TIMES: Final = frozenset({"took", "self", "wire"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,11 @@ def _is_route(wanted: str, route: str) -> bool:
     return wanted.lower() in {route.lower(), route.lower().partition(" ")[2]}
 
 
+def routes_meant(evidence: Evidence, wanted: str) -> list[str]:
+    """Those of the case's routes that ``wanted`` names, whole or by the path."""
+    return sorted({each.route for each in evidence.requests if _is_route(wanted, each.route)})
+
+
 def _known(option: str, word: str | None, words: tuple[str, ...]) -> None:
     if word is not None and word not in words:
         raise UsageError(f"expected --{option} to be one of {', '.join(words)}, got {word!r}")
