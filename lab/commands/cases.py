@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,11 +18,13 @@ from lab.commands.common import (
     print_json,
 )
 from lab.domain.case import Telemetry
+from lab.domain.wording import unknown_name
 from lab.errors import UsageError
 from lab.settings import Settings
 
 if TYPE_CHECKING:
-    from lab.domain.case import CaseFile, Sight
+    from lab.domain.case import Sight
+    from lab.domain.load import Request
     from lab.ports.case_archive import CaseArchive
 
 CaseOption = Annotated[
@@ -61,7 +65,15 @@ def traces(
     ] = None,
     min_ms: Annotated[float | None, typer.Option(help="At least so long.")] = None,
     max_ms: Annotated[float | None, typer.Option(help="At most so long.")] = None,
+    from_s: Annotated[
+        float | None, typer.Option("--from", help="Begun so many seconds into `lab signals`.")
+    ] = None,
+    to_s: Annotated[float | None, typer.Option("--to", help="And before so many.")] = None,
     slowest: Annotated[bool, typer.Option(help="Slowest first.")] = False,
+    group_by: Annotated[
+        str | None,
+        typer.Option(help="Count by route, tenant, outcome, status, window or an attribute."),
+    ] = None,
     background: Annotated[
         bool, typer.Option("--background", help="Only what no request began, in order of time.")
     ] = False,
@@ -75,13 +87,18 @@ def traces(
     from lab.investigation.reading.requests import RequestQuery, find_requests
     from lab.terminal.requests import request_rows, request_table
 
-    query = RequestQuery(outcome, route, window, tenant, service, text, min_ms, max_ms)
+    query = RequestQuery(
+        *(outcome, route, window, tenant, service, text, min_ms, max_ms),
+        with_trace=group_by is None,
+        from_s=from_s,
+        to_s=to_s,
+    )
     if background and (slowest or query != RequestQuery()):
         raise UsageError("expected no filter beside --background, which lists no requests")
     archive = bootstrap.archive(Settings())
     case = archive.sight(case_id)
     if isinstance(case, Telemetry):
-        if outcome == "rejected" or query != RequestQuery(outcome):
+        if outcome == "rejected" or group_by or query != RequestQuery(outcome):
             raise UsageError(
                 f"expected only --outcome ok or error beside {case.case_id}, which has traces "
                 "and no requests, so no routes and no windows"
@@ -89,15 +106,16 @@ def traces(
         _list_telemetry(case, limit, outcome, slowest=slowest, as_json=as_json)
         return
     if background:
-        # What no request began is joined to one by the scenario's words.
-        _list_background(archive.open(case_id), limit, as_json=as_json)
+        _list_background(case, limit, as_json=as_json)
         return
     sort = "latency" if slowest else "time"
-    chosen = find_requests(case.evidence, query, sort=sort, descending=slowest)[:limit]
-    if as_json:
-        print_json(request_rows(case.evidence, chosen))
+    chosen = find_requests(case.evidence, query, sort=sort, descending=slowest)
+    if group_by is not None:
+        _list_groups(case, chosen, group_by, limit, as_json=as_json)
+    elif as_json:
+        print_json(request_rows(case.evidence, chosen[:limit]))
     else:
-        console.print(request_table(case.evidence, chosen))
+        console.print(request_table(case.evidence, chosen, limit=limit))
 
 
 def _list_telemetry(
@@ -112,15 +130,30 @@ def _list_telemetry(
         console.print(telemetry_table(case, found, full=not console.is_terminal))
 
 
-def _list_background(case: CaseFile, limit: int, *, as_json: bool) -> None:
+def _list_background(case: Sight, limit: int, *, as_json: bool) -> None:
     from lab.investigation.reading.background import background_rows, background_traces
     from lab.terminal.requests import background_table
 
-    found = background_traces(case.evidence, limit)
+    found, full = background_traces(case.evidence), not console.is_terminal
     if as_json:
-        print_json(background_rows(case.evidence, found))
+        print_json(background_rows(case.evidence, found[:limit]))
     else:
-        console.print(background_table(case.evidence, found, full=not console.is_terminal))
+        console.print(background_table(case.evidence, found, limit=limit, full=full))
+
+
+def _list_groups(
+    case: Sight, chosen: Sequence[Request], key: str, limit: int, *, as_json: bool
+) -> None:
+    from lab.investigation.reading.requests import EDGE_KEYS, attribute_names, group_requests
+    from lab.terminal.requests import group_table
+
+    if key not in EDGE_KEYS and key not in (known := attribute_names(case.evidence)):
+        raise UsageError(unknown_name("attribute to group by", key, (*EDGE_KEYS, *known)))
+    groups = group_requests(case.evidence, chosen, key)
+    if as_json:
+        print_json([asdict(each) for each in groups[:limit]])
+    else:
+        console.print(group_table(groups, key, limit=limit))
 
 
 def trace(

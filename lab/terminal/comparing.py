@@ -197,4 +197,6 @@ def _amount_table(found: Contrasts, hurt: str, others: list[str], limit: int) ->
 def _measured(amount: Amount, value: float | None) -> str:
     if value is None:
         return ""
-    return duration(value) if amount.is_time else f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+    return (
+        duration(value) if amount.is_time else f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+    )
