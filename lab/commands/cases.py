@@ -24,7 +24,9 @@ from lab.settings import Settings
 
 if TYPE_CHECKING:
     from lab.domain.case import Sight
+    from lab.domain.evidence import Evidence
     from lab.domain.load import Request
+    from lab.domain.trace import Trace
     from lab.ports.case_archive import CaseArchive
 
 CaseOption = Annotated[
@@ -123,11 +125,12 @@ def _list_telemetry(
 ) -> None:
     from lab.terminal.telemetry import select_traces, telemetry_rows, telemetry_table
 
-    found = select_traces(case.index, outcome=outcome, slowest=slowest, limit=limit)
+    found = select_traces(case.index, outcome=outcome, slowest=slowest)
     if as_json:
-        print_json(telemetry_rows(found))
+        print_json(telemetry_rows(found[:limit]))
     else:
-        console.print(telemetry_table(case, found, full=not console.is_terminal))
+        full = not console.is_terminal
+        console.print(telemetry_table(case, found, limit=limit, full=full))
 
 
 def _list_background(case: Sight, limit: int, *, as_json: bool) -> None:
@@ -157,33 +160,59 @@ def _list_groups(
 
 
 def trace(
-    trace_id: Annotated[str, typer.Argument(metavar="TRACE", help="An id, or how it begins.")],
+    trace_ids: Annotated[
+        list[str], typer.Argument(metavar="TRACE…", help="An id, or how it begins; or several.")
+    ],
     case_id: CaseOption = None,
     attributes: Annotated[bool, typer.Option(help="Show every attribute.")] = False,
+    unfolded: Annotated[
+        bool, typer.Option("--all", help="Give each of many repeats a row of its own.")
+    ] = False,
     full: Annotated[bool, typer.Option("--full", help="Print whole span ids.")] = False,
     wires: Annotated[
         bool, typer.Option("--wires", help="Give time on the wire rows of its own.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one trace as a tree: status, duration, self time, wire time, what is missing."""
-    from lab.adapters.otlp.traces import trace_to_otlp
+    """Show one trace as a tree: status, duration, self time, wire time, events, what is missing.
+
+    Several stand side by side, operation by operation.
+    """
+    from lab.adapters.otlp.traces import write_traces
     from lab.investigation.reading.ids import resolve_trace
-    from lab.terminal.trace_tree import trace_tree
 
     archive = bootstrap.archive(Settings())
     case = archive.sight(case_id)
-    found = resolve_trace(case.evidence, trace_id, archive.replays(case.case_id))
+    replays = archive.replays(case.case_id)
+    found = [resolve_trace(case.evidence, each, replays) for each in trace_ids]
     if as_json:
-        print_json(trace_to_otlp(found))
+        print_json(write_traces(found))
+    elif len(found) > 1:
+        if attributes or full or wires or unfolded:
+            raise UsageError("expected no option but --case and --json beside several traces")
+        _show_beside(found, case.evidence)
     else:
-        console.print(
-            trace_tree(found, case.evidence, attributes=attributes, full=full, wires=wires)
-        )
+        from lab.terminal.trace_tree import trace_tree
+
+        how = {"attributes": attributes, "full": full, "wires": wires, "unfolded": unfolded}
+        console.print(trace_tree(found[0], case.evidence, **how))
 
 
-def briefing(case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = None) -> None:
-    """Read the pager message again, and how to go about the case in Grafana."""
+def _show_beside(found: Sequence[Trace], evidence: Evidence) -> None:
+    from lab.terminal.comparing import MOST_BESIDE, beside_table
+
+    if len(found) > MOST_BESIDE:
+        raise UsageError(f"expected at most {MOST_BESIDE} traces, got {len(found)}")
+    console.print(beside_table(found, evidence))
+
+
+def briefing(
+    case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = None,
+    grafana: Annotated[
+        bool, typer.Option("--grafana", help="Also where to begin in Grafana: a hint, for free.")
+    ] = False,
+) -> None:
+    """Read the pager message again."""
     from rich.markdown import Markdown
 
     from lab.investigation.solving.briefing import briefing as text
@@ -196,7 +225,10 @@ def briefing(case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = 
     case = archive.load(case_id)
     notes_below = Footnotes(lab_command())
     console.print(Markdown(text(case, notes_below), hyperlinks=False))
-    if (path := bootstrap.grafana_path(settings, case.scenario.id)) is not None:
+    path = bootstrap.grafana_path(settings, case.scenario.id) if grafana else None
+    if grafana and path is None:
+        notes.print("this case says nothing of Grafana")
+    elif path is not None:
         ledger = Solving(archive, bootstrap.clock()).ledger(case.case_id)
         way = told_so_far(path, case, ledger, notes_below)
         console.print(Markdown(f"\n## In Grafana\n\n{way}", hyperlinks=False))

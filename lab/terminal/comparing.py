@@ -1,9 +1,9 @@
-"""An incident beside the healthy shop, as tables: a trace's twin, a map, what differs."""
+"""Traces beside others, and an incident beside the healthy shop, as tables."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from rich import box
@@ -11,10 +11,18 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lab.domain.trace import Span
-from lab.domain.wording import duration
+from lab.domain.evidence import Evidence
+from lab.domain.trace import Span, Status, Trace
+from lab.domain.wording import counted, duration
 from lab.investigation.reading.contrast import Amount, Contrasts
-from lab.investigation.reading.healthy_twin import Comparison, PairedRow
+from lab.investigation.reading.healthy_twin import (
+    BesideRow,
+    Comparison,
+    PairedRow,
+    Runs,
+    side_by_side,
+)
+from lab.investigation.reading.requests import WINDOW_WORDS
 from lab.investigation.reading.service_map import Figures, MapEdge, ServiceMap
 from lab.terminal.tables import plain_table
 from lab.terminal.text import MARKS, clean
@@ -87,12 +95,12 @@ def twin_table(comparison: Comparison, *, in_tree_order: bool, limit: int) -> Re
             _presence(row),
         )
     here, healthy = comparison.here, comparison.healthy
-    left = len(rows) - limit
+    shown = f"{min(limit, len(rows))} of {counted(len(rows), 'row')}; self: without its children"
     return Group(
         Text.assemble("trace   ", (here.trace_id, "cyan"), f"  {_took(here.roots)}"),
         Text.assemble("healthy ", (healthy.trace_id, "cyan"), f"  {_took(healthy.roots)}"),
         table,
-        Text("self: without its children" + (f"; {left} rows more" if left > 0 else ""), "dim"),
+        Text(shown, "dim"),
     )
 
 
@@ -118,6 +126,60 @@ def _presence(row: PairedRow) -> Text:
     if row.here is None:
         return Text("only in the healthy one", style="yellow")
     return Text("only here", style="yellow") if row.healthy is None else Text("")
+
+
+# --- several traces ---
+
+MOST_BESIDE: Final = 6
+"""No terminal is wide enough for more, and nobody compares them."""
+
+
+def beside_table(traces: Sequence[Trace], evidence: Evidence) -> RenderableType:
+    """Each operation's runs in each of the traces, named by letters in the order given."""
+    letters = "ABCDEF"[: len(traces)]
+    table = plain_table("span", fold=("span",))
+    for letter in letters:
+        table.add_column(letter, justify="right", no_wrap=True)
+        table.add_column("self", justify="right", no_wrap=True)
+    for row in side_by_side(traces):
+        least = min((each.took_ms for each in row.runs if each), default=0.0)
+        cells = (cell for each in row.runs for cell in _run_cells(each, least))
+        table.add_row(_operation_of(row), *cells)
+    return Group(
+        *(_whose(letter, each, evidence) for letter, each in zip(letters, traces, strict=True)),
+        table,
+        Text("took and self: of all runs together, which × counts; none: not in it", style="dim"),
+    )
+
+
+def _whose(letter: str, trace: Trace, evidence: Evidence) -> Text:
+    request = evidence.request_of.get(trace.trace_id)
+    text = Text.assemble((letter, "bold"), "  ", (trace.trace_id, "cyan"), "  ")
+    if request is None:
+        return text.append(_took(trace.roots))
+    when = WINDOW_WORDS.get(request.window, request.window.value)
+    told = f"{request.route}: {request.status or 'no answer'} after {duration(request.latency_ms)}"
+    return text.append(clean(f"{told}, tenant {request.tenant}, {when}"))
+
+
+def _operation_of(row: BesideRow) -> Text:
+    failed = any(each and each.errors for each in row.runs)
+    mark, style = MARKS[Status.ERROR if failed else Status.UNSET]
+    text = Text("  " * min(row.depth, DEEPEST)).append(f"{mark} " if mark else "", style=style)
+    text.append(clean(row.operation.service, 40), style="bold")
+    text.append(f" {clean(row.operation.name, 120)}")
+    peer = row.operation.peer
+    return text.append(f" ({clean(peer, 40)})" if peer else "", style="dim")
+
+
+def _run_cells(runs: Runs | None, least_ms: float) -> tuple[Text, Text]:
+    if runs is None:
+        return Text("none", style="yellow"), Text("")
+    times = f"×{runs.count} " if runs.count > 1 else ""
+    failed = "✖ " if runs.errors else ""
+    much = runs.took_ms >= max(2 * least_ms, least_ms + NOTEWORTHY_MS)
+    took = Text(f"{failed}{times}{duration(runs.took_ms)}", style="bold yellow" if much else "")
+    return took, Text(duration(runs.self_ms), style="dim")
 
 
 # --- what sets the hurt requests apart ----------------------------------------------------

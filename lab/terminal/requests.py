@@ -53,6 +53,7 @@ def _background(evidence: Evidence, traces: Sequence[Trace], *, full: bool) -> T
         table.add_column(heading, justify="left" if heading in {"trace", "when"} else "right")
     table.add_column("begins with", overflow="fold")
     table.add_column("belongs to", overflow="fold")
+    owners = short_ids(ids, _LEAST_DIGITS)
     for trace, row in zip(traces, background_rows(evidence, traces), strict=True):
         first = first_span(trace)
         table.add_row(
@@ -62,7 +63,7 @@ def _background(evidence: Evidence, traces: Sequence[Trace], *, full: bool) -> T
             duration(first.duration_ms),
             str(row["spans"]),
             Text(f"{clean(first.service, 40)} {clean(first.name, 120)}"),
-            _belongs(row["joined"], shown),
+            _belongs(row["joined"], owners),
         )
     return table
 
