@@ -24,7 +24,7 @@ from lab.errors import UsageError
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-    from lab.domain.case import CaseFile
+    from lab.domain.case import CaseFile, Sight
 
 _AGO: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>[smhd])")
 _UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -79,8 +79,16 @@ notes = _console(stderr=True)
 """Progress and remarks; results alone go to standard output."""
 
 
+def say_no_reference(case: CaseFile | Sight) -> None:
+    """Remark that nothing tells how it was before, where nobody has said it of an import."""
+    from lab.investigation.reading.strangers import is_alone, no_reference
+
+    if is_alone(case):
+        notes.print(no_reference(case), soft_wrap=True, markup=False)
+
+
 @contextmanager
-def reading(case: CaseFile) -> Iterator[None]:
+def reading(case: CaseFile | Sight) -> Iterator[None]:
     """A line that says what takes its time, where all of some thousand traces are read."""
     count = len(case.evidence.traces)
     if count < _MANY:

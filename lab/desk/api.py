@@ -20,13 +20,13 @@ from lab.desk.desk import OpenCase, OpenFile, TheDesk
 from lab.desk.guard import check_site
 from lab.desk.pages import page
 from lab.desk.request_list import ListState, RequestPage, page_of
-from lab.desk.room import CONTRAST, lines_of
+from lab.desk.room import lines_of
 from lab.domain.case import CaseSummary, Telemetry
 from lab.domain.ledger import Ledger
 from lab.domain.mechanism import Mechanism, Scope
 from lab.errors import UsageError
 from lab.investigation.reading.background import background_rows, background_traces
-from lab.investigation.reading.contrast import Contrasts, contrasts
+from lab.investigation.reading.contrast import CONTRAST, Contrasts, contrasts
 from lab.investigation.reading.edge_signals import Signals, signals
 from lab.investigation.reading.ids import resolve_trace
 from lab.investigation.reading.logs import LogLine, read_logs

@@ -57,13 +57,13 @@ class ReferenceState(BaseModel):
 def choose(
     case: OpenTraces,
     desk: TheDesk,
-    start: Annotated[str, Form(max_length=100)] = "",
-    end: Annotated[str, Form(max_length=100)] = "",
+    from_s: Annotated[str, Form(max_length=100)] = "",
+    to_s: Annotated[str, Form(max_length=100)] = "",
     compare: Annotated[str, Form(max_length=200)] = "",
     none: Annotated[bool, Form()] = False,
 ) -> RedirectResponse:
     """Take what the form says, and show the page that now compares with it."""
-    stretch = f"{start}..{end}" if start or end else None
+    stretch = f"{from_s}..{to_s}" if from_s or to_s else None
     if (stretch is not None) + bool(compare) + none != 1:
         raise UsageError("expected from when to when it was healthy, or other traces; got neither")
     desk.archive.refer(case.case_id, stretch=stretch, other=compare or None)
@@ -92,7 +92,7 @@ def reference_context(desk: Desk, case: Telemetry) -> dict[str, Any]:
     brought = [each.case_id for each in desk.archive.cases() if each.scenario_id is None]
     return {
         "charts": three_signals(found),
-        "length_s": found.end_s,
+        "measured": found,
         "healthy": case.healthy,
         "healthy_traces": _healthy_traces(case),
         "others": [each for each in brought if each != case.case_id][:MOST_CHOICES],

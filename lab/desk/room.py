@@ -18,8 +18,8 @@ from lab.domain.case import Case, CaseFile, Telemetry
 from lab.domain.ledger import Ledger
 from lab.errors import ScenarioError, UnknownCase
 from lab.investigation.reading.background import background_traces
-from lab.investigation.reading.contrast import contrasts
-from lab.investigation.reading.edge_signals import signals
+from lab.investigation.reading.contrast import CONTRAST, contrasts
+from lab.investigation.reading.edge_signals import restarts, signals
 from lab.investigation.reading.impact import hurt_requests
 from lab.investigation.reading.logs import LogLine, event_lines, patterns, read_logs
 from lab.investigation.reading.requests import into_window_s, outcome_of
@@ -32,9 +32,6 @@ VICTIMS_SHOWN: Final = 8
 PATTERNS_SHOWN: Final = 12
 LINES_A_PAGE: Final = 100
 TRACES_A_PAGE: Final = 100
-
-CONTRAST: Final = "contrast"
-"""What the ledger calls the use of `contrast`."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -58,6 +55,7 @@ def room(
     kept = [each for each in hurt if each.trace_id in found.evidence.traces]
     ledger = desk.solving.ledger(found.case_id)
     told = patterns(read_logs(found.evidence, desk.archive.logs(found.case_id)))
+    measured, restarted = signals(found.evidence, route=route or None), restarts(found.evidence)
     context = {
         "case": found,
         "briefing": briefing_text(found),
@@ -65,7 +63,9 @@ def room(
         "ledger": ledger,
         "routes": routes,
         "route": route,
-        "charts": three_signals(signals(found.evidence, route=route or None)),
+        "measured": measured,
+        "charts": three_signals(measured, restarts=restarted),
+        "restarts": restarted,
         "patterns": told[:PATTERNS_SHOWN],
         "more_patterns": max(0, len(told) - PATTERNS_SHOWN),
         "counts": _counts(told),

@@ -328,11 +328,8 @@ def stranger_evidence(
         window: tuple(_request(each, window) for each in part if _is_asked(each))
         for window, part in parts.items()
     }
-    windows = {window: _extent(part) for window, part in asked.items() if part}
-    if healthy and healthy.stretch:
-        windows[Window.REFERENCE] = healthy.stretch
     return Evidence(
-        windows=windows,
+        windows=_windows(before, during, healthy.stretch if healthy else None),
         requests=tuple(chain(*asked.values())),
         samples={
             Sample.REFERENCE: tuple(each.trace_id for each in before),
@@ -358,10 +355,29 @@ def _request(summary: TraceSummary, window: Window) -> Request:
     return Request(window, at_s, at_s, took_ms, "", route, "", summary.status, summary.trace_id)
 
 
-def _extent(requests: tuple[Request, ...]) -> Interval:
-    """From the first start to just behind the last."""
-    starts = [each.start_s for each in requests]
-    return Interval(min(starts), max(starts) + 0.001)
+def _windows(
+    before: Iterable[TraceSummary], during: Iterable[TraceSummary], stretch: Interval | None
+) -> Mapping[Window, Interval]:
+    """When both were; an incident that goes on around what was healthy is told from its end on."""
+    reference, crime = _extent(before), _extent(during)
+    if stretch and reference and crime:
+        reference = Interval(
+            max(stretch.start_s, min(reference.start_s, crime.start_s)),
+            min(stretch.end_s, max(reference.end_s, crime.end_s)),
+        )
+        if crime.start_s < reference.end_s < crime.end_s:
+            crime = Interval(reference.end_s, crime.end_s)
+    found = {Window.REFERENCE: reference, Window.CRIME: crime}
+    return {window: each for window, each in found.items() if each}
+
+
+def _extent(traces: Iterable[TraceSummary]) -> Interval | None:
+    """From the first start to just behind the last end; None where none says when it was."""
+    dated = [each for each in traces if each.start_ns]
+    if not dated:
+        return None
+    ends_s = (_start_s(each) + each.duration_ms / 1000 for each in dated)
+    return Interval(min(map(_start_s, dated)), max(ends_s) + 0.001)
 
 
 def read_line(text: str) -> LogLine | None:

@@ -7,10 +7,11 @@ one row of it, its summary.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
+from lab.domain.reference import Operation
 from lab.domain.trace import AttributeValue, Kind, Span, Status, Trace
 
 GAP_SHARE: Final = 0.1
@@ -187,6 +188,80 @@ def _gaps(parent: Span, children: Sequence[Span], least_ns: float) -> Iterator[G
 def _outlives(trace: Trace, item: Item) -> float:
     after_ms = trace.ends_after_parent_ms(item) if isinstance(item, Span) else None
     return after_ms if after_ms is not None and after_ms >= OUTLIVES_MS else 0.0
+
+
+FOLDED_FROM: Final = 5
+"""So many that do the same below one parent are read as one row with a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedRow:
+    """A row and the spans for which it stands: itself and its like, or none where it is alone.
+
+    The row is that of the slowest of them, with what is below it.
+    """
+
+    row: Row
+    alike: tuple[Span, ...] = ()
+
+
+def folded(found: Sequence[Row]) -> Iterator[FoldedRow]:
+    """The rows of a trace, with one in place of `FOLDED_FROM` siblings or more that are alike.
+
+    Alike are spans of one operation that ended alike, with the same below them.
+    """
+    below: dict[int | None, list[int]] = {}
+    for n, row in enumerate(found):
+        below.setdefault(row.parent, []).append(n)
+    kinds = _kinds(found, below)
+    tops = _folded(found, below.get(None, []), kinds)
+    waiting: list[tuple[int, int | None, _Place]] = [(0, None, each) for each in reversed(tops)]
+    index = 0
+    while waiting:
+        depth, parent, (n, position, siblings, alike) = waiting.pop()
+        row = replace(found[n], parent=parent, position=position, siblings=siblings)
+        yield FoldedRow(row, alike)
+        children = _folded(found, below.get(n, []), kinds)
+        waiting += [(depth + 1, index, each) for each in reversed(children)]
+        index += 1
+
+
+_Place = tuple[int, int, int, tuple[Span, ...]]
+"""The number of a row, its position and how many siblings it has now, and whom it stands for."""
+
+
+def _folded(found: Sequence[Row], siblings: Sequence[int], kinds: Sequence[int]) -> list[_Place]:
+    alike: dict[int, list[int]] = {}
+    for n in siblings:
+        alike.setdefault(kinds[n], []).append(n)
+    chosen: list[tuple[int, tuple[Span, ...]]] = []
+    for n in siblings:
+        group = alike[kinds[n]]
+        if len(group) < FOLDED_FROM:
+            chosen.append((n, ()))
+        elif n == group[0]:
+            spans = {each: found[each].item for each in group}
+            timed = {each: span for each, span in spans.items() if isinstance(span, Span)}
+            slowest = max(timed, key=lambda each: timed[each].duration_ms)
+            chosen.append((slowest, tuple(timed.values())))
+    return [(n, at + 1, len(chosen), spans) for at, (n, spans) in enumerate(chosen)]
+
+
+def _kinds(found: Sequence[Row], below: Mapping[int | None, Sequence[int]]) -> Sequence[int]:
+    """For each row a number that it shares with those that are alike; none shares that of a gap."""
+    known: dict[Hashable, int] = {}
+    kinds = [0] * len(found)
+    for n in reversed(range(len(found))):
+        span = found[n].item
+        kind: Hashable = n
+        if isinstance(span, Span):
+            inside = tuple(
+                kinds[each] for each in below.get(n, ()) if isinstance(found[each].item, Span)
+            )
+            events = tuple(event.name for event in span.events)
+            kind = Operation.of(span), span.status, span.exceptions, events, inside
+        kinds[n] = known.setdefault(kind, len(known))
+    return kinds
 
 
 def extent_ns(trace: Trace) -> tuple[int, int]:

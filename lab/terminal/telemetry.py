@@ -14,7 +14,7 @@ from rich.text import Text
 from lab.domain.case import Telemetry
 from lab.domain.rows import TraceSummary
 from lab.domain.trace import Status
-from lab.domain.wording import duration, short_ids
+from lab.domain.wording import counted, duration, short_ids
 from lab.errors import UsageError
 from lab.terminal.text import MARKS, clean
 
@@ -23,9 +23,9 @@ _OUTCOMES: Final = (None, "ok", "error")
 
 
 def select_traces(
-    index: Sequence[TraceSummary], *, outcome: str | None, slowest: bool, limit: int
+    index: Sequence[TraceSummary], *, outcome: str | None, slowest: bool
 ) -> tuple[TraceSummary, ...]:
-    """The first ``limit`` traces in order of time, or the slowest first.
+    """The traces that fit in order of time, or the slowest first.
 
     ``outcome`` is ``error`` for those with a span that failed, ``ok`` for the others.
     UsageError for another word.
@@ -35,7 +35,7 @@ def select_traces(
     found = [each for each in index if outcome in {None, "error" if each.errors else "ok"}]
     if slowest:
         found.sort(key=lambda each: -each.duration_ms)
-    return tuple(found[:limit])
+    return tuple(found)
 
 
 def telemetry_rows(traces: Sequence[TraceSummary]) -> list[dict[str, Any]]:
@@ -59,9 +59,12 @@ def telemetry_rows(traces: Sequence[TraceSummary]) -> list[dict[str, Any]]:
 
 
 def telemetry_table(
-    case: Telemetry, traces: Sequence[TraceSummary], *, full: bool
+    case: Telemetry, traces: Sequence[TraceSummary], *, limit: int, full: bool
 ) -> RenderableType:
-    """The traces as a table; ids as short as `resolve_trace` takes them, or whole with ``full``."""
+    """The first of the traces as a table.
+
+    Ids are as short as `resolve_trace` takes them, or whole with ``full``.
+    """
     if not traces:
         return Text("no trace fits; leave --outcome out")
     ids = [each.trace_id for each in case.index]
@@ -71,7 +74,7 @@ def telemetry_table(
         table.add_column(heading, justify="left" if heading in {"trace", "began"} else "right")
     table.add_column("root", overflow="fold")
     _, red = MARKS[Status.ERROR]
-    for each in traces:
+    for each in traces[:limit]:
         table.add_row(
             Text(shown[each.trace_id], style="cyan"),
             _moment(each.start_ns),
@@ -82,7 +85,8 @@ def telemetry_table(
             Text(f"{clean(each.service, 40)} {clean(each.name, 120)}"),
         )
     footer = (
-        f"{len(traces)} of {len(ids)} traces, from {clean(case.source)}. `lab trace ID` opens one. "
+        f"{min(limit, len(traces))} of {counted(len(traces), 'trace')} that fit, of {len(ids):,} "
+        f"from {clean(case.source)}. `lab trace ID` opens one. "
         "Nobody knows the truth of them, so there is nothing to accuse."
     )
     return Group(table, Text(footer, style="dim"))

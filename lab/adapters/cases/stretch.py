@@ -12,8 +12,8 @@ from lab.domain.rows import TraceSummary
 from lab.domain.wording import abridged, counted
 from lab.errors import UsageError
 
-_OFFSET: Final = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)(ms|s|m|h|d)")
-_UNIT_S: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_OFFSET: Final = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)(ms|s|m|h|d|)")
+_UNIT_S: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "": 1}
 _UNIX: Final = re.compile(r"\d{9,10}(?:\.\d{1,9})?")
 _LAST_S: Final = 0.001
 """How long after the last start a stretch ends that has no end of its own."""
@@ -48,10 +48,10 @@ def stretch_of(text: str, index: Sequence[TraceSummary]) -> Interval:
 
 def _moment_s(word: str, first_s: float) -> float | None:
     """A moment in Unix seconds; None for what is none. Without a zone it is UTC, as told."""
-    if offset := _OFFSET.fullmatch(word):
-        return first_s + float(offset[1]) * _UNIT_S[offset[2]]
     if _UNIX.fullmatch(word):
         return float(word)
+    if offset := _OFFSET.fullmatch(word):
+        return first_s + float(offset[1]) * _UNIT_S[offset[2]]
     try:
         moment = datetime.fromisoformat(word)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

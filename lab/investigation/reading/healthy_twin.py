@@ -11,7 +11,7 @@ from typing import Any
 from lab.domain.evidence import Evidence
 from lab.domain.load import Window
 from lab.domain.reference import Operation
-from lab.domain.trace import Span, Trace
+from lab.domain.trace import Span, Status, Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,3 +173,64 @@ def _by_operation(spans: Sequence[Span]) -> Mapping[Operation, deque[Span]]:
     for span in spans:
         found[Operation.of(span)].append(span)
     return found
+
+
+# --- several traces side by side ----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """What the runs of one operation came to in one trace; times in ms, summed."""
+
+    count: int
+    errors: int
+    took_ms: float
+    self_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class BesideRow:
+    """An operation below its callers, and its `Runs` in each trace; None where it has none."""
+
+    depth: int
+    operation: Operation
+    runs: tuple[Runs | None, ...]
+
+
+@dataclass(slots=True)
+class _Node:
+    spans: list[list[Span]]
+    below: dict[Operation, _Node]
+
+
+def side_by_side(traces: Sequence[Trace]) -> Iterator[BesideRow]:
+    """Every operation of any of the traces once below its callers, parents first.
+
+    In the order of the first trace that has it; runs of one operation below one path of callers
+    count together, however often they repeat.
+    """
+    top = _Node([], {})
+    for at, trace in enumerate(traces):
+        waiting = [(top, span) for span in reversed(_tops(trace))]
+        while waiting:
+            above, span = waiting.pop()
+            node = above.below.setdefault(Operation.of(span), _Node([[] for _ in traces], {}))
+            node.spans[at].append(span)
+            waiting += [(node, child) for child in reversed(trace.children(span))]
+    unread = [(0, each) for each in reversed(top.below.items())]
+    while unread:
+        depth, (operation, node) = unread.pop()
+        runs = (_runs(*each) for each in zip(traces, node.spans, strict=True))
+        yield BesideRow(depth, operation, tuple(runs))
+        unread += [(depth + 1, each) for each in reversed(node.below.items())]
+
+
+def _runs(trace: Trace, spans: Sequence[Span]) -> Runs | None:
+    if not spans:
+        return None
+    return Runs(
+        count=len(spans),
+        errors=sum(each.status is Status.ERROR for each in spans),
+        took_ms=sum(each.duration_ms for each in spans),
+        self_ms=sum(trace.self_time_ms(each) for each in spans),
+    )

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Final, TypeGuard
+from typing import Final, TypeGuard, TypeVar
 
 from lab.domain.case import CaseFile, Sight, Telemetry
 from lab.domain.evidence import Evidence, stranger_evidence
 from lab.errors import NoReference
-from lab.investigation.reading.edge_signals import Signals, Stretch, signals
-from lab.investigation.reading.requests import WINDOW_WORDS
+from lab.investigation.reading.edge_signals import Signals, signals
+from lab.investigation.reading.requests import axis_start_s
 from lab.investigation.reading.service_map import ServiceMap, service_map
+
+Any = TypeVar("Any", bound="CaseFile | Sight")
 
 COLUMNS: Final = 30
 """Of a chart, so that three of them and a page of traces stay below 100 kB."""
-
-HEALTHY: Final = next(iter(WINDOW_WORDS.values()))
 
 _STEPS: Final = (1.0, 2.0, 5.0, 10.0)
 
@@ -35,7 +35,7 @@ def no_reference(case: CaseFile | Sight) -> str:
     )
 
 
-def compared(case: CaseFile) -> CaseFile:
+def compared(case: Any) -> Any:
     """The case; NoReference where nothing tells how it was before."""
     if is_alone(case):
         raise NoReference(f"expected traces of a healthy time, found none: {no_reference(case)}")
@@ -60,24 +60,27 @@ def map_shown(case: CaseFile) -> ServiceMap:
     )
 
 
-def overview_signals(case: Telemetry) -> Signals:
-    """Rate, errors and latency of all roots over the time of the traces; the healthy one marked."""
-    evidence = _in_one_window(case)
-    length_s = sum(window.length_s for window in evidence.windows.values())
-    found = signals(evidence, step_s=_step_s(length_s))
-    stretch = case.healthy.stretch if case.healthy else None
-    start_s, end_s = (
-        (at - found.origin_unix_s for at in (stretch.start_s, stretch.end_s)) if stretch else (0, 0)
-    )
-    marked = Stretch(HEALTHY, max(0.0, start_s), min(end_s, found.end_s))
-    return replace(
-        found,
-        windows=(marked,) if stretch else (),
-        buckets=tuple(
-            replace(each, window=HEALTHY if start_s <= each.start_s < end_s else None)
-            for each in found.buckets
-        ),
-    )
+def signals_evidence(case: CaseFile | Sight) -> Evidence:
+    """What its signals are drawn of: the time of its own traces, whatever it is compared with."""
+    if isinstance(case, Telemetry) and not (case.healthy and case.healthy.stretch):
+        return _in_one_window(case)
+    return case.evidence
+
+
+def overview_signals(case: Telemetry, *, columns: int = COLUMNS) -> Signals:
+    """Rate, errors and latency of all roots over the time of the traces."""
+    evidence = signals_evidence(case)
+    ends_s = [each.end_s for each in evidence.windows.values()]
+    length_s = max(ends_s, default=1.0) - axis_start_s(evidence)
+    return named(case, signals(evidence, step_s=_step_s(length_s / columns)))
+
+
+def named(case: CaseFile | Sight, found: Signals) -> Signals:
+    """The same; of traces without a reference no time is called anything."""
+    if not is_alone(case):
+        return found
+    buckets = tuple(replace(each, window=None) for each in found.buckets)
+    return replace(found, windows=(), buckets=buckets)
 
 
 def _in_one_window(case: Telemetry) -> Evidence:
@@ -85,8 +88,8 @@ def _in_one_window(case: Telemetry) -> Evidence:
     return stranger_evidence(case.evidence.traces, case.index)
 
 
-def _step_s(length_s: float) -> float:
-    """The next 1, 2, 5 or 10 times a power of ten that makes at most so many columns."""
-    least_s = max(length_s / COLUMNS, 0.001)
+def _step_s(least_s: float) -> float:
+    """The next 1, 2, 5 or 10 times a power of ten, a millisecond at least."""
+    least_s = max(least_s, 0.001)
     power = 10.0 ** math.floor(math.log10(least_s))
     return next(each * power for each in _STEPS if each * power >= least_s * (1 - 1e-9))
