@@ -220,7 +220,7 @@ def line_table(
     for each in found[:limit]:
         owner_id = each.trace_id if trace is None else each.span_id
         table.add_row(
-            each.window or BETWEEN,
+            each.window or BETWEEN if evidence.windows else "",
             _into(evidence, each),
             _level(each.severity),
             Text(clean(each.service, 40)),
