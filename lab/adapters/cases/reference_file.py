@@ -47,12 +47,7 @@ def write_compared(
 
     UsageError where the case has no ``own`` trace that is not among them.
     """
-    known = {each.trace_id for each in others}
-    if all(each.trace_id in known for each in own):
-        raise UsageError(
-            "expected healthy traces of another time to compare with, found every trace of the "
-            "case among them; a part of its own time is said as FROM..TO"
-        )
+    refuse_same(own, others)
     part = folder / f"{COMPARED}-{os.getpid()}"
     try:
         shutil.copytree(telemetry, part, ignore=shutil.ignore_patterns(f"{COMPARED}*"))
@@ -61,6 +56,16 @@ def write_compared(
     finally:
         own_folders.discard(part, within=folder)
     (folder / STRETCH).unlink(missing_ok=True)
+
+
+def refuse_same(own: Sequence[TraceSummary], others: Sequence[TraceSummary]) -> None:
+    """UsageError where nothing would be left to compare with the others."""
+    known = {each.trace_id for each in others}
+    if all(each.trace_id in known for each in own):
+        raise UsageError(
+            "expected healthy traces of another time to compare with, found every trace of the "
+            "case among them; a part of its own time is said as FROM..TO"
+        )
 
 
 def remove_reference(folder: Path) -> None:

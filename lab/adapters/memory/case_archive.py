@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
+from lab.adapters.cases.reference_file import refuse_same
 from lab.adapters.cases.stretch import stretch_of
 from lab.domain import ids
 from lab.domain.case import Case, CaseFile, CaseSummary, Sight, Telemetry
@@ -120,8 +121,10 @@ class MemoryArchive:
         healthy = Healthy(stretch_of(stretch, found.index)) if stretch is not None else None
         if other is not None:
             against = self._telemetry(other)
+            refuse_same(found.index, against.index)
             healthy = Healthy(source=against.source, index=against.index)
-        traces = {**self._telemetry(other or case_id).evidence.traces, **found.evidence.traces}
+        own = {each.trace_id: found.evidence.traces[each.trace_id] for each in found.index}
+        traces = {**self._telemetry(other).evidence.traces, **own} if other else own
         said = stranger_evidence(traces, found.index, healthy)
         evidence = said if healthy else Evidence({}, (), {}, traces)
         self._brought[case_id] = replace(found, healthy=healthy, evidence=evidence)
