@@ -12,7 +12,7 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Final
 
-BOX: Final = (150, 44)
+BOX: Final = (124, 44)
 """Width and least height of a box, in pixels."""
 
 LINE: Final = 14

@@ -12,12 +12,12 @@ from typing import Final, NamedTuple
 
 from lab.desk.layered import BOX, LINE, Slot, chain, settle
 
-LETTER: Final = 6.4
+LETTER: Final = 6.9
 """Pixels that a letter of an arrow's words takes at most, on average."""
 
-TIP: Final = 10
+TIP: Final = 9
 MARGIN: Final = 14
-_CHANNEL: Final = 64
+_CHANNEL: Final = 40
 
 Call = tuple[str, str, Sequence[str]]
 """Who calls, who is called, and the lines of words that belong to it."""

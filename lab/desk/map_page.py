@@ -16,8 +16,7 @@ from lab.desk.layered import BOX, LINE
 from lab.desk.map_layout import Layout
 from lab.desk.pages import page
 from lab.desk.trace_page import Assist
-from lab.domain.wording import duration
-from lab.investigation.reading.service_map import MEASURES, MapEdge, ServiceMap, service_map, told
+from lab.investigation.reading.service_map import MEASURES, MapEdge, ServiceMap, cells, service_map
 
 router = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/api/v1", tags=["map"])
@@ -36,7 +35,7 @@ def map_page(request: Request, case: OpenFile, desk: TheDesk) -> HTMLResponse:
         "layout": layout,
         "arrows": list(zip(found.edges, layout.arrows, words, strict=True)),
         "measures": MEASURES,
-        "cells": told,
+        "cells": cells,
         "box_width": BOX[0],
         "line": LINE,
         "path_of": _path,
@@ -64,11 +63,12 @@ def _words(edge: MapEdge) -> Sequence[str]:
     if edge.reference is None or edge.crime is None:
         return [f"{each.sign} {each.value}" for each in edge.changes]
     first, others = [], []
-    for each in told(edge):
+    for each in cells(edge):
+        _, _, now = each.text.rpartition(" → ")
         if each.measure == "p50":
-            first.append(f"{each.sign} {each.text}" if each.sign else duration(edge.crime.p50_ms))
+            first.append(f"{each.sign} {each.text}" if each.sign else now)
         elif each.sign:
-            others.append(f"{each.sign} {each.text} {each.measure}")
+            others.append(f"{each.sign} {now} {each.measure}")
     return first + others
 
 

@@ -220,10 +220,10 @@ _MEASURES: Final[Sequence[tuple[str, Callable[[Figures], str], frozenset[Change]
 
 
 MEASURES: Final = tuple(name for name, _, _ in _MEASURES)
-"""What `told` tells of a call, in this order."""
+"""What `cells` tells of a call, in this order."""
 
 
-def told(edge: MapEdge) -> Sequence[Cell]:
+def cells(edge: MapEdge) -> Sequence[Cell]:
     """Every figure of a call as people read it; *none* of a side without such a call."""
     changes = edge.changes
     return [
@@ -253,6 +253,9 @@ CALLS_FACTOR: Final = 1.2
 TIMES_FACTOR: Final = 1.5
 """From this many times the median of before on (or down) a call is slower (or faster)."""
 
+TAIL_FACTOR: Final = 2.0
+"""The same for the 95th percentile, which a few requests decide."""
+
 SHARE_POINTS: Final = 0.05
 """A share that moved by less than this says nothing."""
 
@@ -267,7 +270,7 @@ def _changes(before: Figures, during: Figures) -> Iterator[Change]:
     p50 = _factor(before.p50_ms, during.p50_ms, NOTEWORTHY_MS)
     yield from _moved(p50, log(TIMES_FACTOR), Change.SLOWER, Change.FASTER)
     p95 = _factor(before.p95_ms, during.p95_ms, NOTEWORTHY_MS)
-    yield from _moved(p95, log(TIMES_FACTOR), Change.SLOW_TAIL, Change.FAST_TAIL)
+    yield from _moved(p95, log(TAIL_FACTOR), Change.SLOW_TAIL, Change.FAST_TAIL)
     calls = _factor(before.per_trace, during.per_trace, 0.0)
     yield from _moved(calls, log(CALLS_FACTOR), Change.MORE_CALLS, Change.FEWER_CALLS)
     joined = (during.joined_share or 0.0) - (before.joined_share or 0.0)
