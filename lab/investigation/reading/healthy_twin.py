@@ -160,9 +160,9 @@ def pair_rows(here: Trace, healthy: Trace) -> Iterator[PairedRow]:
         sides = (here, one), (healthy, other)
         wires = [_wire_ms(*side) for side in sides]
         own = [_self_ms(*side, wire) for side, wire in zip(sides, wires, strict=True)]
-        yield PairedRow(depth, one, other, *own)
+        yield PairedRow(depth, one, other, own[0], own[1])
         if wires != [None, None]:
-            yield PairedRow(depth + 1, one, other, *wires, is_wire=True)
+            yield PairedRow(depth + 1, one, other, wires[0], wires[1], is_wire=True)
         below = _pairs(here.children(one) if one else (), healthy.children(other) if other else ())
         waiting += [(depth + 1, *pair) for pair in reversed(below)]
 

@@ -43,6 +43,19 @@ def operation(trace: Trace, span: Span) -> str:
     return said if len(said) <= LONGEST_OPERATION else f"{said[: LONGEST_OPERATION - 1]}…"
 
 
+def whom(trace: Trace, span: Span) -> str:
+    """Whom a span calls, answers, or leaves something for, as far as spans tell."""
+    if span.kind is Kind.CLIENT:
+        answers = (each.service for each in trace.children(span) if each.kind is Kind.SERVER)
+        return f"{span.service} calls {next(answers, span.peer) or 'somebody'}"
+    if span.kind is Kind.SERVER:
+        caller = trace.parent(span)
+        return f"{span.service} answers {caller.service if caller else 'somebody who is not here'}"
+    if span.kind is Kind.PRODUCER:
+        return f"{span.service} leaves a message"
+    return f"{span.service} takes a message up" if span.kind is Kind.CONSUMER else span.service
+
+
 def _place(trace: Trace, call: Span) -> str:
     answers = [each for each in trace.children(call) if each.kind is Kind.SERVER]
     told = [each.attributes.get("http.route") for each in answers]
