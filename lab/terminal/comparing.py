@@ -116,6 +116,9 @@ def _took(roots: tuple[Span, ...]) -> str:
 
 def _title(row: PairedRow, indent: int) -> Text:
     span = row.here or row.either
+    if row.is_wire:
+        told = f"⇄ on the wire to {clean(span.peer or '?', 40)} and back"
+        return Text("  " * indent).append(told, style="dim")
     mark, style = MARKS[span.status]
     text = Text("  " * indent).append(f"{mark} " if mark else "", style=style)
     text.append(clean(span.service, 40), style="bold").append(f" {clean(span.name, 120)}")
