@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -19,14 +20,16 @@ from lab.commands.common import (
     print_json,
 )
 from lab.domain.case import Telemetry
-from lab.domain.wording import megabytes, visible
+from lab.domain.wording import data_size, unknown_name, visible
 from lab.errors import UsageError
 from lab.settings import Settings
 
 if TYPE_CHECKING:
     from lab.adapters.cases.archive import FolderArchive
-    from lab.domain.case import CaseFile
+    from lab.domain.case import Sight
     from lab.domain.evidence import Evidence
+    from lab.domain.load import Request
+    from lab.domain.trace import Trace
     from lab.investigation.reading.requests import RequestQuery
     from lab.investigation.reading.trace_list import TraceQuery
 
@@ -73,7 +76,7 @@ def _delete(archive: FolderArchive, case_id: str, *, force: bool, as_json: bool)
     if found is not None:
         is_played = found.accusations or found.points is not None
         notes.print(
-            f"{case_id}: {visible(found.title)}, {megabytes(found.size_bytes)}"
+            f"{case_id}: {visible(found.title)}, {data_size(found.size_bytes)}"
             + (", and all that was found out in it" if is_played else ""),
             markup=False,
             soft_wrap=True,
@@ -107,9 +110,16 @@ LeastOption = Annotated[float | None, _option("At least so long.")]
 MostOption = Annotated[float | None, _option("At most so long.")]
 SinceOption = Annotated[
     str | None,
-    _option("Of an import: began then or later (15m ago, or ISO 8601).", "--from", metavar="TIME"),
+    _option(
+        "Begun so many seconds into `lab signals`; of an import 15m (ago), or ISO 8601.",
+        "--from",
+        metavar="TIME",
+    ),
 ]
-UntilOption = Annotated[str | None, _option("The same: began before.", "--to", metavar="TIME")]
+UntilOption = Annotated[str | None, _option("And before then.", "--to", metavar="TIME")]
+GroupOption = Annotated[
+    str | None, _option("Count by route, tenant, outcome, status, window or an attribute.")
+]
 IncompleteOption = Annotated[
     bool, _option("Of an import: only traces of which something is missing.", "--incomplete")
 ]
@@ -138,6 +148,7 @@ def traces(
     sort: SortOption = None,
     descending: Annotated[bool, _option("The other way round.", "--descending")] = False,
     slowest: Annotated[bool, _option("Slowest first.", "--slowest")] = False,
+    group_by: GroupOption = None,
     background: Annotated[
         bool, _option("Only what no request began, in order of time.", "--background")
     ] = False,
@@ -151,8 +162,11 @@ def traces(
     from lab.investigation.reading.requests import RequestQuery
     from lab.investigation.reading.trace_list import TraceQuery
 
-    query = RequestQuery(outcome, route, window, tenant, service, text, min_ms, max_ms)
-    if background and (slowest or sort or descending or query != RequestQuery()):
+    query = RequestQuery(
+        *(outcome, route, window, tenant, service, text, min_ms, max_ms),
+        with_trace=group_by is None,
+    )
+    if background and any((slowest, sort, descending, since, until, query != RequestQuery())):
         raise UsageError("expected no filter beside --background, which lists no requests")
     if slowest and (sort or descending):
         raise UsageError("expected --slowest, or --sort and --descending, got both")
@@ -161,7 +175,9 @@ def traces(
     page = _Page(sort, descending or slowest, slowest, limit, as_json)
     if isinstance(case, Telemetry):
         _refuse_for(
-            case.case_id, _NOT_OF_TRACES, window=window, tenant=tenant, background=background
+            case.case_id,
+            _NOT_OF_TRACES,
+            **{"window": window, "tenant": tenant, "group-by": group_by, "background": background},
         )
         since_s, until_s = (
             moment_s(each, archive.now_s()) if each else None for each in (since, until)
@@ -171,17 +187,25 @@ def traces(
         )
         _list_telemetry(case, asked_of_traces, page)
         return
-    asked = {"from": since, "to": until, "incomplete": incomplete}
-    _refuse_for(case.case_id, _NOT_OF_REQUESTS, **asked)
+    _refuse_for(case.case_id, _NOT_OF_REQUESTS, incomplete=incomplete)
     if background:
-        # What no request began is joined to one by the scenario's words.
-        _list_background(archive.open(case_id), limit, as_json=as_json)
+        _list_background(case, limit, as_json=as_json)
         return
-    _list_requests(case.evidence, query, page)
+    query = replace(query, from_s=_seconds("from", since), to_s=_seconds("to", until))
+    _list_requests(case, query, page, group_by)
+
+
+def _seconds(option: str, text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError as error:
+        raise UsageError(
+            f"expected --{option} to be seconds into `lab signals`, such as 45, got {text!r}"
+        ) from error
 
 
 _NOT_OF_TRACES: Final = "traces that somebody brought, without requests: no windows, no tenants"
-_NOT_OF_REQUESTS: Final = "requests of a run, which --window chooses by time"
+_NOT_OF_REQUESTS: Final = "requests of a run, not traces alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,17 +232,19 @@ def _refuse_for(case_id: str, holds: str, **asked: object) -> None:
         )
 
 
-def _list_requests(evidence: Evidence, query: RequestQuery, page: _Page) -> None:
+def _list_requests(case: Sight, query: RequestQuery, page: _Page, group_by: str | None) -> None:
     from lab.investigation.reading.requests import find_requests
     from lab.terminal.requests import request_rows, request_table
 
     sort = page.sort or ("latency" if page.slowest else "time")
-    found = find_requests(evidence, query, sort=sort, descending=page.descending)
-    shown = found[: page.limit]
+    found = find_requests(case.evidence, query, sort=sort, descending=page.descending)
+    if group_by is not None:
+        _list_groups(case, found, group_by, page.limit, as_json=page.as_json)
+        return
     if page.as_json:
-        print_json(request_rows(evidence, shown))
+        print_json(request_rows(case.evidence, found[: page.limit]))
     else:
-        console.print(request_table(evidence, shown, fitting=len(found)))
+        console.print(request_table(case.evidence, found, limit=page.limit))
     page.tell(len(found))
 
 
@@ -228,54 +254,94 @@ def _list_telemetry(case: Telemetry, query: TraceQuery, page: _Page) -> None:
 
     sort = page.sort or ("duration" if page.slowest else "time")
     found = find_traces(case, query, sort=sort, descending=page.descending)
-    shown = found[: page.limit]
     if page.as_json:
-        print_json(telemetry_rows(shown))
+        print_json(telemetry_rows(found[: page.limit]))
     else:
         full = not console.is_terminal
-        console.print(telemetry_table(case, shown, fitting=len(found), full=full))
+        console.print(telemetry_table(case, found, limit=page.limit, full=full))
     page.tell(len(found))
 
 
-def _list_background(case: CaseFile, limit: int, *, as_json: bool) -> None:
+def _list_background(case: Sight, limit: int, *, as_json: bool) -> None:
     from lab.investigation.reading.background import background_rows, background_traces
     from lab.terminal.requests import background_table
 
-    found = background_traces(case.evidence, limit)
+    found, full = background_traces(case.evidence), not console.is_terminal
     if as_json:
-        print_json(background_rows(case.evidence, found))
+        print_json(background_rows(case.evidence, found[:limit]))
     else:
-        console.print(background_table(case.evidence, found, full=not console.is_terminal))
+        console.print(background_table(case.evidence, found, limit=limit, full=full))
+
+
+def _list_groups(
+    case: Sight, chosen: Sequence[Request], key: str, limit: int, *, as_json: bool
+) -> None:
+    from lab.investigation.reading.requests import EDGE_KEYS, attribute_names, group_requests
+    from lab.terminal.requests import group_table
+
+    if key not in EDGE_KEYS and key not in (known := attribute_names(case.evidence)):
+        raise UsageError(unknown_name("attribute to group by", key, (*EDGE_KEYS, *known)))
+    groups = group_requests(case.evidence, chosen, key)
+    if as_json:
+        print_json([asdict(each) for each in groups[:limit]])
+    else:
+        console.print(group_table(groups, key, limit=limit))
 
 
 def trace(
-    trace_id: Annotated[str, typer.Argument(metavar="TRACE", help="An id, or how it begins.")],
+    trace_ids: Annotated[
+        list[str], typer.Argument(metavar="TRACE…", help="An id, or how it begins; or several.")
+    ],
     case_id: CaseOption = None,
     attributes: Annotated[bool, typer.Option(help="Show every attribute.")] = False,
+    unfolded: Annotated[
+        bool, typer.Option("--all", help="Give each of many repeats a row of its own.")
+    ] = False,
     full: Annotated[bool, typer.Option("--full", help="Print whole span ids.")] = False,
     wires: Annotated[
         bool, typer.Option("--wires", help="Give time on the wire rows of its own.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one trace as a tree: status, duration, self time, wire time, what is missing."""
-    from lab.adapters.otlp.traces import trace_to_otlp
+    """Show one trace as a tree: status, duration, self time, wire time, events, what is missing.
+
+    Several stand side by side, operation by operation.
+    """
+    from lab.adapters.otlp.traces import write_traces
     from lab.investigation.reading.ids import resolve_trace
-    from lab.terminal.trace_tree import trace_tree
 
     archive = bootstrap.archive(Settings())
     case = archive.sight(case_id)
-    found = resolve_trace(case.evidence, trace_id, archive.replays(case.case_id))
+    replays = archive.replays(case.case_id)
+    found = [resolve_trace(case.evidence, each, replays) for each in trace_ids]
     if as_json:
-        print_json(trace_to_otlp(found))
+        print_json(write_traces(found))
+    elif len(found) > 1:
+        if attributes or full or wires or unfolded:
+            raise UsageError("expected no option but --case and --json beside several traces")
+        _show_beside(found, case.evidence)
     else:
-        console.print(
-            trace_tree(found, case.evidence, attributes=attributes, full=full, wires=wires)
-        )
+        from lab.terminal.trace_tree import trace_tree
+
+        how = {"attributes": attributes, "full": full, "wires": wires, "unfolded": unfolded}
+        console.print(trace_tree(found[0], case.evidence, **how))
 
 
-def briefing(case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = None) -> None:
-    """Read the pager message again, and how to go about the case in Grafana."""
+def _show_beside(found: Sequence[Trace], evidence: Evidence) -> None:
+    from lab.terminal.comparing import MOST_BESIDE, beside_table
+
+    if len(found) > MOST_BESIDE:
+        raise UsageError(f"expected at most {MOST_BESIDE} traces, got {len(found)}")
+    console.print(beside_table(found, evidence))
+
+
+def briefing(
+    case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = None,
+    grafana: Annotated[
+        bool, typer.Option("--grafana", help="Also where to begin in Grafana: a hint, for free.")
+    ] = False,
+) -> None:
+    """Read the pager message again."""
     from rich.markdown import Markdown
 
     from lab.investigation.solving.briefing import briefing as text
@@ -288,7 +354,10 @@ def briefing(case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = 
     case = archive.load(case_id)
     notes_below = Footnotes(lab_command())
     console.print(Markdown(text(case, notes_below), hyperlinks=False))
-    if (path := bootstrap.grafana_path(settings, case.scenario.id)) is not None:
+    path = bootstrap.grafana_path(settings, case.scenario.id) if grafana else None
+    if grafana and path is None:
+        notes.print("this case says nothing of Grafana")
+    elif path is not None:
         ledger = Solving(archive, bootstrap.clock()).ledger(case.case_id)
         way = told_so_far(path, case, ledger, notes_below)
         console.print(Markdown(f"\n## In Grafana\n\n{way}", hyperlinks=False))

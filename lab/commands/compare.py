@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated
 
 import typer
 
 from lab import bootstrap
 from lab.commands.cases import CaseOption
-from lab.commands.common import JsonOption, console, print_json
-from lab.errors import CaseError
+from lab.commands.common import JsonOption, console, print_json, reading, say_no_reference
+from lab.errors import CaseError, UnknownCase, UsageError
 from lab.settings import Settings
 
 
@@ -25,13 +26,15 @@ def twin(
     """Lay a trace beside the healthy one nearest to it, the greatest change of self time first."""
     from lab.investigation.reading.healthy_twin import compare, twin_rows
     from lab.investigation.reading.ids import resolve_trace
+    from lab.investigation.reading.strangers import compared
     from lab.terminal.comparing import twin_table
 
     archive = bootstrap.archive(Settings())
-    case = archive.load(case_id)
+    case = compared(archive.open(case_id))
     evidence = case.evidence
     found = resolve_trace(evidence, trace_id, archive.replays(case.case_id))
-    comparison = compare(evidence, found)
+    with reading(case):
+        comparison = compare(evidence, found)
     if comparison is None:
         raise CaseError(
             f"expected a healthy trace of the same route as {found.trace_id[:8]}…, found none in "
@@ -54,11 +57,48 @@ def service_map(
     as_json: JsonOption = False,
 ) -> None:
     """Show who calls whom, how often, how well and how fast, before beside the incident."""
-    from lab.investigation.reading.service_map import service_map as map_of
+    from lab.investigation.reading.strangers import is_alone, map_of
     from lab.terminal.comparing import map_document, map_table
 
-    found = map_of(bootstrap.archive(Settings()).load(case_id).evidence)
+    case = bootstrap.archive(Settings()).open(case_id)
+    with reading(case):
+        found = map_of(case)
     if as_json:
         print_json(map_document(found))
     else:
-        console.print(map_table(found))
+        console.print(map_table(found, is_alone=is_alone(case)))
+    say_no_reference(case)
+
+
+def contrast(
+    case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many rows of each table.")] = 12,
+    as_json: JsonOption = False,
+) -> None:
+    """Rank what sets the hurt requests apart: what their spans say, how long, how much, how often.
+
+    That you looked is noted in your debrief, as at the desk, and costs nothing.
+    """
+    from lab.investigation.reading.contrast import CONTRAST, contrasts
+    from lab.investigation.reading.strangers import compared
+    from lab.investigation.solving.moves import Solving
+    from lab.terminal.comparing import contrast_tables
+
+    settings = Settings()
+    archive = bootstrap.archive(settings)
+    try:
+        case = compared(archive.sight(case_id))
+    except UnknownCase as error:
+        if case_id and (settings.scenarios_dir / case_id).is_dir():
+            raise UsageError(
+                f"expected a case of `lab cases`, got {case_id!r}, a scenario; to run it at each "
+                f"level of instrumentation is `lab instrumentation {case_id}` now"
+            ) from error
+        raise
+    Solving(archive, bootstrap.clock()).note_assist(case.case_id, CONTRAST)
+    with reading(case):
+        found = contrasts(case.evidence, limit=10_000)
+    if as_json:
+        print_json(dataclasses.asdict(found))
+    else:
+        console.print(contrast_tables(found, limit=limit))

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from lab.desk import guard
-from lab.domain.wording import duration, megabytes, times_usual
+from lab.domain.wording import data_size, duration, times_usual
 from lab.investigation.reading.span_words import context_of, took, value_text
 from lab.terminal.text import hue
 
@@ -81,7 +81,7 @@ def _environment() -> Environment:
         duration=duration,
         hue=hue,
         markdown=markdown,
-        megabytes=megabytes,
+        data_size=data_size,
         moment=moment,
         query=query,
         times=times_usual,

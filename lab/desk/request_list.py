@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from lab.desk.desk import OpenCase
+from lab.desk.charts import Scatter, scatter
+from lab.desk.desk import OpenCase, OpenFile
 from lab.desk.pages import page
+from lab.domain import load
 from lab.domain.case import Case, Telemetry
+from lab.domain.evidence import Interval
+from lab.domain.wording import unknown_name
+from lab.errors import UsageError
 from lab.investigation.reading.background import background_rows, background_traces
+from lab.investigation.reading.edge_signals import stretches
+from lab.investigation.reading.impact import nearly_all_before_ms
 from lab.investigation.reading.requests import (
+    EDGE_KEYS,
     OUTCOMES,
     SORTS,
     WINDOW_WORDS,
+    RequestGroup,
     RequestQuery,
+    attribute_names,
+    axis_start_s,
     find_requests,
+    group_requests,
     into_window_s,
     outcome_of,
 )
@@ -34,6 +47,7 @@ TRACES_A_PAGE: Final = 100
 LONGEST_NAME: Final = 200
 MOST_OFFERED: Final = 100
 """Services, and names of roots, to choose from; a stranger may have thousands."""
+GROUPS_SHOWN: Final = 50
 
 router = APIRouter(include_in_schema=False)
 
@@ -55,6 +69,9 @@ def _on_the_clock(moment: datetime | None) -> datetime | None:
 
 Moment = Annotated[datetime | None, BeforeValidator(_empty_is_none), AfterValidator(_on_the_clock)]
 Milliseconds = Annotated[Annotated[float, Field(ge=0)] | None, BeforeValidator(_empty_is_none)]
+Seconds = Annotated[
+    Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(_empty_is_none)
+]
 
 
 class Address(BaseModel):
@@ -83,7 +100,7 @@ class Address(BaseModel):
 
 
 class ListState(Address):
-    """Which requests are meant."""
+    """Which requests are meant; ``from_s`` and ``to_s`` count from the first window's start."""
 
     outcome: Word = None
     route: Word = None
@@ -93,7 +110,10 @@ class ListState(Address):
     q: Word = None
     min_ms: Milliseconds = None
     max_ms: Milliseconds = None
-    kept: Literal["yes", "any"] = "yes"
+    from_s: Seconds = None
+    to_s: Seconds = None
+    group: Word = None
+    kept: Literal["yes", "any"] = "any"
 
     def query(self) -> RequestQuery:
         """The same as the investigation asks it."""
@@ -107,7 +127,16 @@ class ListState(Address):
             least_ms=self.min_ms,
             most_ms=self.max_ms,
             with_trace=self.kept == "yes",
+            from_s=self.from_s,
+            to_s=self.to_s,
         )
+
+    def of_group(self, value: str) -> str:
+        """The address of the requests that share this value of what they are grouped by."""
+        key = self.group or ""
+        if key in {"route", "tenant", "outcome", "window"}:
+            return self.address(**{key: value}, group=None, page=1)
+        return self.address(q=value if key in EDGE_KEYS else f"{key}={value}", group=None, page=1)
 
 
 class TraceListState(Address):
@@ -176,25 +205,40 @@ class RequestPage:
 
 def page_of(case: Case, state: ListState) -> RequestPage:
     """The page that ``state`` asks for; UsageError for a word the case does not know."""
-    found = find_requests(
+    return _page_of(case, state, _found(case, state))
+
+
+def _found(case: Case, state: ListState) -> list[load.Request]:
+    return find_requests(
         case.evidence, state.query(), sort=state.sort, descending=state.order == "down"
     )
+
+
+def _page_of(case: Case, state: ListState, found: Sequence[load.Request]) -> RequestPage:
     start = (state.page - 1) * ROWS_A_PAGE
-    rows = tuple(row_of(case, each) for each in found[start : start + ROWS_A_PAGE])
+    usual_ms = nearly_all_before_ms(case.evidence)
+    rows = tuple(row_of(case, each, usual_ms) for each in found[start : start + ROWS_A_PAGE])
     return RequestPage(rows, len(found), max(1, -(-len(found) // ROWS_A_PAGE)))
 
 
-def row_of(case: Case, request: Any) -> dict[str, Any]:
-    """A request as the list shows it; ``spans`` is None where the case keeps no trace of it."""
+def row_of(case: Case, request: load.Request, usual_ms: Mapping[str, float]) -> dict[str, Any]:
+    """A request as the list shows it; ``spans`` is None where the case keeps no trace of it.
+
+    ``at_s`` counts from the start of the first window. ``slow`` says that it took longer than
+    nearly all of its route did before the incident, which is None where there was none.
+    """
     trace = case.evidence.traces.get(request.trace_id)
+    usual = usual_ms.get(request.route)
     return {
         "trace_id": request.trace_id,
         "window": WINDOW_WORDS[request.window],
         "into_window_s": into_window_s(case.evidence, request),
+        "at_s": round(request.start_s - axis_start_s(case.evidence), 3),
         "route": request.route,
         "status": request.status,
         "outcome": outcome_of(request),
         "latency_ms": round(request.latency_ms, 3),
+        "slow": None if usual is None else request.latency_ms > usual,
         "tenant": request.tenant,
         "answer_bytes": request.answer_bytes,
         "spans": None if trace is None else len(trace.by_id),
@@ -204,15 +248,25 @@ def row_of(case: Case, request: Any) -> dict[str, Any]:
 
 
 @router.get("/cases/{case_id}/traces")
-def requests(
-    request: Request, case: OpenCase, state: Annotated[ListState, Query()]
-) -> HTMLResponse:
-    """List requests; those whose trace is kept lead to it."""
+def requests(request: Request, case: OpenFile, state: Annotated[ListState, Query()]) -> Response:
+    """Latency over time, groups, and a list; requests whose trace is kept lead to it."""
+    if isinstance(case, Telemetry):
+        return RedirectResponse(f"/cases/{case.case_id}", 303)
     evidence = case.evidence
+    found = _found(case, state)
+    shown = _page_of(case, state, found)
+    groups = _groups(case, state, found)
     context = {
         "case": case,
         "state": state,
-        "found": page_of(case, state),
+        "found": shown,
+        "kept": sum(each.trace_id in evidence.traces for each in found),
+        "longest_ms": max((each["latency_ms"] for each in shown.rows), default=0.0),
+        "scatter": _drawn(case, state, found),
+        "groups": groups[:GROUPS_SHOWN],
+        "more_groups": max(0, len(groups) - GROUPS_SHOWN),
+        "edge_keys": tuple(EDGE_KEYS),
+        "keys_to_group": (*EDGE_KEYS, *attribute_names(evidence)),
         "routes": sorted({each.route for each in evidence.requests}),
         "tenants": sorted({each.tenant for each in evidence.requests}),
         "services": sorted({span.service for trace in evidence.traces.values() for span in trace}),
@@ -222,6 +276,25 @@ def requests(
         "background": len(background_traces(evidence)),
     }
     return page(request, "requests.html", context)
+
+
+def _drawn(case: Case, state: ListState, found: Sequence[load.Request]) -> Scatter:
+    """All that is found, over all the time there is, or over the part that is asked."""
+    windows = stretches(case.evidence)
+    end_s = max((each.end_s for each in windows), default=0.0)
+    across_s = Interval(state.from_s or 0.0, end_s if state.to_s is None else state.to_s)
+    return scatter(found, windows, axis_start_s(case.evidence), across_s)
+
+
+def _groups(
+    case: Case, state: ListState, found: Sequence[load.Request]
+) -> tuple[RequestGroup, ...]:
+    if state.group is None:
+        return ()
+    known = (*EDGE_KEYS, *attribute_names(case.evidence))
+    if state.group not in known:
+        raise UsageError(unknown_name("attribute to group by", state.group, known))
+    return group_requests(case.evidence, found, state.group)
 
 
 @router.get("/cases/{case_id}/background")

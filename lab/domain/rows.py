@@ -6,11 +6,13 @@ one row of it, its summary.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
-from lab.domain.trace import Kind, Span, Status, Trace
+from lab.domain.reference import Operation
+from lab.domain.trace import AttributeValue, Kind, Span, Status, Trace
 
 GAP_SHARE: Final = 0.1
 """Time without a span is drawn from this share of the root's duration on."""
@@ -188,6 +190,80 @@ def _outlives(trace: Trace, item: Item) -> float:
     return after_ms if after_ms is not None and after_ms >= OUTLIVES_MS else 0.0
 
 
+FOLDED_FROM: Final = 5
+"""So many that do the same below one parent are read as one row with a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedRow:
+    """A row and the spans for which it stands: itself and its like, or none where it is alone.
+
+    The row is that of the slowest of them, with what is below it.
+    """
+
+    row: Row
+    alike: tuple[Span, ...] = ()
+
+
+def folded(found: Sequence[Row]) -> Iterator[FoldedRow]:
+    """The rows of a trace, with one in place of `FOLDED_FROM` siblings or more that are alike.
+
+    Alike are spans of one operation that ended alike, with the same below them.
+    """
+    below: dict[int | None, list[int]] = {}
+    for n, row in enumerate(found):
+        below.setdefault(row.parent, []).append(n)
+    kinds = _kinds(found, below)
+    tops = _folded(found, below.get(None, []), kinds)
+    waiting: list[tuple[int, int | None, _Place]] = [(0, None, each) for each in reversed(tops)]
+    index = 0
+    while waiting:
+        depth, parent, (n, position, siblings, alike) = waiting.pop()
+        row = replace(found[n], parent=parent, position=position, siblings=siblings)
+        yield FoldedRow(row, alike)
+        children = _folded(found, below.get(n, []), kinds)
+        waiting += [(depth + 1, index, each) for each in reversed(children)]
+        index += 1
+
+
+_Place = tuple[int, int, int, tuple[Span, ...]]
+"""The number of a row, its position and how many siblings it has now, and whom it stands for."""
+
+
+def _folded(found: Sequence[Row], siblings: Sequence[int], kinds: Sequence[int]) -> list[_Place]:
+    alike: dict[int, list[int]] = {}
+    for n in siblings:
+        alike.setdefault(kinds[n], []).append(n)
+    chosen: list[tuple[int, tuple[Span, ...]]] = []
+    for n in siblings:
+        group = alike[kinds[n]]
+        if len(group) < FOLDED_FROM:
+            chosen.append((n, ()))
+        elif n == group[0]:
+            spans = {each: found[each].item for each in group}
+            timed = {each: span for each, span in spans.items() if isinstance(span, Span)}
+            slowest = max(timed, key=lambda each: timed[each].duration_ms)
+            chosen.append((slowest, tuple(timed.values())))
+    return [(n, at + 1, len(chosen), spans) for at, (n, spans) in enumerate(chosen)]
+
+
+def _kinds(found: Sequence[Row], below: Mapping[int | None, Sequence[int]]) -> Sequence[int]:
+    """For each row a number that it shares with those that are alike; none shares that of a gap."""
+    known: dict[Hashable, int] = {}
+    kinds = [0] * len(found)
+    for n in reversed(range(len(found))):
+        span = found[n].item
+        kind: Hashable = n
+        if isinstance(span, Span):
+            inside = tuple(
+                kinds[each] for each in below.get(n, ()) if isinstance(found[each].item, Span)
+            )
+            events = tuple(event.name for event in span.events)
+            kind = Operation.of(span), span.status, span.exceptions, events, inside
+        kinds[n] = known.setdefault(kind, len(known))
+    return kinds
+
+
 def extent_ns(trace: Trace) -> tuple[int, int]:
     """When the first span started and the last one ended; what has no start is left out."""
     dated = [span for span in trace if not span.is_undated]
@@ -218,7 +294,8 @@ class TraceSummary:
     ``service`` and ``name`` are of its root, or of the first root where it has several;
     ``start_ns`` and ``duration_ms`` of all its spans. ``errors`` failed, ``own_errors`` of them
     by themselves. ``unfinished`` have no end. ``services`` are in the order in which they
-    appear; ``linked`` are the ids of the traces that its spans link to.
+    appear; ``linked`` are the ids of the traces that its spans link to. ``root_ms`` is what the
+    root took, None where none came, and ``status`` what it answered (`answer_of`).
     """
 
     trace_id: str
@@ -233,6 +310,8 @@ class TraceSummary:
     is_whole: bool
     services: tuple[str, ...]
     linked: tuple[str, ...] = ()
+    root_ms: float | None = None
+    status: int = 200
 
     @property
     def place_in_time(self) -> tuple[bool, int, str]:
@@ -247,12 +326,31 @@ def head_of(trace: Trace) -> Span:
     return found
 
 
+STATUS_CODES: Final = ("http.response.status_code", "http.status_code")
+"""OpenTelemetry's conventions for HTTP, as they are and as they were before version 1.21."""
+
+_STATUS_CODE: Final = re.compile(r"[1-5][0-9]{2}")
+
+
+def status_told(attributes: Mapping[str, AttributeValue]) -> str:
+    """The HTTP status that these attributes of a span tell, as a text; empty where they do not."""
+    return next((str(attributes[key]) for key in STATUS_CODES if key in attributes), "")
+
+
+def answer_of(span: Span) -> int:
+    """The HTTP status that a span answered with; of any other 500 where it failed, else 200."""
+    told = status_told(span.attributes)
+    code = int(told) if _STATUS_CODE.fullmatch(told) else 200
+    return 500 if span.status is Status.ERROR and code < 400 else code
+
+
 def summary_of(trace: Trace) -> TraceSummary:
     """The summary of a trace that has spans."""
     head = head_of(trace)
     start_ns, end_ns = extent_ns(trace)
     linked = dict.fromkeys(link.trace_id for span in trace for link in span.links)
     linked.pop(trace.trace_id, None)
+    took_ms = head.duration_ms if head.is_timed else (end_ns - start_ns) / 1e6
     return TraceSummary(
         trace_id=trace.trace_id,
         service=head.service,
@@ -266,4 +364,6 @@ def summary_of(trace: Trace) -> TraceSummary:
         is_whole=trace.is_whole,
         services=tuple(dict.fromkeys(span.service for span in trace)),
         linked=tuple(linked)[:MOST_LINKED],
+        root_ms=took_ms if head.parent_id is None else None,
+        status=answer_of(head),
     )

@@ -29,10 +29,12 @@ def duration(ms: float) -> str:
     return f"{minutes}m{rest_s:02d}s"
 
 
-def megabytes(size_bytes: int) -> str:
-    """What a folder takes: ``0.03 MB``, ``4.2 MB``, ``1,204 MB``."""
-    size_mb = size_bytes / 1e6
-    return f"{size_mb:.2f} MB" if size_mb < 1 else f"{size_mb:,.{1 if size_mb < 100 else 0}f} MB"
+def data_size(count: int) -> str:
+    """Three digits and a unit: ``328 B``, ``3.13 kB``, ``153 kB``, ``1.20 MB``."""
+    if count < 1000:
+        return f"{count} B"
+    value, unit = (count / 1e3, "kB") if count < 999_500 else (count / 1e6, "MB")
+    return f"{value:.{max(0, 2 - (len(str(int(value))) - 1))}f} {unit}"
 
 
 def short_ids(ids: list[str], least: int) -> dict[str, str]:

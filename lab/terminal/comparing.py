@@ -1,9 +1,9 @@
-"""An incident beside the healthy shop, as tables: a trace and its twin, a case's map."""
+"""Traces beside others, and an incident beside the healthy shop, as tables."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from rich import box
@@ -11,10 +11,20 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lab.domain.trace import Span
-from lab.domain.wording import duration
-from lab.investigation.reading.healthy_twin import Comparison, PairedRow
+from lab.domain.evidence import Evidence
+from lab.domain.trace import Span, Status, Trace
+from lab.domain.wording import counted, duration
+from lab.investigation.reading.contrast import Amount, Contrasts
+from lab.investigation.reading.healthy_twin import (
+    BesideRow,
+    Comparison,
+    PairedRow,
+    Runs,
+    side_by_side,
+)
+from lab.investigation.reading.requests import WINDOW_WORDS
 from lab.investigation.reading.service_map import Figures, MapEdge, ServiceMap
+from lab.terminal.tables import plain_table
 from lab.terminal.text import MARKS, clean, service_text
 
 
@@ -23,8 +33,11 @@ def map_document(found: ServiceMap) -> dict[str, Any]:
     return dataclasses.asdict(found)
 
 
-def map_table(found: ServiceMap) -> RenderableType:
-    """Every arrow with calls per request, share of errors, p50 and p95, before → incident."""
+def map_table(found: ServiceMap, *, is_alone: bool = False) -> RenderableType:
+    """Every arrow with calls per request, share of errors, p50 and p95, before → incident.
+
+    With ``is_alone`` there is no time before, and all is told of the one that there is.
+    """
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("who calls whom", overflow="fold")
     for heading in ("calls a request", "errors", "p50", "p95"):
@@ -33,12 +46,13 @@ def map_table(found: ServiceMap) -> RenderableType:
         arrow = "⇢" if edge.is_link else "→"
         table.add_row(
             Text(f"{clean(edge.caller, 40)} {arrow} {clean(edge.callee, 40)}"),
-            *_cells(edge),
+            *_cells(edge, is_alone=is_alone),
         )
+    rests_on = f"before: {found.reference}\nincident: {found.crime}"
     return Group(
         table,
         Text(
-            f"before: {found.reference}\nincident: {found.crime}\n"
+            f"{found.crime if is_alone else rests_on}\n"
             "each trace counts for as many requests as it stands for; "
             "⇢ took up later what the other left",
             style="dim",
@@ -46,8 +60,8 @@ def map_table(found: ServiceMap) -> RenderableType:
     )
 
 
-def _cells(edge: MapEdge) -> tuple[Text, ...]:
-    before, during = edge.reference, edge.crime
+def _cells(edge: MapEdge, *, is_alone: bool) -> tuple[Text, ...]:
+    before, during = edge.crime if is_alone else edge.reference, edge.crime
     return (
         _pair(before, during, lambda f: f"{f.per_trace:.2f}"),
         _pair(before, during, lambda f: f"{f.error_share:.0%}"),
@@ -58,6 +72,8 @@ def _cells(edge: MapEdge) -> tuple[Text, ...]:
 
 def _pair(before: Figures | None, during: Figures | None, say: Callable[[Figures], str]) -> Text:
     words = [say(each) if each else "none" for each in (before, during)]
+    if before is during:
+        return Text(words[0])
     return Text(" → ".join(words), style="dim" if words[0] == words[1] else "")
 
 
@@ -85,12 +101,12 @@ def twin_table(comparison: Comparison, *, in_tree_order: bool, limit: int) -> Re
             _presence(row),
         )
     here, healthy = comparison.here, comparison.healthy
-    left = len(rows) - limit
+    shown = f"{min(limit, len(rows))} of {counted(len(rows), 'row')}; self: without its children"
     return Group(
         Text.assemble("trace   ", (here.trace_id, "cyan"), f"  {_took(here.roots)}"),
         Text.assemble("healthy ", (healthy.trace_id, "cyan"), f"  {_took(healthy.roots)}"),
         table,
-        Text("self: without its children" + (f"; {left} rows more" if left > 0 else ""), "dim"),
+        Text(shown, "dim"),
     )
 
 
@@ -100,6 +116,9 @@ def _took(roots: tuple[Span, ...]) -> str:
 
 def _title(row: PairedRow, indent: int) -> Text:
     span = row.here or row.either
+    if row.is_wire:
+        told = f"⇄ on the wire to {clean(span.peer or '?', 40)} and back"
+        return Text("  " * indent).append(told, style="dim")
     mark, style = MARKS[span.status]
     text = Text("  " * indent).append(f"{mark} " if mark else "", style=style)
     text.append_text(service_text(span.service)).append(f" {clean(span.name, 120)}")
@@ -116,3 +135,139 @@ def _presence(row: PairedRow) -> Text:
     if row.here is None:
         return Text("only in the healthy one", style="yellow")
     return Text("only here", style="yellow") if row.healthy is None else Text("")
+
+
+# --- several traces ---
+
+MOST_BESIDE: Final = 6
+"""No terminal is wide enough for more, and nobody compares them."""
+
+
+def beside_table(traces: Sequence[Trace], evidence: Evidence) -> RenderableType:
+    """Each operation's runs in each of the traces, named by letters in the order given."""
+    letters = "ABCDEF"[: len(traces)]
+    table = plain_table("span", fold=("span",))
+    for letter in letters:
+        table.add_column(letter, justify="right", no_wrap=True)
+        table.add_column("self", justify="right", no_wrap=True)
+    for row in side_by_side(traces):
+        least = min((each.took_ms for each in row.runs if each), default=0.0)
+        cells = (cell for each in row.runs for cell in _run_cells(each, least))
+        table.add_row(_operation_of(row), *cells)
+    return Group(
+        *(_whose(letter, each, evidence) for letter, each in zip(letters, traces, strict=True)),
+        table,
+        Text("took and self: of all runs together, which × counts; none: not in it", style="dim"),
+    )
+
+
+def _whose(letter: str, trace: Trace, evidence: Evidence) -> Text:
+    request = evidence.request_of.get(trace.trace_id)
+    text = Text.assemble((letter, "bold"), "  ", (trace.trace_id, "cyan"), "  ")
+    if request is None:
+        return text.append(_took(trace.roots))
+    when = WINDOW_WORDS.get(request.window, request.window.value)
+    told = f"{request.route}: {request.status or 'no answer'} after {duration(request.latency_ms)}"
+    return text.append(clean(f"{told}, tenant {request.tenant}, {when}"))
+
+
+def _operation_of(row: BesideRow) -> Text:
+    failed = any(each and each.errors for each in row.runs)
+    mark, style = MARKS[Status.ERROR if failed else Status.UNSET]
+    text = Text("  " * min(row.depth, DEEPEST)).append(f"{mark} " if mark else "", style=style)
+    text.append(clean(row.operation.service, 40), style="bold")
+    text.append(f" {clean(row.operation.name, 120)}")
+    peer = row.operation.peer
+    return text.append(f" ({clean(peer, 40)})" if peer else "", style="dim")
+
+
+def _run_cells(runs: Runs | None, least_ms: float) -> tuple[Text, Text]:
+    if runs is None:
+        return Text("none", style="yellow"), Text("")
+    times = f"×{runs.count} " if runs.count > 1 else ""
+    failed = "✖ " if runs.errors else ""
+    much = runs.took_ms >= max(2 * least_ms, least_ms + NOTEWORTHY_MS)
+    took = Text(f"{failed}{times}{duration(runs.took_ms)}", style="bold yellow" if much else "")
+    return took, Text(duration(runs.self_ms), style="dim")
+
+
+# --- what sets the hurt requests apart ----------------------------------------------------
+
+
+def contrast_tables(found: Contrasts, *, limit: int) -> RenderableType:
+    """What is said, then how long, how much and how often; of each what separates best."""
+    hurt = "hurt" if found.at_edge else "incident"
+    others = ["healthy", *(["unhurt"] if found.unhurt else [])]
+    parts = [
+        Text(f"{_compared(found)}. A difference is a lead and no proof: what suffers differs too."),
+        *_part("What they say: share of the requests", _row_table(found, hurt, others, limit)),
+        Text(_rows_shown(limit, len(found.rows), "no value sets them apart"), style="dim"),
+        *_part("How long, how much, how often: medians", _amount_table(found, hurt, others, limit)),
+        Text(_rows_shown(limit, len(found.amounts), "no amount sets them apart"), style="dim"),
+        Text(
+            "separates: +1.00 every hurt one has more than any healthy one, -1.00 less, 0 as often "
+            "the one as the other\ntook: the longest   self, wire: the sum over a trace   calls: "
+            "the most under one parent",
+            style="dim",
+        ),
+    ]
+    return Group(*parts)
+
+
+def _compared(found: Contrasts) -> str:
+    unhurt = f", and {found.unhurt} of the incident that were well" if found.unhurt else ""
+    if not found.at_edge:
+        return (
+            f"Hardly a request was hurt at the edge: the {found.hurt} kept traces of the incident "
+            f"beside {found.healthy} of before"
+        )
+    return f"{found.hurt} kept traces of hurt requests beside {found.healthy} of before{unhurt}"
+
+
+def _part(heading: str, table: Table) -> tuple[RenderableType, ...]:
+    return (Text(f"\n{heading}", style="bold"), table) if table.row_count else ()
+
+
+def _rows_shown(limit: int, total: int, nothing: str) -> str:
+    return f"{min(limit, total)} of {total} rows" if total else nothing
+
+
+def _row_table(found: Contrasts, hurt: str, others: list[str], limit: int) -> Table:
+    numbers = (hurt, *others, "separates")
+    table = plain_table("where", "what", "value", *numbers, fold=("value",), right=numbers)
+    for row in found.rows[:limit]:
+        shares = [row.hurt_share, row.healthy_share, row.unhurt_share][: 1 + len(others)]
+        table.add_row(
+            *(Text(clean(each, most)) for each, most in _named(row.where, row.key, row.value)),
+            *(f"{each:.0%}" for each in shares),
+            f"{row.difference:+.2f}",
+        )
+    return table
+
+
+def _named(where: str, key: str, value: str) -> tuple[tuple[str, int], ...]:
+    return (where, 40), (key, 60), (value, 120)
+
+
+def _amount_table(found: Contrasts, hurt: str, others: list[str], limit: int) -> Table:
+    numbers = (hurt, *others, "separates")
+    table = plain_table("where", "operation", "what", *numbers, fold=("operation",), right=numbers)
+    for each in found.amounts[:limit]:
+        operation = each.operation or ("no request began it" if each.begun_by != "request" else "")
+        medians = [each.hurt, each.healthy, each.unhurt][: 1 + len(others)]
+        table.add_row(
+            Text(clean(each.where, 40)),
+            Text(clean(operation, 120)),
+            Text(clean(each.quantity, 60)),
+            *(_measured(each, value) for value in medians),
+            f"{each.separation:+.2f}",
+        )
+    return table
+
+
+def _measured(amount: Amount, value: float | None) -> str:
+    if value is None:
+        return ""
+    return (
+        duration(value) if amount.is_time else f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+    )

@@ -6,31 +6,54 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from rich import box
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from lab.domain.evidence import Evidence
 from lab.domain.load import Request
 from lab.domain.trace import Trace
-from lab.domain.wording import duration, short_ids
+from lab.domain.wording import counted, duration, short_ids
 from lab.investigation.reading.background import background_rows, first_span
-from lab.investigation.reading.requests import WINDOW_WORDS, into_window_s, outcome_of
+from lab.investigation.reading.impact import nearly_all_before_ms
+from lab.investigation.reading.requests import (
+    EDGE_KEYS,
+    WINDOW_WORDS,
+    RequestGroup,
+    into_window_s,
+    outcome_of,
+)
+from lab.terminal.tables import plain_table
 from lab.terminal.text import clean
 
 _LEAST_DIGITS: Final = 8
 
 
-def background_table(evidence: Evidence, traces: tuple[Trace, ...], *, full: bool) -> Table | Text:
-    """The traces as a table; ids as short as `resolve_trace` takes them, or whole with ``full``."""
+def background_table(
+    evidence: Evidence, traces: Sequence[Trace], *, limit: int, full: bool
+) -> RenderableType:
+    """The first of the traces as a table, on the clock of the requests, with what joins them.
+
+    Ids are as short as `resolve_trace` takes them, or whole with ``full``.
+    """
     if not traces:
         return Text("every trace of this case is a request's own")
+    told = (
+        f"{min(limit, len(traces))} of {len(traces)} traces that no request began. belongs to: "
+        "the request whose trace is linked or has the same value, and how long after it this began"
+    )
+    return Group(_background(evidence, traces[:limit], full=full), Text(told, style="dim"))
+
+
+def _background(evidence: Evidence, traces: Sequence[Trace], *, full: bool) -> Table:
     ids = list(evidence.traces)
     shown = {each: each for each in ids} if full else short_ids(ids, _LEAST_DIGITS)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for heading in ("trace", "when", "into it", "took", "spans"):
         table.add_column(heading, justify="left" if heading in {"trace", "when"} else "right")
     table.add_column("begins with", overflow="fold")
+    table.add_column("belongs to", overflow="fold")
+    owners = short_ids(ids, _LEAST_DIGITS)
     for trace, row in zip(traces, background_rows(evidence, traces), strict=True):
         first = first_span(trace)
         table.add_row(
@@ -40,8 +63,19 @@ def background_table(evidence: Evidence, traces: tuple[Trace, ...], *, full: boo
             duration(first.duration_ms),
             str(row["spans"]),
             Text(f"{clean(first.service, 40)} {clean(first.name, 120)}"),
+            _belongs(row["joined"], owners),
         )
     return table
+
+
+def _belongs(joined: Sequence[dict[str, Any]], shown: dict[str, str]) -> Text:
+    if not joined:
+        return Text("")
+    nearest, more = joined[0], len(joined) - 1
+    owner = shown.get(nearest["trace_id"], nearest["trace_id"])
+    after = f"{nearest['after_s']:+.1f}s, {clean(nearest['by'], 80)}"
+    beside = f", and {more} more" if more else ""
+    return Text.assemble((owner, "cyan"), f" {after}{beside}")
 
 
 _MARKS: Final = {"ok": ("✔ ok", "green"), "error": ("✖ error", "bold red")} | {
@@ -73,10 +107,10 @@ def request_rows(evidence: Evidence, requests: Sequence[Request]) -> list[dict[s
 
 
 def request_table(
-    evidence: Evidence, requests: Sequence[Request], *, fitting: int, full: bool = False
+    evidence: Evidence, requests: Sequence[Request], *, limit: int = 1000, full: bool = False
 ) -> RequestTable:
-    """The first requests of those ``fitting`` as a table that fits itself to its width."""
-    return RequestTable(evidence, requests, fitting=fitting, full=full)
+    """The first of the requests as a table that fits itself to the width it is given."""
+    return RequestTable(evidence, requests, limit=limit, full=full)
 
 
 class RequestTable:
@@ -87,12 +121,13 @@ class RequestTable:
     """
 
     def __init__(
-        self, evidence: Evidence, requests: Sequence[Request], *, fitting: int, full: bool
+        self, evidence: Evidence, requests: Sequence[Request], *, limit: int, full: bool
     ) -> None:
         self._evidence = evidence
-        self._fitting = fitting
-        self._requests = requests
+        self._requests = requests[:limit]
+        self._fit = len(requests)
         self._full = full
+        self._usual_ms = nearly_all_before_ms(evidence)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the table and how to go on."""
@@ -101,7 +136,7 @@ class RequestTable:
             return
         full = self._full or not options.is_terminal
         yield self._table(full=full, roomy=not full or options.max_width >= _ROOMY)
-        yield Text(_footer(self._evidence, len(self._requests), self._fitting), style="dim")
+        yield Text(self._footer(), style="dim")
 
     def _table(self, *, full: bool, roomy: bool) -> Table:
         ids = list(self._evidence.traces)
@@ -117,7 +152,7 @@ class RequestTable:
             table.add_column("outcome", no_wrap=True)
             table.add_column("tenant", overflow="fold")
         for request in self._requests:
-            mark, style = _MARKS[outcome_of(request)]
+            mark, style = self._mark(request)
             more = [Text(mark, style=style), Text(clean(request.tenant))] if roomy else []
             table.add_row(
                 Text(shown[request.trace_id], style="cyan"),
@@ -130,11 +165,37 @@ class RequestTable:
             )
         return table
 
+    def _mark(self, request: Request) -> tuple[str, str]:
+        """The outcome; of a success whether nearly all of its route were quicker before."""
+        usual_ms = self._usual_ms.get(request.route)
+        if outcome_of(request) == "ok" and usual_ms is not None and request.latency_ms > usual_ms:
+            return "◆ slow", "yellow"
+        return _MARKS[outcome_of(request)]
 
-def _footer(evidence: Evidence, shown: int, fitting: int) -> str:
-    listed = sum(1 for each in evidence.requests if each.trace_id in evidence.traces)
-    return (
-        f"{shown} of {fitting} that fit, of {listed} requests with a trace in this case, which "
-        f"counts {len(evidence.requests)}. "
-        "`lab trace ID` opens one; the first digits of an id are enough."
-    )
+    def _footer(self) -> str:
+        evidence = self._evidence
+        kept = sum(1 for each in evidence.requests if each.trace_id in evidence.traces)
+        return (
+            f"{len(self._requests)} of {counted(self._fit, 'request')} that fit, of {kept} with a "
+            f"trace in this case, which counts {len(evidence.requests)}. slow: slower than nearly "
+            "all of its route before. `lab trace ID` opens one; the first digits of an id are "
+            "enough."
+        )
+
+
+def group_table(groups: Sequence[RequestGroup], key: str, *, limit: int) -> RenderableType:
+    """A row for each value, the most frequent first, with counts, errors and percentiles."""
+    if not groups:
+        return Text("no request fits; leave a filter out, or see `lab traces --help`")
+    counts = ("requests", "before", "incident", "after", "errors", "rejected", "p50", "p95", "max")
+    table = plain_table(key, *counts, fold=(key,), right=counts)
+    for each in groups[:limit]:
+        table.add_row(
+            Text(clean(each.value, 160)),
+            *map(str, (each.requests, each.before, each.incident, each.after)),
+            *map(str, (each.errors, each.rejected)),
+            *map(duration, (each.p50_ms, each.p95_ms, each.most_ms)),
+        )
+    told = f"{min(limit, len(groups))} of {counted(len(groups), 'value')}"
+    of = "all requests that fit" if key in EDGE_KEYS else "those that fit and whose trace is kept"
+    return Group(table, Text(f"{told}; counted are {of}.", style="dim"))

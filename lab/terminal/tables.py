@@ -16,7 +16,7 @@ from lab.domain.accusation import Accusation
 from lab.domain.case import Case, CaseSummary
 from lab.domain.mechanism import NO_SPAN_RULE, Mechanism
 from lab.domain.verdict import EXAMPLE_LEVEL, Judgement, VerdictClass
-from lab.domain.wording import megabytes
+from lab.domain.wording import data_size
 from lab.investigation.solving.hints import OfferedHint
 from lab.terminal.text import clean
 
@@ -94,7 +94,7 @@ def case_table(cases: Iterable[CaseSummary]) -> RenderableType:
             case.verdict.value if case.verdict else "no truth",
             f"{case.accusations}×",
             Text("✔ yes", style="green") if case.solved else "no",
-            megabytes(case.size_bytes),
+            data_size(case.size_bytes),
         )
     return table
 

@@ -41,9 +41,9 @@ def telemetry_rows(traces: Sequence[TraceSummary]) -> list[dict[str, Any]]:
 
 
 def telemetry_table(
-    case: Telemetry, traces: Sequence[TraceSummary], *, fitting: int, full: bool
+    case: Telemetry, traces: Sequence[TraceSummary], *, limit: int, full: bool
 ) -> RenderableType:
-    """The first traces of those ``fitting`` as a table.
+    """The first of the traces as a table.
 
     Ids are as short as `resolve_trace` takes them, or whole with ``full``.
     """
@@ -56,7 +56,7 @@ def telemetry_table(
         table.add_column(heading, justify="left" if heading in {"trace", "began"} else "right")
     table.add_column("root", overflow="fold")
     _, red = MARKS[Status.ERROR]
-    for each in traces:
+    for each in traces[:limit]:
         table.add_row(
             Text(shown[each.trace_id], style="cyan"),
             _moment(each.start_ns),
@@ -70,8 +70,8 @@ def telemetry_table(
             ),
         )
     footer = (
-        f"{len(traces):,} of {fitting:,} that fit, of {counted(len(ids), 'trace')} from "
-        f"{clean(case.source)}. `lab trace ID` opens one. "
+        f"{min(limit, len(traces))} of {counted(len(traces), 'trace')} that fit, of {len(ids):,} "
+        f"from {clean(case.source)}. `lab trace ID` opens one. "
         "Nobody knows the truth of them, so there is nothing to accuse."
     )
     return Group(table, Text(footer, style="dim"))

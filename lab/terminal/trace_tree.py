@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -12,10 +11,10 @@ from rich.text import Text
 
 from lab.domain.evidence import Evidence
 from lab.domain.marks import Seal, most_apart_ms, silent_callees, why
-from lab.domain.rows import Gap, Missing, Row, Wire, extent_ns, rows, wire_of
+from lab.domain.rows import FoldedRow, Gap, Missing, Row, Wire, extent_ns, folded, rows, wire_of
 from lab.domain.strata import standing
-from lab.domain.trace import AttributeValue, Kind, Scope, Span, Status, Trace
-from lab.domain.wording import counted, duration, short_ids, times_usual
+from lab.domain.trace import AttributeValue, Event, Kind, Scope, Span, Status, Trace
+from lab.domain.wording import counted, data_size, duration, short_ids, times_usual
 from lab.investigation.reading.requests import WINDOW_WORDS
 from lab.investigation.reading.span_words import context_of, took, value_text
 from lab.terminal.guides import with_guides
@@ -31,6 +30,9 @@ KIND_MARKS: Final = {
 
 MOST_ROWS: Final = 1000
 """More than anybody reads; `lab trace --json` has every span."""
+
+MOST_EVENTS: Final = 10
+"""Of a span, without ``attributes``; more are counted."""
 
 MOST_LINES: Final = 20
 """Of a trace; the desk has all."""
@@ -54,12 +56,16 @@ def trace_tree(
     attributes: bool = False,
     full: bool = False,
     wires: bool = False,
+    unfolded: bool = False,
 ) -> TraceTree:
     """The tree of ``trace``, compared with the reference traces of ``evidence``.
 
-    With ``wires`` the time of each call on the wire is a row of its own.
+    With ``wires`` the time of each call on the wire is a row of its own; ``unfolded`` gives each
+    of many repeats its row.
     """
-    return TraceTree(trace, evidence, attributes=attributes, full=full, wires=wires)
+    found = rows(trace, wires=wires)
+    lines = map(FoldedRow, found) if unfolded else folded(list(found))
+    return TraceTree(trace, evidence, tuple(lines), attributes=attributes, full=full)
 
 
 class TraceTree:
@@ -70,13 +76,20 @@ class TraceTree:
     """
 
     def __init__(
-        self, trace: Trace, evidence: Evidence, *, attributes: bool, full: bool, wires: bool
+        self,
+        trace: Trace,
+        evidence: Evidence,
+        lines: Sequence[FoldedRow],
+        *,
+        attributes: bool,
+        full: bool,
     ) -> None:
         self._trace = trace
         self._evidence = evidence
+        self._lines = lines
+        self._alike = {id(each.row): each.alike for each in lines if each.alike}
         self._attributes = attributes
         self._full = full
-        self._wires = wires
         self._reference = evidence.reference_stats
         self._extent_ns = extent_ns(trace)
         self._told: list[tuple[Mapping[str, AttributeValue], Scope, str]] = []
@@ -111,7 +124,9 @@ class TraceTree:
         status = str(request.status) if request.status else "no answer"
         when = WINDOW_WORDS.get(request.window, request.window.value)
         what = f"{request.route}: {status} after {duration(request.latency_ms)}"
-        text.append("\n" + clean(f"{what}, tenant {request.tenant}, {when}"))
+        what += f" with {data_size(request.answer_bytes)}" if request.answer_bytes else ""
+        tenant = f"tenant {request.tenant}, " if request.tenant else ""
+        text.append("\n" + clean(f"{what}, {tenant}{when}"))
         return text.append(f"; {standing(self._evidence.weight(request.trace_id))}\n", style="dim")
 
     def _table(self, console: Console, width: int, short: dict[str, str]) -> Table:
@@ -132,9 +147,8 @@ class TraceTree:
         heading = ["id", "span", "took", "self", "wire"]
         heading += ["usual"] if self._reference.operations else []
         table.add_row(*(Text(word, style="dim") for word in heading), *([""] if wide else []))
-        for row, guides, below in with_guides(
-            islice(rows(self._trace, wires=self._wires), MOST_ROWS)
-        ):
+        shown = (each.row for each in self._lines[:MOST_ROWS])
+        for row, guides, below in with_guides(shown):
             label = self._label(console, row, guides, below, label_width)
             cells = [label, *self._numbers(row)]
             cells += [self._bar(row)] if wide else []
@@ -142,7 +156,7 @@ class TraceTree:
         return table
 
     def _label(self, console: Console, row: Row, guides: str, below: str, width: int) -> Text:
-        lines = [_title(row), *self._details(row)]
+        lines = [_title(row, len(self._alike.get(id(row), ()))), *self._details(row)]
         label = Text()
         for n, line in enumerate(lines):
             room = max(8, width - max(len(guides), len(below)) - 2)
@@ -158,6 +172,8 @@ class TraceTree:
         span = row.item
         if not isinstance(span, Span):
             return
+        if alike := self._alike.get(id(row)):
+            yield _of_the_like(alike)
         if row.outlives_parent_ms:
             after = duration(row.outlives_parent_ms)
             yield Text(f"ends {after} after its parent", style="yellow")
@@ -166,16 +182,14 @@ class TraceTree:
             yield Text(f"⇢ linked to trace {link.trace_id} span {link.span_id}", style="cyan")
             if self._attributes:
                 yield from _pairs({**link.attributes, **context_of(link)}, "  ")
-        if self._attributes:
-            yield from self._all_of(span)
+        yield from self._all_of(span) if self._attributes else _events(span)
 
     def _all_of(self, span: Span) -> Iterator[Text]:
         """Every attribute and event; what made it and where it ran, where that is new."""
         yield from _pairs(span.attributes)
         yield from _pairs(context_of(span), "context ")
         for event in span.events:
-            after = duration((event.time_ns - span.start_ns) / 1e6) if span.start_ns else "?"
-            yield Text(f"◆ {clean(event.name, 120) or '(no name)'} at {after}", style="magenta")
+            yield Text(_event(span, event), style="magenta")
             yield from _pairs(event.attributes, "  ")
         origin = span.resource, span.scope, span.resource_schema_url
         if origin not in self._told:
@@ -242,9 +256,12 @@ class TraceTree:
 
     def _remarks(self) -> Iterator[Text]:
         trace = self._trace
-        more = len(trace.by_id) - MOST_ROWS
+        more = len(self._lines) - MOST_ROWS
         if more > 0:
-            yield Text(f"… and about {more} more spans; --json has them all")
+            yield Text(f"… and {more} more rows; --json has every span")
+        if self._alike:
+            hidden = sum(len(alike) - 1 for alike in self._alike.values())
+            yield Text(f"× {hidden} repeats are folded; --all gives each its row", style="dim")
         if (apart_ms := most_apart_ms(trace)) > 0:
             told = (
                 f"▲ clocks apart by {duration(apart_ms)} at least: a span begins before its caller"
@@ -274,7 +291,7 @@ def _id_of(row: Row, short: dict[str, str]) -> Text:
     return Text(short[row.item.span_id] if isinstance(row.item, Span) else "", style="cyan")
 
 
-def _title(row: Row) -> Text:
+def _title(row: Row, times: int) -> Text:
     item = row.item
     if isinstance(item, Missing):
         return Text(f"? parent {item.span_id} never came", style="bold yellow")
@@ -283,13 +300,52 @@ def _title(row: Row) -> Text:
     if isinstance(item, Wire):
         return Text(f"⇄ on the wire to {clean(item.answer.service, 40)} and back", style="yellow")
     mark, style = MARKS[item.status]
-    title = Text(f"{mark} " if mark else "", style=style)
+    title = Text(f"×{times} " if times else "", style="bold yellow")
+    title.append(f"{mark} " if mark else "", style=style)
     title.append(f"{KIND_MARKS[item.kind]} ", style="dim")
     title.append_text(service_text(item.service)).append(" ")
     title.append(clean(item.name, 120) or "(no name)", style="default")
     if item.peer:
         title.append(f" ({clean(item.peer, 40)})", style="dim")
+    if answered := _answered(item):
+        title.append(f" {answered}", style="dim")
     return title
+
+
+def _answered(span: Span) -> str:
+    """How much came back, where the span says so: bytes of a body, or rows."""
+    size = span.attributes.get("http.response.body.size")
+    rows_back = span.attributes.get("db.response.returned_rows")
+    if isinstance(size, int) and not isinstance(size, bool) and size >= 0:
+        return data_size(size)
+    if isinstance(rows_back, int) and not isinstance(rows_back, bool):
+        return counted(rows_back, "row")
+    return ""
+
+
+def _of_the_like(alike: Sequence[Span]) -> Text:
+    took = [each.duration_ms for each in alike]
+    return Text(
+        f"the slowest of {len(alike)}: {duration(min(took))} to {duration(max(took))} each, "
+        f"{duration(sum(took))} together",
+        style="yellow",
+    )
+
+
+def _events(span: Span) -> Iterator[Text]:
+    """Its events in a line each; exceptions are told as errors."""
+    found = [event for event in span.events if event.name != "exception"]
+    for event in found[:MOST_EVENTS]:
+        said = ", ".join(f"{key}={value_text(value)}" for key, value in event.attributes.items())
+        line = f"{_event(span, event)}{f' ({clean(said, 160)})' if said else ''}"
+        yield Text(line, style="magenta")
+    if len(found) > MOST_EVENTS:
+        yield Text(f"◆ {len(found) - MOST_EVENTS} more events; --attributes has them", "magenta")
+
+
+def _event(span: Span, event: Event) -> str:
+    after = duration((event.time_ns - span.start_ns) / 1e6) if span.start_ns else "?"
+    return f"◆ {clean(event.name, 120) or '(no name)'} at {after}"
 
 
 def _pairs(attributes: Mapping[str, AttributeValue], before: str = "") -> Iterator[Text]:

@@ -12,7 +12,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from lab.adapters.cases.archive import FolderArchive
+from lab.adapters.cases.case_folder import read_telemetry
 from lab.adapters.cases.manifest import MANIFEST
+from lab.adapters.cases.reference_file import write_compared, write_stretch
+from lab.adapters.cases.stretch import stretch_of
 from lab.adapters.cases.telemetry_case import Gathering, Tell
 from lab.adapters.cases.zip_file import read_zip
 from lab.adapters.formats.found import Account
@@ -47,6 +50,8 @@ class Brought:
 class Wish:
     """How telemetry is to be taken: under which name, as OTLP alone, and all of it or none.
 
+    ``before`` says which stretch of it was healthy, or ``compare`` where healthy traces are.
+
     Traces that are here already are taken ``again`` where that is wished, or where a ``name`` is
     and no case of them has it. With ``mask`` no address and no card number is written.
     """
@@ -54,6 +59,8 @@ class Wish:
     name: str | None = None
     only_otlp: bool = False
     strict: bool = False
+    before: str | None = None
+    compare: Path | None = None
     again: bool = False
     mask: bool = False
 
@@ -116,17 +123,23 @@ def bring_files(archive: FolderArchive, paths: Iterable[Path], wish: Wish, tell:
     source = f"the file {first}" if not more else f"{len(files)} files, the first {first}"
 
     def take(gathering: Gathering, account: Account) -> None:
-        for path in files:
-            try:
-                with path.open("rb") as file:
-                    content = Content(str(path), file)
-                    gathering.add(found_in(content, account, only_otlp=wish.only_otlp))
-            except OSError as error:
-                raise CaseError(
-                    f"{path}: expected a file that can be read, found: {error.strerror}"
-                ) from error
+        _take(files, gathering, account, only_otlp=wish.only_otlp)
 
     return _brought(archive, wish, (title, source), tell, take)
+
+
+def _take(
+    files: Iterable[Path], gathering: Gathering, account: Account, *, only_otlp: bool = False
+) -> None:
+    for path in files:
+        try:
+            with path.open("rb") as file:
+                content = Content(str(path), file)
+                gathering.add(found_in(content, account, only_otlp=only_otlp))
+        except OSError as error:
+            raise CaseError(
+                f"{path}: expected a file that can be read, found: {error.strerror}"
+            ) from error
 
 
 def bring_content(archive: FolderArchive, content: Content, wish: Wish, tell: Tell) -> Brought:
@@ -189,6 +202,7 @@ def _sealed(
     told: tuple[str, str],
 ) -> Brought:
     gathering.seal(*told, archive.now_s())
+    _refer(archive, room, wish)
     if wish.strict and not account.is_complete:
         raise CaseError(
             f"expected to read all of it (--strict), found {account.skipped_words}; leave "
@@ -197,7 +211,34 @@ def _sealed(
     # The manifest says from which files traces came, and when: others may hold the same ones.
     twin = None if wish.again else archive.twin_of(room, wish.name, but_for=MANIFEST)
     case_id = twin or archive.adopt(room, wish.name or IMPORTED)
+    if twin is not None:
+        _refer(archive, archive.folder(twin), wish)
     return Brought(case_id, twin is None, account.traces, account.kept, account=account)
+
+
+def _refer(archive: FolderArchive, folder: Path, wish: Wish) -> None:
+    """Write down what is wished to be healthy, if that is."""
+    if wish.before is not None:
+        write_stretch(folder, stretch_of(wish.before, read_telemetry(folder).index))
+    if wish.compare is not None:
+        bring_healthy(archive, folder, wish.compare)
+
+
+def bring_healthy(archive: FolderArchive, folder: Path, path: Path) -> None:
+    """Say of the telemetry in ``folder`` that what lies at ``path``, of any format, was healthy."""
+    files = files_in([path])
+    with archive.arriving() as room:
+        if is_case_file(path):
+            read_zip(path, room)
+        else:
+            account = Account()
+            gathering = Gathering(room, account, lambda _what, _count: None)
+            try:
+                _take(files, gathering, account)
+                gathering.seal(path.name, f"the file {path.name}", archive.now_s())
+            finally:
+                gathering.close()
+        write_compared(folder, read_telemetry(folder).index, room, read_telemetry(room).index)
 
 
 def without_secrets(url: str) -> str:

@@ -36,19 +36,31 @@ def hurt_requests(evidence: Evidence) -> tuple[Request, ...]:
     )
 
 
+def nearly_all_before_ms(evidence: Evidence) -> dict[str, float]:
+    """Route → what nearly all (`UNUSUAL_SHARE`) of its requests took at most before, in ms."""
+    return {
+        route: percentile([each.latency_ms for each in requests], UNUSUAL_SHARE)
+        for route, requests in _before(evidence).items()
+    }
+
+
 def _usual(evidence: Evidence) -> dict[str, _Usual]:
-    by_route: dict[str, list[Request]] = {}
-    for request in evidence.requests:
-        if request.window is Window.REFERENCE:
-            by_route.setdefault(request.route, []).append(request)
     return {
         route: _Usual(
             outcomes=_common_outcomes(requests),
             slow_ms=1.5 * percentile([each.latency_ms for each in requests], UNUSUAL_SHARE),
             least_bytes=min(each.answer_bytes for each in requests),
         )
-        for route, requests in by_route.items()
+        for route, requests in _before(evidence).items()
     }
+
+
+def _before(evidence: Evidence) -> dict[str, list[Request]]:
+    by_route: dict[str, list[Request]] = {}
+    for request in evidence.requests:
+        if request.window is Window.REFERENCE:
+            by_route.setdefault(request.route, []).append(request)
+    return by_route
 
 
 def _common_outcomes(requests: list[Request]) -> frozenset[str]:

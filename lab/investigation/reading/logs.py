@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from typing import Final
 
 from lab.domain import evidence as kept
 from lab.domain.evidence import Evidence
+from lab.domain.trace import Event, Span, Trace
+from lab.errors import UsageError
 from lab.investigation.reading.requests import WINDOW_WORDS
+from lab.investigation.reading.span_words import value_text
+
+_LEVELS: Final = ("level", "severity", "log.severity", "log.level")
+"""What libraries call the level of a line that they write as an event of a span."""
+
+BETWEEN: Final = "between"
+"""Of what was written between two windows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +40,49 @@ class LogPattern:
     after: int
     example: LogLine
 
+    @property
+    def is_new(self) -> bool:
+        """Whether the incident says it and nobody did before."""
+        return self.incident > 0 and self.before == 0
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """Which lines are meant; a field that is None asks nothing.
+
+    ``level`` is the mildest that counts. ``pattern`` stands in what lines of a kind have in
+    common, ``text`` in a line itself or in its trace id.
+    """
+
+    service: str | None = None
+    level: str | None = None
+    window: str | None = None
+    pattern: str | None = None
+    text: str | None = None
+    trace_id: str | None = None
+
+    def choose(self, lines: Sequence[LogLine]) -> list[LogLine]:
+        """Those of them, in their order; UsageError for a word that no line could have."""
+        for option, word, words in (
+            ("service", self.service, sorted({each.service for each in lines})),
+            ("level", self.level and self.level.upper(), list(kept.SEVERITIES)),
+            ("window", self.window, [*WINDOW_WORDS.values(), BETWEEN]),
+        ):
+            if word is not None and word not in words:
+                known = ", ".join(words) or "none, for no line is kept"
+                raise UsageError(f"expected --{option} to be one of {known}, got {word!r}")
+        return [each for each in lines if self._fits(each)]
+
+    def _fits(self, line: LogLine) -> bool:
+        return (
+            self.service in {None, line.service}
+            and (self.level is None or _rank(line.severity) <= _rank(self.level.upper()))
+            and self.window in {None, line.window or BETWEEN}
+            and self.trace_id in {None, line.trace_id}
+            and (self.pattern is None or self.pattern.lower() in line.pattern.lower())
+            and (self.text is None or line.says(self.text) or self.text == line.trace_id)
+        )
+
 
 def read_logs(evidence: Evidence, lines: Iterable[str]) -> tuple[LogLine, ...]:
     """The lines in order of time; those that are no log record are left out."""
@@ -37,12 +91,17 @@ def read_logs(evidence: Evidence, lines: Iterable[str]) -> tuple[LogLine, ...]:
 
 
 def patterns(lines: Sequence[LogLine]) -> tuple[LogPattern, ...]:
-    """What was said, the worst and then the most frequent of the incident first."""
+    """What was said, the worst first: what is new in the incident, then what it says most."""
     grouped: dict[tuple[str, str, str], list[LogLine]] = {}
     for line in lines:
         grouped.setdefault((line.service, line.severity, line.pattern), []).append(line)
     found = [_pattern(key, group) for key, group in grouped.items()]
-    found.sort(key=lambda each: (_rank(each.severity), -each.incident, each.service))
+    found.sort(
+        key=lambda each: (
+            *(_rank(each.severity), not each.is_new),
+            *(-each.incident, each.service, each.pattern),
+        )
+    )
     return tuple(found)
 
 
@@ -71,3 +130,26 @@ def _window(evidence: Evidence, at_s: float) -> str | None:
         if window in evidence.windows and at_s in evidence.windows[window]:
             return word
     return None
+
+
+def event_lines(evidence: Evidence, only: Trace | None = None) -> Iterator[str]:
+    """The events of all spans, or of one trace, as JSON: what such traces have of a log."""
+    for trace in (only,) if only else evidence.traces.values():
+        for span in trace:
+            for event in span.events:
+                yield json.dumps(_event(span, event))
+
+
+def _event(span: Span, event: Event) -> dict[str, object]:
+    is_exception = event.name == "exception"
+    told = {key.removeprefix("exception."): value for key, value in event.attributes.items()}
+    words = [f"{key}={value_text(value)}" for key, value in told.items() if key != "stacktrace"]
+    levels = (str(event.attributes[key]) for key in _LEVELS if key in event.attributes)
+    return {
+        "time_unix_s": event.time_ns / 1e9,
+        "service": span.service,
+        "severity": "ERROR" if is_exception else next(levels, "INFO"),
+        "body": " ".join((event.name, *words)),
+        "trace_id": span.trace_id,
+        "span_id": span.span_id,
+    }

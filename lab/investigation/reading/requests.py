@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from lab.domain.evidence import Evidence
-from lab.domain.load import Request, Window
-from lab.domain.trace import Span, Trace
+from lab.domain.load import Request, Window, percentile
+from lab.domain.trace import Span
+from lab.domain.wording import duration
 from lab.errors import UsageError
+from lab.investigation.reading.span_words import value_text
 
 WINDOW_WORDS: Final[Mapping[Window, str]] = {
     Window.REFERENCE: "before",
@@ -43,9 +45,10 @@ class RequestQuery:
     """Which requests of the three windows are meant; a field that is None asks nothing.
 
     ``window`` is one of `WINDOW_WORDS`, ``route`` the whole route or its path. ``service`` is
-    one that the request's trace reached, ``text`` stands in its route, tenant or trace id, or
-    in its trace: in a span's name, status, exception or attribute. With ``with_trace`` only
-    requests count whose trace the case keeps; without a trace none answers to ``service``.
+    one that the request's trace reached, ``text`` stands in what a list prints of it, or in its
+    trace: in a span's name, status, exception or attribute. With ``with_trace`` only requests
+    count whose trace the case keeps; without a trace none answers to ``service``. ``from_s``
+    and ``to_s``, which is excluded, count from the start of the first window.
     """
 
     outcome: str | None = None
@@ -57,6 +60,8 @@ class RequestQuery:
     least_ms: float | None = None
     most_ms: float | None = None
     with_trace: bool = True
+    from_s: float | None = None
+    to_s: float | None = None
 
     def check(self, evidence: Evidence) -> None:
         """UsageError for a word that this case does not know."""
@@ -69,30 +74,27 @@ class RequestQuery:
                 f"expected --route to be one of {', '.join(routes)}, got {self.route!r}"
             )
 
-    def fits(self, request: Request, traces: Mapping[str, Trace]) -> bool:
-        """Whether ``request``, whose trace is among ``traces`` or not, is one of them."""
-        return self._fits_edge(request) and self._fits_trace(request, traces)
+    def tests(self, evidence: Evidence) -> tuple[Callable[[Request], bool], ...]:
+        """One for each thing that is asked, the cheapest first; all of them must hold."""
+        asked: list[tuple[object, Callable[[Request], bool]]] = [
+            (self.outcome, lambda each: outcome_of(each) == self.outcome),
+            (self.window, lambda each: WINDOW_WORDS[each.window] == self.window),
+            (self.tenant, lambda each: each.tenant == self.tenant),
+            (self.route, lambda each: _is_route(self.route or "", each.route)),
+            (self.least_ms, lambda each: each.latency_ms >= (self.least_ms or 0.0)),
+            (self.most_ms, lambda each: each.latency_ms <= (self.most_ms or 0.0)),
+            *self._tests_of_time(axis_start_s(evidence)),
+            (self.with_trace or None, lambda each: each.trace_id in evidence.traces),
+            (self.service, lambda each: _reaches(evidence, each, self.service or "")),
+            (self.text, lambda each: _says(evidence, each, _typed(self.text or ""))),
+        ]
+        return tuple(test for wanted, test in asked if wanted is not None)
 
-    def _fits_edge(self, request: Request) -> bool:
-        return (
-            request.window in WINDOW_WORDS
-            and self.outcome in {None, outcome_of(request)}
-            and self.window in {None, WINDOW_WORDS[request.window]}
-            and self.tenant in {None, request.tenant}
-            and (self.route is None or _is_route(self.route, request.route))
-            and (self.least_ms is None or request.latency_ms >= self.least_ms)
-            and (self.most_ms is None or request.latency_ms <= self.most_ms)
-        )
-
-    def _fits_trace(self, request: Request, traces: Mapping[str, Trace]) -> bool:
-        if request.trace_id not in traces and (self.with_trace or self.service is not None):
-            return False
-        if self.service is None and self.text is None:
-            return True  # Without a look into the trace, which may have to be read first.
-        trace = traces.get(request.trace_id)
-        if trace is not None and self.service is not None and not _reaches(trace, self.service):
-            return False
-        return self.text is None or _says(self.text.lower(), request, trace)
+    def _tests_of_time(
+        self, zero_s: float
+    ) -> Iterator[tuple[float | None, Callable[[Request], bool]]]:
+        yield self.from_s, lambda each: each.start_s >= zero_s + (self.from_s or 0.0)
+        yield self.to_s, lambda each: each.start_s < zero_s + (self.to_s or 0.0)
 
 
 def find_requests(
@@ -101,9 +103,20 @@ def find_requests(
     """The requests that fit, sorted by one of `SORTS`; UsageError for a word nobody knows."""
     query.check(evidence)
     _known("sort", sort, tuple(SORTS))
-    found = [each for each in evidence.requests if query.fits(each, evidence.traces)]
+    tests = query.tests(evidence)
+    found = [
+        each
+        for each in evidence.requests
+        if each.window in WINDOW_WORDS and all(test(each) for test in tests)
+    ]
     found.sort(key=SORTS[sort], reverse=descending)
     return found
+
+
+def axis_start_s(evidence: Evidence) -> float:
+    """Where the time axis of a case begins: its first window's start in Unix seconds, or 0."""
+    windows = (evidence.windows.get(each) for each in WINDOW_WORDS)
+    return min((each.start_s for each in windows if each is not None), default=0.0)
 
 
 def into_window_s(evidence: Evidence, request: Request) -> float:
@@ -112,13 +125,117 @@ def into_window_s(evidence: Evidence, request: Request) -> float:
     return round(request.start_s - window.start_s, 3) if window else 0.0
 
 
-def _reaches(trace: Trace, service: str) -> bool:
-    return any(span.service == service for span in trace)
+@dataclass(frozen=True, slots=True)
+class RequestGroup:
+    """Requests that share a value, counted by window and outcome; percentiles in ms, of all."""
+
+    value: str
+    requests: int
+    before: int
+    incident: int
+    after: int
+    errors: int
+    rejected: int
+    p50_ms: float
+    p95_ms: float
+    most_ms: float
 
 
-def _says(wanted: str, request: Request, trace: Trace | None) -> bool:
-    edge = f"{request.route}\n{request.tenant}\n{request.trace_id}".lower()
-    return wanted in edge or (trace is not None and any(_says_span(wanted, each) for each in trace))
+EDGE_KEYS: Final[Mapping[str, Callable[[Request], str]]] = {
+    "route": lambda request: request.route,
+    "tenant": lambda request: request.tenant,
+    "outcome": outcome_of,
+    "status": lambda request: str(request.status or "none"),
+    "window": lambda request: WINDOW_WORDS[request.window],
+}
+"""What every request can be grouped by; by an attribute of its spans only where they are kept."""
+
+
+def group_requests(
+    evidence: Evidence, requests: Iterable[Request], key: str
+) -> tuple[RequestGroup, ...]:
+    """The requests by one of `EDGE_KEYS` or an attribute of spans, the largest group first.
+
+    A request whose spans hold several values of an attribute is in a group of each. One whose
+    trace is not kept is in none, for nobody can tell; one that lacks the attribute in *none*.
+    """
+    grouped: dict[str, list[Request]] = {}
+    for request in requests:
+        for value in _values(evidence, request, key):
+            grouped.setdefault(value, []).append(request)
+    found = [_group(value, group) for value, group in grouped.items()]
+    return tuple(sorted(found, key=lambda each: (-each.requests, each.value)))
+
+
+def attribute_names(evidence: Evidence) -> tuple[str, ...]:
+    """Every attribute that some kept span carries, by name."""
+    names: set[str] = set()
+    for trace in evidence.traces.values():
+        for span in trace:
+            names.update(span.attributes)
+    return tuple(sorted(names))
+
+
+def _values(evidence: Evidence, request: Request, key: str) -> Iterable[str]:
+    if key in EDGE_KEYS:
+        return (EDGE_KEYS[key](request),)
+    trace = evidence.traces.get(request.trace_id)
+    if trace is None:
+        return ()
+    return {value_text(each.attributes[key]) for each in trace if key in each.attributes} or {
+        "none"
+    }
+
+
+def _group(value: str, requests: list[Request]) -> RequestGroup:
+    latencies = sorted(each.latency_ms for each in requests)
+    words = [WINDOW_WORDS[each.window] for each in requests]
+    outcomes = [outcome_of(each) for each in requests]
+    return RequestGroup(
+        value=value,
+        requests=len(requests),
+        before=words.count("before"),
+        incident=words.count("incident"),
+        after=words.count("after"),
+        errors=outcomes.count("error"),
+        rejected=outcomes.count("rejected"),
+        p50_ms=percentile(latencies, 0.5),
+        p95_ms=percentile(latencies, 0.95),
+        most_ms=latencies[-1],
+    )
+
+
+def _reaches(evidence: Evidence, request: Request, service: str) -> bool:
+    trace = evidence.traces.get(request.trace_id)
+    return trace is not None and any(span.service == service for span in trace)
+
+
+def _typed(text: str) -> str:
+    """As somebody copied it from a list, where an id ends in an ellipsis."""
+    return text.strip().rstrip("…").lower()
+
+
+def _says(evidence: Evidence, request: Request, wanted: str) -> bool:
+    trace = evidence.traces.get(request.trace_id)
+    return wanted in _printed(evidence, request).lower() or (
+        trace is not None and any(_says_span(wanted, each) for each in trace)
+    )
+
+
+def _printed(evidence: Evidence, request: Request) -> str:
+    """What a list prints of the request."""
+    return "\n".join(
+        (
+            request.trace_id,
+            request.route,
+            request.tenant,
+            outcome_of(request),
+            str(request.status or "none"),
+            duration(request.latency_ms),
+            f"{request.answer_bytes} B",
+            f"{WINDOW_WORDS[request.window]} {into_window_s(evidence, request):.1f} s",
+        )
+    )
 
 
 def _says_span(wanted: str, span: Span) -> bool:
@@ -130,6 +247,11 @@ def _says_span(wanted: str, span: Span) -> bool:
 
 def _is_route(wanted: str, route: str) -> bool:
     return wanted.lower() in {route.lower(), route.lower().partition(" ")[2]}
+
+
+def routes_meant(evidence: Evidence, wanted: str) -> list[str]:
+    """Those of the case's routes that ``wanted`` names, whole or by the path."""
+    return sorted({each.route for each in evidence.requests if _is_route(wanted, each.route)})
 
 
 def _known(option: str, word: str | None, words: tuple[str, ...]) -> None:

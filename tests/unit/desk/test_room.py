@@ -227,7 +227,7 @@ def test_a_strangers_telemetry_can_be_read_and_not_graded(tmp_path: Path) -> Non
     brought = Telemetry("brought-1", "Somebody's traces", "a file", START_S, evidence, index)
     desk.archive.bring(brought)
     assert "Somebody&#39;s traces" in desk.get("/cases/brought-1").text
-    assert desk.get("/cases/brought-1/accuse").status_code == 404
+    assert desk.get("/cases/brought-1/accuse").status_code == 409
 
 
 @pytest.mark.parametrize(

@@ -80,12 +80,10 @@ def test_a_word_nobody_knows_is_refused(filters: dict[str, str], complaint: str)
 
 def test_the_table_shows_short_ids_that_can_be_typed() -> None:
     """Eight digits, the outcome by shape and word, and how to go on."""
-    text = printed(
-        request_table(EVIDENCE, find_requests(EVIDENCE, RequestQuery("error"))[:2], fitting=3)
-    )
+    text = printed(request_table(EVIDENCE, find_requests(EVIDENCE, RequestQuery("error"))[:2]))
     assert "01bb01bb  incident" in text
     assert "✖ error" in text
-    assert "2 of 3 that fit, of 23 requests" in text
+    assert "2 of 23 requests" in text
     assert "crime" not in text
 
 
@@ -93,16 +91,14 @@ def test_a_pipe_gets_whole_ids() -> None:
     """Whoever pipes the list wants to use the ids, at any width."""
     chosen = find_requests(EVIDENCE, RequestQuery())
     for width in (80, 160):
-        text = printed(
-            request_table(EVIDENCE, chosen, fitting=len(chosen)), terminal=False, width=width
-        )
+        text = printed(request_table(EVIDENCE, chosen), terminal=False, width=width)
         assert all(each.trace_id in text for each in chosen)
         assert "POST /checkout" in text
 
 
 def test_an_empty_list_says_what_to_do() -> None:
     """No table without rows."""
-    assert "leave a filter out" in printed(request_table(EVIDENCE, (), fitting=0))
+    assert "leave a filter out" in printed(request_table(EVIDENCE, ()))
 
 
 def test_rows_for_programs_hold_the_numbers() -> None:

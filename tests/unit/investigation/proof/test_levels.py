@@ -1,4 +1,4 @@
-"""Contrast: what is left to see of a culprit where less is written down, and when that is wrong."""
+"""Levels: what is left to see of a culprit where less is written down, and when that is wrong."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lab.investigation.proof.levels import Seen, nameable, seen_in, sight_of, ve
 from lab.investigation.proof.prove import prove_at_the_edge
 from lab.scenario_file import load, load_all
 from lab.settings import CHECKOUT
-from lab.terminal.contrast_table import contrast_rows, contrast_table
+from lab.terminal.levels_table import level_rows, level_table
 from tests.support.evidence import DB_TIMEOUT, Run, cold, db_timeout, warm
 from tests.support.recorded_cases import recorded
 from tests.support.sample_case import sample_case
@@ -31,7 +31,7 @@ from tests.support.traces import healthy_checkout
 EXPECTED = DB_TIMEOUT.instrumentation
 NONE, AUTO, FULL = Instrumentation
 SCENARIOS = load_all(CHECKOUT / "scenarios")
-CONTRASTED = [name for name, scenario in SCENARIOS.items() if scenario.instrumentation]
+AT_EACH_LEVEL = [name for name, scenario in SCENARIOS.items() if scenario.instrumentation]
 OWN = {
     *("pool.acquire", "db.connect", "fetch_page", "fetch_related", "cache.lookup"),
     *("price_cart", "place_order", "send outbox", "charge_credit_card"),
@@ -108,11 +108,11 @@ def test_a_red_call_of_the_culprit_s_service_is_no_ancestor_of_it() -> None:
     assert sight_of(scenario, call, reference) is Sight.GAP
 
 
-@pytest.mark.parametrize("name", CONTRASTED)
+@pytest.mark.parametrize("name", AT_EACH_LEVEL)
 def test_what_a_scenario_says_of_each_level_is_what_that_leaves_of_its_recording(
     name: str,
 ) -> None:
-    """`lab contrast` asks the real shop; here what it would not have written is taken away."""
+    """`lab instrumentation` asks the real shop; here what it would not write is taken away."""
     case, scenario = recorded(name), SCENARIOS[name]
     reference = case.evidence.reference_stats
     traces = affected_traces(scenario, case.evidence, reference)
@@ -143,7 +143,7 @@ def test_each_level_shows_most_of_what_its_scenario_expects() -> None:
     assert seen[0].spans == 1 < seen[1].spans < seen[2].spans
 
 
-def test_a_level_that_shows_something_else_refutes_the_contrast() -> None:
+def test_a_level_that_shows_something_else_refutes_the_comparison() -> None:
     """Too much to see is as wrong as too little: the file would teach what is not so."""
     none, auto, full = levels()
     more = seen_in(case_of(AUTO, db_timeout()))
@@ -154,7 +154,7 @@ def test_a_level_that_shows_something_else_refutes_the_contrast() -> None:
     assert verdict_of([none, auto, less]) is ProofVerdict.REFUTED
 
 
-def test_a_level_whose_run_is_in_doubt_leaves_the_contrast_open() -> None:
+def test_a_level_whose_run_is_in_doubt_leaves_the_comparison_open() -> None:
     none, auto, full = levels()
     doubtful = replace(auto, case=replace(auto.case, proof=Proof(())))
     assert doubtful.outcome is Outcome.UNKNOWN
@@ -223,7 +223,7 @@ def test_traces_that_did_not_come_whole_leave_the_edge_in_doubt() -> None:
 
 def test_the_table_puts_the_levels_side_by_side() -> None:
     out = io.StringIO()
-    Console(file=out, width=200).print(contrast_table(levels()))
+    Console(file=out, width=200).print(level_table(levels()))
     none, auto, full = out.getvalue().splitlines()[-3:]
     assert none.split()[:6] == ["none", "no", "span", "but", "the", "caller's"]
     assert "10%" in auto
@@ -233,7 +233,7 @@ def test_the_table_puts_the_levels_side_by_side() -> None:
 
 
 def test_a_program_reads_the_same_numbers() -> None:
-    none, auto, _ = contrast_rows(levels())
+    none, auto, _ = level_rows(levels())
     assert (none["gap"], none["culprit"], none["outcome"]) == (20, 0, "holds")
     assert (auto["culprit"], auto["ancestor"], auto["expected"]) == (2, 18, "ancestor")
 

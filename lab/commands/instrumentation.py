@@ -1,4 +1,4 @@
-"""The command that runs one case under three levels of instrumentation: contrast."""
+"""The command that runs one case under three levels of instrumentation: instrumentation."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from lab.investigation.proof.levels import Seen
 
 
-def contrast(
+def instrumentation(
     name: Annotated[str, typer.Argument(help="The scenario, e.g. pool-starvation.")],
     seed: SeedOption = AS_WRITTEN_SEED,
     as_json: JsonOption = False,
 ) -> None:
     """Run the same crime with no, zero-code and all spans, and show what each lets one see."""
     from lab.investigation.proof.levels import nameable, seen_in, verdict_of
-    from lab.terminal.contrast_table import contrast_rows
+    from lab.terminal.levels_table import level_rows
 
     settings = Settings()
     scenario = scenario_named(settings, name, seed)
@@ -41,12 +41,12 @@ def contrast(
                 notes.print(f"{name} at {level}")
                 levels.append(seen_in(await run_one(lab, scenario, seed, level=level)))
 
-    with run_lock(settings.run_dir, f"`lab contrast {name}`"):
+    with run_lock(settings.run_dir, f"`lab instrumentation {name}`"):
         up()
         run_async(main)
     verdict = verdict_of(levels)
     if as_json:
-        rows = contrast_rows(levels)
+        rows = level_rows(levels)
         print_json({"verdict": verdict.value, "nameable": nameable(levels), "levels": rows})
     else:
         _print(levels, verdict)
@@ -56,10 +56,10 @@ def contrast(
 def _print(levels: Sequence[Seen], verdict: ProofVerdict) -> None:
     """The table, the doubtful findings of each level, and what follows."""
     from lab.investigation.proof.levels import nameable
-    from lab.terminal.contrast_table import contrast_table
+    from lab.terminal.levels_table import level_table
     from lab.terminal.proof_tables import proof_table
 
-    console.print(contrast_table(levels))
+    console.print(level_table(levels))
     for seen in levels:
         if seen.case.proof.verdict is not ProofVerdict.PROVEN:
             console.print(f"\n{seen.level}: {seen.case.proof.verdict}")

@@ -1,4 +1,4 @@
-"""The levels of a contrast side by side."""
+"""The levels of instrumentation side by side."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WRITTEN: Final = {
 }
 
 
-def contrast_table(levels: Sequence[Seen]) -> Table:
+def level_table(levels: Sequence[Seen]) -> Table:
     """A row a level, with the share of affected traces that show each sight."""
     table = plain_table(
         *("level", "what is written down", "spans a trace"),
@@ -40,7 +40,7 @@ def contrast_table(levels: Sequence[Seen]) -> Table:
     return table
 
 
-def contrast_rows(levels: Sequence[Seen]) -> list[dict[str, Any]]:
+def level_rows(levels: Sequence[Seen]) -> list[dict[str, Any]]:
     """The same for programs."""
     return [
         {
