@@ -89,8 +89,11 @@ def logs(
     trace = trace or None
     query = LogQuery(service, level, window, pattern, text, trace.trace_id if trace else None)
     with reading(case):
-        told = evidence.logs if isinstance(case, Sight) else event_lines(evidence, trace)
-        found = query.choose(read_logs(evidence, told))
+        found = query.choose(
+            read_logs(evidence, evidence.logs)
+            if isinstance(case, Sight)
+            else event_lines(evidence, trace)
+        )
     say_no_reference(case)
     if lines or trace or is_alone(case):
         if as_json:
