@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from lab import bootstrap
-from lab.commands.cases import CaseOption, sight_of_requests
+from lab.commands.cases import CaseOption
 from lab.commands.common import JsonOption, console, print_json
+from lab.commands.traces import sight_of_requests
 from lab.errors import CaseError, UnknownCase, UsageError
 from lab.settings import Settings
 

@@ -163,11 +163,8 @@ def _count(requests: Sequence[Request], outcome: str) -> int:
 
 def _times(requests: Sequence[Request]) -> dict[str, float | None]:
     shares = {"p50_ms": 0.5, "p95_ms": 0.95, "max_ms": 1.0}
-    latencies = [each.latency_ms for each in requests]
-    return {
-        name: round(percentile(latencies, share), 3) if latencies else None
-        for name, share in shares.items()
-    }
+    took = [each.latency_ms for each in requests]
+    return {n: round(percentile(took, each), 3) if took else None for n, each in shares.items()}
 
 
 # --- log lines ----------------------------------------------------------------------------
@@ -225,7 +222,6 @@ def line_table(
 
 
 def _owner(owner_id: str | None, ids: Mapping[str, str]) -> Text:
-    """Of what trace or span a line is; one that the case does not hold is marked."""
     if owner_id is None:
         return Text("none", style="dim")
     if owner_id in ids:

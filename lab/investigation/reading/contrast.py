@@ -381,7 +381,6 @@ def _cliffs_delta(ones: _Measured, others: _Measured) -> float:
 
 
 def _measured(kept: _Kept) -> Mapping[_Quantity, _Measured]:
-    """Quantity → its value in each trace that has it."""
     found: dict[_Quantity, list[tuple[float, float]]] = {}
     for trace, weight in kept:
         for key, value in _quantities(trace).items():

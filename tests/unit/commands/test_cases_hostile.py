@@ -64,6 +64,9 @@ JOURNAL: Final = {
 
 READS: Final = (
     *READING,
+    *("trace {trace} {trace} --case {case}", "trace {trace} --case {case} --all --attributes"),
+    *("logs {case} --text x", "logs {case} --service nosuch", "signals {case} --route nosuch"),
+    *("traces {case} --group-by nosuch", "traces {case} --group-by route"),
     *("twin {trace} --case {case} --tree", "twin {trace} --case {case} --json"),
     *("accuse {case} {trace} {span} --mechanism timeout", "hint 1 --case {case}"),
     *("export {case} --to {state}/out.case.zip --force", "import {state}/out.case.zip --again"),
@@ -80,7 +83,9 @@ NOT_READING: Final = {
         "about the stack and this machine",
     ),
     **dict.fromkeys(("down", "clean", "tools"), "about the stack and this machine"),
-    **dict.fromkeys(("run", "verify", "contrast", "record"), "makes cases of its own scenarios"),
+    **dict.fromkeys(
+        ("run", "verify", "instrumentation", "record"), "makes cases of its own scenarios"
+    ),
     **dict.fromkeys(("new", "schema"), "about scenario files"),
     "practice": "opens a case of this checkout",
     "open": "imports as `import` does, and leads to the desk, whose every address is asked below",

@@ -77,10 +77,10 @@ def test_lint_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "expected UTF-8" in done.output
 
 
-def test_a_briefing_ends_with_the_way_through_grafana(
+def test_a_briefing_ends_with_the_way_through_grafana_where_it_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its query can be copied from the terminal as it is."""
+    """It is a hint for free; its query can be copied from the terminal as it is."""
     folder = tmp_path / "cases" / "db-timeout-1"
     folder.mkdir(parents=True)
     case_folder.write_case(folder, sample_case())
@@ -88,6 +88,8 @@ def test_a_briefing_ends_with_the_way_through_grafana(
     out = io.StringIO()
     monkeypatch.setattr(cases, "console", Console(file=out, width=100))
     assert CliRunner().invoke(app, ["briefing"]).exit_code == 0
+    assert "In Grafana" not in out.getvalue()
+    assert CliRunner().invoke(app, ["briefing", "--grafana"]).exit_code == 0
     before, _, after = out.getvalue().partition("In Grafana")
     assert "pager" in before
     assert "{ nestedSetParent < 0 && status = error }" in after
