@@ -68,7 +68,7 @@ def test_signals_stand_over_one_axis_with_the_windows_below() -> None:
         assert f"\n{name} " in f"\n{text}"
     assert "├before" in text
     assert "├incident" in text
-    assert "10 (100%)" in next(each for each in text.splitlines() if each.startswith("incident "))
+    assert "11 (100%)" in next(each for each in text.splitlines() if each.startswith("incident "))
 
 
 def test_a_long_case_takes_longer_steps() -> None:
