@@ -27,6 +27,7 @@ The number is the exit code; a message says expected, found, what to do next::
     ├── CaseError                64   a case folder is missing or too new
     │   ├── CaseDamaged          64   a file of it is not as it was sealed
     │   ├── NothingToGrade       64   a stranger's telemetry, of which nobody knows the truth
+    │   ├── NoReference          64   nobody has said which of its traces were healthy
     │   ├── UnknownCase                nobody made a case of that id
     │   ├── CaseAtWork                 its run is still writing it
     │   ├── NotEarned                  an answer of a case that is still open
@@ -180,6 +181,10 @@ class CaseDamaged(CaseError):
 
 class NothingToGrade(CaseError):
     """A case of a stranger's telemetry: it can be looked at, and has no truth to judge by."""
+
+
+class NoReference(CaseError):
+    """A stranger's traces, of which nobody has said which were healthy."""
 
 
 class UnknownCase(CaseError):

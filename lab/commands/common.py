@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
@@ -22,6 +23,8 @@ from lab.errors import UsageError
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
+
+    from lab.domain.case import CaseFile, Sight
 
 _AGO: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>[smhd])")
 _UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -74,6 +77,29 @@ def _console(*, stderr: bool = False) -> Console:
 console = _console()
 notes = _console(stderr=True)
 """Progress and remarks; results alone go to standard output."""
+
+
+def say_no_reference(case: CaseFile | Sight) -> None:
+    """Remark that nothing tells how it was before, where nobody has said it of an import."""
+    from lab.investigation.reading.strangers import is_alone, no_reference
+
+    if is_alone(case):
+        notes.print(no_reference(case), soft_wrap=True, markup=False)
+
+
+@contextmanager
+def reading(case: CaseFile | Sight) -> Iterator[None]:
+    """A line that says what takes its time, where all of some thousand traces are read."""
+    count = len(case.evidence.traces)
+    if count < _MANY:
+        yield
+        return
+    with notes.status(f"reading {count:,} traces of {case.case_id}"):
+        yield
+
+
+_MANY: Final = 2000
+"""Traces that are read in about a second."""
 
 
 def print_json(value: Any) -> None:

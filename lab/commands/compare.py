@@ -9,8 +9,7 @@ import typer
 
 from lab import bootstrap
 from lab.commands.cases import CaseOption
-from lab.commands.common import JsonOption, console, print_json
-from lab.commands.traces import sight_of_requests
+from lab.commands.common import JsonOption, console, print_json, reading, say_no_reference
 from lab.errors import CaseError, UnknownCase, UsageError
 from lab.settings import Settings
 
@@ -27,13 +26,15 @@ def twin(
     """Lay a trace beside the healthy one nearest to it, the greatest change of self time first."""
     from lab.investigation.reading.healthy_twin import compare, twin_rows
     from lab.investigation.reading.ids import resolve_trace
+    from lab.investigation.reading.strangers import compared
     from lab.terminal.comparing import twin_table
 
     archive = bootstrap.archive(Settings())
-    case = archive.load(case_id)
+    case = compared(archive.sight(case_id))
     evidence = case.evidence
     found = resolve_trace(evidence, trace_id, archive.replays(case.case_id))
-    comparison = compare(evidence, found)
+    with reading(case):
+        comparison = compare(evidence, found)
     if comparison is None:
         raise CaseError(
             f"expected a healthy trace of the same route as {found.trace_id[:8]}…, found none in "
@@ -56,14 +57,17 @@ def service_map(
     as_json: JsonOption = False,
 ) -> None:
     """Show who calls whom, how often, how well and how fast, before beside the incident."""
-    from lab.investigation.reading.service_map import service_map as map_of
+    from lab.investigation.reading.strangers import is_alone, map_of
     from lab.terminal.comparing import map_document, map_table
 
-    found = map_of(bootstrap.archive(Settings()).load(case_id).evidence)
+    case = bootstrap.archive(Settings()).open(case_id)
+    with reading(case):
+        found = map_of(case)
     if as_json:
         print_json(map_document(found))
     else:
-        console.print(map_table(found))
+        console.print(map_table(found, is_alone=is_alone(case)))
+    say_no_reference(case)
 
 
 def contrast(
@@ -76,13 +80,14 @@ def contrast(
     That you looked is noted in your debrief, as at the desk, and costs nothing.
     """
     from lab.investigation.reading.contrast import CONTRAST, contrasts
+    from lab.investigation.reading.strangers import compared
     from lab.investigation.solving.moves import Solving
     from lab.terminal.comparing import contrast_tables
 
     settings = Settings()
     archive = bootstrap.archive(settings)
     try:
-        case = sight_of_requests(archive, case_id)
+        case = compared(archive.sight(case_id))
     except UnknownCase as error:
         if case_id and (settings.scenarios_dir / case_id).is_dir():
             raise UsageError(
@@ -91,7 +96,8 @@ def contrast(
             ) from error
         raise
     Solving(archive, bootstrap.clock()).note_assist(case.case_id, CONTRAST)
-    found = contrasts(case.evidence, limit=10_000)
+    with reading(case):
+        found = contrasts(case.evidence, limit=10_000)
     if as_json:
         print_json(dataclasses.asdict(found))
     else:

@@ -8,9 +8,9 @@ import typer
 
 from lab import bootstrap
 from lab.commands.cases import may_see_answers
-from lab.commands.common import JsonOption, console, print_json
+from lab.commands.common import JsonOption, console, print_json, reading
 from lab.domain.case import Case
-from lab.errors import NotEarned, UsageError
+from lab.errors import NoReference, NotEarned, UsageError
 from lab.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def detect(
 
     archive = bootstrap.archive(Settings())
     case = archive.open(case_id)
-    incident = _incident(archive, case, reference)
+    with reading(case):
+        incident = _incident(archive, case, reference)
     if isinstance(case, Case) and not may_see_answers(case.case_id):
         if not anyway:
             raise NotEarned(
@@ -59,16 +60,18 @@ def detect(
 
 def _incident(archive: CaseArchive, case: CaseFile, reference: str | None) -> Incident:
     """What the detective may know of it; UsageError where nothing tells how it was before."""
-    from lab.detective.incident import incident_between, incident_of
+    from lab.detective.incident import incident_between, incident_of, incident_said
+    from lab.investigation.reading.strangers import is_alone, no_reference
 
     if isinstance(case, Case):
         if reference is not None:
             raise UsageError(f"expected no --reference: {case.case_id} has a reference of its own")
         return incident_of(case.evidence)
+    if reference is None and not is_alone(case):
+        return incident_said(case.evidence)
     if reference is None:
-        raise UsageError(
-            f"expected --reference CASE, found none: {case.case_id} is telemetry somebody brought, "
-            "and says nothing of how it was before; import traces of a calm time and name them"
+        raise NoReference(
+            f"expected a reference, or --reference CASE, found neither: {no_reference(case)}"
         )
     before = archive.open(reference)
     return incident_between(before.evidence.traces.values(), case.evidence.traces.values())

@@ -22,6 +22,7 @@ from lab.commands.common import (
     print_json,
     run_async,
 )
+from lab.domain.case import Telemetry
 from lab.errors import DiskRefused, UsageError
 from lab.settings import Settings
 
@@ -99,7 +100,10 @@ def replay(
 
     archive = bootstrap.archive(Settings())
     case = archive.open(case_id)
-    traces = tuple(case.evidence.traces.values())
+    kept = case.evidence.traces
+    # What traces are compared with is no part of them.
+    own = [each.trace_id for each in case.index] if isinstance(case, Telemetry) else kept
+    traces = tuple(kept[each] for each in own)
     end_ns = int((time.time() - ENDED_AGO_S) * 1e9)
     retold = Replay.ending_at(traces, end_ns, secrets.token_hex(16))
     spans = rejected = 0
@@ -129,7 +133,7 @@ def replay(
                 "rejected": rejected,
                 "shifted_s": retold.shift_ns / 1e9,
                 "support_code": asked,
-                "trace_ids": {old: retold.trace_id(old) for old in case.evidence.traces},
+                "trace_ids": {old: retold.trace_id(old) for old in own},
             }
         )
     else:

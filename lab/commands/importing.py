@@ -19,6 +19,8 @@ from lab.commands.common import (
     run_async,
 )
 from lab.commands.exchange import HeaderOption, counting, headers
+from lab.domain.case import Telemetry
+from lab.domain.evidence import Sample
 from lab.domain.wording import counted
 from lab.errors import UsageError
 from lab.settings import Settings
@@ -27,7 +29,19 @@ if TYPE_CHECKING:
     from lab.adapters.backends import Choice
     from lab.adapters.cases.archive import FolderArchive
     from lab.adapters.cases.bring import Brought, Wish
+    from lab.domain.case import Sight
 
+
+BeforeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--before", metavar="FROM..TO",
+        help="These traces were healthy: RFC 3339, Unix seconds, or 0s..90s from the first one.",
+    ),
+]  # fmt: skip
+CompareOption = Annotated[
+    Path | None, typer.Option("--compare", metavar="FILE", help="The traces in FILE were healthy.")
+]
 
 PIPE: Final = "-"
 _CHOOSING: Final = "--since, --to, --service, --limit, --query and --header"
@@ -66,6 +80,8 @@ def import_(
     name: Annotated[
         str | None, typer.Option(help="What to call it: lower-case words joined by hyphens.")
     ] = None,
+    before: BeforeOption = None,
+    compare: CompareOption = None,
     again: Annotated[
         bool, typer.Option("--again", help="Also a case file that is here already.")
     ] = False,
@@ -77,24 +93,29 @@ def import_(
     """Make a case of what somebody brings: a case file, or traces of any system.
 
     Read are OTLP (JSON or protobuf), Jaeger's and Zipkin's JSON, each as it is or packed by
-    gzip or zstd; which it is, its content says. Several files make one case. Traces make a
-    case that can be looked at and not graded: nobody knows their truth.
+    gzip or zstd, as its content says. Several files make one case. Traces make a case that
+    can be looked at and not graded; --before or --compare says which of them were healthy.
     """
     from lab.adapters.cases.bring import IMPORTED, Wish
 
     paths = [*(files or ()), *(otlp or ())]
-    if sum((bool(files), bool(otlp), tempo is not None, jaeger is not None)) != 1:
-        raise UsageError("expected one of FILE…, --otlp FILE, --tempo URL and --jaeger URL")
+    _one_source(files, otlp, tempo, jaeger)
     if paths and any(each is not None for each in (since, end, query, service, limit, header)):
         raise UsageError(f"expected none of {_CHOOSING} for files, which are read as a whole")
+    _one_reference(before=before, compare=compare)
     archive = bootstrap.archive(Settings())
-    wish = Wish(name or IMPORTED, only_otlp=bool(otlp), strict=strict)
+    wish = Wish(name or IMPORTED, bool(otlp), strict, before, compare)
     if paths:
         brought = _from_files(archive, paths, wish, again=again, named=name is not None)
     else:
         choice = _choice(archive.now_s(), since or "15m", end or "now", service, limit, query)
         brought = _from_backend(archive, tempo, jaeger, choice, headers(header), wish)
     tell(brought, "file" if paths else "answer", as_json=as_json)
+
+
+def _one_source(*given: object) -> None:
+    if sum(map(bool, given)) != 1:
+        raise UsageError("expected one of FILE…, --otlp FILE, --tempo URL and --jaeger URL")
 
 
 def _from_files(
@@ -120,11 +141,69 @@ def _from_files(
     if any(is_case_file(Path(each)) for each in paths):
         if len(paths) > 1:
             raise UsageError("expected a case file alone, got other files beside it")
-        if named:
-            raise UsageError("expected no --name for a case file, which is called as its scenario")
+        if named or wish.before is not None or wish.compare is not None:
+            raise UsageError(
+                "expected no --name, --before or --compare for a case file, which is called as its "
+                f"scenario; `{lab_command()} reference` says what was healthy once it is here"
+            )
         return bring_file(archive, Path(paths[0]), again=again)
     with counting() as tell:
         return bring_files(archive, [Path(each) for each in paths], wish, tell)
+
+
+def reference(
+    case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = None,
+    before: BeforeOption = None,
+    compare: CompareOption = None,
+    none: Annotated[
+        bool, typer.Option("--none", help="Nothing is said to be healthy any more.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which traces of an import were healthy, or what has been said; no span changes by it.
+
+    All others are compared with those. FILE may be the id of another import.
+    """
+    from lab.adapters.cases.bring import bring_healthy
+
+    _one_reference(before=before, compare=compare, none=none or None)
+    archive = bootstrap.archive(Settings())
+    case = archive.sight(case_id)
+    if not isinstance(case, Telemetry):
+        raise UsageError(
+            f"expected traces that somebody brought, got {case.case_id}: a case has a reference "
+            "of its own, the time before its incident"
+        )
+    if compare is not None and compare.exists():
+        bring_healthy(archive, archive.folder(case.case_id), compare)
+    elif before is not None or compare is not None or none:
+        archive.refer(case.case_id, stretch=before, other=str(compare) if compare else None)
+    _tell_reference(archive.sight(case.case_id), as_json=as_json)
+
+
+def _one_reference(**options: object) -> None:
+    if sum(each is not None for each in options.values()) > 1:
+        raise UsageError(f"expected one of {', '.join(f'--{each}' for each in options)}, got more")
+
+
+def _tell_reference(case: Sight | Telemetry, *, as_json: bool) -> None:
+    from lab.investigation.reading.strangers import no_reference
+
+    healthy = case.healthy if isinstance(case, Telemetry) else None
+    before = len(case.evidence.samples.get(Sample.REFERENCE, ()))
+    if as_json:
+        stretch = healthy.stretch if healthy else None
+        print_json(
+            {
+                "case": case.case_id,
+                "healthy_unix_s": [stretch.start_s, stretch.end_s] if stretch else None,
+                "compared_with": healthy.source if healthy and not stretch else None,
+                "healthy_traces": before,
+            }
+        )
+        return
+    told = f"healthy were {healthy} ({counted(before, 'trace')})" if healthy else no_reference(case)
+    console.print(f"{case.case_id}: {told}", soft_wrap=True, markup=False)
 
 
 def _choice(

@@ -9,8 +9,8 @@ import typer
 
 from lab import bootstrap
 from lab.commands.cases import CaseOption
-from lab.commands.common import JsonOption, console, print_json
-from lab.commands.traces import sight_of_requests
+from lab.commands.common import JsonOption, console, print_json, reading, say_no_reference
+from lab.domain.case import Sight
 from lab.errors import UsageError
 from lab.settings import Settings
 
@@ -38,10 +38,11 @@ def logs(
     """Count what log lines say before, in and after the incident, the worst and newest first.
 
     With --lines, or of one TRACE, the lines themselves in order of time. A case keeps the lines
-    of its traces, and those of no trace.
+    of its traces, and those of no trace; of an import, what its spans have as events.
     """
     from lab.investigation.reading.ids import resolve_trace
-    from lab.investigation.reading.logs import LogQuery, patterns, read_logs
+    from lab.investigation.reading.logs import LogQuery, event_lines, patterns, read_logs
+    from lab.investigation.reading.strangers import is_alone
     from lab.terminal.signals import line_rows, line_table, pattern_table
 
     if whose is not None and "-" in whose:  # As all ids of cases, and none of a trace.
@@ -49,13 +50,16 @@ def logs(
             raise UsageError(f"expected a TRACE beside --case {case_id}, got {whose!r}")
         case_id, whose = whose, None
     archive = bootstrap.archive(Settings())
-    case = sight_of_requests(archive, case_id)
+    case = archive.sight(case_id)
     evidence = case.evidence
     trace = whose and resolve_trace(evidence, whose, archive.replays(case.case_id))
     trace = trace or None
     query = LogQuery(service, level, window, pattern, text, trace.trace_id if trace else None)
-    found = query.choose(read_logs(evidence, evidence.logs))
-    if lines or trace:
+    with reading(case):
+        told = evidence.logs if isinstance(case, Sight) else event_lines(evidence, trace)
+        found = query.choose(read_logs(evidence, told))
+    say_no_reference(case)
+    if lines or trace or is_alone(case):
         if as_json:
             print_json(line_rows(found))
         else:

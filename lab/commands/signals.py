@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from lab import bootstrap
-from lab.commands.common import JsonOption, console, print_json
-from lab.commands.traces import sight_of_requests
+from lab.commands.common import JsonOption, console, print_json, say_no_reference
 from lab.errors import UsageError
 from lab.settings import Settings
 
@@ -27,17 +26,21 @@ def signals(
     """
     from lab.investigation.reading.edge_signals import signals as signals_of
     from lab.investigation.reading.requests import RequestQuery, routes_meant
+    from lab.investigation.reading.strangers import is_alone, named, signals_evidence
     from lab.terminal.signals import SignalChart, window_rows
 
-    evidence = sight_of_requests(bootstrap.archive(Settings()), case_id).evidence
+    case = bootstrap.archive(Settings()).sight(case_id)
+    evidence = signals_evidence(case)
     if route is not None:
         RequestQuery(route=route).check(evidence)
         meant = routes_meant(evidence, route)
         if len(meant) > 1:
             raise UsageError(f"expected one route, got {route!r}, which is {' and '.join(meant)}")
         route = meant[0]
+    alone = is_alone(case)
     if as_json:
-        document = dataclasses.asdict(signals_of(evidence, route=route))
-        print_json({**document, "in_each_window": window_rows(evidence, route)})
+        document = dataclasses.asdict(named(case, signals_of(evidence, route=route)))
+        print_json({**document, "in_each_window": window_rows(evidence, route, alone)})
     else:
-        console.print(SignalChart(evidence, route))
+        console.print(SignalChart(evidence, route, alone))
+    say_no_reference(case)

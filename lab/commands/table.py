@@ -126,6 +126,8 @@ PANELS: Final[Mapping[str, tuple[Entry, ...]]] = MappingProxyType(
                   "exchange", "export", "lab export db-timeout-1 --to db-timeout.case.zip"),
             Entry("import", "Make a case of a case file, or of traces of any system.",
                   "importing", "import_", "lab import traces.json.gz"),
+            Entry("reference", "Say which traces of an import were healthy.",
+                  "importing", "reference", "lab reference imported-1 --before 0s..90s"),
             Entry("replay", "Send a case's traces to any backend, as if of now.",
                   "exchange", "replay", "lab replay db-timeout-1 --to http://127.0.0.1:4318"),
         ),

@@ -21,18 +21,6 @@ if TYPE_CHECKING:
     from lab.domain.evidence import Evidence
     from lab.domain.load import Request
     from lab.domain.trace import Trace
-    from lab.ports.case_archive import CaseArchive
-
-
-def sight_of_requests(archive: CaseArchive, case_id: str | None) -> Sight:
-    """What anybody may look at of a case; UsageError for telemetry, which has no requests."""
-    found = archive.sight(case_id)
-    if isinstance(found, Telemetry):
-        raise UsageError(
-            f"expected a case with requests and windows, found {found.case_id}: telemetry that "
-            "somebody brought; `lab traces` and `lab trace` show what it has"
-        )
-    return found
 
 
 def traces(

@@ -25,6 +25,7 @@ from lab.investigation.reading.pasted_links import (
     resolve_paste,
     resolve_suspect,
 )
+from lab.investigation.reading.span_words import operation, whom
 from lab.investigation.solving.judge import judge
 
 MOST_SUSPECTS: Final = 2
@@ -43,6 +44,20 @@ class Suspect:
     trace: Trace | None = None
     span: Span | None = None
     problem: str = ""
+
+    @property
+    def doing(self) -> str:
+        """Who calls or answers whom, or that it is the service's own work."""
+        assert self.trace is not None
+        assert self.span is not None
+        return whom(self.trace, self.span)
+
+    @property
+    def operation(self) -> str:
+        """What it does: its name, and of a call the route or the statement."""
+        assert self.trace is not None
+        assert self.span is not None
+        return operation(self.trace, self.span)
 
     @property
     def key(self) -> str:

@@ -20,7 +20,8 @@ from lab.desk.desk import OpenCase, OpenFile, TheDesk
 from lab.desk.guard import check_site
 from lab.desk.pages import page
 from lab.desk.request_list import ListState, RequestPage, page_of
-from lab.domain.case import CaseSummary
+from lab.desk.room import lines_of
+from lab.domain.case import CaseSummary, Telemetry
 from lab.domain.ledger import Ledger
 from lab.domain.mechanism import Mechanism, Scope
 from lab.errors import UsageError
@@ -31,6 +32,7 @@ from lab.investigation.reading.ids import resolve_trace
 from lab.investigation.reading.logs import LogLine, read_logs
 from lab.investigation.reading.pasted_links import resolve_suspect
 from lab.investigation.reading.requests import WINDOW_WORDS
+from lab.investigation.reading.strangers import compared, overview_signals
 from lab.investigation.solving.briefing import briefing
 from lab.investigation.solving.hints import OfferedHint, offered_hints
 from lab.investigation.solving.post_mortem import post_mortem
@@ -160,8 +162,10 @@ def case_front(case: OpenCase, desk: TheDesk) -> CaseFront:
 
 
 @router.get("/cases/{case_id}/signals")
-def case_signals(case: OpenCase, route: str | None = None) -> Signals:
+def case_signals(case: OpenFile, route: str | None = None) -> Signals:
     """Rate, errors and latency at the edge, second by second; of a long case in longer steps."""
+    if isinstance(case, Telemetry):
+        return overview_signals(case)
     return signals(case.evidence, route=route)
 
 
@@ -185,14 +189,15 @@ def case_trace(found: OpenFile, desk: TheDesk, trace_id: str) -> dict[str, Any]:
 
 
 @router.get("/cases/{case_id}/logs")
-def case_logs(case: OpenCase, desk: TheDesk) -> list[LogLine]:
-    """Every log line the case keeps, in order of time."""
-    return list(read_logs(case.evidence, desk.archive.logs(case.case_id)))
+def case_logs(case: OpenFile, desk: TheDesk) -> list[LogLine]:
+    """Every log line the case keeps, in order of time; of a stranger's traces their events."""
+    return list(read_logs(case.evidence, lines_of(desk, case)))
 
 
 @router.get("/cases/{case_id}/contrast", dependencies=[Depends(check_site)])
-def case_contrast(case: OpenCase, desk: TheDesk) -> Contrasts:
+def case_contrast(file: OpenFile, desk: TheDesk) -> Contrasts:
     """What sets the hurt requests apart; noted as an assist."""
+    case = compared(file)
     desk.solving.note_assist(case.case_id, CONTRAST)
     return contrasts(case.evidence)
 

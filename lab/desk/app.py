@@ -16,10 +16,10 @@ from lab.desk import (
     accuse,
     api,
     board,
+    brought,
     debrief,
     detective,
     exhibits,
-    hints,
     map_page,
     request_list,
     room,
@@ -32,6 +32,7 @@ from lab.errors import (
     CaseAtWork,
     CaseError,
     LabError,
+    NoReference,
     NotEarned,
     NothingToGrade,
     PreconditionError,
@@ -51,11 +52,12 @@ ROUTERS: Final = (
     trace_page.api,
     map_page.router,
     map_page.api,
-    hints.router,
     exhibits.router,
     exhibits.api,
     debrief.router,
     detective.router,
+    brought.router,
+    brought.api,
     api.pages,
     api.router,
 )
@@ -65,7 +67,7 @@ _STATUS: Final[Mapping[type[LabError], int]] = {
     UnknownCase: 404,
     TooSoon: 429,
     PreconditionError: 409,
-    NothingToGrade: 404,
+    NothingToGrade: 409,
     NotEarned: 403,
     CaseAtWork: 503,
     CaseError: 409,
@@ -73,6 +75,9 @@ _STATUS: Final[Mapping[type[LabError], int]] = {
     ForgedRequest: 403,
 }
 """Error → HTTP status, the most specific first; a damaged case conflicts with what was sealed."""
+
+_OF_TRACES: Final = (NothingToGrade, NoReference)
+"""What a page says of traces that somebody brought, whose other pages it then leads to."""
 
 _HEADLINES: Final = {
     403: "This is not for you, or not yet",
@@ -119,7 +124,8 @@ async def _lab_error(request: Request, error: Exception) -> Response:
         headers = {"Retry-After": "5"}
     if isinstance(error, TooSoon):
         headers = {"Retry-After": str(int(error.wait_s) + 1)}
-    return _answer(request, status, str(error), headers)
+    about = request.path_params.get("case_id") if isinstance(error, _OF_TRACES) else None
+    return _answer(request, status, str(error), headers, about)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -136,10 +142,13 @@ async def _malformed(request: Request, error: Exception) -> Response:
     return _answer(request, 422, said, {})
 
 
-def _answer(request: Request, status: int, said: str, headers: Mapping[str, str]) -> Response:
+def _answer(
+    request: Request, status: int, said: str, headers: Mapping[str, str], about: str | None = None
+) -> Response:
     if request.url.path.startswith("/api/"):
         return JSONResponse({"error": said}, status, headers=dict(headers))
     headline = _HEADLINES.get(status, "Something went wrong")
-    response = page(request, "error.html", {"headline": headline, "said": said}, status=status)
+    context = {"headline": headline, "said": said, "traces": about}
+    response = page(request, "error.html", context, status=status)
     response.headers.update(headers)
     return response

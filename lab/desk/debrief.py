@@ -1,4 +1,4 @@
-"""The debrief, once it is earned or asked for at the price of all points."""
+"""What is given away: hints one by one, and the debrief, earned or at the price of all points."""
 
 from __future__ import annotations
 
@@ -16,9 +16,25 @@ from lab.investigation.reading.edge_signals import signals
 from lab.investigation.reading.logs import read_logs
 from lab.investigation.solving.debriefing import Debriefing, debriefing
 from lab.investigation.solving.exhibits import told
+from lab.investigation.solving.hints import offered_hints
 from lab.investigation.solving.post_mortem import post_mortem
 
 router = APIRouter(include_in_schema=False)
+
+
+@router.get("/cases/{case_id}/hints")
+def hints(request: Request, case: OpenCase, desk: TheDesk) -> HTMLResponse:
+    """List all hints; the words of those that were read."""
+    ledger = desk.solving.ledger(case.case_id)
+    context = {"case": case, "ledger": ledger, "hints": offered_hints(case, ledger)}
+    return page(request, "hints.html", context)
+
+
+@router.post("/cases/{case_id}/hints/{number}", dependencies=[Depends(check_token)])
+def read_hint(case: OpenCase, desk: TheDesk, number: int) -> RedirectResponse:
+    """Read one, and write down that it was read."""
+    desk.solving.read_hint(case, number)
+    return RedirectResponse(f"/cases/{case.case_id}/hints#hint-{number}", 303)
 
 
 @router.get("/cases/{case_id}/debrief")

@@ -86,8 +86,8 @@ def _open_case(found: OpenFile) -> Case:
     if isinstance(found, Case):
         return found
     raise NothingToGrade(
-        f"expected a case, found that {found.case_id} is telemetry somebody brought: its traces "
-        "can be read, and nobody knows the truth of them"
+        f"{found.case_id} is traces that somebody brought: nobody knows the truth of them, so "
+        "there is no pager message, hint, accusation or debrief"
     )
 
 

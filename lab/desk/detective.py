@@ -11,7 +11,7 @@ from lab.desk.desk import OpenFile, TheDesk
 from lab.desk.guard import check_site
 from lab.desk.pages import page
 from lab.detective.detect import detect
-from lab.detective.incident import incident_between, incident_of
+from lab.detective.incident import incident_between, incident_of, incident_said
 from lab.domain.case import Case, Telemetry
 from lab.errors import NotEarned, UsageError
 from lab.terminal.detection import NOT_THE_TRUTH, said
@@ -36,6 +36,8 @@ def detective_page(
                 f"expected a case that is solved or given up, found that {case.case_id} is open"
             )
         context["answer"] = detect(incident_of(case.evidence))
+    elif reference is None and case.healthy is not None:
+        context["answer"] = detect(incident_said(case.evidence))
     elif reference is None:
         context["choices"] = _others(desk, case)
     else:

@@ -3,67 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from itertools import groupby
-from typing import Any, Final
+from dataclasses import asdict
+from itertools import pairwise
+from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
 from lab.desk.desk import OpenFile, TheDesk
 from lab.desk.guard import check_site
+from lab.desk.layered import BOX, LINE
+from lab.desk.map_layout import Layout
 from lab.desk.pages import page
 from lab.desk.trace_page import Assist
-from lab.investigation.reading.service_map import Figures, MapEdge, MapService, service_map
+from lab.investigation.reading.service_map import MEASURES, MapEdge, ServiceMap, cells
+from lab.investigation.reading.strangers import map_of, map_shown
 
 router = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/api/v1", tags=["map"])
-
-_BOX: Final = (150, 44)
-_STEP: Final = (235, 74)
-_MARGIN: Final = 14
-
-SLOWER: Final = 1.5
-"""From this many times the median of before on an arrow is drawn as slower."""
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A service's box in the drawing."""
-
-    service: MapService
-    x: int
-    y: int
-
-
-@dataclass(frozen=True, slots=True)
-class Arrow:
-    """An edge as an SVG path, with what became of it in a word."""
-
-    edge: MapEdge
-    path: str
-    x: float
-    y: float
-    change: str
 
 
 @router.get("/cases/{case_id}/map", dependencies=[Depends(check_site)])
 def map_page(request: Request, case: OpenFile, desk: TheDesk) -> HTMLResponse:
     """Draw the map; the table below it says the same."""
     desk.solving.note_assist(case.case_id, Assist.MAP)
-    found = service_map(case.evidence)
-    nodes = _nodes(found.services)
-    boxes = {node.service.name: node for node in nodes}
+    found = map_shown(case)
+    layout, words = drawing(found)
     context = {
         "case": case,
         "here": "map",
         "map": found,
-        "nodes": nodes,
-        "arrows": [_arrow(edge, boxes) for edge in found.edges],
-        "width": max((node.x for node in nodes), default=0) + _BOX[0] + _MARGIN,
-        "height": max((node.y for node in nodes), default=0) + _BOX[1] + _MARGIN,
-        "box": _BOX,
-        "change_of": change_of,
+        "layout": layout,
+        "arrows": list(zip(found.edges, layout.arrows, words, strict=True)),
+        "measures": MEASURES,
+        "cells": cells,
+        "box_width": BOX[0],
+        "line": LINE,
+        "path_of": _path,
     }
     return page(request, "map.html", context)
 
@@ -71,32 +47,37 @@ def map_page(request: Request, case: OpenFile, desk: TheDesk) -> HTMLResponse:
 @api.get("/cases/{case_id}/map", dependencies=[Depends(check_site)])
 def map_json(case: OpenFile) -> dict[str, Any]:
     """Services and edges with calls a request, share of errors, p50 and p95 in ms, twice."""
-    return asdict(service_map(case.evidence))
+    return asdict(map_of(case))
 
 
-def change_of(before: Figures | None, during: Figures | None) -> str:
-    """``new``, ``gone``, ``failing``, ``slower`` or nothing: the worst that can be said."""
-    if before is None or during is None:
-        return "new" if during else "gone" if before else ""
-    if during.error_share > before.error_share + 0.05:
-        return "failing"
-    return "slower" if during.p50_ms > SLOWER * before.p50_ms and during.p50_ms > 1 else ""
+def drawing(found: ServiceMap) -> tuple[Layout, Sequence[Sequence[str]]]:
+    """Where all of it stands, and the words of each edge."""
+    words = [_words(edge) for edge in found.edges]
+    calls = [
+        (edge.caller, edge.callee, said) for edge, said in zip(found.edges, words, strict=True)
+    ]
+    return Layout({each.name: each.layer for each in found.services}, calls), words
 
 
-def _nodes(services: Sequence[MapService]) -> list[Node]:
-    nodes = []
-    for layer, members in groupby(services, key=lambda each: each.layer):
-        for n, service in enumerate(members):
-            nodes.append(Node(service, _MARGIN + layer * _STEP[0], _MARGIN + n * _STEP[1]))
-    return nodes
+def _words(edge: MapEdge) -> Sequence[str]:
+    """What stands on an arrow: the median of a call, and below it every other change."""
+    if edge.reference is None or edge.crime is None:
+        return [f"{each.sign} {each.value}" for each in edge.changes]
+    first, others = [], []
+    for each in cells(edge):
+        _, _, now = each.text.rpartition(" → ")
+        if each.measure == "p50":
+            first.append(f"{each.sign} {each.text}" if each.sign else now)
+        elif each.sign:
+            others.append(f"{each.sign} {now} {each.measure}")
+    return first + others
 
 
-def _arrow(edge: MapEdge, nodes: dict[str, Node]) -> Arrow:
-    caller, callee = nodes[edge.caller], nodes[edge.callee]
-    x1, y1 = caller.x + _BOX[0], caller.y + _BOX[1] / 2
-    x2, y2 = float(callee.x), callee.y + _BOX[1] / 2
-    bend = max(40.0, abs(x2 - x1) / 2)
-    path = f"M{x1:g} {y1:g}C{x1 + bend:g} {y1:g} {x2 - bend:g} {y2:g} {x2 - 7:g} {y2:g}"
-    # Near the callee arrows of one caller have parted.
-    label = x2 - 42, y2 - 6 + (y1 - y2) * 0.06
-    return Arrow(edge, path, *label, change_of(edge.reference, edge.crime))
+def _path(points: Sequence[tuple[float, float]]) -> str:
+    """For SVG: curves through the channels, straight beside boxes and words."""
+    parts = ["M{:g} {:g}".format(*points[0])]
+    for (x, y), (to_x, to_y) in pairwise(points):
+        bend = (x + to_x) / 2
+        curve = f"C{bend:g} {y:g} {bend:g} {to_y:g} {to_x:g} {to_y:g}"
+        parts.append(f"H{to_x:g}" if y == to_y else f"V{to_y:g}" if x == to_x else curve)
+    return "".join(parts)

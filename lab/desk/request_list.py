@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from lab.desk.charts import Scatter, scatter
-from lab.desk.desk import OpenCase
+from lab.desk.desk import OpenCase, OpenFile
 from lab.desk.pages import page
 from lab.domain import load
-from lab.domain.case import Case
+from lab.domain.case import Case, Telemetry
 from lab.domain.evidence import Interval
 from lab.domain.wording import unknown_name
 from lab.errors import UsageError
@@ -168,10 +168,10 @@ def row_of(case: Case, request: load.Request, usual_ms: Mapping[str, float]) -> 
 
 
 @router.get("/cases/{case_id}/traces")
-def requests(
-    request: Request, case: OpenCase, state: Annotated[ListState, Query()]
-) -> HTMLResponse:
+def requests(request: Request, case: OpenFile, state: Annotated[ListState, Query()]) -> Response:
     """Latency over time, groups, and a list; requests whose trace is kept lead to it."""
+    if isinstance(case, Telemetry):
+        return RedirectResponse(f"/cases/{case.case_id}", 303)
     evidence = case.evidence
     found = _found(case, state)
     shown = _page_of(case, state, found)

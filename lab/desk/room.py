@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 
+from lab.desk.brought import reference_context
 from lab.desk.charts import three_signals
-from lab.desk.desk import Desk, OpenCase, OpenFile, TheDesk
+from lab.desk.desk import Desk, OpenFile, TheDesk
 from lab.desk.exhibits import linked
 from lab.desk.guard import check_site
 from lab.desk.pages import page
-from lab.domain.case import Case, Telemetry
+from lab.domain.case import Case, CaseFile, Telemetry
 from lab.domain.ledger import Ledger
 from lab.errors import ScenarioError, UnknownCase
 from lab.investigation.reading.background import background_traces
 from lab.investigation.reading.contrast import CONTRAST, contrasts
 from lab.investigation.reading.edge_signals import restarts, signals
 from lab.investigation.reading.impact import hurt_requests
-from lab.investigation.reading.logs import LogLine, patterns, read_logs
+from lab.investigation.reading.logs import LogLine, event_lines, patterns, read_logs
 from lab.investigation.reading.requests import into_window_s, outcome_of
+from lab.investigation.reading.strangers import compared
 from lab.investigation.solving.briefing import briefing
 from lab.investigation.solving.exhibits import told_so_far
 from lab.scenario_file import grafana_path
@@ -43,7 +46,8 @@ def room(
 ) -> HTMLResponse:
     """Everything an on-call engineer has in the first minutes, on one page."""
     if isinstance(found, Telemetry):
-        return page(request, "telemetry.html", _page_of_traces(found, number))
+        context = {**_page_of_traces(found, number), **reference_context(desk, found)}
+        return page(request, "telemetry.html", context)
     routes = sorted({each.route for each in found.evidence.requests})
     if route and route not in routes:
         raise UnknownCase(f"expected a route of {', '.join(routes)}, got {route!r}")
@@ -77,8 +81,9 @@ def room(
 
 
 @router.get("/cases/{case_id}/contrast", dependencies=[Depends(check_site)])
-def contrast(request: Request, case: OpenCase, desk: TheDesk) -> HTMLResponse:
+def contrast(request: Request, file: OpenFile, desk: TheDesk) -> HTMLResponse:
     """What sets the hurt requests apart; that it was looked at is noted for the debrief."""
+    case = compared(file)
     desk.solving.note_assist(case.case_id, CONTRAST)
     return page(request, "contrast.html", {"case": case, "contrasts": contrasts(case.evidence)})
 
@@ -86,7 +91,7 @@ def contrast(request: Request, case: OpenCase, desk: TheDesk) -> HTMLResponse:
 @router.get("/cases/{case_id}/logs")
 def logs(
     request: Request,
-    case: OpenCase,
+    case: OpenFile,
     desk: TheDesk,
     service: str = "",
     severity: str = "",
@@ -94,8 +99,8 @@ def logs(
     q: str = "",
     number: Annotated[int, Query(alias="page", ge=1)] = 1,
 ) -> HTMLResponse:
-    """Every log line the case keeps, filtered and paged."""
-    lines = read_logs(case.evidence, desk.archive.logs(case.case_id))
+    """Every log line the case keeps, filtered and paged; of a stranger's traces their events."""
+    lines = read_logs(case.evidence, lines_of(desk, case))
 
     def fits(line: LogLine) -> bool:
         return (
@@ -119,6 +124,13 @@ def logs(
         "kept": case.evidence.traces,
     }
     return page(request, "logs.html", context)
+
+
+def lines_of(desk: Desk, case: CaseFile) -> Iterable[str]:
+    """The log lines of a case, or what a stranger's traces have of a log."""
+    if isinstance(case, Telemetry):
+        return event_lines(case.evidence)
+    return desk.archive.logs(case.case_id)
 
 
 def briefing_text(case: Case) -> str:

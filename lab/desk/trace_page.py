@@ -1,35 +1,41 @@
-"""A trace: its waterfall, the details of each span, and its healthy twin."""
+"""A trace: its waterfall, its flame graph, the details of each span, and its healthy twin."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
-from lab.desk.desk import Desk, OpenFile, TheDesk
+from lab.desk.desk import Desk, OpenCase, OpenFile, TheDesk
 from lab.desk.grafana import explore_url
-from lab.desk.guard import check_site
+from lab.desk.guard import check_site, check_token
 from lab.desk.pages import page
 from lab.desk.waterfall_json import waterfall_document
-from lab.domain.case import CaseFile, Telemetry
+from lab.domain.case import Case, CaseFile, Telemetry
 from lab.domain.marks import most_apart_ms
 from lab.domain.rows import Gap, Item, Missing, Wire
 from lab.domain.strata import standing
-from lab.domain.trace import Span, Trace
+from lab.domain.trace import Span, Status, Trace
 from lab.errors import UnknownCase, UsageError
-from lab.investigation.reading.healthy_twin import compare, twin_rows
+from lab.investigation.reading.healthy_twin import Comparison, compare, twin_rows
 from lab.investigation.reading.ids import resolve_span, resolve_trace
 from lab.investigation.reading.logs import LogLine, read_logs
 from lab.investigation.reading.requests import WINDOW_WORDS, outcome_of
-from lab.investigation.reading.waterfall import Waterfall
+from lab.investigation.reading.span_words import operation
+from lab.investigation.reading.strangers import compared, is_alone
+from lab.investigation.reading.waterfall import Flame, Waterfall, flame_graph
 
 PLAIN_ROWS: Final = 500
 """Rows a page of the plain table has, which whoever has no script reads."""
+
+NARROWEST_BOX: Final = 0.05
+"""Per cent of the flame graph; narrower boxes are nobody's to hit."""
 
 router = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/api/v1", tags=["traces"])
@@ -52,8 +58,9 @@ def trace_page(
     trace_id: str,
     start: Annotated[int, Query(ge=0, alias="from")] = 0,
     span: str = "",
+    details: str = "",
 ) -> Response:
-    """The waterfall; without a script a plain table of the same rows, ``from`` one of them on.
+    """The waterfall: a plain table, ``from`` one of its rows on, until a script draws its own.
 
     What names trace or ``span`` by less than their ids leads to where they are named whole;
     a span that is not there is none to begin at. What was logged in spans that were never
@@ -69,8 +76,12 @@ def trace_page(
         return RedirectResponse(f"/cases/{case.case_id}/traces/{whole[0]}?{query}".rstrip("?"), 303)
     desk.solving.note_look(case.case_id, trace.trace_id)
     drawn = desk.waterfall(case, trace)
+    shown = trace.by_id.get(span) if details != "no" else None
     context = {
         **_context(case, trace),
+        "span": None,
+        **(_details(desk, case, trace, shown) if shown else {}),
+        "twin_is_on": _twin_is_on(desk, case),
         "drawn": drawn,
         "plain": list(_plain(drawn, start)),
         "plain_from": start,
@@ -100,12 +111,17 @@ def span_page(
     """All that is known of a span: a page of its own, or with ``part`` what goes into a pane."""
     trace = _trace(desk, case, trace_id)
     span = _span(desk, case, trace, span_id)
+    context = {**_context(case, trace), **_details(desk, case, trace, span)}
+    return page(request, "span_details.html" if part else "span.html", context)
+
+
+def _details(desk: Desk, case: CaseFile, trace: Trace, span: Span) -> dict[str, Any]:
+    """What `span_details.html` wants beside `_context`."""
     drawn = desk.waterfall(case, trace)
     lines = _logs(desk, case, trace)
     inside = {each.span_id for each in _subtree(drawn, span)}
     row = next(row for row in drawn.rows if row.item is span)
-    context = {
-        **_context(case, trace),
+    return {
         "span": span,
         "mark": drawn.marks[span.span_id],
         "outlives_ms": row.outlives_parent_ms,
@@ -123,34 +139,98 @@ def span_page(
         "explore": explore_url(desk.settings.url("grafana"), span),
         "traceparent": f"00-{span.trace_id}-{span.span_id}-01",
     }
-    return page(request, "span_details.html" if part else "span.html", context)
 
 
-@router.get("/cases/{case_id}/traces/{trace_id}/twin", dependencies=[Depends(check_site)])
+@router.get("/cases/{case_id}/traces/{trace_id}/flame")
+def flame_page(request: Request, case: OpenFile, desk: TheDesk, trace_id: str) -> HTMLResponse:
+    """The self times of a trace by who called whom, drawn and as a table."""
+    trace = _trace(desk, case, trace_id)
+    boxes = list(_flame_boxes(trace))
+    drawn = [each for each in boxes if each.width >= NARROWEST_BOX]
+    by_self = sorted(boxes, key=lambda each: -each.box.self_ms)
+    context = {
+        **_context(case, trace),
+        "drawn": drawn,
+        "levels": 1 + max((each.box.depth for each in drawn), default=0),
+        "narrow": len(boxes) - len(drawn),
+        "table": by_self[:PLAIN_ROWS],
+        "more": len(by_self[PLAIN_ROWS:]),
+    }
+    return page(request, "flame.html", context)
+
+
+@dataclass(frozen=True, slots=True)
+class FlameBox:
+    """A box of the flame graph; where it stands in per cent of the whole."""
+
+    box: Flame
+    left: float
+    width: float
+    says: str
+    fails: bool
+
+
+def _flame_boxes(trace: Trace) -> Iterator[FlameBox]:
+    boxes = flame_graph(trace)
+    whole_ms = sum(each.total_ms for each in boxes if each.parent is None) or 1.0
+    for each in boxes:
+        says = operation(trace, each.spans[0])
+        fails = any(span.status is Status.ERROR for span in each.spans)
+        left, width = 100 * each.begins_ms / whole_ms, 100 * each.total_ms / whole_ms
+        yield FlameBox(each, left, width, says, fails)
+
+
+@router.get("/cases/{case_id}/traces/{trace_id}/twin")
 def twin_page(
     request: Request, case: OpenFile, desk: TheDesk, trace_id: str, order: str = "change"
 ) -> HTMLResponse:
-    """The trace beside the healthy one nearest to it, by change of self time or as a tree."""
+    """The trace beside the healthy one nearest to it; off until it was asked for."""
     trace = _trace(desk, case, trace_id)
-    desk.solving.note_assist(case.case_id, Assist.TWIN)
-    comparison = compare(case.evidence, trace)
-    rows = () if comparison is None else comparison.rows
-    if comparison is not None and order != "tree":
-        rows = comparison.by_change
+    is_on = _twin_is_on(desk, case)
+    comparison = compare(compared(case).evidence, trace) if is_on else None
     context = {
         **_context(case, trace),
-        "comparison": comparison,
-        "rows": rows,
+        "twin_is_on": is_on,
+        "ledger": desk.solving.ledger(case.case_id),
         "order": "tree" if order == "tree" else "change",
-        "widest_ms": max((abs(row.change_ms) for row in rows), default=0.0),
+        "says": lambda span: operation(trace, span),
+        "comparison": comparison,
+        **(_twin_rows(comparison, order) if comparison else {}),
     }
     return page(request, "twin.html", context)
+
+
+def _twin_rows(comparison: Comparison, order: str) -> dict[str, Any]:
+    rows = comparison.rows if order == "tree" else comparison.by_change
+    changed, steady = comparison.changed(rows)
+    widest_ms = max((abs(row.change_ms) for row in rows), default=0.0)
+    return {"changed": changed, "steady": steady, "widest_ms": widest_ms}
+
+
+def _twin_is_on(desk: Desk, case: CaseFile) -> bool:
+    """Whether it was asked for; where nothing is to be solved it gives nothing away."""
+    ledger = desk.solving.ledger(case.case_id)
+    is_open = isinstance(case, Case) and not ledger.may_see_answers
+    return not is_open or Assist.TWIN in ledger.assists
+
+
+@router.post("/cases/{case_id}/assists", dependencies=[Depends(check_token)])
+def ask_for(
+    case: OpenCase,
+    desk: TheDesk,
+    assist: Annotated[Assist, Form()],
+    trace: Annotated[str, Form(max_length=200)] = "",
+) -> RedirectResponse:
+    """Switch a tool on for this case, and note it; lead on to the twin of ``trace``, if any."""
+    desk.solving.note_assist(case.case_id, assist)
+    place = f"/traces/{_trace(desk, case, trace).trace_id}/twin" if trace else "#assists"
+    return RedirectResponse(f"/cases/{case.case_id}{place}", 303)
 
 
 @api.get("/cases/{case_id}/traces/{trace_id}/twin", dependencies=[Depends(check_site)])
 def twin_json(case: OpenFile, desk: TheDesk, trace_id: str) -> dict[str, Any]:
     """Every span beside the healthy one that does the same, the greatest change first."""
-    comparison = compare(case.evidence, _trace(desk, case, trace_id))
+    comparison = compare(compared(case).evidence, _trace(desk, case, trace_id))
     if comparison is None:
         raise UnknownCase("expected a healthy trace of the same route, found none in this case")
     desk.solving.note_assist(case.case_id, Assist.TWIN)
@@ -175,6 +255,7 @@ def _context(case: CaseFile, trace: Trace) -> dict[str, Any]:
         "outcome": outcome_of(request) if request else None,
         "standing": standing(case.evidence.weight(trace.trace_id)),
         "joined": trace.joined,
+        "is_alone": is_alone(case),
         "owners": case.evidence.joined_to(trace.trace_id),
     }
 

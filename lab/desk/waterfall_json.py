@@ -82,6 +82,7 @@ def _span(drawn: Waterfall, span: Span, mark: SpanMarks, logs: list[float]) -> d
         "id": span.span_id,
         "service": drawn.services.index(span.service) + 1,
         "name": span.name[:_LONGEST_NAME],
+        "says": "" if mark.operation == span.name else mark.operation,
         "does": span.kind.value,
         "peer": span.peer,
         "at": 0 if span.is_undated else _since(drawn, span.start_ns),

@@ -106,6 +106,12 @@ def incident_between(before: Iterable[Trace], during: Iterable[Trace]) -> Incide
     return Incident(_of_traces(before), _of_traces(during), sees_background=True)
 
 
+def incident_said(evidence: Evidence) -> Incident:
+    """The same of one file: what somebody said was healthy, and all else."""
+    parts = (evidence.samples[each] for each in (Sample.REFERENCE, Sample.OTHERS))
+    return incident_between(*((evidence.traces[each] for each in part) for part in parts))
+
+
 def _of_traces(traces: Iterable[Trace]) -> Period:
     whole = [trace for trace in traces if trace.spans]
     requests = [_of_root(trace, root) for trace in whole if (root := _root(trace)) is not None]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lab.domain.evidence import Evidence, Sample
+from lab.domain.evidence import Evidence, Healthy, Sample
 from lab.domain.ids import is_numbered
 from lab.domain.instrumentation import Instrumentation
 from lab.domain.journal import Ending, JournalEntry
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 class Case:
     """Enough to solve and grade with the stack down.
 
-    ``support_code`` is the trace id the briefing ends with; None where no affected
-    trace came whole. ``versions`` maps part → version of what ran. ``sampled_from`` says
-    how many traces of each sample the run had, where some were left out since. Where the
-    ``instrumentation`` was not full, the proof says only that the same crime happened.
+    ``support_code`` is the trace id the briefing ends with; None where no affected trace came
+    whole. ``versions`` maps part → version of what ran. ``sampled_from`` says how many traces of
+    each sample the run had, where some were left out since. Where the ``instrumentation`` was
+    not full, the proof says only that the same crime happened.
     """
 
     case_id: str
@@ -51,8 +51,8 @@ class Case:
 class Telemetry:
     """Traces that somebody brought: they can be looked at, and nobody knows the truth of them.
 
-    So there is no scenario to have a truth, no window, no request as its actor saw it, and
-    no proof. ``source`` says where they came from, ``index`` lists them in order of time.
+    ``source`` says where they came from, ``index`` lists them in order of time. Only where
+    somebody said which were ``healthy`` are there windows, and each trace is a request.
     """
 
     case_id: str
@@ -61,6 +61,7 @@ class Telemetry:
     opened_unix_s: float
     evidence: Evidence
     index: tuple[TraceSummary, ...]
+    healthy: Healthy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +81,8 @@ CaseFile = Case | Telemetry
 
 @dataclass(frozen=True, slots=True)
 class CaseSummary:
-    """A case as a list shows it.
+    """A case as a list shows it; a stranger's telemetry has no scenario, difficulty or verdict.
 
-    A stranger's telemetry has no scenario, no difficulty and no verdict.
     ``points`` is None until the case is solved or given up.
     """
 

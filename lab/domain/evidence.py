@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
 from itertools import chain
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lab.domain.load import Request, RequestFilter, Window
 from lab.domain.record import Records, count_by_trace
 from lab.domain.reference import ReferenceStats
+from lab.domain.rows import TraceSummary
 from lab.domain.strata import Coverage, stands_for
 from lab.domain.trace import Trace
 
@@ -110,6 +112,11 @@ class Interval:
         """How long it is, in seconds."""
         return self.end_s - self.start_s
 
+    def __str__(self) -> str:
+        """For people: both ends as RFC 3339, in UTC."""
+        ends = (datetime.fromtimestamp(each, UTC) for each in (self.start_s, self.end_s))
+        return " to ".join(each.isoformat(timespec="milliseconds") for each in ends)
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -120,6 +127,7 @@ class Evidence:
     or is not whole there, is evidence lost, and the proof counts it. ``joins`` say which
     of them belong to which request. ``records`` holds what the scenario has kept beside spans,
     ``logs`` the log lines of its traces, and those of no trace, as a case file has them.
+    ``whole_ids`` are the traces that an index tells to be whole; None where there is none.
     """
 
     windows: Mapping[Window, Interval]
@@ -129,6 +137,7 @@ class Evidence:
     joins: tuple[Join, ...] = ()
     records: Records = field(default_factory=dict)
     logs: tuple[str, ...] = field(default=(), repr=False)
+    whole_ids: frozenset[str] | None = field(default=None, repr=False)
 
     @cached_property
     def log_lines(self) -> tuple[LogLine, ...]:
@@ -162,15 +171,20 @@ class Evidence:
 
     def whole_traces(self, sample: Sample) -> tuple[Trace, ...]:
         """The traces of a sample that came whole, each with what is joined to it."""
-        found = (self.trace(trace_id) for trace_id in self.samples.get(sample, ()))
-        return tuple(trace for trace in found if trace is not None and trace.is_whole)
+        return tuple(self._whole(self.samples.get(sample, ())))
 
-    def kept_in(self, window: Window) -> tuple[Trace, ...]:
-        """Every whole trace of a window's requests, whyever it was fetched, as `trace` has it."""
+    def _whole(self, trace_ids: Iterable[str]) -> Iterator[Trace]:
+        found = map(self.trace, trace_ids)
+        return (trace for trace in found if trace is not None and trace.is_whole)
+
+    def kept_in(self, window: Window) -> Iterator[Trace]:
+        """Every whole trace of a window's requests, whyever it was fetched, as `trace` has it.
+
+        One after the other, so that a window of 10,000 needs the memory of one.
+        """
         sampled = chain.from_iterable(self.samples.get(each, ()) for each in SAMPLES_OF[window])
         begun = (each.trace_id for each in self.requests if each.window is window)
-        found = map(self.trace, dict.fromkeys(chain(sampled, begun)))
-        return tuple(trace for trace in found if trace is not None and trace.is_whole)
+        return self._whole(dict.fromkeys(chain(sampled, begun)))
 
     def weight(self, trace_id: str) -> float:
         """For how many requests that kept trace stands; 1 of one that no request began."""
@@ -185,7 +199,9 @@ class Evidence:
         """How much of a window the traces that are kept of it stand for."""
         begun = [each.trace_id for each in self.requests if each.window is window]
         stood_for = sum(self._weights.get(each, 0.0) for each in begun)
-        return Coverage(len(self.kept_in(window)), round(stood_for), len(begun))
+        known = self.whole_ids
+        kept = sum(1 for _ in self.kept_in(window)) if known is None else len(known & {*begun})
+        return Coverage(kept, round(stood_for), len(begun))
 
     def trace(self, trace_id: str) -> Trace | None:
         """One trace with what is joined to it; None where none of it came."""
@@ -252,7 +268,8 @@ class Evidence:
 
         Those that no request began and that began in its window are of it as well.
         """
-        return ReferenceStats.of((*self.whole_traces(Sample.REFERENCE), *self.background_before()))
+        sampled = self._whole(self.samples.get(Sample.REFERENCE, ()))
+        return ReferenceStats.of(chain(sampled, self.background_before()))
 
     def background_before(self) -> Iterator[Trace]:
         """The whole traces that no request began and that began in the reference's window."""
@@ -268,6 +285,99 @@ class Evidence:
     def request_of(self) -> Mapping[str, Request]:
         """Trace id → the request it is the trace of."""
         return {request.trace_id: request for request in self.requests}
+
+
+@dataclass(frozen=True, slots=True)
+class Healthy:
+    """Which traces somebody says were healthy, of a system that has no windows of its own.
+
+    Those that began in ``stretch``; where that is None, the traces of ``index``, which came from
+    ``source``, and any of the case's own that are among them.
+    """
+
+    stretch: Interval | None = None
+    source: str = ""
+    index: tuple[TraceSummary, ...] = ()
+
+    def __str__(self) -> str:
+        """For people, after *healthy were*: which traces."""
+        if self.stretch is None:
+            return f"the traces of {self.source}"
+        return f"the traces that began from {self.stretch}"
+
+    def of(self, index: Iterable[TraceSummary]) -> tuple[TraceSummary, ...]:
+        """The healthy ones beside ``index``, or among it."""
+        if self.stretch is None:
+            return self.index
+        return tuple(each for each in index if each.start_ns and _start_s(each) in self.stretch)
+
+
+def stranger_evidence(
+    traces: Mapping[str, Trace], index: tuple[TraceSummary, ...], healthy: Healthy | None = None
+) -> Evidence:
+    """Evidence of traces that nobody watched: each is a request, and its root what the edge saw.
+
+    Those that ``healthy`` names are of the reference, all others of the incident, as all are
+    without it. A trace without a root, or without a start, is of neither.
+    """
+    before = healthy.of(index) if healthy else ()
+    known = {each.trace_id for each in before}
+    during = tuple(each for each in index if each.trace_id not in known)
+    parts = {Window.REFERENCE: before, Window.CRIME: during}
+    asked = {
+        window: tuple(_request(each, window) for each in part if _is_asked(each))
+        for window, part in parts.items()
+    }
+    return Evidence(
+        windows=_windows(before, during, healthy.stretch if healthy else None),
+        requests=tuple(chain(*asked.values())),
+        samples={
+            Sample.REFERENCE: tuple(each.trace_id for each in before),
+            Sample.OTHERS: tuple(each.trace_id for each in during),
+        },
+        traces=traces,
+        whole_ids=frozenset(each.trace_id for each in (*before, *during) if each.is_whole),
+    )
+
+
+def _is_asked(summary: TraceSummary) -> bool:
+    return summary.root_ms is not None and summary.start_ns > 0
+
+
+def _start_s(summary: TraceSummary) -> float:
+    return summary.start_ns / 1e9
+
+
+def _request(summary: TraceSummary, window: Window) -> Request:
+    at_s = _start_s(summary)
+    route = f"{summary.service} {summary.name}"
+    took_ms = summary.root_ms or 0.0
+    return Request(window, at_s, at_s, took_ms, "", route, "", summary.status, summary.trace_id)
+
+
+def _windows(
+    before: Iterable[TraceSummary], during: Iterable[TraceSummary], stretch: Interval | None
+) -> Mapping[Window, Interval]:
+    """When both were; an incident that goes on around what was healthy is told from its end on."""
+    reference, crime = _extent(before), _extent(during)
+    if stretch and reference and crime:
+        reference = Interval(
+            max(stretch.start_s, min(reference.start_s, crime.start_s)),
+            min(stretch.end_s, max(reference.end_s, crime.end_s)),
+        )
+        if crime.start_s < reference.end_s < crime.end_s:
+            crime = Interval(reference.end_s, crime.end_s)
+    found = {Window.REFERENCE: reference, Window.CRIME: crime}
+    return {window: each for window, each in found.items() if each}
+
+
+def _extent(traces: Iterable[TraceSummary]) -> Interval | None:
+    """From the first start to just behind the last end; None where none says when it was."""
+    dated = [each for each in traces if each.start_ns]
+    if not dated:
+        return None
+    ends_s = (_start_s(each) + each.duration_ms / 1000 for each in dated)
+    return Interval(min(map(_start_s, dated)), max(ends_s) + 0.001)
 
 
 def read_line(text: str) -> LogLine | None:

@@ -6,12 +6,13 @@ one row of it, its summary.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from lab.domain.reference import Operation
-from lab.domain.trace import Kind, Span, Status, Trace
+from lab.domain.trace import AttributeValue, Kind, Span, Status, Trace
 
 GAP_SHARE: Final = 0.1
 """Time without a span is drawn from this share of the root's duration on."""
@@ -293,7 +294,8 @@ class TraceSummary:
     ``service`` and ``name`` are of its root, or of the first root where it has several;
     ``start_ns`` and ``duration_ms`` of all its spans. ``errors`` failed, ``own_errors`` of them
     by themselves. ``unfinished`` have no end. ``services`` are in the order in which they
-    appear; ``linked`` are the ids of the traces that its spans link to.
+    appear; ``linked`` are the ids of the traces that its spans link to. ``root_ms`` is what the
+    root took, None where none came, and ``status`` what it answered (`answer_of`).
     """
 
     trace_id: str
@@ -308,6 +310,8 @@ class TraceSummary:
     is_whole: bool
     services: tuple[str, ...]
     linked: tuple[str, ...] = ()
+    root_ms: float | None = None
+    status: int = 200
 
     @property
     def place_in_time(self) -> tuple[bool, int, str]:
@@ -322,12 +326,31 @@ def head_of(trace: Trace) -> Span:
     return found
 
 
+STATUS_CODES: Final = ("http.response.status_code", "http.status_code")
+"""OpenTelemetry's conventions for HTTP, as they are and as they were before version 1.21."""
+
+_STATUS_CODE: Final = re.compile(r"[1-5][0-9]{2}")
+
+
+def status_told(attributes: Mapping[str, AttributeValue]) -> str:
+    """The HTTP status that these attributes of a span tell, as a text; empty where they do not."""
+    return next((str(attributes[key]) for key in STATUS_CODES if key in attributes), "")
+
+
+def answer_of(span: Span) -> int:
+    """The HTTP status that a span answered with; of any other 500 where it failed, else 200."""
+    told = status_told(span.attributes)
+    code = int(told) if _STATUS_CODE.fullmatch(told) else 200
+    return 500 if span.status is Status.ERROR and code < 400 else code
+
+
 def summary_of(trace: Trace) -> TraceSummary:
     """The summary of a trace that has spans."""
     head = head_of(trace)
     start_ns, end_ns = extent_ns(trace)
     linked = dict.fromkeys(link.trace_id for span in trace for link in span.links)
     linked.pop(trace.trace_id, None)
+    took_ms = head.duration_ms if head.is_timed else (end_ns - start_ns) / 1e6
     return TraceSummary(
         trace_id=trace.trace_id,
         service=head.service,
@@ -341,4 +364,6 @@ def summary_of(trace: Trace) -> TraceSummary:
         is_whole=trace.is_whole,
         services=tuple(dict.fromkeys(span.service for span in trace)),
         linked=tuple(linked)[:MOST_LINKED],
+        root_ms=took_ms if head.parent_id is None else None,
+        status=answer_of(head),
     )

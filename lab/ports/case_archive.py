@@ -74,6 +74,13 @@ class CaseArchive(Protocol):
         """One case (None: the newest), whether or not anybody knows the truth of it."""
         ...
 
+    def refer(self, case_id: str, *, stretch: str | None = None, other: str | None = None) -> None:
+        """Say what of a stranger's telemetry was healthy: ``FROM..TO``, or all of another one.
+
+        Without either nothing is said of it any more. UsageError where that cannot be meant.
+        """
+        ...
+
     def fingerprint(self, case_id: str) -> str:
         """What tells a case from another that has, or had, the same id; `open` may be spared."""
         ...

@@ -33,8 +33,11 @@ def map_document(found: ServiceMap) -> dict[str, Any]:
     return dataclasses.asdict(found)
 
 
-def map_table(found: ServiceMap) -> RenderableType:
-    """Every arrow with calls per request, share of errors, p50 and p95, before → incident."""
+def map_table(found: ServiceMap, *, is_alone: bool = False) -> RenderableType:
+    """Every arrow with calls per request, share of errors, p50 and p95, before → incident.
+
+    With ``is_alone`` there is no time before, and all is told of the one that there is.
+    """
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("who calls whom", overflow="fold")
     for heading in ("calls a request", "errors", "p50", "p95"):
@@ -43,12 +46,13 @@ def map_table(found: ServiceMap) -> RenderableType:
         arrow = "⇢" if edge.is_link else "→"
         table.add_row(
             Text(f"{clean(edge.caller, 40)} {arrow} {clean(edge.callee, 40)}"),
-            *_cells(edge),
+            *_cells(edge, is_alone=is_alone),
         )
+    rests_on = f"before: {found.reference}\nincident: {found.crime}"
     return Group(
         table,
         Text(
-            f"before: {found.reference}\nincident: {found.crime}\n"
+            f"{found.crime if is_alone else rests_on}\n"
             "each trace counts for as many requests as it stands for; "
             "⇢ took up later what the other left",
             style="dim",
@@ -56,8 +60,8 @@ def map_table(found: ServiceMap) -> RenderableType:
     )
 
 
-def _cells(edge: MapEdge) -> tuple[Text, ...]:
-    before, during = edge.reference, edge.crime
+def _cells(edge: MapEdge, *, is_alone: bool) -> tuple[Text, ...]:
+    before, during = edge.crime if is_alone else edge.reference, edge.crime
     return (
         _pair(before, during, lambda f: f"{f.per_trace:.2f}"),
         _pair(before, during, lambda f: f"{f.error_share:.0%}"),
@@ -68,6 +72,8 @@ def _cells(edge: MapEdge) -> tuple[Text, ...]:
 
 def _pair(before: Figures | None, during: Figures | None, say: Callable[[Figures], str]) -> Text:
     words = [say(each) if each else "none" for each in (before, during)]
+    if before is during:
+        return Text(words[0])
     return Text(" → ".join(words), style="dim" if words[0] == words[1] else "")
 
 
@@ -110,6 +116,9 @@ def _took(roots: tuple[Span, ...]) -> str:
 
 def _title(row: PairedRow, indent: int) -> Text:
     span = row.here or row.either
+    if row.is_wire:
+        told = f"⇄ on the wire to {clean(span.peer or '?', 40)} and back"
+        return Text("  " * indent).append(told, style="dim")
     mark, style = MARKS[span.status]
     text = Text("  " * indent).append(f"{mark} " if mark else "", style=style)
     text.append(clean(span.service, 40), style="bold").append(f" {clean(span.name, 120)}")

@@ -32,12 +32,14 @@ _LEVEL_STYLES: Final = {"FATAL": "bold red", "ERROR": "bold red", "WARN": "yello
 class SignalChart:
     """A renderable: a sparkline a signal over one time axis, and the numbers of each window.
 
-    A step is a second, or as many as make the axis fit.
+    A step is a second, or as many as make the axis fit. With ``is_alone`` no time is called
+    anything.
     """
 
-    def __init__(self, evidence: Evidence, route: str | None) -> None:
+    def __init__(self, evidence: Evidence, route: str | None, is_alone: bool = False) -> None:
         self._evidence = evidence
         self._route = route
+        self._is_alone = is_alone
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the lines, the windows below them, and the table."""
@@ -51,9 +53,10 @@ class SignalChart:
             grid.add_column(width=width, no_wrap=True, justify="right" if n == 2 else "left")
         for name, values, most, style in _lines(found):
             grid.add_row(Text(name), Text(sparkline(values), style=style), Text(most, style="dim"))
-        grid.add_row("", _ruler(found), "")
+        if not self._is_alone:
+            grid.add_row("", _ruler(found), "")
         yield grid
-        yield _window_table(self._evidence, self._route)
+        yield _window_table(self._evidence, self._route, self._is_alone)
         yield Text(
             f"{found.step_s:g} s a step from {found.end_s:g} s; the number behind a line is its "
             "highest step. Requests of between two windows count for nothing.",
@@ -111,11 +114,11 @@ def _ruler(found: Signals) -> Text:
     return text
 
 
-def _window_table(evidence: Evidence, route: str | None) -> Table:
+def _window_table(evidence: Evidence, route: str | None, is_alone: bool) -> Table:
     names = ("requests", "a second", "errors", "rejected", "p50", "p95", "max")
     table = plain_table("window", "from", "to", *names, right=("from", "to", *names))
     origin_s = min((each.start_s for each in evidence.windows.values()), default=0.0)
-    for row in window_rows(evidence, route):
+    for row in window_rows(evidence, route, is_alone):
         start_s, end_s = row["start_unix_s"] - origin_s, row["end_unix_s"] - origin_s
         times = [row[each] for each in ("p50_ms", "p95_ms", "max_ms")]
         table.add_row(
@@ -132,8 +135,13 @@ def _share(count: int, of: int) -> str:
     return f"{count} ({count / of:.0%})" if count else "0"
 
 
-def window_rows(evidence: Evidence, route: str | None) -> list[dict[str, Any]]:
-    """Each window as a whole: requests, errors, rejected, and what they took in ms."""
+def window_rows(
+    evidence: Evidence, route: str | None, is_alone: bool = False
+) -> list[dict[str, Any]]:
+    """Each window as a whole: requests, errors, rejected, and what they took in ms.
+
+    With ``is_alone`` there is one window, and no word for it.
+    """
     rows = []
     for window, word in WINDOW_WORDS.items():
         if window not in evidence.windows:
@@ -145,7 +153,7 @@ def window_rows(evidence: Evidence, route: str | None) -> list[dict[str, Any]]:
         ]
         rows.append(
             {
-                "window": word,
+                "window": "all" if is_alone else word,
                 "start_unix_s": evidence.windows[window].start_s,
                 "end_unix_s": evidence.windows[window].end_s,
                 "requests": len(found),
@@ -209,7 +217,7 @@ def line_table(
     for each in found[:limit]:
         owner_id = each.trace_id if trace is None else each.span_id
         table.add_row(
-            each.window or BETWEEN,
+            each.window or BETWEEN if evidence.windows else "",
             _into(evidence, each),
             _level(each.severity),
             Text(clean(each.service, 40)),

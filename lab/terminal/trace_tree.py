@@ -125,7 +125,8 @@ class TraceTree:
         when = WINDOW_WORDS.get(request.window, request.window.value)
         what = f"{request.route}: {status} after {duration(request.latency_ms)}"
         what += f" with {data_size(request.answer_bytes)}" if request.answer_bytes else ""
-        text.append("\n" + clean(f"{what}, tenant {request.tenant}, {when}"))
+        tenant = f"tenant {request.tenant}, " if request.tenant else ""
+        text.append("\n" + clean(f"{what}, {tenant}{when}"))
         return text.append(f"; {standing(self._evidence.weight(request.trace_id))}\n", style="dim")
 
     def _table(self, console: Console, width: int, short: dict[str, str]) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 import shutil
@@ -18,17 +19,23 @@ import pytest
 
 from lab.adapters.cases import case_folder
 from lab.adapters.cases.archive import FolderArchive
+from lab.adapters.cases.bring import Wish, bring_content
 from lab.adapters.cases.journal_file import JournalFile
+from lab.adapters.formats.source import Content
 from lab.adapters.memory.case_archive import MemoryArchive
 from lab.adapters.memory.clock import FakeClock
+from lab.adapters.otlp.traces import write_traces
 from lab.adapters.own_folders import MARK
-from lab.domain.case import Case
+from lab.domain.case import Case, Telemetry
+from lab.domain.evidence import Evidence, Sample
 from lab.domain.journal import Ending, Step
 from lab.domain.load import Request, Window
-from lab.errors import CaseError
+from lab.domain.rows import summary_of
+from lab.domain.trace import Trace
+from lab.errors import CaseError, UsageError
 from lab.ports.case_archive import CaseArchive
 from lab.scenario_file import varied
-from tests.support.sample_case import START_S, request, sample_case
+from tests.support.sample_case import START_S, healthy_trace, request, sample_case
 
 
 class Given(Protocol):
@@ -39,6 +46,8 @@ class Given(Protocol):
 
     def log_requests(self, case_id: str, requests: tuple[Request, ...]) -> None: ...
 
+    def bring(self, *traces: Trace) -> str: ...
+
 
 @dataclasses.dataclass
 class GivenMemory:
@@ -46,6 +55,13 @@ class GivenMemory:
 
     def log_requests(self, case_id: str, requests: tuple[Request, ...]) -> None:
         self.archive.give(case_id, requests)
+
+    def bring(self, *traces: Trace) -> str:
+        evidence = Evidence({}, (), {}, {each.trace_id: each for each in traces})
+        index = tuple(map(summary_of, traces))
+        case_id = f"brought-{len(traces)}"
+        self.archive.bring(Telemetry(case_id, "traces", "a file", START_S, evidence, index))
+        return case_id
 
 
 @dataclasses.dataclass
@@ -56,6 +72,11 @@ class GivenFolder:
         lines = (json.dumps(dataclasses.asdict(each)) + "\n" for each in requests)
         folder = self.archive.working_folder(case_id)
         (folder / "requests.jsonl").write_text("".join(lines))
+
+    def bring(self, *traces: Trace) -> str:
+        documents = io.BytesIO(json.dumps(write_traces(traces)).encode())
+        content = Content("a file", documents)
+        return bring_content(self.archive, content, Wish(), lambda _what, _count: None).case_id
 
 
 @pytest.fixture(params=["memory", "folder"])
@@ -73,7 +94,63 @@ def sealed(archive: CaseArchive, case: Case | None = None) -> Case:
     return case
 
 
+def brought_traces(count: int, start_s: float = START_S) -> list[Trace]:
+    """So many, one a second."""
+    moments = (start_s + n for n in range(count))
+    return [healthy_trace(f"{int(each):032x}", each) for each in moments]
+
+
 # --- the contract ------------------------------------------------------------------------
+
+
+def test_what_was_healthy_is_kept_beside_a_strangers_traces(given: Given) -> None:
+    """It can be changed, and taken away again; the traces stay as they were."""
+    archive, traces = given.archive, brought_traces(6)
+    case_id = given.bring(*traces)
+    assert archive.sight(case_id).evidence.requests == ()
+    archive.refer(case_id, stretch="0s..2s")
+    first = archive.sight(case_id)
+    assert isinstance(first, Telemetry)
+    assert first.healthy is not None
+    assert [each.window for each in first.evidence.requests].count(Window.REFERENCE) == 2
+    archive.refer(case_id, stretch="..3s")
+    second = archive.sight(case_id).evidence
+    assert second.samples[Sample.REFERENCE] == tuple(each.trace_id for each in traces[:3])
+    assert second.windows[Window.REFERENCE].end_s <= second.windows[Window.CRIME].start_s
+    archive.refer(case_id)
+    last = archive.sight(case_id)
+    assert isinstance(last, Telemetry)
+    assert (last.healthy, last.evidence.requests) == (None, ())
+    assert list(last.evidence.traces.values()) == traces
+
+
+def test_traces_are_compared_with_those_of_another_time(given: Given) -> None:
+    """Those of the other can be read beside its own, and those in both are healthy."""
+    archive = given.archive
+    shared, *own = brought_traces(4)
+    others = [shared, *brought_traces(4, START_S + 100)]
+    case_id, calm = given.bring(shared, *own), given.bring(*others)
+    archive.refer(case_id, other=calm)
+    found = archive.sight(case_id)
+    assert isinstance(found, Telemetry)
+    assert [each.trace_id for each in found.index] == [each.trace_id for each in (shared, *own)]
+    assert found.evidence.samples[Sample.OTHERS] == tuple(each.trace_id for each in own)
+    assert {*found.evidence.traces} == {each.trace_id for each in (*own, *others)}
+    assert [*found.evidence.kept_in(Window.REFERENCE)] == others
+
+
+def test_what_cannot_have_been_healthy_is_refused(given: Given) -> None:
+    """A case has windows of its own, and of the very same traces none are left to compare."""
+    case = sealed(given.archive)
+    case_id = given.bring(*brought_traces(3))
+    for wrong in ({"stretch": "soon"}, {"stretch": "0s..9s"}, {"other": case_id}):
+        with pytest.raises(UsageError, match="expected"):
+            given.archive.refer(case_id, **wrong)
+    with pytest.raises(UsageError, match=case.case_id):
+        given.archive.refer(case.case_id, stretch="0s..1s")
+    with pytest.raises(UsageError, match=case.case_id):
+        given.archive.refer(case_id, other=case.case_id)
+    assert given.archive.sight(case_id).evidence.requests == ()
 
 
 def test_a_sealed_case_is_read_back_whole(given: Given) -> None:

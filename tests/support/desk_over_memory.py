@@ -75,6 +75,10 @@ class DeskUnderTest:
         """What a form, or a program with ``json``, sends."""
         return asyncio.run(self._browser.post(path, **more))
 
+    def put(self, path: str, **more: Any) -> httpx.Response:
+        """What a program puts."""
+        return asyncio.run(self._browser.put(path, **more))
+
     def send(self, form_page: str, action: str, **fields: Any) -> httpx.Response:
         """Open a page, fill the form on it and send it, with the token it holds."""
         found = _TOKEN.search(self.get(form_page).text)

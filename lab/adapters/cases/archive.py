@@ -21,7 +21,14 @@ from lab.adapters.cases.journal_file import JournalFile
 from lab.adapters.cases.json_lines import append_line, whole_lines
 from lab.adapters.cases.logs import cut_logs, log_files
 from lab.adapters.cases.manifest import AnyManifest, Manifest, read_manifest
+from lab.adapters.cases.reference_file import (
+    remove_reference,
+    state_of,
+    write_compared,
+    write_stretch,
+)
 from lab.adapters.cases.replay_file import REPLAYS, read_replays, write_replay
+from lab.adapters.cases.stretch import stretch_of
 from lab.adapters.clock import SystemClock
 from lab.domain import ids
 from lab.domain.case import Case, CaseFile, CaseSummary, Sight, Telemetry
@@ -174,6 +181,23 @@ class FolderArchive:
         """Where a case lies (None: the newest); for whoever copies its files."""
         return self._sealed(case_id)
 
+    def refer(self, case_id: str, *, stretch: str | None = None, other: str | None = None) -> None:
+        """Say what of a stranger's telemetry was healthy: ``FROM..TO``, or all of another one.
+
+        Without either nothing is said of it any more. UsageError where that cannot be meant.
+        """
+        folder = self._sealed(case_id)
+        found = case_folder.read_telemetry(folder)
+        with _telling(folder):
+            if stretch is not None:
+                write_stretch(folder, stretch_of(stretch, found.index))
+            elif other is not None:
+                healthy = self._sealed(other)
+                index = case_folder.read_telemetry(healthy).index
+                write_compared(folder, found.index, healthy, index)
+            else:
+                remove_reference(folder)
+
     # --- what comes from elsewhere ---
 
     def now_s(self) -> float:
@@ -242,7 +266,7 @@ class FolderArchive:
             found = path.stat()
         except OSError:
             return "none"  # `open` says what is wrong with it.
-        return f"{found.st_ino} {found.st_mtime_ns} {found.st_size}"
+        return f"{found.st_ino} {found.st_mtime_ns} {found.st_size} {state_of(path.parent)}"
 
     def holding(self, trace_id: str) -> tuple[str, ...]:
         """The ids of the cases with a trace whose id is, or begins with, that; newest first."""

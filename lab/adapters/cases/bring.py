@@ -12,6 +12,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from lab.adapters.cases.archive import FolderArchive
+from lab.adapters.cases.case_folder import read_telemetry
+from lab.adapters.cases.reference_file import write_compared, write_stretch
+from lab.adapters.cases.stretch import stretch_of
 from lab.adapters.cases.telemetry_case import Gathering, Tell
 from lab.adapters.cases.zip_file import read_zip
 from lab.adapters.formats.found import Account
@@ -44,11 +47,16 @@ class Brought:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """How telemetry is to be taken: under which name, as OTLP alone, and all of it or none."""
+    """How telemetry is to be taken: under which name, as OTLP alone, and all of it or none.
+
+    ``before`` says which stretch of it was healthy, or ``compare`` where healthy traces are.
+    """
 
     name: str = IMPORTED
     only_otlp: bool = False
     strict: bool = False
+    before: str | None = None
+    compare: Path | None = None
 
 
 def bring_file(
@@ -109,17 +117,23 @@ def bring_files(archive: FolderArchive, paths: Iterable[Path], wish: Wish, tell:
     source = f"the file {first}" if not more else f"{len(files)} files, the first {first}"
 
     def take(gathering: Gathering, account: Account) -> None:
-        for path in files:
-            try:
-                with path.open("rb") as file:
-                    content = Content(str(path), file)
-                    gathering.add(found_in(content, account, only_otlp=wish.only_otlp))
-            except OSError as error:
-                raise CaseError(
-                    f"{path}: expected a file that can be read, found: {error.strerror}"
-                ) from error
+        _take(files, gathering, account, only_otlp=wish.only_otlp)
 
     return _brought(archive, wish, (title, source), tell, take)
+
+
+def _take(
+    files: Iterable[Path], gathering: Gathering, account: Account, *, only_otlp: bool = False
+) -> None:
+    for path in files:
+        try:
+            with path.open("rb") as file:
+                content = Content(str(path), file)
+                gathering.add(found_in(content, account, only_otlp=only_otlp))
+        except OSError as error:
+            raise CaseError(
+                f"{path}: expected a file that can be read, found: {error.strerror}"
+            ) from error
 
 
 def bring_content(archive: FolderArchive, content: Content, wish: Wish, tell: Tell) -> Brought:
@@ -182,6 +196,10 @@ def _sealed(
     told: tuple[str, str],
 ) -> Brought:
     gathering.seal(*told, archive.now_s())
+    if wish.before is not None:
+        write_stretch(room, stretch_of(wish.before, read_telemetry(room).index))
+    if wish.compare is not None:
+        bring_healthy(archive, room, wish.compare)
     if wish.strict and not account.is_complete:
         raise CaseError(
             f"expected to read all of it (--strict), found {account.skipped_words}; leave "
@@ -189,6 +207,23 @@ def _sealed(
         )
     case_id = archive.adopt(room, wish.name)
     return Brought(case_id, True, account.traces, account.kept, account=account)
+
+
+def bring_healthy(archive: FolderArchive, folder: Path, path: Path) -> None:
+    """Say of the telemetry in ``folder`` that what lies at ``path``, of any format, was healthy."""
+    files = files_in([path])
+    with archive.arriving() as room:
+        if is_case_file(path):
+            read_zip(path, room)
+        else:
+            account = Account()
+            gathering = Gathering(room, account, lambda _what, _count: None)
+            try:
+                _take(files, gathering, account)
+                gathering.seal(path.name, f"the file {path.name}", archive.now_s())
+            finally:
+                gathering.close()
+        write_compared(folder, read_telemetry(folder).index, room, read_telemetry(room).index)
 
 
 def without_secrets(url: str) -> str:

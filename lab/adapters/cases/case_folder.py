@@ -24,11 +24,13 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from lab.adapters import own_folders
 from lab.adapters.bounds import (
@@ -52,6 +54,7 @@ from lab.adapters.cases.manifest import (
     manifest_text,
     read_manifest,
 )
+from lab.adapters.cases.reference_file import COMPARED, read_stretch
 from lab.adapters.cases.replay_file import REPLAYS
 from lab.adapters.cases.strict_reading import (
     adapter,
@@ -63,13 +66,13 @@ from lab.adapters.cases.strict_reading import (
 from lab.adapters.cases.traces_on_disk import TracesOnDisk, bounded_lines
 from lab.adapters.otlp.traces import trace_to_otlp
 from lab.domain.case import Case, CaseFile, Sight, Telemetry
-from lab.domain.evidence import Evidence
+from lab.domain.evidence import Evidence, Healthy, stranger_evidence
 from lab.domain.load import Request, Window
 from lab.domain.proof import Proof
 from lab.domain.record import Records, RecordsLine
 from lab.domain.trace import Trace
 from lab.domain.variation import Plan
-from lab.errors import CaseError, NothingToGrade, ScenarioError
+from lab.errors import CaseError, NothingToGrade, ScenarioError, UsageError
 
 if TYPE_CHECKING:
     from lab.domain.scenario import Scenario
@@ -203,6 +206,17 @@ def read_case_file(folder: Path) -> CaseFile:
     )
 
 
+def read_telemetry(folder: Path) -> Telemetry:
+    """A stranger's telemetry; UsageError where the folder holds a case with windows of its own."""
+    found = read_sight(folder)
+    if isinstance(found, Telemetry):
+        return found
+    raise UsageError(
+        f"expected telemetry that somebody brought, found a case ({found.case_id}), which has a "
+        "reference of its own"
+    )
+
+
 def read_sight(folder: Path) -> Sight | Telemetry:
     """What anybody may look at; each trace is read when it is asked for, CaseDamaged then.
 
@@ -313,15 +327,38 @@ def read_case(folder: Path) -> Case:
 
 def _read_telemetry(folder: Path, manifest: TelemetryManifest) -> Telemetry:
     """The telemetry by its index; all of it is read only where there is none yet."""
-    traces = IndexedTraces.of(folder, folder / TRACES, sealed_files(folder)[TRACES])
+    traces = _indexed(folder)
+    healthy, all_traces = _said_to_be_healthy(folder, traces)
+    evidence = Evidence(windows={}, requests=(), samples={}, traces=all_traces)
     return Telemetry(
         case_id=folder.name,
         title=manifest.title,
         source=manifest.source,
         opened_unix_s=manifest.opened_unix_s,
-        evidence=Evidence(windows={}, requests=(), samples={}, traces=traces),
+        evidence=stranger_evidence(all_traces, traces.index, healthy) if healthy else evidence,
         index=traces.index,
+        healthy=healthy,
     )
+
+
+def _indexed(folder: Path) -> IndexedTraces:
+    return IndexedTraces.of(folder, folder / TRACES, sealed_files(folder)[TRACES])
+
+
+def _said_to_be_healthy(
+    folder: Path, own: IndexedTraces
+) -> tuple[Healthy | None, Mapping[str, Trace]]:
+    """What was said of it, and all traces that it speaks of; what cannot be read is not said."""
+    stretch, compared = read_stretch(folder), folder / COMPARED
+    if stretch is not None:
+        return Healthy(stretch), own
+    with suppress(CaseError):
+        manifest = read_manifest(compared)
+        if isinstance(manifest, TelemetryManifest):
+            others = _indexed(compared)
+            healthy = Healthy(source=manifest.source, index=others.index)
+            return healthy, ChainMap(*cast("tuple[MutableMapping[str, Trace], ...]", (own, others)))
+    return None, own
 
 
 def read_requests(path: Path) -> tuple[Request, ...]:

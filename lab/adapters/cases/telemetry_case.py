@@ -23,7 +23,7 @@ from lab.adapters.otlp.traces import (
     write_span,
 )
 from lab.adapters.otlp.traces import MOST_SPANS as MOST_SPANS_OF_A_TRACE
-from lab.domain.rows import summary_of
+from lab.domain.rows import STATUS_CODES, status_told, summary_of
 from lab.domain.trace import Kind, Link, Span, Status, Trace, in_time
 from lab.errors import CaseError
 
@@ -46,7 +46,8 @@ PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA temp_store=FILE;
 CREATE TABLE origins (id INTEGER PRIMARY KEY, resource TEXT, scope TEXT, UNIQUE (resource, scope));
 CREATE TABLE spans (
     trace_id TEXT, span_id TEXT, parent_id TEXT, name TEXT, kind INTEGER, service TEXT,
-    start_ns INTEGER, end_ns INTEGER, status INTEGER, linked TEXT, origin INTEGER, body TEXT
+    start_ns INTEGER, end_ns INTEGER, status INTEGER, linked TEXT, code TEXT, origin INTEGER,
+    body TEXT
 );
 """
 
@@ -80,7 +81,8 @@ class Gathering:
         """Take in every span; CaseError where nobody could open what that makes."""
         try:
             self._sorting.executemany(
-                "INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self._rows(found)
+                "INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                self._rows(found),
             )
         except sqlite3.Error as error:
             raise CaseError(f"expected to sort spans in {self._folder}, found: {error}") from error
@@ -102,7 +104,8 @@ class Gathering:
                 each.trace_id, each.span_id, each.parent_id, each.name, _KINDS.index(each.kind),
                 each.service, min(each.start_ns, _LATEST_NS), min(each.end_ns, _LATEST_NS),
                 _STATUSES.index(each.status), ",".join(link.trace_id for link in each.links),
-                self._origin(each), json.dumps(write_span(each), separators=(",", ":")),
+                status_told(each.attributes), self._origin(each),
+                json.dumps(write_span(each), separators=(",", ":")),
             )  # fmt: skip
 
     def _origin(self, span: Span) -> int:
@@ -269,8 +272,8 @@ def nothing_in(source: str, account: Account) -> str:
 
 
 def _row(found: tuple[object, ...]) -> _Row:
-    (trace_id, span_id, parent_id, name, kind, service, start_ns, end_ns, status, linked, origin,
-     body) = found  # fmt: skip
+    (trace_id, span_id, parent_id, name, kind, service, start_ns, end_ns, status, linked, code,
+     origin, body) = found  # fmt: skip
     links = tuple(Link(each, "") for each in str(linked).split(",") if each)
     span = Span(
         trace_id=str(trace_id),
@@ -283,6 +286,7 @@ def _row(found: tuple[object, ...]) -> _Row:
         end_ns=int(str(end_ns)),
         status=_STATUSES[int(str(status))],
         links=links,
+        attributes={STATUS_CODES[0]: str(code)},
     )
     return _Row(span, int(str(origin)), str(body))
 

@@ -23,10 +23,10 @@ from lab.domain.rows import TraceSummary
 INDEX: Final = ".index.jsonl"
 """A dot in front, as nothing has that is sealed."""
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _FIELDS: Final = (
     "trace_id", "service", "name", "start_ns", "duration_ms", "spans", "errors", "own_errors",
-    "unfinished", "is_whole", "services", "linked", "at", "length",
+    "unfinished", "is_whole", "services", "linked", "root_ms", "status", "at", "length",
 )  # fmt: skip
 
 

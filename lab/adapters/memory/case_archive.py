@@ -7,14 +7,16 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
+from lab.adapters.cases.reference_file import refuse_same
+from lab.adapters.cases.stretch import stretch_of
 from lab.domain import ids
 from lab.domain.case import Case, CaseFile, CaseSummary, Sight, Telemetry
-from lab.domain.evidence import Evidence, lines_of
+from lab.domain.evidence import Evidence, Healthy, lines_of, stranger_evidence
 from lab.domain.journal import JournalEntry, Step
 from lab.domain.ledger import Ledger
 from lab.domain.load import Request
 from lab.domain.replay import Replay
-from lab.errors import CaseError, UnknownCase
+from lab.errors import CaseError, UnknownCase, UsageError
 from lab.ports.clock import Clock
 
 
@@ -112,6 +114,26 @@ class MemoryArchive:
     def bring(self, telemetry: Telemetry) -> None:
         """Keep a stranger's telemetry; it is listed nowhere."""
         self._brought[telemetry.case_id] = telemetry
+
+    def refer(self, case_id: str, *, stretch: str | None = None, other: str | None = None) -> None:
+        """Say what of what `bring` was given was healthy."""
+        found = self._telemetry(case_id)
+        healthy = Healthy(stretch_of(stretch, found.index)) if stretch is not None else None
+        if other is not None:
+            against = self._telemetry(other)
+            refuse_same(found.index, against.index)
+            healthy = Healthy(source=against.source, index=against.index)
+        own = {each.trace_id: found.evidence.traces[each.trace_id] for each in found.index}
+        traces = {**self._telemetry(other).evidence.traces, **own} if other else own
+        said = stranger_evidence(traces, found.index, healthy)
+        evidence = said if healthy else Evidence({}, (), {}, traces)
+        self._brought[case_id] = replace(found, healthy=healthy, evidence=evidence)
+
+    def _telemetry(self, case_id: str) -> Telemetry:
+        found = self.open(case_id)
+        if not isinstance(found, Telemetry):
+            raise UsageError(f"expected telemetry that somebody brought, found a case ({case_id})")
+        return found
 
     def fingerprint(self, case_id: str) -> str:
         """What tells the case from another of the same id; here there is none."""

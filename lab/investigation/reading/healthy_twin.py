@@ -6,23 +6,35 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
+from typing import Any, Final
 
 from lab.domain.evidence import Evidence
 from lab.domain.load import Window
 from lab.domain.reference import Operation
+from lab.domain.rows import wire_of
 from lab.domain.trace import Span, Status, Trace
+
+STEADY: Final = 0.05
+"""A change by less than this share of the healthy time is none."""
+
+SLIGHT: Final = 0.01
+"""And so is one by less than this share of the greatest change of a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class PairedRow:
-    """A span and the healthy span that does the same; one of both is None where it has none."""
+    """A span and the healthy span that does the same; one of both is None where it has none.
+
+    With ``is_wire`` it is the way there and back of both calls: ``self_ms`` then is that time,
+    and the calls' own rows are without it.
+    """
 
     depth: int
     here: Span | None
     healthy: Span | None
     self_ms: float | None
     healthy_self_ms: float | None
+    is_wire: bool = False
 
     @property
     def either(self) -> Span:
@@ -35,6 +47,13 @@ class PairedRow:
     def change_ms(self) -> float:
         """By how much its self time is longer than the healthy one's; missing counts as 0."""
         return (self.self_ms or 0.0) - (self.healthy_self_ms or 0.0)
+
+    @property
+    def is_paired(self) -> bool:
+        """Whether both sides have it, and both failed or neither did."""
+        if self.self_ms is None or self.healthy_self_ms is None:
+            return False
+        return self.is_wire or self.either.status is (self.healthy or self.either).status
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +69,15 @@ class Comparison:
         """The same rows, the greatest change of self time first."""
         return tuple(sorted(self.rows, key=lambda row: -abs(row.change_ms)))
 
+    def changed(self, rows: Sequence[PairedRow]) -> tuple[Sequence[PairedRow], Sequence[PairedRow]]:
+        """Those of ``rows`` that changed, and those that all but did not."""
+        slight_ms = SLIGHT * max((abs(row.change_ms) for row in self.rows), default=0.0)
+        parts: tuple[list[PairedRow], list[PairedRow]] = [], []
+        for row in rows:
+            least_ms = max(slight_ms, STEADY * (row.healthy_self_ms or 0.0))
+            parts[row.is_paired and abs(row.change_ms) <= least_ms].append(row)
+        return parts
+
 
 def twin_rows(comparison: Comparison, *, in_tree_order: bool) -> list[dict[str, Any]]:
     """The pairs as a program reads them; ids are None where a side has no such span."""
@@ -58,6 +86,7 @@ def twin_rows(comparison: Comparison, *, in_tree_order: bool) -> list[dict[str, 
             "service": row.either.service,
             "name": row.either.name,
             "depth": row.depth,
+            "is_wire": row.is_wire,
             "span_id": row.here.span_id if row.here else None,
             "healthy_span_id": row.healthy.span_id if row.healthy else None,
             "self_ms": row.self_ms,
@@ -119,7 +148,7 @@ def _operations(trace: Trace) -> Counter[Operation]:
 
 
 def pair_rows(here: Trace, healthy: Trace) -> Iterator[PairedRow]:
-    """Every span of both once, parents first.
+    """Every span of both once, parents first, and below a call its wire.
 
     The n-th run of an operation below a pair is paired with the n-th of the other side;
     below a span without a counterpart nothing has one.
@@ -128,15 +157,24 @@ def pair_rows(here: Trace, healthy: Trace) -> Iterator[PairedRow]:
     waiting = [(0, *pair) for pair in reversed(tops)]
     while waiting:
         depth, one, other = waiting.pop()
-        yield PairedRow(
-            depth,
-            one,
-            other,
-            here.self_time_ms(one) if one else None,
-            healthy.self_time_ms(other) if other else None,
-        )
+        sides = (here, one), (healthy, other)
+        wires = [_wire_ms(*side) for side in sides]
+        own = [_self_ms(*side, wire) for side, wire in zip(sides, wires, strict=True)]
+        yield PairedRow(depth, one, other, own[0], own[1])
+        if wires != [None, None]:
+            yield PairedRow(depth + 1, one, other, wires[0], wires[1], is_wire=True)
         below = _pairs(here.children(one) if one else (), healthy.children(other) if other else ())
         waiting += [(depth + 1, *pair) for pair in reversed(below)]
+
+
+def _wire_ms(trace: Trace, span: Span | None) -> float | None:
+    wire = wire_of(trace, span) if span else None
+    return wire.length_ms if wire else None
+
+
+def _self_ms(trace: Trace, span: Span | None, wire_ms: float | None) -> float | None:
+    """Without its children, and without the wire, which has a row of its own."""
+    return max(0.0, trace.self_time_ms(span) - (wire_ms or 0.0)) if span else None
 
 
 def _tops(trace: Trace) -> Sequence[Span]:

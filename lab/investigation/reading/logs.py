@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Final
 
 from lab.domain import evidence as kept
 from lab.domain.evidence import Evidence
+from lab.domain.trace import Event, Span, Trace
 from lab.errors import UsageError
 from lab.investigation.reading.requests import WINDOW_WORDS
+from lab.investigation.reading.span_words import value_text
+
+_LEVELS: Final = ("level", "severity", "log.severity", "log.level")
+"""What libraries call the level of a line that they write as an event of a span."""
 
 BETWEEN: Final = "between"
 """Of what was written between two windows."""
@@ -124,3 +130,26 @@ def _window(evidence: Evidence, at_s: float) -> str | None:
         if window in evidence.windows and at_s in evidence.windows[window]:
             return word
     return None
+
+
+def event_lines(evidence: Evidence, only: Trace | None = None) -> Iterator[str]:
+    """The events of all spans, or of one trace, as JSON: what such traces have of a log."""
+    for trace in (only,) if only else evidence.traces.values():
+        for span in trace:
+            for event in span.events:
+                yield json.dumps(_event(span, event))
+
+
+def _event(span: Span, event: Event) -> dict[str, object]:
+    is_exception = event.name == "exception"
+    told = {key.removeprefix("exception."): value for key, value in event.attributes.items()}
+    words = [f"{key}={value_text(value)}" for key, value in told.items() if key != "stacktrace"]
+    levels = (str(event.attributes[key]) for key in _LEVELS if key in event.attributes)
+    return {
+        "time_unix_s": event.time_ns / 1e9,
+        "service": span.service,
+        "severity": "ERROR" if is_exception else next(levels, "INFO"),
+        "body": " ".join((event.name, *words)),
+        "trace_id": span.trace_id,
+        "span_id": span.span_id,
+    }

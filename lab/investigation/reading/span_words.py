@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Final
+from urllib.parse import urlsplit
 
-from lab.domain.trace import AttributeValue, Span
+from lab.domain.trace import AttributeValue, Kind, Span, Trace
 from lab.domain.wording import duration
 
 
@@ -26,3 +28,52 @@ def data_size(count: int) -> str:
         return f"{count} B"
     value, unit = (count / 1e3, "kB") if count < 999_500 else (count / 1e6, "MB")
     return f"{value:.{max(0, 2 - (len(str(int(value))) - 1))}f} {unit}"
+
+
+LONGEST_OPERATION: Final = 160
+"""Characters of a statement or a path that a row shows."""
+
+
+def operation(trace: Trace, span: Span) -> str:
+    """What a span does: of a call by method or verb alone, with the route or the statement.
+
+    The route is that of whoever answered, else the template or the path that the call names.
+    """
+    if span.kind is not Kind.CLIENT:
+        return span.name
+    statement = span.attributes.get("db.query.text", span.attributes.get("db.statement"))
+    if isinstance(statement, str) and statement.strip():
+        told = " ".join(statement.split())
+        said = told if told.casefold().startswith(span.name.casefold()) else f"{span.name} {told}"
+    else:
+        place = "" if "/" in span.name else _place(trace, span)
+        said = f"{span.name} {place}".rstrip()
+    return said if len(said) <= LONGEST_OPERATION else f"{said[: LONGEST_OPERATION - 1]}…"
+
+
+def whom(trace: Trace, span: Span) -> str:
+    """Whom a span calls, answers, or leaves something for, as far as spans tell."""
+    if span.kind is Kind.CLIENT:
+        answers = (each.service for each in trace.children(span) if each.kind is Kind.SERVER)
+        return f"{span.service} calls {next(answers, span.peer) or 'somebody'}"
+    if span.kind is Kind.SERVER:
+        caller = trace.parent(span)
+        return f"{span.service} answers {caller.service if caller else 'somebody who is not here'}"
+    if span.kind is Kind.PRODUCER:
+        return f"{span.service} leaves a message"
+    return f"{span.service} takes a message up" if span.kind is Kind.CONSUMER else span.service
+
+
+def _place(trace: Trace, call: Span) -> str:
+    answers = [each for each in trace.children(call) if each.kind is Kind.SERVER]
+    told = [each.attributes.get("http.route") for each in answers]
+    told += [call.attributes.get(key) for key in ("http.route", "url.template", "url.path")]
+    told.append(_path(call.attributes.get("url.full", call.attributes.get("http.url"))))
+    return next((each for each in told if isinstance(each, str) and each), "")
+
+
+def _path(address: AttributeValue | None) -> str:
+    try:
+        return urlsplit(address).path if isinstance(address, str) else ""
+    except ValueError:
+        return ""

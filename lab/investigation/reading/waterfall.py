@@ -15,15 +15,17 @@ from lab.domain.marks import (
     seal_of,
     why,
 )
-from lab.domain.reference import OperationStats, ReferenceStats
+from lab.domain.reference import Operation, OperationStats, ReferenceStats
 from lab.domain.rows import Row, extent_ns, rows
 from lab.domain.trace import Span, Status, Trace
+from lab.investigation.reading.span_words import operation
 
 
 @dataclass(frozen=True, slots=True)
 class SpanMarks:
     """What a span's row says beyond what the span says itself; times in ms.
 
+    ``operation`` is its name, and of a call also the route or the statement.
     ``usual`` is its operation in the reference, ``times`` how many times the median it
     took. ``fails_itself`` tells an error of its own from one that a child handed up.
     ``critical`` are the stretches in which everybody waited for it, earliest first.
@@ -31,6 +33,7 @@ class SpanMarks:
     where whom it called usually sends spans and sent none for this call.
     """
 
+    operation: str
     self_ms: float
     usual: OperationStats | None
     times: float | None
@@ -104,6 +107,7 @@ def _marks(trace: Trace, reference: ReferenceStats) -> Mapping[str, SpanMarks]:
     for span in trace:
         usual = reference.for_span(span)
         marks[span.span_id] = SpanMarks(
+            operation=operation(trace, span),
             self_ms=trace.self_time_ms(span),
             usual=usual,
             times=usual.times(span.duration_ms) if usual else None,
@@ -125,3 +129,54 @@ def _descendants(found: Sequence[Row]) -> tuple[int, ...]:
         if parent is not None:
             counts[parent] += counts[n] + 1
     return tuple(counts)
+
+
+@dataclass
+class Flame:
+    """All runs of one operation below the same callers, as one box of a flame graph; in ms.
+
+    ``total_ms`` is the self time of its spans and of all below them, so that boxes below never
+    are wider than the one above, however much ran at once; ``begins_ms`` is where it stands.
+    """
+
+    depth: int
+    parent: int | None
+    spans: Sequence[Span]
+    self_ms: float
+    total_ms: float
+    begins_ms: float = 0.0
+
+
+def flame_graph(trace: Trace) -> Sequence[Flame]:
+    """The boxes, callers first: a trace of 40 equal calls has one box for them."""
+    boxes = _boxes(trace)
+    for box in reversed(boxes):
+        if box.parent is not None:
+            boxes[box.parent].total_ms += box.total_ms
+    reached: dict[int | None, float] = {}
+    for n, box in enumerate(boxes):
+        box.begins_ms = reached.get(box.parent, 0.0)
+        reached[box.parent] = box.begins_ms + box.total_ms
+        reached[n] = box.begins_ms
+    return boxes
+
+
+def _boxes(trace: Trace) -> list[Flame]:
+    boxes: list[Flame] = []
+    tops = [span for span in trace if trace.parent(span) is None]
+    waiting: list[tuple[int, int | None, list[Span]]] = [(0, None, each) for each in _alike(tops)]
+    while waiting:
+        depth, parent, spans = waiting.pop()
+        own_ms = sum(trace.self_time_ms(span) for span in spans)
+        boxes.append(Flame(depth, parent, spans, own_ms, own_ms))
+        below = [child for span in spans for child in trace.children(span)]
+        waiting += [(depth + 1, len(boxes) - 1, each) for each in _alike(below)]
+    return boxes
+
+
+def _alike(spans: Sequence[Span]) -> list[list[Span]]:
+    """The runs of each operation, the last that begins first, as a stack wants them."""
+    found: dict[Operation, list[Span]] = {}
+    for span in spans:
+        found.setdefault(Operation.of(span), []).append(span)
+    return list(found.values())[::-1]

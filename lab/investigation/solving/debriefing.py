@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lab.domain.case import Case
@@ -12,6 +12,7 @@ from lab.domain.ledger import Ledger, LedgerEntry
 from lab.domain.load import Window, percentile
 from lab.domain.mechanism import Mechanism
 from lab.domain.predicate import Predicate
+from lab.domain.reference import Operation
 from lab.domain.trace import Span, Trace
 from lab.domain.wording import duration
 from lab.investigation.reading.logs import LogLine
@@ -37,6 +38,15 @@ class OtherAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Accepted:
+    """Spans of another operation than the culprit's that were as right; ``traces`` show them."""
+
+    mechanism: Mechanism
+    witness: Witness
+    traces: int
+
+
+@dataclass(frozen=True, slots=True)
 class OwnStep:
     """One thing the learner did, in seconds after the first."""
 
@@ -50,8 +60,9 @@ class Debriefing:
     """``path`` runs from the root of one trace down to a culprit; both are empty where nobody is.
 
     ``evidence`` holds what clears everyone where nobody did it, ``others`` the answers that
-    would have been as good. ``harm_unix_s`` are the
-    stretches in which harm was on. ``blind_spots`` says what metrics and logs could not tell.
+    would have been as good, and ``accepted`` what else the same answer could have named.
+    ``harm_unix_s`` are the stretches in which harm was on. ``blind_spots`` says what metrics and
+    logs could not tell.
     """
 
     culprits: tuple[Witness, ...]
@@ -59,6 +70,7 @@ class Debriefing:
     evidence: tuple[Witness, ...]
     decoys: tuple[ClearedDecoy, ...]
     others: tuple[OtherAnswer, ...]
+    accepted: tuple[Accepted, ...]
     harm_unix_s: tuple[tuple[float, float], ...]
     blind_spots: tuple[str, ...]
     own_way: tuple[OwnStep, ...]
@@ -86,6 +98,7 @@ def debriefing(case: Case, ledger: Ledger, lines: tuple[LogLine, ...]) -> Debrie
             )
             for each in case.scenario.truth.equals
         ),
+        accepted=tuple(_accepted(case, culprits)),
         harm_unix_s=harm_unix_s(case),
         blind_spots=_blind_spots(case, culprits, lines),
         own_way=_own_way(ledger),
@@ -135,6 +148,24 @@ def _first_of_each(case: Case) -> Iterator[Witness]:
             if spans:
                 yield _placed(trace, spans[0])
                 break
+
+
+def _accepted(case: Case, culprits: Sequence[Witness]) -> Iterator[Accepted]:
+    """Every further operation whose spans did it, with the first that shows it."""
+    truth, reference = case.scenario.truth, case.evidence.reference_stats
+    named = {Operation.of(each.span) for each in culprits}
+    found: dict[tuple[Mechanism, Operation], list[Witness]] = {}
+    parties = [(truth.mechanism, truth.culprits_in)]
+    if truth.accomplice is not None:
+        parties.append((truth.accomplice.mechanism, truth.accomplices_in))
+    for trace in _accusable(case):
+        for mechanism, find in parties:
+            for operation in dict.fromkeys(map(Operation.of, spans := find(trace, reference))):
+                if operation not in named:
+                    span = next(each for each in spans if Operation.of(each) == operation)
+                    found.setdefault((mechanism, operation), []).append(_placed(trace, span))
+    for (mechanism, _), witnesses in found.items():
+        yield Accepted(mechanism, witnesses[0], len(witnesses))
 
 
 def _accusable(case: Case) -> Iterator[Trace]:

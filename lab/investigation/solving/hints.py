@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from lab.domain.case import Case
 from lab.domain.ledger import Ledger
 from lab.domain.verdict import HINT_COST
 from lab.investigation.solving.exhibits import told, with_measure
+
+_WAYS: Final = tuple(
+    (title, re.compile(words, re.IGNORECASE))
+    for title, words in (
+        ("what to count", r"\bcount|\bhow many\b|\bhow often\b|\bone by one\b"),
+        ("the customers", r"\bcustomers?\b|\btenant|\bteams?\b|\bdatabase people\b"),
+        ("sizes", r"\bsizes?\b|\bpages\b|\bbytes\b|\blarge\b|\bsmall\b"),
+        ("the clock", r"\bclocks?\b|\bmoments?\b|\bseconds?\b|\brhythm\b|\bwhen\b"),
+        ("how it ended", r"\bends?\b|\bended\b|\banswer|\bexception|\bstatus\b|\bfail"),
+        ("attributes", r"\battribute|`[a-z_]+\.[a-z_.]+`|`[a-z]+_[a-z_]+`"),
+        ("red and green", r"\bred\b|\bgreen\b|\bcolour\b"),
+        ("the way down", r"\bwalk\b|\bgo down\b|\bdeepest\b|\bbelow\b|\bbottom\b|\bfollow\b"),
+        ("a trace of before", r"\bcompare|\bbeside\b|\bbefore\b|\breference\b|\bhealthy\b"),
+        ("logs and graphs", r"\blogs?\b|\bmetrics?\b|\bgraphs?\b|\bmedian\b|\baverage\b"),
+        ("durations", r"\bslow|\bfast|\bquick|\blong|\bdurations?\b|\btimes?\b|\bwait"),
+        ("what is there at all", r"\bspans?\b|\btraces?\b|\bcalls?\b|\bmissing\b"),
+    )
+)
+"""Ways of looking, the rarer first, and the words by which a hint speaks of them.
+
+A title says how a hint looks, and never at what: that would be given away for nothing.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +48,30 @@ class OfferedHint:
 def offered_hints(case: Case, ledger: Ledger) -> tuple[OfferedHint, ...]:
     """All hints of a case in order; the last one is the solution."""
     hints = case.scenario.hints
-    count = len(hints)
     is_free = ledger.may_see_answers or ledger.is_example
     return tuple(
         OfferedHint(
             number=number,
-            title=_title(number, count),
+            title=title,
             cost=0 if is_free or number in ledger.hints_read else HINT_COST,
             text=told(text, case, with_measure) if number in ledger.hints_read else None,
         )
-        for number, text in enumerate(hints, start=1)
+        for number, (text, title) in enumerate(zip(hints, hint_titles(hints), strict=True), start=1)
     )
 
 
-def _title(number: int, count: int) -> str:
-    """By its place alone: a title of its own could give a hint away for nothing."""
-    if number == count:
-        return "The solution"
-    if number == count - 1 and count > 2:
-        return "The last step before the solution"
-    return "Where to turn first" if number == 1 else "One step further"
+def hint_titles(hints: Sequence[str]) -> Sequence[str]:
+    """A title of each by its place and its way of looking; no two of a case are the same."""
+    return list(_titles(hints))
+
+
+def _titles(hints: Sequence[str]) -> Iterator[str]:
+    told: set[str] = set()
+    for number, text in enumerate(hints[:-1], start=1):
+        ways = (way for way, words in _WAYS if way not in told and words.search(text))
+        way = next(ways, "one step further")
+        told.add(way)
+        place = "Where to turn first" if number == 1 else f"Step {number}"
+        yield f"{place}: {way}"
+    if hints:
+        yield "The solution"

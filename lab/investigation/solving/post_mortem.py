@@ -42,6 +42,11 @@ def _lines(case: Case, ledger: Ledger, found: Debriefing, written: Written) -> I
         for other in found.others:
             which = f" of {other.witness.said}" if other.witness else ""
             yield f"\nAs good an answer: `{other.mechanism.value}`{which}. {other.why}"
+        if found.accepted:
+            yield "\nAlso accepted:\n"
+            yield from (
+                f"- `{each.mechanism.value}`: {_told(each.witness)}" for each in found.accepted
+            )
         yield "\n### The path, from the edge down\n"
         yield from (f"{n}. {each.said}" for n, each in enumerate(found.path, start=1))
     if found.decoys:

@@ -52,9 +52,10 @@ def test_the_greatest_change_comes_first_and_both_traces_are_named() -> None:
 
 def test_in_the_order_of_the_tree_rows_are_indented() -> None:
     """And what does not fit is counted."""
-    text = printed(twin_table(died(), in_tree_order=True, limit=3))
+    text = printed(twin_table(died(), in_tree_order=True, limit=4))
     assert "\n    ✖ error gateway GET (auth)" in text
-    assert "3 of 14 rows" in text
+    assert "\n  ⇄ on the wire to gateway and back" in text
+    assert "4 of 19 rows" in text
 
 
 def test_a_program_gets_every_pair() -> None:

@@ -92,21 +92,20 @@ export class Grid {
 
   #into(/** @type {number} */ place) {
     if (!this.model.rows[this.focused]?.below) return;
-    if (this.model.closed.has(this.focused)) this.toggle(this.focused);
+    if (this.model.isClosed(this.focused)) this.toggle(this.focused);
     else if (this.model.parent(this.model.visible[place + 1] ?? -1) === this.focused) {
       this.focus(/** @type {number} */ (this.model.visible[place + 1]));
     }
   }
 
   #outOf() {
-    if (this.model.rows[this.focused]?.below && !this.model.closed.has(this.focused)) {
+    if (this.model.rows[this.focused]?.below && !this.model.isClosed(this.focused)) {
       this.toggle(this.focused);
     } else this.focus(this.model.parent(this.focused));
   }
 
   toggle(/** @type {number} */ index) {
-    const { closed } = this.model;
-    if (!closed.delete(index)) closed.add(index);
+    this.model.toggle(index);
     this.model.update();
     this.redraw();
     this.onToggle();

@@ -14,6 +14,7 @@
  * @property {number} [below] rows below it, which follow it directly
  * @property {number} [service]
  * @property {string} [name]
+ * @property {string} [says] what it does in more words than its name: a route, a statement
  * @property {string} [does] OpenTelemetry's span kind
  * @property {string} [peer]
  * @property {number} [at]
@@ -45,12 +46,30 @@
 /** From this many times the usual on, a span counts as slow. */
 const SLOW = 2;
 
+/** So many equal siblings are repeats that can be folded. */
+const REPEATS = 3;
+
+/** What is seen at once is never less than this part of the trace. */
+const NARROWEST = 1e-4;
+
 export class Model {
   show = /** @type {Show} */ ("");
   wires = true;
   query = "";
-  /** Indices of the rows whose children are hidden. @type {Set<number>} */
-  closed = new Set();
+  /** How many levels are open; 0 opens all. */
+  depth = 0;
+  /** Indices of the rows that are not as `depth` has them. @type {Set<number>} */
+  toggled = new Set();
+  /** Whether repeats are one row. */
+  folded = false;
+  /** First row of each fold that was opened again. @type {Set<number>} */
+  unfolded = new Set();
+  /** What of the trace is seen, in ms: from, to. @type {[number, number]} */
+  view;
+  /** First row of repeats → how many there are, and how long they took together. @type {Map<number, { count: number, took: number }>} */
+  repeats = new Map();
+  /** Row index → the first row of its repeats, -1 where it is none or stands alone. */
+  #leads;
   /** Indices of the rows on the page, top to bottom. @type {number[]} */
   visible = [];
   /** Row index → its place in `visible`, -1 where it is hidden. */
@@ -65,6 +84,8 @@ export class Model {
   constructor(/** @type {Trace} */ trace) {
     this.trace = trace;
     this.rows = trace.rows;
+    this.view = [0, trace.length || 1];
+    this.#leads = this.#findRepeats();
     this.rows.forEach((row, n) => {
       if (row.kind === "span" && row.id) this.#byId.set(row.id, n);
       this.#texts.push(this.#text(row).toLowerCase());
@@ -84,6 +105,69 @@ export class Model {
     return (this.rows[index]?.parent ?? 0) - 1;
   }
 
+  isClosed(/** @type {number} */ index) {
+    const row = this.rows[index];
+    const byDepth = this.depth > 0 && (row?.depth ?? 0) >= this.depth - 1;
+    return Boolean(row?.below) && byDepth !== this.toggled.has(index);
+  }
+
+  toggle(/** @type {number} */ index) {
+    if (!this.toggled.delete(index)) this.toggled.add(index);
+  }
+
+  /** Open so many levels, and no other row; 0 opens all. */
+  openTo(/** @type {number} */ depth) {
+    this.depth = depth;
+    this.toggled.clear();
+  }
+
+  /** How many repeats a row stands for now; nothing where it stands for itself alone. */
+  stands(/** @type {number} */ index) {
+    return this.folded && !this.unfolded.has(index) ? this.repeats.get(index) : undefined;
+  }
+
+  /** See another stretch of the trace, in ms; what reaches beyond it is cut off. */
+  look(/** @type {number} */ from, /** @type {number} */ to) {
+    const whole = this.trace.length || 1;
+    const length = Math.min(whole, Math.max(to - from, whole * NARROWEST));
+    const start = Math.min(Math.max(0, from), whole - length);
+    this.view = [start, start + length];
+  }
+
+  get isWhole() {
+    return this.view[0] <= 0 && this.view[1] >= (this.trace.length || 1);
+  }
+
+  /** Siblings that do the same with the same end, three or more of them. */
+  #findRepeats() {
+    const leads = new Int32Array(this.rows.length).fill(-1);
+    /** @type {Map<string, number[]>} */
+    const groups = new Map();
+    this.rows.forEach((row, n) => {
+      if (row.kind !== "span") return;
+      const key = JSON.stringify([row.parent, row.service, row.says ?? row.name, row.peer, row.does, row.error]);
+      const group = groups.get(key);
+      if (group) group.push(n);
+      else groups.set(key, [n]);
+    });
+    for (const group of groups.values()) {
+      if (group.length < REPEATS) continue;
+      const lead = /** @type {number} */ (group[0]);
+      let took = 0;
+      for (const n of group) {
+        leads[n] = lead;
+        took += this.rows[n]?.took ?? 0;
+      }
+      this.repeats.set(lead, { count: group.length, took });
+    }
+    return leads;
+  }
+
+  #isFolded(/** @type {number} */ index) {
+    const lead = this.#leads[index] ?? -1;
+    return this.folded && lead >= 0 && lead !== index && !this.unfolded.has(lead);
+  }
+
   /** Work out anew which rows are found and which are shown. */
   update() {
     const wanted = this.query.trim().toLowerCase();
@@ -97,9 +181,12 @@ export class Model {
     for (let n = 0; n < this.rows.length; n++) {
       const row = /** @type {Row} */ (this.rows[n]);
       if ((kept && !kept[n]) || (row.kind === "wire" && !this.wires)) continue;
-      this.places[n] = this.visible.length;
-      this.visible.push(n);
-      if (this.closed.has(n)) n += row.below ?? 0;
+      const isFolded = this.#isFolded(n);
+      if (!isFolded) {
+        this.places[n] = this.visible.length;
+        this.visible.push(n);
+      }
+      if (isFolded || this.isClosed(n)) n += row.below ?? 0;
     }
   }
 
@@ -136,7 +223,10 @@ export class Model {
 
   /** Open whatever hides a row, and give up a choice that leaves it out. */
   reveal(/** @type {number} */ index) {
-    for (let up = this.parent(index); up >= 0; up = this.parent(up)) this.closed.delete(up);
+    for (let up = this.parent(index); up >= 0; up = this.parent(up)) if (this.isClosed(up)) this.toggle(up);
+    for (let up = index; up >= 0; up = this.parent(up)) {
+      if (this.#isFolded(up)) this.unfolded.add(/** @type {number} */ (this.#leads[up]));
+    }
     this.update();
     if (this.places[index] === -1) {
       this.show = "";
@@ -159,7 +249,7 @@ export class Model {
 
   #text(/** @type {Row} */ row) {
     if (row.kind === "span") {
-      return `${this.service(row).name} ${row.name} ${row.peer ?? ""} ${row.does} ${row.id} ${row.words ?? ""}`;
+      return `${this.service(row).name} ${row.name} ${row.says ?? ""} ${row.peer ?? ""} ${row.does} ${row.id} ${row.words ?? ""}`;
     }
     return row.kind === "wire" ? `on the wire to ${row.peer}` : "";
   }

@@ -3,6 +3,7 @@
 import { duration } from "./format.js";
 import { Grid } from "./grid.js";
 import { Model } from "./model.js";
+import { Overview } from "./overview.js";
 
 /** @template {Element} T */
 function one(/** @type {string} */ selector, /** @type {new () => T} */ kind) {
@@ -17,7 +18,9 @@ const find = one("#find", HTMLInputElement);
 const show = one("#show", HTMLSelectElement);
 const foundText = one("#found", HTMLElement);
 const keys = one("#keys", HTMLDialogElement);
+const depth = one("#depth", HTMLSelectElement);
 const scroller = one("#grid", HTMLElement);
+const plain = one("#plain", HTMLElement);
 
 const response = await fetch(page.dataset.document ?? "");
 if (!response.ok) {
@@ -35,12 +38,19 @@ model.query = find.value = state.get("q") ?? "";
 show.value = state.get("show") ?? "";
 model.show = /** @type {import("./model.js").Show} */ (show.value);
 model.wires = state.get("wire") !== "no";
-for (const index of (state.get("closed") ?? "").split(".").filter(Boolean)) model.closed.add(Number(index));
+model.folded = state.get("repeats") === "fold";
+model.depth = Math.max(0, Number(state.get("depth")) || 0);
+for (const index of (state.get("closed") ?? "").split(".").filter(Boolean)) model.toggled.add(Number(index));
+const seen = (state.get("view") ?? "").split("-").map(Number);
+if (seen.length === 2 && seen.every(Number.isFinite)) model.look(Number(seen[0]), Number(seen[1]));
 page.classList.toggle("with-path", state.get("path") === "yes");
 model.update();
 
-page.hidden = false;
+// The server's rows stay until these stand in their place.
+scroller.hidden = false;
 const grid = new Grid(model, scroller, one("#rows", HTMLElement));
+plain.remove();
+const overview = new Overview(model, one("#overview", HTMLCanvasElement));
 const openDetails = state.get("details") === "yes" || (state.has("span") && !state.has("details"));
 drawAxis();
 tellFound();
@@ -58,10 +68,13 @@ function remember() {
       show: model.show,
       wire: model.wires ? "" : "no",
       path: page.classList.contains("with-path") ? "yes" : "",
-      closed: [...model.closed].sort((a, b) => a - b).join("."),
+      repeats: model.folded ? "fold" : "",
+      depth: model.depth || "",
+      view: model.isWhole ? "" : model.view.map((each) => Number(each.toFixed(3))).join("-"),
+      closed: [...model.toggled].sort((a, b) => a - b).join("."),
     };
     const query = new URLSearchParams();
-    for (const [key, value] of Object.entries(kept)) if (value) query.set(key, value);
+    for (const [key, value] of Object.entries(kept)) if (value) query.set(key, String(value));
     history.replaceState(null, "", `?${query}`);
   }, 120);
 }
@@ -117,15 +130,59 @@ details.addEventListener("click", (event) => {
   grid.focus(model.indexOf(link.dataset.span ?? ""));
 });
 
+// --- what is seen of the time ---
+
+function look(/** @type {number} */ from, /** @type {number} */ to) {
+  model.look(from, to);
+  grid.redraw();
+  overview.draw();
+  drawAxis();
+  remember();
+}
+overview.onLook = look;
+
+/** Closer by this factor, round the middle of the focused span where it is in sight. */
+function zoom(/** @type {number} */ factor) {
+  const [from, to] = model.view;
+  const row = model.rows[grid.focused];
+  const middle = (row?.at ?? 0) + (row?.took ?? 0) / 2;
+  const round = row?.kind === "span" && middle >= from && middle <= to ? middle : (from + to) / 2;
+  look(round - (round - from) / factor, round + (to - round) / factor);
+}
+
+/** To the side by this part of what is seen. */
+function pan(/** @type {number} */ part) {
+  const [from, to] = model.view;
+  look(from + part * (to - from), to + part * (to - from));
+}
+
+function fitSpan() {
+  const row = model.rows[grid.focused];
+  if (row?.kind !== "span" || !row.took) return;
+  look((row.at ?? 0) - row.took * 0.05, (row.at ?? 0) + row.took * 1.05);
+}
+
+function openTo(/** @type {number} */ levels) {
+  model.openTo(levels);
+  depth.value = [...depth.options].some((each) => each.value === String(levels)) && levels ? String(levels) : "";
+  refresh();
+}
+
+/** Work out and draw anew what is shown. */
+function refresh() {
+  model.update();
+  grid.redraw();
+  pressed();
+  tellFound();
+  remember();
+}
+
 // --- what is found ---
 
 function search() {
   model.query = find.value;
   model.show = /** @type {import("./model.js").Show} */ (show.value);
-  model.update();
-  grid.redraw();
-  tellFound();
-  remember();
+  refresh();
 }
 
 function tellFound() {
@@ -136,6 +193,7 @@ function tellFound() {
 
 find.addEventListener("input", search);
 show.addEventListener("change", search);
+depth.addEventListener("change", () => openTo(Number(depth.value)));
 one("#tools", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
   step(model.matches, false);
@@ -178,11 +236,19 @@ const COMMANDS = {
   },
   w: () => {
     model.wires = !model.wires;
-    model.update();
-    grid.redraw();
-    pressed();
-    remember();
+    refresh();
   },
+  r: () => {
+    model.folded = !model.folded;
+    model.unfolded.clear();
+    refresh();
+  },
+  "+": () => zoom(2),
+  "=": () => zoom(2),
+  "-": () => zoom(0.5),
+  f: () => look(0, model.trace.length || 1),
+  z: fitSpan,
+  g: () => location.assign(page.dataset.flame ?? ""),
   l: () => void showDetails(grid.focused).then(() => focusOn("#span-logs")),
   c: () => location.assign(page.dataset.twin ?? ""),
   a: () => spanId() && location.assign(`${page.dataset.accuse}${spanId()}`),
@@ -202,16 +268,21 @@ function focusOn(/** @type {string} */ selector) {
 
 function pressed() {
   for (const button of document.querySelectorAll("#tools [data-key]")) {
-    const on = { p: page.classList.contains("with-path"), w: model.wires };
+    const on = { p: page.classList.contains("with-path"), w: model.wires, r: model.folded };
     const key = /** @type {HTMLElement} */ (button).dataset.key;
-    if (key === "p" || key === "w") button.setAttribute("aria-pressed", String(on[key]));
+    if (key === "p" || key === "w" || key === "r") button.setAttribute("aria-pressed", String(on[key]));
   }
 }
 
-scroller.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+document.addEventListener("keydown", (event) => {
+  const target = /** @type {HTMLElement} */ (event.target);
+  const isOurs = target === document.body || target.id === "main" || scroller.contains(target);
+  if (!isOurs || event.ctrlKey || event.metaKey || event.altKey) return;
   const command = COMMANDS[event.key];
   if (command) command();
+  else if (/^[0-9]$/.test(event.key)) openTo(Number(event.key));
+  else if (event.shiftKey && event.key === "ArrowLeft") pan(-0.25);
+  else if (event.shiftKey && event.key === "ArrowRight") pan(0.25);
   else if (!grid.key(event)) return;
   event.preventDefault();
 });
@@ -230,10 +301,12 @@ for (const button of document.querySelectorAll("#tools [data-key]")) {
 
 function drawAxis() {
   const axis = one("#axis", HTMLElement);
+  const [from, to] = model.view;
+  for (const old of axis.querySelectorAll(".tick")) old.remove();
   for (const part of [0, 0.25, 0.5, 0.75, 1]) {
     const tick = Object.assign(document.createElement("span"), {
       className: part % 0.5 ? "tick fine" : "tick",
-      textContent: duration(part * model.trace.length),
+      textContent: duration(from + part * (to - from)),
       ariaHidden: "true",
     });
     tick.style.left = `${100 * part}%`;
@@ -245,5 +318,7 @@ const wanted = state.get("span");
 const start = wanted ? model.indexOf(wanted) : 0;
 if (wanted && start < 0) foundText.textContent = `This trace has no span ${wanted}.`;
 grid.focus(Math.max(0, start), { quietly: !wanted });
+if (model.depth) depth.value = String(model.depth);
 if (openDetails && start >= 0) void showDetails(grid.focused);
+else details.hidden = true;
 page.dataset.ready = "yes";

@@ -6,6 +6,8 @@ import { duration, times } from "./format.js";
 /** @typedef {import("./model.js").Model} Model */
 
 const DEEPEST = 14;
+/** Characters of an operation that are read aloud. */
+const SPOKEN = 80;
 /** @type {Record<string, string>} */
 const KINDS = { server: "▣", client: "→", internal: "·", producer: "⇢", consumer: "⇠" };
 
@@ -22,7 +24,9 @@ export function spoken(/** @type {Model} */ model, /** @type {Row} */ row) {
   if (row.kind === "missing") return `parent ${row.id} never came`;
   if (row.kind === "gap") return `no child ran for ${duration(row.took ?? 0)}`;
   if (row.kind === "wire") return `on the wire to ${row.peer} and back, ${duration(row.took ?? 0)}`;
-  const said = [`${model.service(row).name} ${row.name}`];
+  const said = [`${model.service(row).name} ${(row.says ?? row.name ?? "").slice(0, SPOKEN)}`];
+  const repeats = model.stands(model.rows.indexOf(row));
+  if (repeats) said.push(`${repeats.count} of them, ${duration(repeats.took)} together`);
   if (row.peer) said.push(`to ${row.peer}`);
   said.push(row.untimed ?? duration(row.took ?? 0));
   if (row.times) said.push(`${times(row.times).slice(1)} times the usual`);
@@ -46,7 +50,7 @@ export function buildRow(model, index, found) {
   const made = span(`row ${row.kind}${found ? " found" : ""}`, "", "div");
   const marks = { role: "row", ariaLevel: String((row.depth ?? 0) + 1), ariaPosInSet: String(row.position) };
   Object.assign(made, marks, { ariaSetSize: String(row.siblings), ariaLabel: spoken(model, row) });
-  if (row.below) made.ariaExpanded = String(!model.closed.has(index));
+  if (row.below) made.ariaExpanded = String(!model.isClosed(index));
   made.dataset.index = String(index);
   if (row.kind === "span") made.classList.add(`hue-${model.service(row).hue}`);
   if (row.critical) made.classList.add("critical");
@@ -86,7 +90,7 @@ function nameCell(model, row, index) {
   const depth = row.depth ?? 0;
   made.style.setProperty("--depth", String(Math.min(depth, DEEPEST)));
   if (depth > DEEPEST) made.append(span("deep", String(depth)));
-  const twist = span("twist", row.below ? (model.closed.has(index) ? "▸" : "▾") : "");
+  const twist = span("twist", row.below ? (model.isClosed(index) ? "▸" : "▾") : "");
   made.append(twist);
   if (row.kind === "missing") made.append(span("said", `? parent ${row.id} never came`));
   if (row.kind === "gap") made.append(span("said", "░ no child ran"));
@@ -96,10 +100,18 @@ function nameCell(model, row, index) {
   made.append(
     span("does", KINDS[row.does ?? ""] ?? "·"),
     span("service", model.service(row).name || "?"),
-    span("op", row.name || "(no name)"),
+    operation(row),
   );
   if (row.peer) made.append(span("peer", row.peer));
-  for (const [shown, text] of chips(row, model.closed.has(index))) if (shown) made.append(span("chip", text));
+  const repeats = model.stands(index);
+  if (repeats) made.append(span("chip repeats", `×${repeats.count}, ${duration(repeats.took)} together`));
+  for (const [shown, text] of chips(row, model.isClosed(index))) if (shown) made.append(span("chip", text));
+  return made;
+}
+
+function operation(/** @type {Row} */ row) {
+  const made = span("op", row.says || row.name || "(no name)");
+  if (row.says) made.title = row.says;
   return made;
 }
 
@@ -127,12 +139,16 @@ function chips(row, closed) {
 function timeCell(model, row) {
   const made = span("c-time");
   made.role = "gridcell";
-  const whole = model.trace.length || 1;
+  const [from, to] = model.view;
+  /** Put a mark where it belongs, cut off at both ends of what is seen; null where it is beyond. */
   /** @param {string} className @param {number} at @param {number} [length] */
   const put = (className, at, length) => {
+    const start = Math.max(at, from);
+    const end = Math.min(at + (length ?? 0), to);
+    if (start > to || end < from) return null;
     const mark = span(className);
-    mark.style.left = `${(100 * at) / whole}%`;
-    if (length !== undefined) mark.style.width = `${(100 * length) / whole}%`;
+    mark.style.left = `${(100 * (start - from)) / (to - from)}%`;
+    if (length !== undefined) mark.style.width = `${(100 * Math.max(0, end - start)) / (to - from)}%`;
     made.append(mark);
     return mark;
   };
@@ -140,16 +156,30 @@ function timeCell(model, row) {
   if (row.kind !== "span") return made;
   const at = row.at ?? 0;
   const took = row.took ?? 0;
-  if (row.usual) {
-    const [p50, p95] = row.usual;
-    put("t-ghost", at + p50, Math.max(0, p95 - p50)).title = `usually ${duration(p50)} to ${duration(p95)}`;
-  }
+  if (row.usual) ghost(row.usual, at, put);
+  if (row.usual && at + row.usual[0] > to && at <= to) made.append(beyond(row.usual));
   if (row.untimed === "no start") return made;
-  const bar = put(`t-bar${row.untimed ? " unfinished" : ""}${row.error ? ` ${row.error}` : ""}${row.cutBy ? " cut" : ""}`, at, took);
+  put(`t-bar${row.untimed ? " unfinished" : ""}${row.error ? ` ${row.error}` : ""}${row.cutBy ? " cut" : ""}`, at, took);
   if (row.outlives) put("t-after", at + Math.max(0, took - row.outlives), Math.min(took, row.outlives));
   for (const [start, length] of row.critical ?? []) put("t-path", start, length);
   for (const moment of row.events ?? []) put("t-event", moment);
   for (const moment of row.logs ?? []) put("t-log", moment);
-  bar.dataset.took = tookText(row);
   return made;
+}
+
+/**
+ * @param {[number, number]} usual
+ * @param {number} at
+ * @param {(className: string, at: number, length: number) => HTMLElement | null} put
+ */
+function ghost([p50, p95], at, put) {
+  const mark = put("t-ghost", at + p50, Math.max(0, p95 - p50));
+  if (mark) mark.title = `usually ${duration(p50)} to ${duration(p95)}`;
+}
+
+/** Its usual end lies right of what is seen. */
+function beyond(/** @type {[number, number]} */ [p50, p95]) {
+  const mark = span("t-beyond", "▸");
+  mark.title = `usually ${duration(p50)} to ${duration(p95)}, beyond what is seen`;
+  return mark;
 }

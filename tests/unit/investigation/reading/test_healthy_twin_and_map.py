@@ -9,20 +9,35 @@ from hypothesis import given
 
 from lab.domain.evidence import Evidence, Interval, Sample
 from lab.domain.load import Window
-from lab.domain.trace import Link, Span, Trace
+from lab.domain.trace import Link, Span, Status, Trace
 from lab.investigation.reading.contrast import contrasts
-from lab.investigation.reading.healthy_twin import PairedRow, compare, healthy_twin, pair_rows
-from lab.investigation.reading.service_map import ServiceMap, service_map
+from lab.investigation.reading.healthy_twin import (
+    Comparison,
+    PairedRow,
+    compare,
+    healthy_twin,
+    pair_rows,
+)
+from lab.investigation.reading.service_map import (
+    Change,
+    Figures,
+    MapEdge,
+    ServiceMap,
+    cells,
+    service_map,
+)
 from tests.support.evidence import db_timeout, slow_shelves
 from tests.support.hostile import hostile_traces
 from tests.support.recorded_cases import recorded
 from tests.support.traces import (
+    client,
     declined_checkout,
     evidence,
     healthy_checkout,
     internal,
     page,
     request,
+    server,
     silent_login_check,
     trace,
 )
@@ -151,9 +166,40 @@ def test_the_twin_of_a_trace_that_no_request_began_is_one_of_its_kind() -> None:
 @given(hostile_traces, hostile_traces)
 def test_every_span_of_both_sides_stands_in_one_row(one: Trace, other: Trace) -> None:
     """Whatever is compared with whatever."""
-    rows = list(pair_rows(one, other))
+    rows = [row for row in pair_rows(one, other) if not row.is_wire]
     assert sorted(row.here.span_id for row in rows if row.here) == sorted(one.by_id)
     assert sorted(row.healthy.span_id for row in rows if row.healthy) == sorted(other.by_id)
+
+
+def _called(took_ms: float, answered_ms: float) -> Trace:
+    answer = server("b", "GET /", 1, answered_ms, internal("b", "work", 2, answered_ms - 2))
+    return trace(ID, client("a", "GET", 0, took_ms, "b", answer))
+
+
+def test_the_way_there_and_back_is_a_row_of_its_own() -> None:
+    """And the call's own row is without it, so that nothing is counted twice."""
+    call, wire, _answer, _work = pair_rows(_called(700, 10), _called(14, 10))
+    assert (call.self_ms, call.healthy_self_ms, call.is_wire) == (0.0, 0.0, False)
+    assert (wire.self_ms, wire.healthy_self_ms, wire.is_wire) == (690.0, 4.0, True)
+    assert wire.depth == 1
+
+
+def test_what_all_but_did_not_change_is_told_apart() -> None:
+    """By under 5 %, or slightly beside the greatest change; what failed anew never is."""
+    here, healthy = _called(700, 10), _called(14, 10)
+    rows = tuple(pair_rows(here, healthy))
+    steady = PairedRow(1, here.spans[0], healthy.spans[0], 104.0, 100.0)
+    moved = dataclasses.replace(steady, self_ms=108.0)
+    failed = dataclasses.replace(
+        steady, here=dataclasses.replace(here.spans[0], status=Status.ERROR)
+    )
+    lone = PairedRow(1, here.spans[0], None, 0.0, None)
+    found = Comparison(here, healthy, (*rows, steady, moved, failed, lone))
+    changed, same = found.changed(found.rows)
+    assert [each for each in changed if each.is_wire] == [rows[1]]
+    assert [moved, failed, lone] == list(changed[1:])
+    assert steady in same
+    assert len(changed) + len(same) == len(found.rows)
 
 
 # --- the map ---
@@ -260,8 +306,6 @@ def test_callers_stand_left_of_whom_they_call() -> None:
     found = service_map(db_timeout().evidence())
     layer = {each.name: each.layer for each in found.services}
     assert layer["storefront"] < layer["gateway"] < layer["auth"] < layer["users_db"]
-    from tests.support.traces import client, server
-
     ring = trace(
         ID,
         client("a", "GET", 0, 9, "b", server("b", "GET /", 1, 7, client("b", "GET", 2, 5, "a",
@@ -269,6 +313,67 @@ def test_callers_stand_left_of_whom_they_call() -> None:
     )  # fmt: skip
     both = service_map(evidence([], {Sample.REFERENCE: [ring]}))
     assert edges(both) == {"a-b", "b-a"}
+
+
+def test_no_arrow_leads_back_but_one_that_closes_a_circle() -> None:
+    """A drawing can rely on it: both ends of an arrow stand in columns of their own."""
+    ring = trace(
+        ID,
+        client("a", "GET", 0, 9, "b", server("b", "GET /", 1, 7, client("b", "GET", 2, 5, "c",
+               server("c", "GET /", 3, 3, client("c", "GET", 4, 1, "a"))))),
+    )  # fmt: skip
+    found = service_map(evidence([], {Sample.REFERENCE: [ring]}))
+    layer = {each.name: each.layer for each in found.services}
+    assert sorted(layer.values()) == [0, 1, 2]
+    back = [each for each in found.edges if layer[each.callee] <= layer[each.caller]]
+    assert len(back) == 1
+
+
+def test_of_each_call_is_told_whether_its_callee_sent_spans() -> None:
+    """Two of three calls have their other half; a message and a service have no such share."""
+    calls = [_called(9, 5), _called(9, 5), trace(ID, client("a", "GET", 0, 9, "b"))]
+    named = [dataclasses.replace(each, trace_id=f"{n:032x}") for n, each in enumerate(calls)]
+    found = service_map(evidence([], {Sample.REFERENCE: named}))
+    [edge] = found.edges
+    assert edge.reference is not None
+    assert edge.reference.joined_share == pytest.approx(2 / 3)
+    assert all(each.reference is None or each.reference.joined_share is None
+               for each in found.services)  # fmt: skip
+
+
+FIGURES = Figures(10, 1.0, 0.1, 10.0, 20.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        ({}, []),
+        ({"error_share": 0.5}, [Change.MORE_ERRORS]),
+        ({"error_share": 0.0}, [Change.FEWER_ERRORS]),
+        ({"per_trace": 4.0}, [Change.MORE_CALLS]),
+        ({"per_trace": 0.5}, [Change.FEWER_CALLS]),
+        ({"p50_ms": 16.0, "p95_ms": 90.0}, [Change.SLOWER, Change.SLOW_TAIL]),
+        ({"p50_ms": 5.0, "p95_ms": 8.0}, [Change.FASTER, Change.FAST_TAIL]),
+        ({"joined_share": 0.1}, [Change.FEWER_SPANS]),
+        ({"per_trace": 1.1, "p50_ms": 14.0, "p95_ms": 39.0, "joined_share": 0.97}, []),
+    ],
+)
+def test_every_figure_that_moved_is_marked_up_or_down(
+    now: dict[str, float], said: list[Change]
+) -> None:
+    """And what moved by little is not."""
+    edge = MapEdge("a", "b", False, FIGURES, dataclasses.replace(FIGURES, **now))  # type: ignore[arg-type]
+    assert list(edge.changes) == said
+    back = dataclasses.replace(edge, reference=edge.crime, crime=edge.reference)
+    assert len(back.changes) == len(said)
+    marked = [cell.sign for cell in cells(edge) if cell.sign]
+    assert sorted(marked) == sorted(each.sign for each in said)
+
+
+def test_a_call_of_one_window_alone_is_new_or_gone() -> None:
+    assert MapEdge("a", "b", False, None, FIGURES).changes == (Change.NEW,)
+    assert MapEdge("a", "b", False, FIGURES, None).changes == (Change.GONE,)
+    assert cells(MapEdge("a", "b", False, FIGURES, None))[0].text == "1.00 → none"
 
 
 def test_who_took_up_later_what_another_left_is_an_edge_as_well() -> None:

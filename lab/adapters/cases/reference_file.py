@@ -1,0 +1,80 @@
+"""Which of a stranger's traces were healthy: said by somebody, and kept beside what is sealed.
+
+``.reference.json`` has a stretch of the case's own time; ``.reference/`` is a case of telemetry
+of its own, whose traces the case is compared with. Of both the first counts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from lab.adapters import own_folders
+from lab.domain.evidence import Interval
+from lab.domain.rows import TraceSummary
+from lab.errors import UsageError
+
+STRETCH: Final = ".reference.json"
+COMPARED: Final = ".reference"
+
+
+def read_stretch(folder: Path) -> Interval | None:
+    """The stretch that was said to be healthy; None where there is none that can be read."""
+    try:
+        told = json.loads((folder / STRETCH).read_text(encoding="utf-8"))
+        return Interval(float(told["start_unix_s"]), float(told["end_unix_s"]))
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def write_stretch(folder: Path, stretch: Interval) -> None:
+    """Say that this stretch was healthy, and nothing else; OSError where the disk refuses."""
+    part = folder / f"{STRETCH}.part-{os.getpid()}"
+    told = {"start_unix_s": stretch.start_s, "end_unix_s": stretch.end_s}
+    part.write_text(json.dumps(told), encoding="utf-8")
+    part.replace(folder / STRETCH)
+    own_folders.discard(folder / COMPARED, within=folder)
+
+
+def write_compared(
+    folder: Path, own: Sequence[TraceSummary], telemetry: Path, others: Sequence[TraceSummary]
+) -> None:
+    """Say that the traces of ``telemetry``, a case of its own, were healthy, and nothing else.
+
+    UsageError where the case has no ``own`` trace that is not among them.
+    """
+    refuse_same(own, others)
+    part = folder / f"{COMPARED}-{os.getpid()}"
+    try:
+        shutil.copytree(telemetry, part, ignore=shutil.ignore_patterns(f"{COMPARED}*"))
+        own_folders.discard(folder / COMPARED, within=folder)
+        part.rename(folder / COMPARED)
+    finally:
+        own_folders.discard(part, within=folder)
+    (folder / STRETCH).unlink(missing_ok=True)
+
+
+def refuse_same(own: Sequence[TraceSummary], others: Sequence[TraceSummary]) -> None:
+    """UsageError where nothing would be left to compare with the others."""
+    known = {each.trace_id for each in others}
+    if all(each.trace_id in known for each in own):
+        raise UsageError(
+            "expected healthy traces of another time to compare with, found every trace of the "
+            "case among them; a part of its own time is said as FROM..TO"
+        )
+
+
+def remove_reference(folder: Path) -> None:
+    """Say nothing of what was healthy any more."""
+    (folder / STRETCH).unlink(missing_ok=True)
+    own_folders.discard(folder / COMPARED, within=folder)
+
+
+def state_of(folder: Path) -> str:
+    """What tells this reference from another that the case had."""
+    kept = (folder / STRETCH, folder / COMPARED)
+    return " ".join(str(each.stat().st_mtime_ns) for each in kept if each.exists())

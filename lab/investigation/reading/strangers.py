@@ -1,0 +1,95 @@
+"""What can be said of a stranger's traces: without a reference less, and nothing is called new."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Final, TypeGuard, TypeVar
+
+from lab.domain.case import CaseFile, Sight, Telemetry
+from lab.domain.evidence import Evidence, stranger_evidence
+from lab.errors import NoReference
+from lab.investigation.reading.edge_signals import Signals, signals
+from lab.investigation.reading.requests import axis_start_s
+from lab.investigation.reading.service_map import ServiceMap, service_map
+
+Any = TypeVar("Any", bound="CaseFile | Sight")
+
+COLUMNS: Final = 30
+"""Of a chart, so that three of them and a page of traces stay below 100 kB."""
+
+_STEPS: Final = (1.0, 2.0, 5.0, 10.0)
+
+
+def is_alone(case: CaseFile | Sight) -> TypeGuard[Telemetry]:
+    """Whether nobody has said which of its traces were healthy."""
+    return isinstance(case, Telemetry) and case.healthy is None
+
+
+def no_reference(case: CaseFile | Sight) -> str:
+    """The sentence that says so, and how to say it."""
+    return (
+        "no reference has been chosen, so nothing here is compared with a healthy time: "
+        f"`lab reference {case.case_id} --before FROM..TO` or `--compare FILE` chooses one, and so "
+        "does the chart on the desk's page of it"
+    )
+
+
+def compared(case: Any) -> Any:
+    """The case; NoReference where nothing tells how it was before."""
+    if is_alone(case):
+        raise NoReference(f"expected traces of a healthy time, found none: {no_reference(case)}")
+    return case
+
+
+def map_of(case: CaseFile) -> ServiceMap:
+    """The map; of traces without a reference its first side is empty."""
+    return service_map(_in_one_window(case) if is_alone(case) else case.evidence)
+
+
+def map_shown(case: CaseFile) -> ServiceMap:
+    """The same; of traces without a reference with two sides alike, so that nothing is new."""
+    found = map_of(case)
+    if not is_alone(case):
+        return found
+    return replace(
+        found,
+        services=tuple(replace(each, reference=each.crime) for each in found.services),
+        edges=tuple(replace(each, reference=each.crime) for each in found.edges),
+        reference=found.crime,
+    )
+
+
+def signals_evidence(case: CaseFile | Sight) -> Evidence:
+    """What its signals are drawn of: the time of its own traces, whatever it is compared with."""
+    if isinstance(case, Telemetry) and not (case.healthy and case.healthy.stretch):
+        return _in_one_window(case)
+    return case.evidence
+
+
+def overview_signals(case: Telemetry, *, columns: int = COLUMNS) -> Signals:
+    """Rate, errors and latency of all roots over the time of the traces."""
+    evidence = signals_evidence(case)
+    ends_s = [each.end_s for each in evidence.windows.values()]
+    length_s = max(ends_s, default=1.0) - axis_start_s(evidence)
+    return named(case, signals(evidence, step_s=_step_s(length_s / columns)))
+
+
+def named(case: CaseFile | Sight, found: Signals) -> Signals:
+    """The same; of traces without a reference no time is called anything."""
+    if not is_alone(case):
+        return found
+    buckets = tuple(replace(each, window=None) for each in found.buckets)
+    return replace(found, windows=(), buckets=buckets)
+
+
+def _in_one_window(case: Telemetry) -> Evidence:
+    """Each trace as a request, all of the same window, of which nothing more is said."""
+    return stranger_evidence(case.evidence.traces, case.index)
+
+
+def _step_s(least_s: float) -> float:
+    """The next 1, 2, 5 or 10 times a power of ten, a millisecond at least."""
+    least_s = max(least_s, 0.001)
+    power = 10.0 ** math.floor(math.log10(least_s))
+    return next(each * power for each in _STEPS if each * power >= least_s * (1 - 1e-9))
