@@ -54,7 +54,8 @@ def traces(
 ) -> None:
     """List requests of a case whose traces are in its folder, or what no request began.
 
-    Of a stranger's telemetry, which has no requests, all traces.
+    Of a stranger's telemetry, which has no requests, all traces. With --group-by each value is
+    a row.
     """
     from lab.investigation.reading.requests import RequestQuery, find_requests
     from lab.terminal.requests import request_rows, request_table

@@ -1,4 +1,4 @@
-"""What an open case must not tell, wherever somebody looks."""
+"""What an open case must not tell, be it on a page or to an agent."""
 
 from __future__ import annotations
 
