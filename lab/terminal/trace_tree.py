@@ -16,7 +16,7 @@ from lab.domain.strata import standing
 from lab.domain.trace import AttributeValue, Event, Kind, Scope, Span, Status, Trace
 from lab.domain.wording import counted, duration, short_ids, times_usual
 from lab.investigation.reading.requests import WINDOW_WORDS
-from lab.investigation.reading.span_words import data_size, took, value_text
+from lab.investigation.reading.span_words import data_size, operation, took, value_text
 from lab.terminal.guides import with_guides
 from lab.terminal.text import MARKS, clean
 
@@ -156,7 +156,8 @@ class TraceTree:
         return table
 
     def _label(self, console: Console, row: Row, guides: str, below: str, width: int) -> Text:
-        lines = [_title(row, len(self._alike.get(id(row), ()))), *self._details(row)]
+        times = len(self._alike.get(id(row), ()))
+        lines = [_title(self._trace, row, times), *self._details(row)]
         label = Text()
         for n, line in enumerate(lines):
             room = max(8, width - max(len(guides), len(below)) - 2)
@@ -290,7 +291,7 @@ def _id_of(row: Row, short: dict[str, str]) -> Text:
     return Text(short[row.item.span_id] if isinstance(row.item, Span) else "", style="cyan")
 
 
-def _title(row: Row, times: int) -> Text:
+def _title(trace: Trace, row: Row, times: int) -> Text:
     item = row.item
     if isinstance(item, Missing):
         return Text(f"? parent {item.span_id} never came", style="bold yellow")
@@ -303,12 +304,18 @@ def _title(row: Row, times: int) -> Text:
     title.append(f"{mark} " if mark else "", style=style)
     title.append(f"{KIND_MARKS[item.kind]} ", style="dim")
     title.append(f"{clean(item.service, 40) or '?'} ", style="bold")
-    title.append(clean(item.name, 120) or "(no name)", style="default")
+    title.append(clean(_name(trace, item), 120) or "(no name)", style="default")
     if item.peer:
         title.append(f" ({clean(item.peer, 40)})", style="dim")
     if answered := _answered(item):
         title.append(f" {answered}", style="dim")
     return title
+
+
+def _name(trace: Trace, span: Span) -> str:
+    """With the route, where it calls by HTTP; a statement takes the room of the numbers."""
+    is_query = "db.query.text" in span.attributes or "db.statement" in span.attributes
+    return span.name if is_query else operation(trace, span)
 
 
 def _answered(span: Span) -> str:

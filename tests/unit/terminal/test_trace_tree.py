@@ -67,7 +67,7 @@ def test_durations_self_wire_and_ghost_stand_in_columns() -> None:
     """The client's line holds what it took, its own time, the wire, and times the usual."""
     case = sample_case()
     text = drawn(case.evidence.traces["01bb" * 8], case.evidence)
-    assert line_with(text, "gateway GET (auth)").split()[-4:] == ["1.01s", "2.0ms", "2.0ms", "×126"]
+    assert line_with(text, "gateway GET /sessions (auth)").split()[-4:] == ["1.01s", "2.0ms", "2.0ms", "×126"]
     assert line_with(text, "auth SELECT").split()[-3:] == ["1.00s", "1.00s", "×334"]
     assert line_with(text, "pool.acquire").split()[-3:] == ["0.20ms", "0.20ms", "×1.0"]
 
@@ -330,7 +330,7 @@ def test_repeats_are_one_row_until_all_are_asked_for() -> None:
     assert case.support_code is not None
     trace = case.evidence.traces[case.support_code]
     text = drawn(trace, case.evidence, width=140)
-    assert "×40 → checkout GET (catalog)" in text
+    assert "×40 → checkout GET /prices (catalog)" in text
     assert "the slowest of 40: " in text
     assert "× 39 repeats are folded; --all gives each its row" in text
     assert len(text.splitlines()) < 60
