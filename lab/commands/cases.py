@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,23 +10,44 @@ from lab import bootstrap
 from lab.commands.common import (
     JsonOption,
     RevealOption,
+    consent,
     console,
     lab_command,
     notes,
     print_json,
 )
+from lab.domain.wording import visible
+from lab.errors import UsageError
+from lab.investigation.reading.span_words import data_size
 from lab.settings import Settings
+
+if TYPE_CHECKING:
+    from lab.adapters.cases.archive import FolderArchive
 
 CaseOption = Annotated[
     str | None, typer.Option("--case", "-c", help="Which case; the newest where not given.")
 ]
 
 
-def cases(as_json: JsonOption = False) -> None:
-    """List the cases of this checkout, newest first."""
+def cases(
+    delete: Annotated[
+        str | None, typer.Option("--delete", metavar="CASE", help="Remove that one for good.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the cases of this checkout, newest first; or delete one, a run's or an import.
+
+    Only what the lab wrote is ever removed; a case in which somebody keeps files stays.
+    """
     from lab.terminal.tables import case_rows, case_table
 
     archive = bootstrap.archive(Settings())
+    if delete is not None:
+        _delete(archive, delete, force=force, as_json=as_json)
+        return
+    if force:
+        raise UsageError("expected --yes beside --delete CASE, found it alone")
     found, leftovers = archive.cases(), archive.leftovers()
     if as_json:
         print_json(case_rows(found))
@@ -39,6 +60,24 @@ def cases(as_json: JsonOption = False) -> None:
             f"runs that became no case: {len(leftovers)}; "
             f"`{lab_command()} journal {leftovers[0]}` tells of the newest"
         )
+
+
+def _delete(archive: FolderArchive, case_id: str, *, force: bool, as_json: bool) -> None:
+    found = next((each for each in archive.cases() if each.case_id == case_id), None)
+    if found is not None:
+        is_played = found.accusations or found.points is not None
+        notes.print(
+            f"{case_id}: {visible(found.title)}, {data_size(found.size_bytes)}"
+            + (", and all that was found out in it" if is_played else ""),
+            markup=False,
+            soft_wrap=True,
+        )
+        consent("Delete it for good?", force=force)
+    archive.delete(case_id)
+    if as_json:
+        print_json({"deleted": case_id})
+    else:
+        console.print(f"{case_id} is deleted", markup=False)
 
 
 def briefing(

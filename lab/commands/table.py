@@ -87,7 +87,7 @@ PANELS: Final[Mapping[str, tuple[Entry, ...]]] = MappingProxyType(
             Entry("practice", "Open the recorded case of a scenario; needs no stack.",
                   "practice", "practice", "lab practice --level 2 --browser"),
             Entry("cases", "List the cases of this checkout, newest first.",
-                  "cases", "cases", "lab cases"),
+                  "cases", "cases", "lab cases --delete imported-1"),
             Entry("open", "Open a case at the desk.", "desk", "open_case",
                   "lab open db-timeout.case.zip"),
             Entry("desk", "Serve the desk until Ctrl-C.", "desk", "desk", "lab desk --browser"),

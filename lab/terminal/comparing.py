@@ -25,7 +25,7 @@ from lab.investigation.reading.healthy_twin import (
 from lab.investigation.reading.requests import WINDOW_WORDS
 from lab.investigation.reading.service_map import Figures, MapEdge, ServiceMap
 from lab.terminal.tables import plain_table
-from lab.terminal.text import MARKS, clean
+from lab.terminal.text import MARKS, clean, service_text
 
 
 def map_document(found: ServiceMap) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def _title(row: PairedRow, indent: int) -> Text:
         return Text("  " * indent).append(told, style="dim")
     mark, style = MARKS[span.status]
     text = Text("  " * indent).append(f"{mark} " if mark else "", style=style)
-    text.append(clean(span.service, 40), style="bold").append(f" {clean(span.name, 120)}")
+    text.append_text(service_text(span.service)).append(f" {clean(span.name, 120)}")
     return text.append(f" ({clean(span.peer, 40)})" if span.peer else "", style="dim")
 
 

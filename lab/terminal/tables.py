@@ -16,6 +16,7 @@ from lab.domain.accusation import Accusation
 from lab.domain.case import Case, CaseSummary
 from lab.domain.mechanism import NO_SPAN_RULE, Mechanism, Scope
 from lab.domain.verdict import EXAMPLE_LEVEL, Judgement, VerdictClass
+from lab.investigation.reading.span_words import data_size
 from lab.investigation.solving.hints import OfferedHint
 from lab.terminal.text import clean
 
@@ -69,6 +70,9 @@ def case_rows(cases: Iterable[CaseSummary]) -> list[dict[str, Any]]:
             "verdict": case.verdict.value if case.verdict else None,
             "accusations": case.accusations,
             "solved": case.solved,
+            "size_bytes": case.size_bytes,
+            "traces": case.traces,
+            "spans": case.spans,
         }
         for case in cases
     ]
@@ -77,17 +81,20 @@ def case_rows(cases: Iterable[CaseSummary]) -> list[dict[str, Any]]:
 def case_table(cases: Iterable[CaseSummary]) -> RenderableType:
     """Cases in the order given; the newest first is what commands take where none is named."""
     table = plain_table(
-        "case", "opened", "title", "level", "proof", "accused", "solved", fold=("title",)
+        *("case", "opened", "title", "level", "proof", "accused", "solved", "size"),
+        fold=("title",),
+        right=("size",),
     )
     for case in cases:
         table.add_row(
             Text(case.case_id, style="cyan"),
-            datetime.fromtimestamp(case.opened_unix_s).astimezone().strftime("%m-%d %H:%M"),
+            datetime.fromtimestamp(case.opened_unix_s).astimezone().strftime("%Y-%m-%d %H:%M"),
             Text(clean(case.title)),
             _level(case.difficulty),
             case.verdict.value if case.verdict else "no truth",
             f"{case.accusations}×",
             Text("✔ yes", style="green") if case.solved else "no",
+            data_size(case.size_bytes),
         )
     return table
 

@@ -16,9 +16,9 @@ from lab.domain.strata import standing
 from lab.domain.trace import AttributeValue, Event, Kind, Scope, Span, Status, Trace
 from lab.domain.wording import counted, duration, short_ids, times_usual
 from lab.investigation.reading.requests import WINDOW_WORDS
-from lab.investigation.reading.span_words import data_size, operation, took, value_text
+from lab.investigation.reading.span_words import context_of, data_size, operation, took, value_text
 from lab.terminal.guides import with_guides
-from lab.terminal.text import MARKS, clean
+from lab.terminal.text import MARKS, clean, service_text
 
 KIND_MARKS: Final = {
     Kind.SERVER: "▣",
@@ -92,7 +92,7 @@ class TraceTree:
         self._full = full
         self._reference = evidence.reference_stats
         self._extent_ns = extent_ns(trace)
-        self._told: list[tuple[Mapping[str, AttributeValue], Scope]] = []
+        self._told: list[tuple[Mapping[str, AttributeValue], Scope, str]] = []
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw heading, tree and legend."""
@@ -182,23 +182,24 @@ class TraceTree:
         for link in span.links:
             yield Text(f"⇢ linked to trace {link.trace_id} span {link.span_id}", style="cyan")
             if self._attributes:
-                yield from _pairs(link.attributes, "  ")
+                yield from _pairs({**link.attributes, **context_of(link)}, "  ")
         yield from self._all_of(span) if self._attributes else _events(span)
 
     def _all_of(self, span: Span) -> Iterator[Text]:
         """Every attribute and event; what made it and where it ran, where that is new."""
         yield from _pairs(span.attributes)
+        yield from _pairs(context_of(span), "context ")
         for event in span.events:
             yield Text(_event(span, event), style="magenta")
             yield from _pairs(event.attributes, "  ")
-        origin = span.resource, span.scope
+        origin = span.resource, span.scope, span.resource_schema_url
         if origin not in self._told:
             self._told.append(origin)
             scope = span.scope
             if scope.name or scope.version:
                 yield Text(f"scope {clean(f'{scope.name} {scope.version}', 160)}", style="dim")
-            yield from _pairs(scope.attributes, "scope ")
-            yield from _pairs(span.resource, "resource ")
+            yield from _pairs(_with_url(scope.attributes, scope.schema_url), "scope ")
+            yield from _pairs(_with_url(span.resource, span.resource_schema_url), "resource ")
 
     def _numbers(self, row: Row) -> list[Text]:
         item = row.item
@@ -303,7 +304,7 @@ def _title(trace: Trace, row: Row, times: int) -> Text:
     title = Text(f"×{times} " if times else "", style="bold yellow")
     title.append(f"{mark} " if mark else "", style=style)
     title.append(f"{KIND_MARKS[item.kind]} ", style="dim")
-    title.append(f"{clean(item.service, 40) or '?'} ", style="bold")
+    title.append_text(service_text(item.service)).append(" ")
     title.append(clean(_name(trace, item), 120) or "(no name)", style="default")
     if item.peer:
         title.append(f" ({clean(item.peer, 40)})", style="dim")
@@ -357,6 +358,12 @@ def _event(span: Span, event: Event) -> str:
 def _pairs(attributes: Mapping[str, AttributeValue], before: str = "") -> Iterator[Text]:
     for key, value in sorted(attributes.items()):
         yield Text(f"{before}{clean(key, 120)} = {clean(value_text(value), 300)}", style="dim")
+
+
+def _with_url(
+    attributes: Mapping[str, AttributeValue], schema_url: str
+) -> Mapping[str, AttributeValue]:
+    return {**attributes, "schema url": schema_url} if schema_url else attributes
 
 
 def _count(trace: Trace, mark: str) -> int:

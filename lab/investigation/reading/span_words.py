@@ -6,7 +6,7 @@ import json
 from typing import Final
 from urllib.parse import urlsplit
 
-from lab.domain.trace import AttributeValue, Kind, Span, Trace
+from lab.domain.trace import AttributeValue, Kind, Link, Span, Trace
 from lab.domain.wording import duration
 
 
@@ -15,6 +15,12 @@ def took(span: Span) -> str:
     if span.is_undated:
         return "no start"
     return "unfinished" if span.is_unfinished else duration(span.duration_ms)
+
+
+def context_of(item: Span | Link) -> dict[str, AttributeValue]:
+    """What its context carries beside ids, by name; nothing of what was never set."""
+    told = {"trace state": item.trace_state, "flags": f"{item.flags:#010x}" if item.flags else ""}
+    return {key: text for key, text in told.items() if text}
 
 
 def value_text(value: AttributeValue) -> str:

@@ -67,7 +67,12 @@ def test_durations_self_wire_and_ghost_stand_in_columns() -> None:
     """The client's line holds what it took, its own time, the wire, and times the usual."""
     case = sample_case()
     text = drawn(case.evidence.traces["01bb" * 8], case.evidence)
-    assert line_with(text, "gateway GET /sessions (auth)").split()[-4:] == ["1.01s", "2.0ms", "2.0ms", "×126"]
+    assert line_with(text, "gateway GET /sessions (auth)").split()[-4:] == [
+        "1.01s",
+        "2.0ms",
+        "2.0ms",
+        "×126",
+    ]
     assert line_with(text, "auth SELECT").split()[-3:] == ["1.00s", "1.00s", "×334"]
     assert line_with(text, "pool.acquire").split()[-3:] == ["0.20ms", "0.20ms", "×1.0"]
 
