@@ -56,58 +56,23 @@ def cases(
     else:
         console.print(f"no case yet: `{lab_command()} run db-timeout` makes one")
     if leftovers:
-        notes.print(
-            f"runs that became no case: {len(leftovers)}; "
-            f"`{lab_command()} journal {leftovers[0]}` tells of the newest"
-        )
+        newest = f"`{lab_command()} journal {leftovers[0]}` tells of the newest"
+        notes.print(f"runs that became no case: {len(leftovers)}; {newest}")
 
 
 def _delete(archive: FolderArchive, case_id: str, *, force: bool, as_json: bool) -> None:
     found = next((each for each in archive.cases() if each.case_id == case_id), None)
     if found is not None:
         is_played = found.accusations or found.points is not None
-        notes.print(
-            f"{case_id}: {visible(found.title)}, {data_size(found.size_bytes)}"
-            + (", and all that was found out in it" if is_played else ""),
-            markup=False,
-            soft_wrap=True,
-        )
+        more = ", and all that was found out in it" if is_played else ""
+        told = f"{case_id}: {visible(found.title)}, {data_size(found.size_bytes)}{more}"
+        notes.print(told, markup=False, soft_wrap=True)
         consent("Delete it for good?", force=force)
     archive.delete(case_id)
     if as_json:
         print_json({"deleted": case_id})
     else:
         console.print(f"{case_id} is deleted", markup=False)
-
-
-def briefing(
-    case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = None,
-    grafana: Annotated[
-        bool, typer.Option("--grafana", help="Also where to begin in Grafana: a hint, for free.")
-    ] = False,
-) -> None:
-    """Read the pager message again."""
-    from rich.markdown import Markdown
-
-    from lab.investigation.solving.briefing import briefing as text
-    from lab.investigation.solving.exhibits import told_so_far
-    from lab.investigation.solving.moves import Solving
-    from lab.terminal.exhibits import Footnotes
-
-    settings = Settings()
-    archive = bootstrap.archive(settings)
-    case = archive.load(case_id)
-    notes_below = Footnotes(lab_command())
-    console.print(Markdown(text(case, notes_below), hyperlinks=False))
-    path = bootstrap.grafana_path(settings, case.scenario.id) if grafana else None
-    if grafana and path is None:
-        notes.print("this case says nothing of Grafana")
-    elif path is not None:
-        ledger = Solving(archive, bootstrap.clock()).ledger(case.case_id)
-        way = told_so_far(path, case, ledger, notes_below)
-        console.print(Markdown(f"\n## In Grafana\n\n{way}", hyperlinks=False))
-    for line in notes_below.lines():
-        console.print(line)
 
 
 def may_see_answers(case_id: str) -> bool:

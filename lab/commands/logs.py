@@ -43,7 +43,7 @@ def logs(
     from lab.investigation.reading.ids import resolve_trace
     from lab.investigation.reading.logs import LogQuery, event_lines, patterns, read_logs
     from lab.investigation.reading.strangers import is_alone
-    from lab.terminal.signals import line_rows, line_table, pattern_table
+    from lab.terminal.logs import line_rows, line_table, pattern_table
 
     if whose is not None and "-" in whose:  # As all ids of cases, and none of a trace.
         if case_id is not None:

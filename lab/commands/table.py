@@ -91,7 +91,7 @@ PANELS: Final[Mapping[str, tuple[Entry, ...]]] = MappingProxyType(
             Entry("open", "Open a case at the desk.", "desk", "open_case",
                   "lab open db-timeout.case.zip"),
             Entry("desk", "Serve the desk until Ctrl-C.", "desk", "desk", "lab desk --browser"),
-            Entry("briefing", "Read the pager message again.", "cases", "briefing", "lab briefing"),
+            Entry("briefing", "Read the pager message again.", "solve", "briefing", "lab briefing"),
             Entry("signals", "Show rate, errors and latency over time.",
                   "signals", "signals", "lab signals --route 'POST /checkout'"),
             Entry("logs", "Count what log lines say, before and in the incident.",

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from lab.adapters.cases import case_folder
 from lab.cli import app
-from lab.commands import cases
+from lab.commands import solve
 from lab.errors import ScenarioError
 from lab.lint import Rule, text_problems
 from lab.scenario_file import GRAFANA, folders, grafana_path, load
@@ -86,7 +86,7 @@ def test_a_briefing_ends_with_the_way_through_grafana_where_it_is_asked_for(
     case_folder.write_case(folder, sample_case())
     monkeypatch.setenv("LAB_STATE_DIR", str(tmp_path))
     out = io.StringIO()
-    monkeypatch.setattr(cases, "console", Console(file=out, width=100))
+    monkeypatch.setattr(solve, "console", Console(file=out, width=100))
     assert CliRunner().invoke(app, ["briefing"]).exit_code == 0
     assert "In Grafana" not in out.getvalue()
     assert CliRunner().invoke(app, ["briefing", "--grafana"]).exit_code == 0

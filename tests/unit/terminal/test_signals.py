@@ -19,7 +19,8 @@ from lab.domain.evidence import Evidence, Interval
 from lab.domain.load import Window
 from lab.errors import UsageError
 from lab.investigation.reading.logs import patterns, read_logs
-from lab.terminal.signals import SignalChart, line_table, pattern_table, sparkline, window_rows
+from lab.terminal.logs import line_table, pattern_table
+from lab.terminal.signals import SignalChart, sparkline, window_rows
 from tests.support.sample_case import sample_case
 
 CASE = sample_case()
