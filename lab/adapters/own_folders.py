@@ -107,6 +107,16 @@ def discard(folder: Path, *, within: Path, quietly: bool = False) -> None:
         shutil.rmtree(folder, ignore_errors=quietly)
 
 
+def check_part(folder: Path, *, of: Path) -> None:
+    """NotOurs where ``folder`` is no part of one that the lab made, or leads elsewhere."""
+    if not is_own(of):
+        raise NotOurs(
+            f"expected {of} to bear the mark of a folder that the lab made ({MARK}), "
+            f"found none; {_WAY_OUT}"
+        )
+    _check_lies_within(folder, of)
+
+
 def set_aside(folder: Path, *, within: Path) -> None:
     """Take what the lab made for a while out of the way, in one step; see `remove_behind`.
 

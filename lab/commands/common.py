@@ -166,6 +166,15 @@ def run_async(main: Callable[[], Awaitable[T]]) -> T:
         raise
 
 
+def consent(question: str, *, force: bool) -> None:
+    """Go on only where somebody said so; without a terminal nobody can be asked."""
+    if force:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("expected somebody to ask, found no terminal; `--yes` goes ahead unasked")
+    typer.confirm(question, abort=True)
+
+
 def _make_way_for_a_second(number: signal.Signals, loop: AbstractEventLoop) -> None:
     if number is signal.SIGHUP:
         hangup.let_go()

@@ -42,6 +42,10 @@ BeforeOption = Annotated[
 CompareOption = Annotated[
     Path | None, typer.Option("--compare", metavar="FILE", help="The traces in FILE were healthy.")
 ]
+MaskOption = Annotated[
+    bool,
+    typer.Option("--mask", help="Mask e-mail addresses and card numbers before anything is kept."),
+]
 
 PIPE: Final = "-"
 _CHOOSING: Final = "--since, --to, --service, --limit, --query and --header"
@@ -83,11 +87,12 @@ def import_(
     before: BeforeOption = None,
     compare: CompareOption = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Also a case file that is here already.")
+        bool, typer.Option("--again", help="Also what is here already, as a case of its own.")
     ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse all where anything cannot be read.")
     ] = False,
+    mask: MaskOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make a case of what somebody brings: a case file, or traces of any system.
@@ -95,8 +100,9 @@ def import_(
     Read are OTLP (JSON or protobuf), Jaeger's and Zipkin's JSON, each as it is or packed by
     gzip or zstd, as its content says. Several files make one case. Traces make a case that
     can be looked at and not graded; --before or --compare says which of them were healthy.
+    Traces that are here already, from whatever files, make no second case.
     """
-    from lab.adapters.cases.bring import IMPORTED, Wish
+    from lab.adapters.cases.bring import Wish
 
     paths = [*(files or ()), *(otlp or ())]
     _one_source(files, otlp, tempo, jaeger)
@@ -104,9 +110,9 @@ def import_(
         raise UsageError(f"expected none of {_CHOOSING} for files, which are read as a whole")
     _one_reference(before=before, compare=compare)
     archive = bootstrap.archive(Settings())
-    wish = Wish(name or IMPORTED, bool(otlp), strict, before, compare)
+    wish = Wish(name, bool(otlp), strict, before, compare, again, mask)
     if paths:
-        brought = _from_files(archive, paths, wish, again=again, named=name is not None)
+        brought = _from_files(archive, paths, wish)
     else:
         choice = _choice(archive.now_s(), since or "15m", end or "now", service, limit, query)
         brought = _from_backend(archive, tempo, jaeger, choice, headers(header), wish)
@@ -118,9 +124,7 @@ def _one_source(*given: object) -> None:
         raise UsageError("expected one of FILE…, --otlp FILE, --tempo URL and --jaeger URL")
 
 
-def _from_files(
-    archive: FolderArchive, paths: list[str], wish: Wish, *, again: bool, named: bool
-) -> Brought:
+def _from_files(archive: FolderArchive, paths: list[str], wish: Wish) -> Brought:
     from lab.adapters.cases.bring import bring_content, bring_file, bring_files, is_case_file
     from lab.adapters.formats.sniffing import ZIP
     from lab.adapters.formats.source import Content
@@ -132,23 +136,30 @@ def _from_files(
         if not content.peek(len(ZIP)).startswith(ZIP):
             with counting() as tell:
                 return bring_content(archive, content, wish, tell)
+        _refuse_for_a_case_file(wish)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "standard-input.case.zip"
             with path.open("wb") as file:
                 while part := content.read(2**20):
                     file.write(part)
-            return bring_file(archive, path, again=again)
+            return bring_file(archive, path, again=wish.again)
     if any(is_case_file(Path(each)) for each in paths):
         if len(paths) > 1:
             raise UsageError("expected a case file alone, got other files beside it")
-        if named or wish.before is not None or wish.compare is not None:
-            raise UsageError(
-                "expected no --name, --before or --compare for a case file, which is called as its "
-                f"scenario; `{lab_command()} reference` says what was healthy once it is here"
-            )
-        return bring_file(archive, Path(paths[0]), again=again)
+        _refuse_for_a_case_file(wish)
+        return bring_file(archive, Path(paths[0]), again=wish.again)
     with counting() as tell:
         return bring_files(archive, [Path(each) for each in paths], wish, tell)
+
+
+def _refuse_for_a_case_file(wish: Wish) -> None:
+    if wish.name is not None or wish.before is not None or wish.compare is not None:
+        raise UsageError(
+            "expected no --name, --before or --compare for a case file, which is called as its "
+            f"scenario; `{lab_command()} reference` says what was healthy once it is here"
+        )
+    if wish.mask:
+        raise UsageError("expected no --mask for a case file, which is sealed as it is")
 
 
 def reference(
@@ -298,4 +309,6 @@ def _sentence(brought: Brought, noun: str) -> str:
     told += [f"{count:,} × {what}" for what, count in account.remarks.items()]
     if not account.is_complete:
         told.append(account.skipped_words)
+    if not brought.is_new:
+        told.append("these very traces were here already; --again makes another case of them")
     return "; ".join(told)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
@@ -17,12 +16,13 @@ from lab.adapters.cases.run_lock import run_at_work
 from lab.commands.common import (
     JsonOption,
     RevealOption,
+    consent,
     console,
     notes,
     print_json,
     run_async,
 )
-from lab.errors import LabError, RunInProgress, ToolMissing, UsageError
+from lab.errors import LabError, RunInProgress, ToolMissing
 from lab.settings import Settings
 
 if TYPE_CHECKING:
@@ -326,7 +326,7 @@ def clean(
     for reason in filter(None, reasons.values()):
         notes.print(f"  stays: {reason}", soft_wrap=True)
     if mine:
-        _consent(force)
+        consent("Remove them?", force=force)
         down()
         if settings.stack == "compose":
             run_async(bootstrap.compose_stack(settings).clear)
@@ -343,12 +343,3 @@ def clean(
         notes.print(f"removed{stay}; built tools stay in {settings.cache_dir}", soft_wrap=True)
     if len(mine) < len(there):
         raise typer.Exit(PART_REFUSED_EXIT)
-
-
-def _consent(force: bool) -> None:
-    """Go on only where somebody said so; without a terminal nobody can be asked."""
-    if force:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError("expected somebody to ask, found no terminal; `--yes` goes ahead unasked")
-    typer.confirm("Remove them?", abort=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -61,11 +61,15 @@ class Row:
 @router.get("/")
 def board(request: Request, desk: TheDesk) -> HTMLResponse:
     """Everything there is to solve, easiest first."""
-    rows = _rows(desk)
+    cases = desk.archive.cases()
+    rows = _rows(desk, cases)
     known = {row.scenario_id for row in rows}
     context = {
         "levels": [(level, [row for row in rows if row.difficulty == level]) for level in range(6)],
-        "others": [each for each in desk.archive.cases() if each.scenario_id not in known],
+        "imports": [each for each in cases if each.is_imported],
+        "others": [
+            each for each in cases if not each.is_imported and each.scenario_id not in known
+        ],
         "points": sum(row.points for row in rows),
         "solved": sum(row.state == "solved" for row in rows),
         "count": len(rows),
@@ -115,6 +119,28 @@ async def allow_harm(desk: TheDesk) -> RedirectResponse:
     return RedirectResponse("/", 303)
 
 
+@router.get("/cases/{case_id}/delete")
+def ask_to_delete(request: Request, desk: TheDesk, case_id: str) -> HTMLResponse:
+    """What would be gone, before it is."""
+    return page(request, "delete.html", {"it": _summary(desk, case_id)})
+
+
+@router.post("/cases/{case_id}/delete", dependencies=[Depends(check_token)])
+def delete(desk: TheDesk, case_id: str) -> RedirectResponse:
+    """Remove the case for good."""
+    desk.archive.delete(_summary(desk, case_id).case_id)
+    return RedirectResponse("/", 303)
+
+
+def _summary(desk: Desk, case_id: str) -> CaseSummary:
+    found = next((each for each in desk.archive.cases() if each.case_id == case_id), None)
+    if found is None:
+        raise UnknownCase(
+            f"expected a case of the board, got {case_id!r}: it may be deleted already"
+        )
+    return found
+
+
 @router.get("/runs/{number}")
 def run(request: Request, desk: TheDesk, number: int) -> HTMLResponse:
     """How far the run is; looked at again by itself, by script or without."""
@@ -158,8 +184,7 @@ def _run(desk: Desk, number: int) -> Run:
     return last
 
 
-def _rows(desk: Desk) -> list[Row]:
-    cases = desk.archive.cases()
+def _rows(desk: Desk, cases: Sequence[CaseSummary]) -> list[Row]:
     return [
         Row(
             number=each.number,

@@ -16,23 +16,11 @@ from markupsafe import Markup
 
 from lab.desk import guard
 from lab.domain.wording import duration, times_usual
-from lab.investigation.reading.span_words import took, value_text
-from lab.shop.topology import DATABASES, SERVICES
+from lab.investigation.reading.span_words import context_of, data_size, took, value_text
+from lab.terminal.text import hue
 
 HERE: Final = Path(__file__).parent
 STATIC: Final = HERE / "static"
-
-HUES: Final = 13
-"""How many colours for services the style sheet has: classes ``hue-0`` … ``hue-12``."""
-
-_FIXED: Final = {
-    name: n % HUES for n, name in enumerate((*SERVICES, "storefront", *DATABASES, "auditor"))
-}
-
-
-def hue(service: str) -> int:
-    """The colour of a service by its fixed place in the topology; strangers share the last."""
-    return _FIXED.get(service, HUES - 1)
 
 
 def markdown(text: str) -> Markup:
@@ -46,6 +34,14 @@ def markdown(text: str) -> Markup:
 def moment(unix_s: float) -> str:
     """A moment as this machine's clock on the wall shows it."""
     return datetime.fromtimestamp(unix_s).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def began(unix_s: float) -> str:
+    """When a stranger's trace began; a question mark where that is no moment."""
+    try:
+        return moment(unix_s) if unix_s else "?"
+    except (ValueError, OverflowError, OSError):
+        return "?"
 
 
 def clock(unix_s: float) -> str:
@@ -79,10 +75,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
+        began=began,
         clock=clock,
+        context=context_of,
         duration=duration,
         hue=hue,
         markdown=markdown,
+        data_size=data_size,
         moment=moment,
         query=query,
         times=times_usual,

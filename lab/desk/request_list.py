@@ -1,15 +1,17 @@
-"""The list of requests: filtered, sorted and paged by what stands in the address."""
+"""The lists of requests, and of a stranger's traces: both as what stands in the address says."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from lab.desk.charts import Scatter, scatter
 from lab.desk.desk import OpenCase, OpenFile
@@ -36,8 +38,15 @@ from lab.investigation.reading.requests import (
     into_window_s,
     outcome_of,
 )
+from lab.investigation.reading.trace_list import OUTCOMES as TRACE_OUTCOMES
+from lab.investigation.reading.trace_list import SORTS as TRACE_SORTS
+from lab.investigation.reading.trace_list import TraceQuery, find_traces, services_of
 
 ROWS_A_PAGE: Final = 50
+TRACES_A_PAGE: Final = 100
+LONGEST_NAME: Final = 200
+MOST_OFFERED: Final = 100
+"""Services, and names of roots, to choose from; a stranger may have thousands."""
 GROUPS_SHOWN: Final = 50
 
 router = APIRouter(include_in_schema=False)
@@ -48,19 +57,50 @@ def _empty_is_none(value: object) -> object:
 
 
 Word = Annotated[Annotated[str, Field(max_length=200)] | None, BeforeValidator(_empty_is_none)]
+
+
+def _on_the_clock(moment: datetime | None) -> datetime | None:
+    """The same by this machine's clock, as the field for it takes it; some it cannot say."""
+    try:
+        return moment and moment.astimezone().replace(tzinfo=None)
+    except (ValueError, OverflowError) as error:
+        raise ValueError("expected a moment such as 2026-03-01T14:02") from error
+
+
+Moment = Annotated[datetime | None, BeforeValidator(_empty_is_none), AfterValidator(_on_the_clock)]
 Milliseconds = Annotated[Annotated[float, Field(ge=0)] | None, BeforeValidator(_empty_is_none)]
 Seconds = Annotated[
     Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(_empty_is_none)
 ]
 
 
-class ListState(BaseModel):
-    """What the address says; an empty field, as forms send it, asks nothing.
-
-    ``from_s`` and ``to_s`` count from the start of the first window, as charts do.
-    """
+class Address(BaseModel):
+    """What an address says of order and page; an empty field, as forms send it, asks nothing."""
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+    sort: str = "time"
+    order: Literal["up", "down"] = "up"
+    page: Annotated[int, Field(ge=1)] = 1
+
+    def address(self, **changes: object) -> str:
+        """The query of an address with these changes; what is as by default is left out."""
+        changed = self.model_copy(update=changes)
+        default = type(self)().model_dump()
+        told = [
+            (key, value) for key, value in changed.model_dump().items() if value != default[key]
+        ]
+        told.sort(key=lambda pair: pair[0] in Address.model_fields)
+        return "?" + urlencode(told)
+
+    def sorted_by(self, key: str) -> str:
+        """The address of the list sorted by ``key``, the other way round where it is already."""
+        down = self.sort == key and self.order == "up"
+        return self.address(sort=key, order="down" if down else "up", page=1)
+
+
+class ListState(Address):
+    """Which requests are meant; ``from_s`` and ``to_s`` count from the first window's start."""
 
     outcome: Word = None
     route: Word = None
@@ -74,9 +114,6 @@ class ListState(BaseModel):
     to_s: Seconds = None
     group: Word = None
     kept: Literal["yes", "any"] = "any"
-    sort: str = "time"
-    order: Literal["up", "down"] = "up"
-    page: Annotated[int, Field(ge=1)] = 1
 
     def query(self) -> RequestQuery:
         """The same as the investigation asks it."""
@@ -94,13 +131,6 @@ class ListState(BaseModel):
             to_s=self.to_s,
         )
 
-    def address(self, **changes: object) -> str:
-        """The query of an address with these changes; what is as by default is left out."""
-        changed = self.model_copy(update=changes)
-        default = ListState().model_dump()
-        told = {k: v for k, v in changed.model_dump().items() if v != default[k]}
-        return "?" + urlencode(told)
-
     def of_group(self, value: str) -> str:
         """The address of the requests that share this value of what they are grouped by."""
         key = self.group or ""
@@ -108,10 +138,60 @@ class ListState(BaseModel):
             return self.address(**{key: value}, group=None, page=1)
         return self.address(q=value if key in EDGE_KEYS else f"{key}={value}", group=None, page=1)
 
-    def sorted_by(self, key: str) -> str:
-        """The address of the list sorted by ``key``, the other way round where it is already."""
-        down = self.sort == key and self.order == "up"
-        return self.address(sort=key, order="down" if down else "up", page=1)
+
+class TraceListState(Address):
+    """Which of a stranger's traces are meant; a moment without a zone is of this machine's."""
+
+    outcome: Word = None
+    root: Word = None
+    service: Word = None
+    q: Word = None
+    min_ms: Milliseconds = None
+    max_ms: Milliseconds = None
+    since: Moment = None
+    until: Moment = None
+    incomplete: Literal["", "yes"] = ""
+
+    def query(self) -> TraceQuery:
+        """The same as the investigation asks it."""
+        return TraceQuery(
+            outcome=self.outcome,
+            root=self.root,
+            service=self.service,
+            text=self.q,
+            least_ms=self.min_ms,
+            most_ms=self.max_ms,
+            since_s=None if self.since is None else self.since.timestamp(),
+            until_s=None if self.until is None else self.until.timestamp(),
+            incomplete=self.incomplete == "yes",
+        )
+
+
+def _trace_list_state(state: Annotated[TraceListState, Query()]) -> TraceListState:
+    return state
+
+
+TraceList = Annotated[TraceListState, Depends(_trace_list_state)]
+"""A route's parameter, beside others of its query."""
+
+
+def page_of_traces(case: Telemetry, state: TraceListState) -> dict[str, Any]:
+    """What the page's template shows: one page of the traces, and what can be asked for."""
+    down = state.order == "down"
+    found = find_traces(case, state.query(), sort=state.sort, descending=down)
+    start = (state.page - 1) * TRACES_A_PAGE
+    roots = Counter(each.name[:LONGEST_NAME] for each in case.index)
+    return {
+        "case": case,
+        "state": state,
+        "traces": found[start : start + TRACES_A_PAGE],
+        "total": len(found),
+        "pages": max(1, -(-len(found) // TRACES_A_PAGE)),
+        "services": services_of(case)[:MOST_OFFERED],
+        "roots": [name for name, _ in roots.most_common(MOST_OFFERED)],
+        "outcomes": TRACE_OUTCOMES,
+        "sorts": tuple(TRACE_SORTS),
+    }
 
 
 @dataclass(frozen=True, slots=True)

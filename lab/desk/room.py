@@ -13,6 +13,7 @@ from lab.desk.desk import Desk, OpenFile, TheDesk
 from lab.desk.exhibits import linked
 from lab.desk.guard import check_site
 from lab.desk.pages import page
+from lab.desk.request_list import TraceList, page_of_traces
 from lab.domain.case import Case, CaseFile, Telemetry
 from lab.domain.ledger import Ledger
 from lab.errors import ScenarioError, UnknownCase
@@ -30,7 +31,6 @@ from lab.scenario_file import grafana_path
 VICTIMS_SHOWN: Final = 8
 PATTERNS_SHOWN: Final = 12
 LINES_A_PAGE: Final = 100
-TRACES_A_PAGE: Final = 100
 
 router = APIRouter(include_in_schema=False)
 
@@ -40,12 +40,12 @@ def room(
     request: Request,
     found: OpenFile,
     desk: TheDesk,
+    state: TraceList,
     route: Annotated[str, Query()] = "",
-    number: Annotated[int, Query(alias="page", ge=1)] = 1,
 ) -> HTMLResponse:
     """Everything an on-call engineer has in the first minutes, on one page."""
     if isinstance(found, Telemetry):
-        context = {**_page_of_traces(found, number), **reference_context(desk, found)}
+        context = {**page_of_traces(found, state), **reference_context(desk, found)}
         return page(request, "telemetry.html", context)
     routes = sorted({each.route for each in found.evidence.requests})
     if route and route not in routes:
@@ -144,18 +144,6 @@ def _way_through_grafana(desk: Desk, case: Case, ledger: Ledger) -> str | None:
     except ScenarioError:
         return None
     return text and told_so_far(text, case, ledger, linked(case))
-
-
-def _page_of_traces(found: Telemetry, number: int) -> dict[str, Any]:
-    """One page of the traces somebody brought, in order of time."""
-    start = (number - 1) * TRACES_A_PAGE
-    return {
-        "case": found,
-        "traces": found.index[start : start + TRACES_A_PAGE],
-        "total": len(found.index),
-        "number": number,
-        "pages": max(1, -(-len(found.index) // TRACES_A_PAGE)),
-    }
 
 
 def _counts(told: Any) -> list[dict[str, Any]]:

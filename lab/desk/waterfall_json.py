@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from lab.desk.pages import hue
 from lab.domain.critical_path import Stretch
 from lab.domain.rows import Gap, Missing, Row, Wire
 from lab.domain.trace import Span, Status
 from lab.investigation.reading.logs import LogLine
 from lab.investigation.reading.span_words import took, value_text
 from lab.investigation.reading.waterfall import SpanMarks, Waterfall
+from lab.terminal.text import hue
 
 MOST_WORDS: Final = 600
 """Characters of a span that `find` looks at beyond its name; a span may carry megabytes."""

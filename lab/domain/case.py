@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,6 +53,8 @@ class Telemetry:
 
     ``source`` says where they came from, ``index`` lists them in order of time. Only where
     somebody said which were ``healthy`` are there windows, and each trace is a request.
+    ``lines_with`` gives, of these trace ids, those in whose line all of these lower-case texts
+    stand, whatever their case there; None where only a trace itself can be asked.
     """
 
     case_id: str
@@ -62,6 +64,7 @@ class Telemetry:
     evidence: Evidence
     index: tuple[TraceSummary, ...]
     healthy: Healthy | None = None
+    lines_with: Callable[[Sequence[str], Sequence[str]], Iterable[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,8 @@ CaseFile = Case | Telemetry
 class CaseSummary:
     """A case as a list shows it; a stranger's telemetry has no scenario, difficulty or verdict.
 
-    ``points`` is None until the case is solved or given up.
+    ``points`` is None until the case is solved or given up. ``size_bytes`` is what its folder
+    takes; ``traces`` and ``spans`` are kept in it, where that is known without reading them.
     """
 
     case_id: str
@@ -95,6 +99,14 @@ class CaseSummary:
     accusations: int
     solved: bool
     points: int | None = None
+    size_bytes: int = 0
+    traces: int = 0
+    spans: int | None = None
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether it is a stranger's telemetry, of which nobody knows the truth."""
+        return self.verdict is None
 
     @property
     def told_scenario(self) -> str | None:

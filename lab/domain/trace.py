@@ -46,15 +46,21 @@ class Link:
     trace_id: str
     span_id: str
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    trace_state: str = ""
+    flags: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The instrumentation that made a span: a library's name and version, and what it says."""
+    """The instrumentation that made a span: a library's name and version, and what it says.
+
+    ``schema_url`` says by which conventions its spans are to be read.
+    """
 
     name: str = ""
     version: str = ""
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    schema_url: str = ""
 
 
 NO_SCOPE: Final = Scope()
@@ -65,7 +71,8 @@ NO_SCOPE: Final = Scope()
 class Span:
     """One span; ids are lower-case hex (32 and 16 digits), times Unix nanoseconds.
 
-    A time of 0 was never written down: the span is *unfinished*, or *undated*.
+    A time of 0 was never written down: the span is *unfinished*, or *undated*. ``trace_state``
+    and ``flags`` are of its context (W3C Trace Context, and OTLP's own bits above those).
     """
 
     trace_id: str
@@ -83,6 +90,9 @@ class Span:
     links: tuple[Link, ...] = ()
     resource: Mapping[str, AttributeValue] = field(default_factory=dict)
     scope: Scope = NO_SCOPE
+    trace_state: str = ""
+    flags: int = 0
+    resource_schema_url: str = ""
 
     @property
     def is_unfinished(self) -> bool:

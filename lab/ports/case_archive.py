@@ -101,6 +101,13 @@ class CaseArchive(Protocol):
         """Append one judged accusation, or another thing a learner did, to the case's ledger."""
         ...
 
+    def delete(self, case_id: str) -> None:
+        """Remove a case for good, with all that was found out in it.
+
+        CaseAtWork while a run writes into it, NotOurs where it holds what is not the lab's.
+        """
+        ...
+
     def level(self, case_id: str) -> int | None:
         """How difficult the case is; None of a stranger's telemetry."""
         ...

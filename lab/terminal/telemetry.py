@@ -15,27 +15,9 @@ from lab.domain.case import Telemetry
 from lab.domain.rows import TraceSummary
 from lab.domain.trace import Status
 from lab.domain.wording import counted, duration, short_ids
-from lab.errors import UsageError
-from lab.terminal.text import MARKS, clean
+from lab.terminal.text import MARKS, clean, service_text
 
 _LEAST_DIGITS: Final = 8
-_OUTCOMES: Final = (None, "ok", "error")
-
-
-def select_traces(
-    index: Sequence[TraceSummary], *, outcome: str | None, slowest: bool
-) -> tuple[TraceSummary, ...]:
-    """The traces that fit in order of time, or the slowest first.
-
-    ``outcome`` is ``error`` for those with a span that failed, ``ok`` for the others.
-    UsageError for another word.
-    """
-    if outcome not in _OUTCOMES:
-        raise UsageError(f"expected --outcome to be ok or error, got {outcome!r}")
-    found = [each for each in index if outcome in {None, "error" if each.errors else "ok"}]
-    if slowest:
-        found.sort(key=lambda each: -each.duration_ms)
-    return tuple(found)
 
 
 def telemetry_rows(traces: Sequence[TraceSummary]) -> list[dict[str, Any]]:
@@ -66,11 +48,11 @@ def telemetry_table(
     Ids are as short as `resolve_trace` takes them, or whole with ``full``.
     """
     if not traces:
-        return Text("no trace fits; leave --outcome out")
+        return Text("no trace fits; leave a filter out, or see `lab traces --help`")
     ids = [each.trace_id for each in case.index]
     shown = {each: each for each in ids} if full else short_ids(ids, _LEAST_DIGITS)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for heading in ("trace", "began", "took", "spans", "errors", "whole"):
+    for heading in ("trace", "began", "took", "spans", "services", "own errors", "whole"):
         table.add_column(heading, justify="left" if heading in {"trace", "began"} else "right")
     table.add_column("root", overflow="fold")
     _, red = MARKS[Status.ERROR]
@@ -80,9 +62,12 @@ def telemetry_table(
             _moment(each.start_ns),
             duration(each.duration_ms) if each.unfinished < each.spans else "unfinished",
             str(each.spans),
-            Text(f"✖ {each.errors}" if each.errors else "0", style=red * bool(each.errors)),
+            str(len(each.services)),
+            Text(f"✖ {each.own_errors}" if each.errors else "0", style=red * bool(each.errors)),
             "yes" if each.is_whole else "no",
-            Text(f"{clean(each.service, 40)} {clean(each.name, 120)}"),
+            service_text(each.service).append(
+                f" {clean(each.name, 120)}", style="not bold default"
+            ),
         )
     footer = (
         f"{min(limit, len(traces))} of {counted(len(traces), 'trace')} that fit, of {len(ids):,} "
@@ -98,4 +83,4 @@ def _moment(start_ns: int) -> str:
         began = datetime.fromtimestamp(start_ns / 1e9).astimezone()
     except (ValueError, OverflowError, OSError):
         return "?"
-    return began.strftime("%m-%d %H:%M:%S") if start_ns else "?"
+    return began.strftime("%Y-%m-%d %H:%M:%S") if start_ns else "?"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -14,11 +14,11 @@ from lab.domain.marks import Seal, most_apart_ms, silent_callees, why
 from lab.domain.rows import FoldedRow, Gap, Missing, Row, Wire, extent_ns, folded, rows, wire_of
 from lab.domain.strata import standing
 from lab.domain.trace import AttributeValue, Event, Kind, Scope, Span, Status, Trace
-from lab.domain.wording import counted, data_size, duration, short_ids, times_usual
+from lab.domain.wording import counted, duration, short_ids, times_usual
 from lab.investigation.reading.requests import WINDOW_WORDS
-from lab.investigation.reading.span_words import took, value_text
+from lab.investigation.reading.span_words import context_of, data_size, operation, took, value_text
 from lab.terminal.guides import with_guides
-from lab.terminal.text import MARKS, clean
+from lab.terminal.text import MARKS, clean, service_text
 
 KIND_MARKS: Final = {
     Kind.SERVER: "▣",
@@ -92,7 +92,7 @@ class TraceTree:
         self._full = full
         self._reference = evidence.reference_stats
         self._extent_ns = extent_ns(trace)
-        self._told: list[tuple[Mapping[str, AttributeValue], Scope]] = []
+        self._told: list[tuple[Mapping[str, AttributeValue], Scope, str]] = []
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw heading, tree and legend."""
@@ -156,7 +156,8 @@ class TraceTree:
         return table
 
     def _label(self, console: Console, row: Row, guides: str, below: str, width: int) -> Text:
-        lines = [_title(row, len(self._alike.get(id(row), ()))), *self._details(row)]
+        times = len(self._alike.get(id(row), ()))
+        lines = [_title(self._trace, row, times), *self._details(row)]
         label = Text()
         for n, line in enumerate(lines):
             room = max(8, width - max(len(guides), len(below)) - 2)
@@ -181,23 +182,24 @@ class TraceTree:
         for link in span.links:
             yield Text(f"⇢ linked to trace {link.trace_id} span {link.span_id}", style="cyan")
             if self._attributes:
-                yield from _pairs(link.attributes, "  ")
+                yield from _pairs({**link.attributes, **context_of(link)}, "  ")
         yield from self._all_of(span) if self._attributes else _events(span)
 
     def _all_of(self, span: Span) -> Iterator[Text]:
         """Every attribute and event; what made it and where it ran, where that is new."""
         yield from _pairs(span.attributes)
+        yield from _pairs(context_of(span), "context ")
         for event in span.events:
             yield Text(_event(span, event), style="magenta")
             yield from _pairs(event.attributes, "  ")
-        origin = span.resource, span.scope
+        origin = span.resource, span.scope, span.resource_schema_url
         if origin not in self._told:
             self._told.append(origin)
             scope = span.scope
             if scope.name or scope.version:
                 yield Text(f"scope {clean(f'{scope.name} {scope.version}', 160)}", style="dim")
-            yield from _pairs(scope.attributes, "scope ")
-            yield from _pairs(span.resource, "resource ")
+            yield from _pairs(_with_url(scope.attributes, scope.schema_url), "scope ")
+            yield from _pairs(_with_url(span.resource, span.resource_schema_url), "resource ")
 
     def _numbers(self, row: Row) -> list[Text]:
         item = row.item
@@ -257,7 +259,7 @@ class TraceTree:
         trace = self._trace
         more = len(self._lines) - MOST_ROWS
         if more > 0:
-            yield Text(f"… and {more} more rows; --json has every span")
+            yield Text(f"… and {more} more rows; --json has them all")
         if self._alike:
             hidden = sum(len(alike) - 1 for alike in self._alike.values())
             yield Text(f"× {hidden} repeats are folded; --all gives each its row", style="dim")
@@ -290,7 +292,7 @@ def _id_of(row: Row, short: dict[str, str]) -> Text:
     return Text(short[row.item.span_id] if isinstance(row.item, Span) else "", style="cyan")
 
 
-def _title(row: Row, times: int) -> Text:
+def _title(trace: Trace, row: Row, times: int) -> Text:
     item = row.item
     if isinstance(item, Missing):
         return Text(f"? parent {item.span_id} never came", style="bold yellow")
@@ -302,8 +304,8 @@ def _title(row: Row, times: int) -> Text:
     title = Text(f"×{times} " if times else "", style="bold yellow")
     title.append(f"{mark} " if mark else "", style=style)
     title.append(f"{KIND_MARKS[item.kind]} ", style="dim")
-    title.append(f"{clean(item.service, 40) or '?'} ", style="bold")
-    title.append(clean(item.name, 120) or "(no name)", style="default")
+    title.append_text(service_text(item.service)).append(" ")
+    title.append(clean(_name(trace, item), 120) or "(no name)", style="default")
     if item.peer:
         title.append(f" ({clean(item.peer, 40)})", style="dim")
     if answered := _answered(item):
@@ -311,24 +313,30 @@ def _title(row: Row, times: int) -> Text:
     return title
 
 
+def _name(trace: Trace, span: Span) -> str:
+    """With the route, where it calls by HTTP; a statement takes the room of the numbers."""
+    is_query = "db.query.text" in span.attributes or "db.statement" in span.attributes
+    return span.name if is_query else operation(trace, span)
+
+
 def _answered(span: Span) -> str:
     """How much came back, where the span says so: bytes of a body, or rows."""
-    size = span.attributes.get("http.response.body.size")
-    rows_back = span.attributes.get("db.response.returned_rows")
-    if isinstance(size, int) and not isinstance(size, bool) and size >= 0:
-        return data_size(size)
-    if isinstance(rows_back, int) and not isinstance(rows_back, bool):
-        return counted(rows_back, "row")
+    for key, say in _SIZES.items():
+        if type(size := span.attributes.get(key)) is int:
+            return say(size)
     return ""
+
+
+_SIZES: Final[Mapping[str, Callable[[int], str]]] = {
+    "http.response.body.size": data_size,
+    "db.response.returned_rows": lambda rows: counted(rows, "row"),
+}
 
 
 def _of_the_like(alike: Sequence[Span]) -> Text:
     took = [each.duration_ms for each in alike]
-    return Text(
-        f"the slowest of {len(alike)}: {duration(min(took))} to {duration(max(took))} each, "
-        f"{duration(sum(took))} together",
-        style="yellow",
-    )
+    each = f"{duration(min(took))} to {duration(max(took))} each, {duration(sum(took))} together"
+    return Text(f"the slowest of {len(alike)}: {each}", style="yellow")
 
 
 def _events(span: Span) -> Iterator[Text]:
@@ -350,6 +358,12 @@ def _event(span: Span, event: Event) -> str:
 def _pairs(attributes: Mapping[str, AttributeValue], before: str = "") -> Iterator[Text]:
     for key, value in sorted(attributes.items()):
         yield Text(f"{before}{clean(key, 120)} = {clean(value_text(value), 300)}", style="dim")
+
+
+def _with_url(
+    attributes: Mapping[str, AttributeValue], schema_url: str
+) -> Mapping[str, AttributeValue]:
+    return {**attributes, "schema url": schema_url} if schema_url else attributes
 
 
 def _count(trace: Trace, mark: str) -> int:

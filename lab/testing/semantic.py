@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from lab.adapters.otlp import personal_data
 from lab.domain.proof import Outcome
 from lab.domain.trace import Event, Link, Span, Status, Trace
 from lab.domain.wording import counted, unknown_name, visible
 from lab.errors import UsageError
-from lab.testing import personal_data, report
+from lab.testing import report
 from lab.testing.source import TraceSet
 
 NAME: Final = "name"

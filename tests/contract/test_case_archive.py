@@ -32,7 +32,7 @@ from lab.domain.journal import Ending, Step
 from lab.domain.load import Request, Window
 from lab.domain.rows import summary_of
 from lab.domain.trace import Trace
-from lab.errors import CaseError, UsageError
+from lab.errors import CaseAtWork, CaseError, NotOurs, UsageError
 from lab.ports.case_archive import CaseArchive
 from lab.scenario_file import varied
 from tests.support.sample_case import START_S, healthy_trace, request, sample_case
@@ -623,3 +623,63 @@ def test_a_case_keeps_the_log_lines_that_belong_to_it(
         "span_id": None,
         "attributes": {},
     }
+
+
+# --- deleting ----------------------------------------------------------------------------
+
+
+def test_a_deleted_case_is_gone_and_no_other(given: Given) -> None:
+    """With what was found out in it; its number is free again."""
+    sealed(given.archive, sample_case("db-timeout-1"))
+    sealed(given.archive, sample_case("db-timeout-2"))
+    given.archive.record_verdict("db-timeout-2", {"solved": False})
+    given.archive.delete("db-timeout-2")
+    assert [each.case_id for each in given.archive.cases()] == ["db-timeout-1"]
+    sealed(given.archive, sample_case("db-timeout-2"))
+    assert given.archive.records("db-timeout-2") == ()
+    with pytest.raises(CaseError):
+        given.archive.delete("db-timeout-3")
+
+
+def test_a_case_that_a_run_writes_is_not_deleted(tmp_path: Path) -> None:
+    archive = FolderArchive(tmp_path / "cases")
+    folder = archive.working_folder("db-timeout-1")
+    with pytest.raises(CaseAtWork):
+        archive.delete("db-timeout-1")
+    assert folder.is_dir()
+
+
+def test_what_a_dead_run_left_is_deleted_by_its_id(tmp_path: Path) -> None:
+    archive = FolderArchive(tmp_path / "cases")
+    folder = archive.working_folder("db-timeout-1")
+    (folder / ".owner.json").unlink()
+    archive.delete("db-timeout-1")
+    assert [each.name for each in (tmp_path / "cases").iterdir()] == [MARK]
+
+
+@pytest.mark.parametrize("path", ["notes.md", ".notes", "scenario/draft.md", "mine/list.txt"])
+def test_a_case_in_which_somebody_keeps_files_is_not_deleted(tmp_path: Path, path: str) -> None:
+    archive = FolderArchive(tmp_path / "cases")
+    sealed(archive)
+    theirs = tmp_path / "cases" / "db-timeout-1" / path
+    theirs.parent.mkdir(exist_ok=True)
+    theirs.write_text("mine")
+    with pytest.raises(NotOurs, match="move what is yours"):
+        archive.delete("db-timeout-1")
+    assert theirs.read_text() == "mine"
+    assert archive.load("db-timeout-1") == sample_case()
+
+
+def test_no_case_is_deleted_through_a_link_or_out_of_a_folder_of_others(tmp_path: Path) -> None:
+    """A link leads to what somebody else keeps, and an unmarked folder is not the lab's."""
+    archive, theirs = FolderArchive(tmp_path / "cases"), FolderArchive(tmp_path / "theirs")
+    sealed(archive, sample_case("db-timeout-1"))
+    sealed(theirs, sample_case("db-timeout-2"))
+    there = tmp_path / "theirs" / "db-timeout-2"
+    (tmp_path / "cases" / "db-timeout-2").symlink_to(there)
+    with pytest.raises(NotOurs, match="expected a folder of the lab's own"):
+        archive.delete("db-timeout-2")
+    (tmp_path / "theirs" / MARK).unlink()
+    with pytest.raises(NotOurs, match="to bear the mark"):
+        theirs.delete("db-timeout-2")
+    assert there.is_dir()

@@ -26,9 +26,10 @@ SPANS: Final = (
         1_700_000_000_000_000_000, 1_700_000_001_000_000_000, Status.ERROR, "it failed",
         {"text": "salt", "list": ("a", 1, True), "map": '{"k": 1}', "ratio": 0.5, "big": 2**62},
         (Event("exception", 1_700_000_000_500_000_000, {"exception.type": "Boom"}),),
-        (Link("ab" * 16, "cd" * 8, {"why": "batch"}),),
+        (Link("ab" * 16, "cd" * 8, {"why": "batch"}, "vendor=linked", 1),),
         {"service.name": "frontdoor", "host.arch": "arm64"},
-        Scope("web", "1.0.0", {"flavour": "plain"}),
+        Scope("web", "1.0.0", {"flavour": "plain"}, "https://opentelemetry.io/schemas/1.30.0"),
+        "vendor=opaque", 0x301, "https://opentelemetry.io/schemas/1.29.0",
     ),
     Span(
         TRACE_ID, "b7ad6b7169203332", "b7ad6b7169203331", "work", Kind.CLIENT, "backend",

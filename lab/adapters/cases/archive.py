@@ -37,7 +37,7 @@ from lab.domain.journal import RunRecord
 from lab.domain.load import Request
 from lab.domain.replay import Replay
 from lab.domain.wording import near_names
-from lab.errors import CaseAtWork, CaseError, DiskRefused, UnknownCase
+from lab.errors import CaseAtWork, CaseError, DiskRefused, NotOurs, UnknownCase
 from lab.ports.clock import Clock
 
 T = TypeVar("T")
@@ -49,9 +49,6 @@ LOGS_LAG_S: Final = 5.0
 """How much later than its window a log line of it may be written."""
 
 _ARRIVING: Final = ".import-"
-_ARRIVED: Final = ".imported.json"
-"""When a case came from elsewhere: for a list, it was opened here then."""
-
 _ABANDONED_AFTER_S: Final = 3600.0
 _CASE_ID: Final = re.compile(r"(?P<scenario>[a-z0-9]+(?:-[a-z0-9]+)*)-(?P<number>[1-9][0-9]{0,8})")
 
@@ -181,6 +178,34 @@ class FolderArchive:
         """Where a case lies (None: the newest); for whoever copies its files."""
         return self._sealed(case_id)
 
+    def delete(self, case_id: str) -> None:
+        """Remove a case for good with all that was found out in it, or what a dead run left.
+
+        CaseAtWork while a run writes into it. NotOurs where something lies in it that the lab
+        did not write, or where the lab did not make the folder of cases: nothing is removed then.
+        """
+        folder = self._working(case_id)
+        if run_folder.is_owned(folder):
+            raise CaseAtWork(f"expected a case that no run is at, found that {case_id} is written")
+        if not folder.is_dir():
+            folder = self._sealed(case_id)
+            self._check_is_a_case(folder)
+        with _telling(folder):
+            # In one step out of sight, so that whatever ends this leaves no half of a case.
+            room = Path(tempfile.mkdtemp(prefix=_ARRIVING, dir=self._cases_dir))
+            folder.rename(room / folder.name)
+            own_folders.sync(self._cases_dir)
+            own_folders.discard(room, within=self._cases_dir)
+
+    def _check_is_a_case(self, folder: Path) -> None:
+        own_folders.check_part(folder, of=self._cases_dir)
+        if others := case_folder.others_in(folder):
+            told = ", ".join(str(each.relative_to(folder)) for each in others[:3])
+            raise NotOurs(
+                f"expected nothing but the lab's own files in {folder}, found {told}; move what "
+                "is yours elsewhere, and delete the case then"
+            )
+
     def refer(self, case_id: str, *, stretch: str | None = None, other: str | None = None) -> None:
         """Say what of a stranger's telemetry was healthy: ``FROM..TO``, or all of another one.
 
@@ -226,7 +251,7 @@ class FolderArchive:
         where it was made.
         """
         _checked(f"{name}-1")
-        arrived = folder / _ARRIVED
+        arrived = folder / case_folder.ARRIVED
         arrived.write_text(json.dumps({"unix_s": self._clock.unix()}), encoding="utf-8")
         own_folders.sync(folder)
         for _ in range(10):
@@ -242,18 +267,19 @@ class FolderArchive:
             return case_id
         raise CaseError(f"expected a free id for {name}, found each taken; try again")
 
-    def twin_of(self, folder: Path, called: str | None = None) -> str | None:
+    def twin_of(self, folder: Path, called: str | None = None, *, but_for: str = "") -> str | None:
         """The newest case with the very same files as ``folder``, if there is one.
 
-        Only of those that are ``called`` so, if that is asked for.
+        Only of those that are ``called`` so, if that is asked for. One file may differ:
+        ``but_for`` is its name.
         """
-        sums = _sums(folder)
+        sums = _sums(folder, but_for)
         ids = (
             case.case_id
             for case in self.cases()
             if called in (None, case.case_id.rpartition("-")[0])
         )
-        return next((each for each in ids if _sums(self._cases_dir / each) == sums), None)
+        return next((each for each in ids if _sums(self._cases_dir / each, but_for) == sums), None)
 
     def logs(self, case_id: str) -> tuple[str, ...]:
         """The log lines of a case, one JSON object each."""
@@ -384,22 +410,32 @@ def _summary(folder: Path) -> CaseSummary:
         accusations=len(ledger.accusations),
         solved=ledger.solved is not None,
         points=ledger.points,
+        size_bytes=own_folders.size_bytes(folder),
+        traces=_count_kept(manifest) if isinstance(manifest, Manifest) else manifest.traces,
+        spans=None if isinstance(manifest, Manifest) else manifest.spans,
     )
+
+
+def _count_kept(manifest: Manifest) -> int:
+    return len(set(chain.from_iterable(manifest.samples.values())))
 
 
 def _opened_unix_s(folder: Path, manifest: AnyManifest) -> float:
     return _arrived_unix_s(folder) or manifest.opened_unix_s
 
 
-def _sums(folder: Path) -> frozenset[str]:
-    """The lines of the checksums, in whatever order they were written."""
-    return frozenset(line for _, line in whole_lines(folder / case_folder.CHECKSUMS))
+def _sums(folder: Path, but_for: str) -> frozenset[str]:
+    """The lines of the checksums, in whatever order they were written, less that of one file."""
+    lines = (line.rstrip() for _, line in whole_lines(folder / case_folder.CHECKSUMS))
+    return frozenset(line for line in lines if line.partition("  ")[2] != but_for)
 
 
 def _arrived_unix_s(folder: Path) -> float | None:
     """When it was brought here (Unix seconds); None of a case that was made here."""
     try:
-        return float(json.loads((folder / _ARRIVED).read_text(encoding="utf-8"))["unix_s"])
+        return float(
+            json.loads((folder / case_folder.ARRIVED).read_text(encoding="utf-8"))["unix_s"]
+        )
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
 

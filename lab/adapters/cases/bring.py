@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from lab.adapters.cases.archive import FolderArchive
 from lab.adapters.cases.case_folder import read_telemetry
+from lab.adapters.cases.manifest import MANIFEST
 from lab.adapters.cases.reference_file import write_compared, write_stretch
 from lab.adapters.cases.stretch import stretch_of
 from lab.adapters.cases.telemetry_case import Gathering, Tell
@@ -50,13 +51,18 @@ class Wish:
     """How telemetry is to be taken: under which name, as OTLP alone, and all of it or none.
 
     ``before`` says which stretch of it was healthy, or ``compare`` where healthy traces are.
+
+    Traces that are here already are taken ``again`` where that is wished, or where a ``name`` is
+    and no case of them has it. With ``mask`` no address and no card number is written.
     """
 
-    name: str = IMPORTED
+    name: str | None = None
     only_otlp: bool = False
     strict: bool = False
     before: str | None = None
     compare: Path | None = None
+    again: bool = False
+    mask: bool = False
 
 
 def bring_file(
@@ -153,7 +159,7 @@ def _brought(
     take: Callable[[Gathering, Account], None],
 ) -> Brought:
     account = Account()
-    with _arriving(archive, account, tell) as (room, gathering):
+    with _arriving(archive, account, wish, tell) as (room, gathering):
         take(gathering, account)
         return _sealed(archive, gathering, room, account, wish, told)
 
@@ -167,7 +173,7 @@ async def bring_answers(
 ) -> Brought:
     """The traces in a backend's answers as they come, each with what was asked for, as a case."""
     account = Account()
-    with _arriving(archive, account, tell) as (room, gathering):
+    with _arriving(archive, account, wish, tell) as (room, gathering):
         async for name, body in answers:
             gathering.add(found_in(Content(name, BytesIO(body)), account))
             tell("answers read", account.files)
@@ -177,10 +183,10 @@ async def bring_answers(
 
 @contextmanager
 def _arriving(
-    archive: FolderArchive, account: Account, tell: Tell
+    archive: FolderArchive, account: Account, wish: Wish, tell: Tell
 ) -> Iterator[tuple[Path, Gathering]]:
     with archive.arriving() as room:
-        gathering = Gathering(room, account, tell)
+        gathering = Gathering(room, account, tell, mask=wish.mask)
         try:
             yield room, gathering
         finally:
@@ -196,17 +202,26 @@ def _sealed(
     told: tuple[str, str],
 ) -> Brought:
     gathering.seal(*told, archive.now_s())
-    if wish.before is not None:
-        write_stretch(room, stretch_of(wish.before, read_telemetry(room).index))
-    if wish.compare is not None:
-        bring_healthy(archive, room, wish.compare)
+    _refer(archive, room, wish)
     if wish.strict and not account.is_complete:
         raise CaseError(
             f"expected to read all of it (--strict), found {account.skipped_words}; leave "
             "--strict out to take the rest"
         )
-    case_id = archive.adopt(room, wish.name)
-    return Brought(case_id, True, account.traces, account.kept, account=account)
+    # The manifest says from which files traces came, and when: others may hold the same ones.
+    twin = None if wish.again else archive.twin_of(room, wish.name, but_for=MANIFEST)
+    case_id = twin or archive.adopt(room, wish.name or IMPORTED)
+    if twin is not None:
+        _refer(archive, archive.folder(twin), wish)
+    return Brought(case_id, twin is None, account.traces, account.kept, account=account)
+
+
+def _refer(archive: FolderArchive, folder: Path, wish: Wish) -> None:
+    """Write down what is wished to be healthy, if that is."""
+    if wish.before is not None:
+        write_stretch(folder, stretch_of(wish.before, read_telemetry(folder).index))
+    if wish.compare is not None:
+        bring_healthy(archive, folder, wish.compare)
 
 
 def bring_healthy(archive: FolderArchive, folder: Path, path: Path) -> None:

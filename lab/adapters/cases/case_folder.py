@@ -54,7 +54,7 @@ from lab.adapters.cases.manifest import (
     manifest_text,
     read_manifest,
 )
-from lab.adapters.cases.reference_file import COMPARED, read_stretch
+from lab.adapters.cases.reference_file import COMPARED, STRETCH, read_stretch
 from lab.adapters.cases.replay_file import REPLAYS
 from lab.adapters.cases.strict_reading import (
     adapter,
@@ -63,6 +63,7 @@ from lab.adapters.cases.strict_reading import (
     text_of,
     validated,
 )
+from lab.adapters.cases.trace_index import INDEX
 from lab.adapters.cases.traces_on_disk import TracesOnDisk, bounded_lines
 from lab.adapters.otlp.traces import trace_to_otlp
 from lab.domain.case import Case, CaseFile, Sight, Telemetry
@@ -87,8 +88,17 @@ PROOF: Final = "proof.json"
 ACCUSATIONS: Final = "accusations.jsonl"
 CHECKSUMS: Final = "checksums"
 
+ARRIVED: Final = ".imported.json"
+"""When a case came from elsewhere: for a list, it was opened here then."""
+
+OWNER: Final = ".owner.json"
+"""Whose the folder is while a run writes into it."""
+
 LEDGERS: Final = frozenset({ACCUSATIONS, REPLAYS})
 """What is written into a case after it was sealed; never imported with it."""
+
+OWN_NOTES: Final = frozenset({ARRIVED, OWNER, INDEX, STRETCH})
+"""What the lab keeps beside a case for itself; never sealed."""
 
 _OF_A_CASE: Final = frozenset({MANIFEST, REQUESTS, TRACES, LOGS, JOURNAL, PROOF})
 _OF_TELEMETRY: Final = frozenset({MANIFEST, TRACES})
@@ -171,6 +181,17 @@ def _sealed_files(folder: Path) -> Iterator[Path]:
         changes = path.name in LEDGERS | {CHECKSUMS} or path.name.startswith(".")
         if path.is_file() and not changes:
             yield path
+
+
+def others_in(folder: Path) -> tuple[Path, ...]:
+    """What lies in a case's folder and that the lab did not write there."""
+    known = {*sealed_files(folder), *LEDGERS, CHECKSUMS, *OWN_NOTES}
+    return tuple(
+        path
+        for path in sorted(folder.rglob("*"))
+        if str(path.relative_to(folder)) not in known | {SCENARIO} or path.is_symlink()
+        if COMPARED not in path.relative_to(folder).parts
+    )
 
 
 def _sha256(path: Path) -> str:
@@ -337,6 +358,7 @@ def _read_telemetry(folder: Path, manifest: TelemetryManifest) -> Telemetry:
         opened_unix_s=manifest.opened_unix_s,
         evidence=stranger_evidence(all_traces, traces.index, healthy) if healthy else evidence,
         index=traces.index,
+        lines_with=traces.lines_with,
         healthy=healthy,
     )
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -56,6 +57,20 @@ class IndexedTraces(Mapping[str, Trace]):
     def index(self) -> tuple[TraceSummary, ...]:
         """Every trace as a list shows it."""
         return tuple(each.summary for each in self._entries.values())
+
+    def lines_with(self, texts: Sequence[str], trace_ids: Sequence[str]) -> Iterator[str]:
+        """Those of the traces in whose line all of the lower-case ASCII ``texts`` stand."""
+        wanted = [json.dumps(each)[1:-1].encode() for each in texts]
+        entries = sorted((self._entries[each] for each in trace_ids), key=lambda each: each.at)
+        try:
+            with self._path.open("rb") as file:
+                for entry in entries:
+                    file.seek(entry.at)
+                    line = file.read(entry.length).lower()
+                    if all(each in line for each in wanted):
+                        yield entry.summary.trace_id
+        except OSError as error:
+            raise damaged(self._path, f"a readable file, found: {error.strerror}") from error
 
     def __getitem__(self, trace_id: str) -> Trace:
         """The trace; CaseDamaged where it is not where the index says."""

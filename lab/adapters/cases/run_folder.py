@@ -15,7 +15,6 @@ from lab.adapters.cases.journal_file import read_journal
 from lab.domain.journal import RunRecord
 
 _WORKING: Final = ".run-"
-_OWNER: Final = ".owner.json"
 
 
 def name_for(case_id: str) -> str:
@@ -39,12 +38,12 @@ def own(folder: Path) -> None:
 
     me = psutil.Process()
     owner = {"pid": me.pid, "started_unix_s": me.create_time()}
-    (folder / _OWNER).write_text(json.dumps(owner), encoding="utf-8")
+    (folder / case_folder.OWNER).write_text(json.dumps(owner), encoding="utf-8")
 
 
 def disown(folder: Path) -> None:
     """Forget whose the folder was."""
-    (folder / _OWNER).unlink(missing_ok=True)
+    (folder / case_folder.OWNER).unlink(missing_ok=True)
 
 
 def is_owned(folder: Path) -> bool:
@@ -53,7 +52,7 @@ def is_owned(folder: Path) -> bool:
     import psutil
 
     try:
-        owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
+        owner = json.loads((folder / case_folder.OWNER).read_text(encoding="utf-8"))
         process = psutil.Process(int(owner["pid"]))
         # A pid is given again; together with its start it is not.
         return abs(process.create_time() - float(owner["started_unix_s"])) < 1.0

@@ -16,6 +16,7 @@ from lab.adapters.bounds import MOST_SPANS, MOST_TRACES
 from lab.adapters.cases.case_folder import TRACES, seal_telemetry
 from lab.adapters.cases.trace_index import Entry, write_index
 from lab.adapters.formats.found import Account, Found, Skipped
+from lab.adapters.otlp.personal_data import Masking
 from lab.adapters.otlp.traces import (
     DEEPEST_TRACE,
     write_resource,
@@ -32,6 +33,8 @@ Tell = Callable[[str, int], None]
 
 SHARED_ID: Final = "deadspan.shared_span_id"
 """Attribute of a server's span that came under its caller's id: that id."""
+
+MASKED: Final = "value in which an address or a card number was masked"
 
 _SORTING: Final = ".sorting.sqlite"
 _TOLD_EVERY: Final = 500
@@ -64,10 +67,12 @@ class _Row:
 class Gathering:
     """Spans into ``folder``, and a case out of them.
 
-    They wait in a file that `close` takes away, so memory holds one trace at a time.
+    They wait in a file that `close` takes away, so memory holds one trace at a time. With
+    ``mask`` no text of a span is written before the Collector's patterns were laid over it.
     """
 
-    def __init__(self, folder: Path, account: Account, tell: Tell) -> None:
+    def __init__(self, folder: Path, account: Account, tell: Tell, *, mask: bool = False) -> None:
+        self._masking = Masking() if mask else None
         self._folder = folder
         self._account = account
         self._tell = tell
@@ -88,10 +93,11 @@ class Gathering:
             raise CaseError(f"expected to sort spans in {self._folder}, found: {error}") from error
 
     def _rows(self, found: Iterable[Found]) -> Iterator[tuple[object, ...]]:
-        for each in found:
-            if isinstance(each, Skipped):
-                self._account.skip(each)
+        for one in found:
+            if isinstance(one, Skipped):
+                self._account.skip(one)
                 continue
+            each = one if self._masking is None else self._masking.span(one)
             self._account.read += 1
             if self._account.read > MOST_SPANS:
                 raise CaseError(
@@ -111,9 +117,11 @@ class Gathering:
     def _origin(self, span: Span) -> int:
         """The number of its resource and scope, which most spans in a row share."""
         resource, scope, number = self._last
+        # Readers give all spans of one group the same mapping, and the same URL with it.
         if resource is span.resource and scope is span.scope:
             return number
-        told = write_resource(span.service, span.resource), write_scope(span.scope)
+        place = write_resource(span.service, span.resource, span.resource_schema_url)
+        told = place, write_scope(span.scope)
         key = json.dumps(told[0], separators=(",", ":")), json.dumps(told[1], separators=(",", ":"))
         if key not in self._origins:
             if len(self._origins) > MOST_TRACES:
@@ -145,6 +153,8 @@ class Gathering:
         self.close()
         if not entries:
             raise CaseError(nothing_in(source, self._account))
+        if self._masking is not None:
+            self._account.remarks[MASKED] = self._masking.count
         write_index(self._folder, entries, digest)
         counts = {"traces": self._account.traces, "spans": self._account.kept}
         seal_telemetry(self._folder, title, source, opened_unix_s, **counts)
@@ -328,5 +338,5 @@ def _line(rows: Sequence[_Row], origins: dict[int, tuple[str, str]]) -> str:
         resource, scope = origins[origin]
         inner = f"{scope[1:-1]}," if scope != "{}" else ""
         spans = ",".join(each.body for each in made)
-        groups.append(f'{{"resource":{resource},"scopeSpans":[{{{inner}"spans":[{spans}]}}]}}')
+        groups.append(f'{{{resource[1:-1]},"scopeSpans":[{{{inner}"spans":[{spans}]}}]}}')
     return f'{{"resourceSpans":[{",".join(groups)}]}}\n'

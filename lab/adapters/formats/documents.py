@@ -7,7 +7,16 @@ from typing import Any, Final
 
 from lab.adapters.formats.found import Account, Found, Skipped
 from lab.adapters.formats.jaeger_json import is_jaeger, jaeger_spans
-from lab.adapters.formats.json_pieces import CONTEXT, GROUPS, SPANS, WRAPPERS, Damage, Path, Piece
+from lab.adapters.formats.json_pieces import (
+    CONTEXT,
+    GROUPS,
+    SCHEMA_URLS,
+    SPANS,
+    WRAPPERS,
+    Damage,
+    Path,
+    Piece,
+)
 from lab.adapters.formats.zipkin import is_zipkin, zipkin_span
 from lab.adapters.otlp import fields
 from lab.adapters.otlp.fields import MalformedOtlpError
@@ -85,7 +94,7 @@ class Documents:
         at = _label(piece.path)
         if not words:
             yield from self._document(piece.value, at)
-        elif words[-1] in CONTEXT:
+        elif words[-1] in CONTEXT | SCHEMA_URLS:
             self._context.setdefault(piece.path[:-1], {})[words[-1]] = piece.value
         elif words[-1] == SPANS:
             yield from self._span(piece, at)
@@ -112,7 +121,7 @@ class Documents:
         """The resource of the group in which ``path`` lies, as it was read before."""
         for length in range(len(path), 0, -1):
             if "resource" in (found := self._context.get(path[:length], {})):
-                return {"resource": found["resource"]}
+                return dict(found)
         self._account.remark("span whose service was told only behind it, so that it has none")
         return {}
 

@@ -58,6 +58,9 @@ SPANS: Final = "spans"
 CONTEXT: Final = frozenset(
     {"resource", "scope", "instrumentationLibrary", "instrumentation_library"}
 )
+SCHEMA_URLS: Final = frozenset({"schemaUrl", "schema_url"})
+"""Text beside what `CONTEXT` holds: by which conventions it is to be read."""
+
 _SIGNALS: Final = frozenset({"resourceLogs", "resourceMetrics", "resourceProfiles"})
 """No traces; given as an empty list, so that whoever reads can say what it was."""
 
@@ -228,7 +231,9 @@ class JsonPieces:
         if key in _SIGNALS:
             yield self._piece(self._line, path, {key: []})
         if not opens:
-            self._scalar()
+            scalar = self._scalar()
+            if key in SCHEMA_URLS and scalar.startswith(b'"'):
+                yield self._piece(self._line, inner, _key(scalar))
             return
         end = self._end(MOST_TRACE_BYTES)
         if end is None:

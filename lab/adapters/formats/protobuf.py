@@ -119,9 +119,9 @@ def _varint(content: Content) -> int | None:
 def group_spans(group: Any, at: str) -> Iterator[Span | MalformedOtlpError]:
     """The spans of one ``ResourceSpans``; in place of a bad one, what is wrong with it."""
     flaw: MalformedOtlpError | None = None
-    resource: dict[str, AttributeValue] = {}
+    origin: tuple[dict[str, AttributeValue], str] = {}, group.schema_url
     try:
-        resource = _attributes(group.resource.attributes, f"{at}.resource")
+        origin = _attributes(group.resource.attributes, f"{at}.resource"), group.schema_url
     except MalformedOtlpError as error:
         flaw = error
     for s, scope_spans in enumerate(group.scope_spans):
@@ -131,18 +131,19 @@ def group_spans(group: Any, at: str) -> Iterator[Span | MalformedOtlpError]:
             attributes = _attributes(found.attributes, f"{where}.scope")
         except MalformedOtlpError as error:
             attributes, flaw = {}, flaw or error
-        scope = Scope(found.name, found.version, attributes)
+        scope = Scope(found.name, found.version, attributes, scope_spans.schema_url)
         scope = NO_SCOPE if scope == NO_SCOPE else scope
         for n, span in enumerate(scope_spans.spans):
             try:
                 if flaw is not None:
                     raise flaw
-                yield _span(span, resource, scope, f"{where}.spans[{n}]")
+                yield _span(span, origin, scope, f"{where}.spans[{n}]")
             except MalformedOtlpError as error:
                 yield error
 
 
-def _span(span: Any, resource: dict[str, AttributeValue], scope: Scope, at: str) -> Span:
+def _span(span: Any, origin: tuple[dict[str, AttributeValue], str], scope: Scope, at: str) -> Span:
+    resource, schema_url = origin
     fields.bounded(span.events, "events", f"{at}.events")
     fields.bounded(span.links, "links", f"{at}.links")
     trace_id = _identity(span.trace_id, 16, f"{at}.traceId")
@@ -173,6 +174,9 @@ def _span(span: Any, resource: dict[str, AttributeValue], scope: Scope, at: str)
         links=tuple(_links(span.links, at)),
         resource=resource,
         scope=scope,
+        trace_state=span.trace_state,
+        flags=span.flags,
+        resource_schema_url=schema_url,
     )
 
 
@@ -182,7 +186,8 @@ def _links(links: Any, at: str) -> Iterator[Link]:
         trace_id = each.trace_id and _identity(each.trace_id, 16, f"{where}.traceId")
         span_id = each.span_id and _identity(each.span_id, 8, f"{where}.spanId")
         if trace_id and span_id:
-            yield Link(trace_id, span_id, _attributes(each.attributes, where))
+            attributes = _attributes(each.attributes, where)
+            yield Link(trace_id, span_id, attributes, each.trace_state, each.flags)
 
 
 def _identity(raw: bytes, length: int, at: str) -> str | None:

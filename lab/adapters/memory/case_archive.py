@@ -160,6 +160,12 @@ class MemoryArchive:
         """Be the Collector's copy of the logs, cut out for that case."""
         self._logs[case_id] = lines
 
+    def delete(self, case_id: str) -> None:
+        """Forget the case."""
+        self.open(case_id)
+        for kept in (self._cases, self._brought, self._records, self._logs):
+            kept.pop(case_id, None)
+
     def level(self, case_id: str) -> int | None:
         """How difficult the case is; None of a stranger's telemetry."""
         found = self.open(case_id)

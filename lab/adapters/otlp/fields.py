@@ -117,6 +117,17 @@ def _utf8(text: str) -> str:
     return text if text.isascii() else text.encode(errors="replace").decode()
 
 
+def flags(owner: Mapping[str, Any], at: str) -> int:
+    """The flags of a span's or a link's context: 32 bits."""
+    value = owner.get("flags")
+    if value is None:
+        return 0
+    number = integer(value, f"{at}.flags")
+    if not 0 <= number < 2**32:
+        raise MalformedOtlpError(f"{at}.flags", "32 bits", value)
+    return number
+
+
 def integer(value: object, at: str) -> int:
     """A 64-bit number, which JSON carries as a string because a double cannot hold it."""
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:

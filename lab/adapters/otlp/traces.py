@@ -56,6 +56,11 @@ DEEPEST_TRACE: Final = 500
 _TRACE_ID_BYTES: Final = 16
 _SPAN_ID_BYTES: Final = 8
 
+_Resource = tuple[Mapping[str, AttributeValue], str]
+"""Its attributes, and the URL of the conventions that they follow."""
+
+_NO_RESOURCE: Final[_Resource] = ({}, "")
+
 
 def read_traces(document: object) -> dict[str, Trace]:
     """Trace id → trace, of a ``TracesData`` document or of Tempo's ``{"trace": …}`` round one."""
@@ -98,35 +103,43 @@ def trace_to_otlp(trace: Trace) -> dict[str, Any]:
 def write_traces(traces: Iterable[Trace]) -> dict[str, Any]:
     """A ``TracesData`` document of the traces, one ``resourceSpans`` per resource in a row."""
     spans = (span for trace in traces for span in trace)
-    by_resource = groupby(spans, key=lambda span: (span.service, dict(span.resource)))
+    by_resource = groupby(
+        spans, key=lambda span: (span.service, dict(span.resource), span.resource_schema_url)
+    )
     return {
         "resourceSpans": [
             {
-                "resource": write_resource(service, resource),
+                **write_resource(*told),
                 "scopeSpans": [
                     {**write_scope(scope), "spans": [write_span(span) for span in made]}
                     for scope, made in groupby(spans, key=lambda span: span.scope)
                 ],
             }
-            for (service, resource), spans in by_resource
+            for told, spans in by_resource
         ]
     }
 
 
-def write_resource(service: str, resource: Mapping[str, AttributeValue]) -> dict[str, Any]:
-    """A ``Resource``."""
+def write_resource(
+    service: str, resource: Mapping[str, AttributeValue], schema_url: str
+) -> dict[str, Any]:
+    """The fields of ``ResourceSpans`` that say where its spans come from."""
     named = {"service.name": service} if service else {}
-    return {"attributes": _write_attributes(named | dict(resource))}
+    attributes = _write_attributes(named | dict(resource))
+    return {"resource": {"attributes": attributes}, **_set({"schemaUrl": schema_url})}
 
 
 def write_scope(scope: Scope) -> dict[str, Any]:
-    """The field of ``ScopeSpans`` that says what made the spans; none where nobody knows."""
-    if scope == NO_SCOPE:
-        return {}
+    """The fields of ``ScopeSpans`` that say what made its spans; none where nobody knows."""
     told: dict[str, Any] = {"name": scope.name, "version": scope.version}
     if scope.attributes:
         told["attributes"] = _write_attributes(scope.attributes)
-    return {"scope": {key: value for key, value in told.items() if value}}
+    return _set({"scope": _set(told), "schemaUrl": scope.schema_url})
+
+
+def _set(fields_of: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that are not as by default, which protobuf's JSON leaves out."""
+    return {key: value for key, value in fields_of.items() if value}
 
 
 _OLD_SCOPES: Final = "instrumentationLibrarySpans"
@@ -146,21 +159,24 @@ def group_spans(group: Mapping[str, Any], at: str) -> Iterator[Span | MalformedO
     """The spans of one ``ResourceSpans``, in any spelling; in place of a bad one, what is wrong."""
     if any("_" in key for key in group):
         group = fields.camel(group)
+    flaw: MalformedOtlpError | None = None
+    resource = _NO_RESOURCE
     try:
-        resource = fields.attributes(
-            fields.message(group.get("resource"), f"{at}.resource"), f"{at}.resource"
-        )
+        resource = _resource(group, at)
     except MalformedOtlpError as error:
-        flaw: MalformedOtlpError | None = error
-        resource = {}
-    else:
-        flaw = None
+        flaw = error
     for field in ("scopeSpans", _OLD_SCOPES):
         for owner, where, scope in _scopes(group, field, at):
             if isinstance(owner, MalformedOtlpError):
                 yield owner
                 continue
             yield from _of_scope(owner, where, scope, resource, flaw)
+
+
+def _resource(group: Mapping[str, Any], at: str) -> _Resource:
+    found = fields.message(group.get("resource"), f"{at}.resource")
+    attributes = fields.attributes(found, f"{at}.resource")
+    return attributes, fields.text(group, "schemaUrl", at)
 
 
 def _scopes(
@@ -182,7 +198,8 @@ def _scopes(
 
 def _scope(owner: Mapping[str, Any], at: str) -> Scope:
     found = owner.get("scope") or owner.get("instrumentationLibrary")
-    if not found:
+    schema_url = fields.text(owner, "schemaUrl", at)
+    if not (found or schema_url):
         return NO_SCOPE
     where = f"{at}.scope"
     scope = fields.message(found, where)
@@ -190,6 +207,7 @@ def _scope(owner: Mapping[str, Any], at: str) -> Scope:
         fields.text(scope, "name", where),
         fields.text(scope, "version", where),
         fields.attributes(scope, where),
+        schema_url,
     )
 
 
@@ -197,7 +215,7 @@ def _of_scope(
     owner: Mapping[str, Any],
     at: str,
     scope: Scope,
-    resource: Mapping[str, AttributeValue],
+    resource: _Resource,
     flaw: MalformedOtlpError | None,
 ) -> Iterator[Span | MalformedOtlpError]:
     try:
@@ -218,10 +236,9 @@ def _of_scope(
             yield error
 
 
-def _span(
-    span: Mapping[str, Any], resource: Mapping[str, AttributeValue], scope: Scope, at: str
-) -> Span:
+def _span(span: Mapping[str, Any], origin: _Resource, scope: Scope, at: str) -> Span:
     at_status = f"{at}.status"
+    resource, schema_url = origin
     status = fields.message(span.get("status"), at_status)
     return Span(
         trace_id=fields.identity(span, "traceId", _TRACE_ID_BYTES, at),
@@ -239,6 +256,9 @@ def _span(
         links=_links(span, at) if "links" in span else (),
         resource=resource,
         scope=scope,
+        trace_state=fields.text(span, "traceState", at),
+        flags=fields.flags(span, at),
+        resource_schema_url=schema_url,
     )
 
 
@@ -266,7 +286,10 @@ def _link(link: Mapping[str, Any], at: str) -> Link | None:
     trace_id = fields.optional_identity(link, "traceId", _TRACE_ID_BYTES, at)
     span_id = fields.optional_identity(link, "spanId", _SPAN_ID_BYTES, at)
     attributes = fields.attributes(link, at)
-    return Link(trace_id, span_id, attributes) if trace_id and span_id else None
+    if not (trace_id and span_id):
+        return None
+    trace_state = fields.text(link, "traceState", at)
+    return Link(trace_id, span_id, attributes, trace_state, fields.flags(link, at))
 
 
 def write_span(span: Span) -> dict[str, Any]:
@@ -275,6 +298,7 @@ def write_span(span: Span) -> dict[str, Any]:
     return {
         "traceId": span.trace_id,
         "spanId": span.span_id,
+        **_set({"traceState": span.trace_state, "flags": span.flags}),
         **({"parentSpanId": span.parent_id} if span.parent_id else {}),
         "name": span.name,
         "kind": _KIND_NAMES[f"SPAN_KIND_{span.kind.name}"],
@@ -294,10 +318,11 @@ def write_span(span: Span) -> dict[str, Any]:
                 "traceId": link.trace_id,
                 "spanId": link.span_id,
                 "attributes": _write_attributes(link.attributes),
+                **_set({"traceState": link.trace_state, "flags": link.flags}),
             }
             for link in span.links
         ],
-        "status": {key: value for key, value in status.items() if value},
+        "status": _set(status),
     }
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Final
 from urllib.parse import urlsplit
 
-from lab.domain.trace import AttributeValue, Kind, Span, Trace
+from lab.domain.trace import AttributeValue, Kind, Link, Span, Trace
 from lab.domain.wording import duration
 
 
@@ -17,9 +17,23 @@ def took(span: Span) -> str:
     return "unfinished" if span.is_unfinished else duration(span.duration_ms)
 
 
+def context_of(item: Span | Link) -> dict[str, AttributeValue]:
+    """What its context carries beside ids, by name; nothing of what was never set."""
+    told = {"trace state": item.trace_state, "flags": f"{item.flags:#010x}" if item.flags else ""}
+    return {key: text for key, text in told.items() if text}
+
+
 def value_text(value: AttributeValue) -> str:
     """An attribute's value as people read it: text as it is, all else as JSON has it."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def data_size(count: int) -> str:
+    """Three digits and a unit: ``328 B``, ``3.13 kB``, ``153 kB``, ``1.20 MB``."""
+    if count < 1000:
+        return f"{count} B"
+    value, unit = (count / 1e3, "kB") if count < 999_500 else (count / 1e6, "MB")
+    return f"{value:.{max(0, 2 - (len(str(int(value))) - 1))}f} {unit}"
 
 
 LONGEST_OPERATION: Final = 160

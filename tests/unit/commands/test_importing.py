@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
@@ -18,9 +19,10 @@ from typer.testing import CliRunner
 
 from lab.adapters.otlp.traces import read_traces, write_traces
 from lab.cli import app
-from lab.domain.trace import Trace
-from lab.errors import CaseError, LabError, TraceStoreError
+from lab.domain.trace import Event, Kind, Link, Scope, Span, Status, Trace
+from lab.errors import CaseError, LabError, TraceStoreError, UsageError
 from lab.settings import CHECKOUT
+from tests.support.personal_data import FORMS, INNOCENT, LEAK, WHOLE_VALUES
 from tests.support.sample_case import fatal_trace, healthy_trace
 from tests.support.trace_formats import EXAMPLES, SHAPES, SPANS, TRACE_ID
 
@@ -69,7 +71,7 @@ def test_what_is_imported_exported_and_imported_again_stays_the_same(
     first = json.loads(lab("import", str(path), "--json").output)
     out = tmp_path / "out.jsonl"
     lab("export", first["case"], "--otlp", "--to", str(out))
-    second = json.loads(lab("import", str(out), "--strict", "--json").output)
+    second = json.loads(lab("import", str(out), "--strict", "--again", "--json").output)
     assert (second["spans"], second["traces"]) == (first["spans"], first["traces"])
     assert (second["duplicates"], second["remarks"]) == (0, {})
     assert traces_in(lab, second["case"]) == traces_in(lab, first["case"])
@@ -82,6 +84,22 @@ def test_the_spans_of_a_case_are_those_of_the_file(shape: str, lab: Lab, tmp_pat
     lab("import", str(path), "--strict")
     (trace,) = traces_in(lab, "imported-1").values()
     assert (trace.trace_id, trace.spans) == (TRACE_ID, SPANS)
+
+
+def test_what_a_spans_context_carries_is_shown(lab: Lab, tmp_path: Path) -> None:
+    """Trace state, flags and the conventions that it is to be read by; its link's as well."""
+    path = tmp_path / "it.json"
+    path.write_bytes(SHAPES["one document"]())
+    lab("import", str(path))
+    told = lab("trace", TRACE_ID[:8], "--attributes").output
+    for each in (
+        "context trace state = vendor=opaque",
+        "context flags = 0x00000301",
+        "  trace state = vendor=linked",
+        "resource schema url = https://opentelemetry.io/schemas/1.29.0",
+        "scope schema url = https://opentelemetry.io/schemas/1.30.0",
+    ):
+        assert each in told
 
 
 def test_many_files_of_many_kinds_become_one_case(lab: Lab, tmp_path: Path) -> None:
@@ -390,3 +408,225 @@ def test_a_proxy_of_the_users_is_for_the_outside_world(
     proxy.asked.clear()
     lab("import", "--tempo", here.url)
     assert proxy.asked == []
+
+
+# --- the list ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def listed(lab: Lab, tmp_path: Path) -> Lab:
+    """A case of ten traces: every third fails, every fourth lacks its root, each is longer."""
+    spans = []
+    for n in range(10):
+        start_ns = 1_700_000_000_000_000_000 + n * 1_000_000_000
+        span = Span(
+            f"{n:x}" * 32 if n else "a" * 32, f"{n + 1:016x}", "f" * 16 if n % 4 == 3 else None,
+            f"GET /{'cart' if n % 2 else 'home'}", Kind.SERVER, "front" if n < 8 else "back",
+            start_ns, start_ns + (n + 1) * 10_000_000,
+            Status.ERROR if n % 3 == 0 else Status.UNSET,
+            attributes={"user.tier": "Gold" if n == 4 else "plain", "amount": n, "city": "Ålesund"},
+            resource={"service.name": "front" if n < 8 else "back", "k8s.pod": f"pod-{n}"},
+        )  # fmt: skip
+        spans.append(span)
+    path = tmp_path / "ten.json"
+    path.write_text(json.dumps(write_traces([Trace(each.trace_id, (each,)) for each in spans])))
+    lab("import", str(path))
+    return lab
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("--outcome error", "0369"),
+        ("--outcome ok", "124578"),
+        ("--service back", "89"),
+        ("--root cart", "13579"),
+        ("--route /HOME", "02468"),
+        ("--text gold", "4"),
+        ("--text user.tier=gold", "4"),
+        ("--text pod-7", "7"),
+        ("--text ålesund", "0123456789"),
+        ("--text attributes", ""),
+        ("--text amount=3", "3"),
+        ("--text 55555555", "5"),
+        ("--min-ms 90", "89"),
+        ("--max-ms 20", "01"),
+        ("--from 2023-11-14T22:13:28Z", "89"),
+        ("--to 2023-11-14T22:13:22Z", "01"),
+        ("--incomplete", "37"),
+        ("--incomplete --outcome error", "3"),
+        ("--slowest --limit 2", "98"),
+        ("--sort duration --limit 2", "01"),
+        ("--sort time --descending --limit 3", "987"),
+        ("--sort root --limit 3", "981"),
+        ("--sort trace --descending --limit 1", "0"),
+        ("--sort errors --descending --limit 2", "96"),
+        ("--sort whole --limit 2", "37"),
+        ("--sort services --limit 1", "0"),
+        ("--sort spans --descending --limit 1", "9"),
+    ],
+)
+def test_every_filter_and_every_order_is_for_a_strangers_traces_too(
+    words: str, found: str, listed: Lab
+) -> None:
+    rows = json.loads(listed("traces", *words.split(), "--json").stdout)
+    assert [round(row["duration_ms"] / 10) - 1 for row in rows] == [int(each) for each in found]
+
+
+def test_the_number_of_all_that_fit_is_told_before_the_limit(listed: Lab) -> None:
+    assert (
+        "3 of 4 traces that fit, of 10 from"
+        in listed("traces", "--outcome", "error", "--limit", "3").stdout
+    )
+    assert (
+        "1 of 4 that fit" in listed("traces", "--outcome", "error", "--limit", "1", "--json").stderr
+    )
+    assert "no trace fits" in listed("traces", "--text", "nowhere").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--outcome rejected", "expected --outcome to be one of ok, error, got 'rejected'"),
+        ("--window incident --tenant acme", "expected no --window and no --tenant beside"),
+        ("--background", "expected no --background beside imported-1"),
+        ("--service frnt", "did you mean front?"),
+        ("--sort route", "expected --sort to be one of time, trace, root"),
+        ("--slowest --sort time", "expected --slowest, or --sort"),
+        ("--from yesterday", "expected a moment such as"),
+    ],
+)
+def test_what_does_not_apply_to_a_strangers_traces_is_told(
+    words: str, said: str, listed: Lab
+) -> None:
+    with pytest.raises(UsageError, match=re.escape(said[:40])):
+        listed("traces", *words.split())
+
+
+# --- masking -----------------------------------------------------------------------------
+
+
+def test_every_form_of_personal_data_is_masked_before_anything_is_written(
+    lab: Lab, tmp_path: Path
+) -> None:
+    """In every text of a span; by the table that the Collector is tested by."""
+
+    def told(text: str, number: int) -> Trace:
+        resource = {"service.name": "shop", "owner": text}
+        span = Span(
+            f"{number + 1:032x}", f"{number + 1:016x}", None, text, Kind.SERVER, "shop", 10**18,
+            10**18 + 1, Status.ERROR, text,
+            {"a": text, "list": (text, "b"), "map": json.dumps({"k": text}, ensure_ascii=False)},
+            (Event(text, 10**18, {"a": text}),), (Link("ab" * 16, "cd" * 8, {"a": text}, text),),
+            resource, Scope(text, "1", {"a": text}), text,
+        )  # fmt: skip
+        return Trace(span.trace_id, (span,))
+
+    path, kept = tmp_path / "it.json", (*INNOCENT, *WHOLE_VALUES)
+    path.write_text(
+        "\n".join(
+            json.dumps(write_traces([told(*each[::-1])])) for each in enumerate((*FORMS, *kept))
+        )
+    )
+    done = lab("import", str(path), "--mask", "--json")
+    masked = json.loads(done.stdout)["remarks"][
+        "value in which an address or a card number was masked"
+    ]
+    assert masked >= 13 * len(FORMS)
+    lines = (tmp_path / "state" / "cases" / "imported-1" / "traces.jsonl").read_text().splitlines()
+    texts = [
+        set(re.findall(r'"(?:name|message|traceState|stringValue)":("(?:[^"\\]|\\.)*")', line))
+        for line in lines
+    ]
+    said = [{json.loads(each) for each in line} - {"service.name", "1"} for line in texts]
+    assert [each for line in said[: len(FORMS)] for each in line if LEAK.search(each)] == []
+    assert [
+        text for text, line in zip(kept, said[len(FORMS) :], strict=True) if text not in line
+    ] == []
+
+
+def test_what_is_no_text_and_what_a_key_says_is_masked_too(lab: Lab, tmp_path: Path) -> None:
+    """A card as a number; two names that become alike stay two; a case file is refused."""
+    attributes = {"card": 4242424242424242, "bob@example.com": True, "eve@example.com": 4.5, "n": 7}
+    span = replace(SPANS[0], attributes=attributes)
+    path = tmp_path / "it.json"
+    path.write_text(json.dumps(write_traces([Trace(TRACE_ID, (span,))])))
+    assert "3 × value in which an address or a card number was masked" in lab(
+        "import", str(path), "--mask"
+    ).stdout.replace("\n", " ")
+    (trace,) = traces_in(lab, "imported-1").values()
+    assert trace.spans[0].attributes == {"card": "****", "****": True, "**** 2": 4.5, "n": 7}
+    with pytest.raises(UsageError, match="expected no --mask for a case file"):
+        lab("import", str(RECORDING), "--mask")
+    with pytest.raises(UsageError, match="expected no --mask for a case file"):
+        lab("import", "-", "--mask", given=RECORDING.read_bytes())
+
+
+def test_nothing_is_masked_unasked(lab: Lab, tmp_path: Path) -> None:
+    span = replace(SPANS[0], attributes={"who": "bob@example.com"})
+    path = tmp_path / "it.json"
+    path.write_text(json.dumps(write_traces([Trace(TRACE_ID, (span,))])))
+    lab("import", str(path))
+    (trace,) = traces_in(lab, "imported-1").values()
+    assert trace.spans == (span,)
+
+
+# --- the same again ----------------------------------------------------------------------
+
+
+def test_the_same_traces_make_one_case_from_whatever_files(listed: Lab, tmp_path: Path) -> None:
+    """The same file, its spans in another order, and in another format; unless one says again."""
+    before = (tmp_path / "state" / "cases" / "imported-1" / "traces.jsonl").read_bytes()
+    groups = json.loads((tmp_path / "ten.json").read_text())["resourceSpans"]
+    for number, half in enumerate((groups[5:], groups[:5])):
+        (tmp_path / f"half-{number}.json").write_text(json.dumps({"batches": half}))
+    halves = [str(tmp_path / f"half-{number}.json") for number in range(2)]
+    for files in ([str(tmp_path / "ten.json")], halves):
+        told = listed("import", *files)
+        assert "imported-1: read 10 spans" in told.stdout
+        assert "were here already; --again makes another" in told.stdout.replace("\n", " ")
+    assert json.loads(listed("import", *halves, "--json").stdout)["is_new"] is False
+    assert len(json.loads(listed("cases", "--json").stdout)) == 1
+    assert (tmp_path / "state" / "cases" / "imported-1" / "traces.jsonl").read_bytes() == before
+    again = json.loads(listed("import", *halves, "--again", "--json").stdout)
+    assert (again["case"], again["is_new"]) == ("imported-2", True)
+    named = [json.loads(listed("import", *halves, "--name", "ours", "--json").stdout) for _ in "ab"]
+    assert [(each["case"], each["is_new"]) for each in named] == [
+        ("ours-1", True),
+        ("ours-1", False),
+    ]
+
+
+def test_traces_that_differ_in_anything_make_a_case_of_their_own(
+    listed: Lab, tmp_path: Path
+) -> None:
+    groups = json.loads((tmp_path / "ten.json").read_text())["resourceSpans"]
+    groups[0]["scopeSpans"][0]["spans"][0]["name"] += "!"
+    (tmp_path / "other.json").write_text(json.dumps({"resourceSpans": groups}))
+    assert json.loads(listed("import", str(tmp_path / "other.json"), "--json").stdout)["is_new"]
+
+
+# --- deleting ----------------------------------------------------------------------------
+
+
+def test_cases_are_listed_with_size_and_date_and_deleted_by_name(listed: Lab) -> None:
+    shown = listed("cases").stdout
+    assert re.search(r"imported-1 +20\d\d-\d\d-\d\d \d\d:\d\d", shown)
+    assert re.search(r"\d\.\d\d kB", shown)
+    (row,) = json.loads(listed("cases", "--json").stdout)
+    assert (row["traces"], row["spans"]) == (10, 10)
+    assert 5_000 < row["size_bytes"] < 20_000
+    done = listed("cases", "--delete", "imported-1", "--yes")
+    assert "imported-1 is deleted" in done.stdout
+    assert re.search(r"ten.json, \d\.\d\d kB", done.stderr)
+    assert json.loads(listed("cases", "--json").stdout) == []
+
+
+def test_nothing_is_deleted_without_a_yes(listed: Lab) -> None:
+    with pytest.raises(UsageError, match="found no terminal; `--yes` goes ahead unasked"):
+        listed("cases", "--delete", "imported-1")
+    with pytest.raises(UsageError, match="expected --yes beside --delete"):
+        listed("cases", "--yes")
+    with pytest.raises(CaseError, match="did you mean imported-1"):
+        listed("cases", "--delete", "importd-1", "--yes")
+    assert len(json.loads(listed("cases", "--json").stdout)) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 
 from lab import bootstrap
+from lab.adapters.cases.archive import FolderArchive
+from lab.adapters.cases.bring import Wish, bring_files
 from lab.adapters.harm_mark import HarmMarkFile
 from lab.desk.runs import lab_run
 from lab.domain.journal import Step
@@ -21,6 +24,7 @@ from lab.terminal.run_display import RunEvents
 from tests.support.desk_over_memory import DeskUnderTest
 from tests.support.recorded_cases import recorded
 from tests.support.sample_case import sample_case, span_id
+from tests.support.trace_formats import SHAPES
 
 PHASE = {"event": "phase", "step": "crime", "says": "the incident", "detail": "", "seconds_left": 9}
 OPENED = {"event": "opened", "case": "db-timeout-1", "verdict": "proven"}
@@ -238,3 +242,26 @@ def test_a_run_tells_programs_a_line_an_event(capsys: pytest.CaptureFixture[str]
     assert (phase["step"], phase["seconds_left"]) == ("crime", 4.3)
     assert (load["event"], load["error_rate"]) == ("load", 0.5)
     assert note == {"event": "note", "text": "again"}
+
+
+def test_imports_have_a_shelf_of_their_own_from_which_they_are_deleted(tmp_path: Path) -> None:
+    """With date, traces, spans and size; a page asks first, and no other site's form answers."""
+    archive = FolderArchive(tmp_path / "cases")
+    path = tmp_path / "it.json"
+    path.write_bytes(SHAPES["protobuf"]())
+    for _ in range(2):
+        bring_files(archive, [path], Wish(), lambda what, count: None)
+    desk = DeskUnderTest(tmp_path, archive=archive)
+    assert archive.cases()[0].case_id == "imported-1"
+    shown = desk.get("/").text
+    shelf = shown[shown.index("Imported traces") :]
+    assert re.search(r'<td class="number">1</td><td class="number">2</td>', shelf)
+    assert re.search(r"\d\.\d\d kB", shelf)
+    asked = desk.get("/cases/imported-1/delete").text
+    assert "Delete this case?" in asked
+    assert desk.post("/cases/imported-1/delete").status_code == 403
+    assert len(archive.cases()) == 1
+    answer = desk.send("/cases/imported-1/delete", "/cases/imported-1/delete")
+    assert (answer.status_code, archive.cases()) == (200, ())
+    assert "Imported traces" not in desk.get("/").text
+    assert desk.get("/cases/imported-1/delete").status_code == 404

@@ -14,11 +14,12 @@ import pytest
 from lab.adapters.cases.archive import FolderArchive
 from lab.adapters.cases.bring import Wish, bring_files
 from lab.adapters.cases.recording_file import read_recording
+from lab.adapters.otlp.traces import write_traces
 from lab.desk.charts import three_signals
 from lab.domain.case import Case, Telemetry
 from lab.domain.load import Window
 from lab.domain.rows import summary_of
-from lab.domain.trace import Span
+from lab.domain.trace import Kind, Span, Status, Trace
 from lab.investigation.reading.background import background_rows, background_traces
 from lab.investigation.reading.contrast import contrasts
 from lab.investigation.reading.edge_signals import signals
@@ -226,7 +227,7 @@ def test_a_strangers_telemetry_can_be_read_and_not_graded(tmp_path: Path) -> Non
     brought = Telemetry("brought-1", "Somebody's traces", "a file", START_S, evidence, index)
     desk.archive.bring(brought)
     assert "Somebody&#39;s traces" in desk.get("/cases/brought-1").text
-    assert desk.get("/cases/brought-1/accuse").status_code == 404
+    assert desk.get("/cases/brought-1/accuse").status_code == 409
 
 
 @pytest.mark.parametrize(
@@ -408,3 +409,91 @@ def test_all_that_a_strangers_span_carries_is_shown(tmp_path: Path) -> None:
     span = desk.get(f"{here}/spans/{SPANS[0].span_id}").text
     for each in ("web", "1.0.0", "flavour", "batch", "Boom", "arm64", "[&#34;a&#34;, 1, true]"):
         assert each in span
+    context = ("vendor=opaque", "0x00000301", "vendor=linked", "schemas/1.29.0", "schemas/1.30.0")
+    assert [each for each in context if each not in span] == []
+
+
+# --- the list of a stranger's traces -----------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def strangers(tmp_path_factory: pytest.TempPathFactory) -> DeskUnderTest:
+    """A desk with a case of 250 traces: each a second later and longer, every tenth failed."""
+    folder = tmp_path_factory.mktemp("strangers")
+    began_ns = 1_700_000_000_000_000_000
+    traces = []
+    for n in range(250):
+        start_ns, service = began_ns + n * 10**9, "front" if n % 2 else "cart"
+        span = Span(
+            f"{n + 1:032x}", f"{n + 1:016x}", "f" * 16 if n == 7 else None, f"GET /{n % 5}",
+            Kind.SERVER, service, start_ns, start_ns + (n + 1) * 10**6,
+            Status.ERROR if n % 10 == 0 else Status.UNSET,
+            attributes={"tier": "gold" if n < 3 else "plain"}, resource={"service.name": service},
+        )  # fmt: skip
+        traces.append(Trace(span.trace_id, (span,)))
+    path = folder / "it.json"
+    path.write_text(json.dumps(write_traces(traces)))
+    archive = FolderArchive(folder / "cases")
+    bring_files(archive, [path], Wish(), lambda what, count: None)
+    return DeskUnderTest(folder, archive=archive)
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("", 250),
+        ("?outcome=error", 25),
+        ("?service=front", 125),
+        ("?root=GET+%2F3", 50),
+        ("?min_ms=241&max_ms=245", 5),
+        ("?q=GOLD", 3),
+        ("?since=2023-11-14T22:13:30Z&until=2023-11-14T22:13:40Z", 10),
+        ("?incomplete=yes", 1),
+        ("?outcome=error&service=front&root=&q=&since=&until=&min_ms=&incomplete=", 0),
+    ],
+)
+def test_the_address_says_which_of_a_strangers_traces_are_listed(
+    strangers: DeskUnderTest, query: str, count: int
+) -> None:
+    assert f"{count} of 250 traces fit" in strangers.get(f"/cases/imported-1{query}").text
+
+
+@pytest.mark.parametrize(
+    ("sort", "first"),
+    [(each, 1) for each in ("time", "trace", "duration", "spans", "services")]
+    + [("root", 1), ("errors", 2), ("whole", 8)],
+)
+def test_every_column_sorts_both_ways(strangers: DeskUnderTest, sort: str, first: int) -> None:
+    """And its head leads to the other way."""
+    up = strangers.get(f"/cases/imported-1?sort={sort}&q=t").text.replace("&amp;", "&")
+    row = re.search(r"traces/([0-9a-f]{32})", up)
+    assert row is not None
+    assert int(row[1], 16) == first
+    down = "order=down" if sort == "time" else f"sort={sort}&order=down"
+    assert f'href="?q=t&{down}"' in up
+    other = strangers.get(f"/cases/imported-1?q=t&{down}").text
+    assert re.findall(r"traces/([0-9a-f]{32})", other)[0] != row[1]
+
+
+def test_the_pages_of_a_list_keep_what_was_asked(strangers: DeskUnderTest) -> None:
+    """The second page begins where the first ends, with the same filters and order."""
+    shown = strangers.get("/cases/imported-1?service=front&sort=duration&order=down").text
+    assert "Page 1 of 2" in shown
+    [after] = re.findall(r'rel="next" href="([^"]+)"', shown)
+    following = strangers.get("/cases/imported-1" + after.replace("&amp;", "&")).text
+    assert len(re.findall(r"traces/[0-9a-f]{32}", following)) == 25
+    assert f"{50:032x}" in following
+    assert len(shown) < 100_000
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("outcome=rejected", "service=nobody", "sort=mood", "page=0", "since=soon", "min_ms=-1"),
+        *("since=0001-01-01T00:00:00%2B23:00", "incomplete=maybe"),
+    ],
+)
+def test_a_list_of_traces_that_cannot_be_meant_is_refused(
+    strangers: DeskUnderTest, query: str
+) -> None:
+    assert strangers.get(f"/cases/imported-1?{query}").status_code == 422

@@ -8,8 +8,8 @@ import warnings
 import pytest
 from ruamel.yaml import YAML
 
+from lab.adapters.otlp import personal_data
 from lab.settings import CHECKOUT
-from lab.testing import personal_data
 from tests.support.personal_data import FORMS, INNOCENT, WHOLE_VALUES
 
 COLLECTOR = CHECKOUT / "deploy" / "otelcol" / "collector.yaml"
