@@ -30,7 +30,7 @@ def twin(
     from lab.terminal.comparing import twin_table
 
     archive = bootstrap.archive(Settings())
-    case = compared(archive.open(case_id))
+    case = compared(archive.sight(case_id))
     evidence = case.evidence
     found = resolve_trace(evidence, trace_id, archive.replays(case.case_id))
     with reading(case):
@@ -41,13 +41,8 @@ def twin(
             "the reference; `lab trace` compares each span with its own operation"
         )
     if as_json:
-        print_json(
-            {
-                "trace_id": found.trace_id,
-                "healthy_trace_id": comparison.healthy.trace_id,
-                "rows": twin_rows(comparison, in_tree_order=in_tree_order),
-            }
-        )
+        ids = {"trace_id": found.trace_id, "healthy_trace_id": comparison.healthy.trace_id}
+        print_json({**ids, "rows": twin_rows(comparison, in_tree_order=in_tree_order)})
     else:
         console.print(twin_table(comparison, in_tree_order=in_tree_order, limit=limit))
 
@@ -80,9 +75,9 @@ def contrast(
     That you looked is noted in your debrief, as at the desk, and costs nothing.
     """
     from lab.investigation.reading.contrast import CONTRAST, contrasts
-    from lab.investigation.reading.strangers import compared
+    from lab.investigation.reading.strangers import compared, contrasted
     from lab.investigation.solving.moves import Solving
-    from lab.terminal.comparing import contrast_tables
+    from lab.terminal.contrast import contrast_tables
 
     settings = Settings()
     archive = bootstrap.archive(settings)
@@ -97,7 +92,7 @@ def contrast(
         raise
     Solving(archive, bootstrap.clock()).note_assist(case.case_id, CONTRAST)
     with reading(case):
-        found = contrasts(case.evidence, limit=10_000)
+        found = contrasts(contrasted(case), limit=10_000)
     if as_json:
         print_json(dataclasses.asdict(found))
     else:

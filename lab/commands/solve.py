@@ -1,4 +1,4 @@
-"""Commands that solve a case: accuse, hint, debrief, proof. They need case folders only."""
+"""Commands that solve a case: briefing to debrief. They need case folders only."""
 
 from __future__ import annotations
 
@@ -27,6 +27,36 @@ from lab.settings import Settings
 if TYPE_CHECKING:
     from lab.domain.case import Case
     from lab.domain.replay import Replay
+
+
+def briefing(
+    case_id: Annotated[str | None, typer.Argument(metavar="[CASE]")] = None,
+    grafana: Annotated[
+        bool, typer.Option("--grafana", help="Also where to begin in Grafana: a hint, for free.")
+    ] = False,
+) -> None:
+    """Read the pager message again."""
+    from rich.markdown import Markdown
+
+    from lab.investigation.solving.briefing import briefing as text
+    from lab.investigation.solving.exhibits import told_so_far
+    from lab.investigation.solving.moves import Solving
+    from lab.terminal.exhibits import Footnotes
+
+    settings = Settings()
+    archive = bootstrap.archive(settings)
+    case = archive.load(case_id)
+    notes_below = Footnotes(lab_command())
+    console.print(Markdown(text(case, notes_below), hyperlinks=False))
+    path = bootstrap.grafana_path(settings, case.scenario.id) if grafana else None
+    if grafana and path is None:
+        notes.print("this case says nothing of Grafana")
+    elif path is not None:
+        ledger = Solving(archive, bootstrap.clock()).ledger(case.case_id)
+        way = told_so_far(path, case, ledger, notes_below)
+        console.print(Markdown(f"\n## In Grafana\n\n{way}", hyperlinks=False))
+    for line in notes_below.lines():
+        console.print(line)
 
 
 def mechanisms() -> None:

@@ -29,10 +29,10 @@ from lab.investigation.reading.background import background_rows, background_tra
 from lab.investigation.reading.contrast import CONTRAST, Contrasts, contrasts
 from lab.investigation.reading.edge_signals import Signals, signals
 from lab.investigation.reading.ids import resolve_trace
-from lab.investigation.reading.logs import LogLine, read_logs
+from lab.investigation.reading.logs import LogLine
 from lab.investigation.reading.pasted_links import resolve_suspect
 from lab.investigation.reading.requests import WINDOW_WORDS
-from lab.investigation.reading.strangers import compared, overview_signals
+from lab.investigation.reading.strangers import compared, contrasted, overview_signals
 from lab.investigation.solving.briefing import briefing
 from lab.investigation.solving.hints import OfferedHint, offered_hints
 from lab.investigation.solving.post_mortem import post_mortem
@@ -191,7 +191,7 @@ def case_trace(found: OpenFile, desk: TheDesk, trace_id: str) -> dict[str, Any]:
 @router.get("/cases/{case_id}/logs")
 def case_logs(case: OpenFile, desk: TheDesk) -> list[LogLine]:
     """Every log line the case keeps, in order of time; of a stranger's traces their events."""
-    return list(read_logs(case.evidence, lines_of(desk, case)))
+    return list(lines_of(desk, case))
 
 
 @router.get("/cases/{case_id}/contrast", dependencies=[Depends(check_site)])
@@ -199,7 +199,7 @@ def case_contrast(file: OpenFile, desk: TheDesk) -> Contrasts:
     """What sets the hurt requests apart; noted as an assist."""
     case = compared(file)
     desk.solving.note_assist(case.case_id, CONTRAST)
-    return contrasts(case.evidence)
+    return contrasts(contrasted(case))
 
 
 @router.post("/cases/{case_id}/accusations")

@@ -15,8 +15,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from lab.desk import guard
-from lab.domain.wording import data_size, duration, times_usual
-from lab.investigation.reading.span_words import context_of, took, value_text
+from lab.domain.wording import duration, times_usual
+from lab.investigation.reading.span_words import context_of, data_size, took, value_text
 from lab.terminal.text import hue
 
 HERE: Final = Path(__file__).parent

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -24,7 +23,7 @@ from lab.investigation.reading.edge_signals import restarts, signals
 from lab.investigation.reading.impact import hurt_requests
 from lab.investigation.reading.logs import LogLine, event_lines, patterns, read_logs
 from lab.investigation.reading.requests import into_window_s, outcome_of
-from lab.investigation.reading.strangers import compared
+from lab.investigation.reading.strangers import compared, contrasted
 from lab.investigation.solving.briefing import briefing
 from lab.investigation.solving.exhibits import told_so_far
 from lab.scenario_file import grafana_path
@@ -85,7 +84,7 @@ def contrast(request: Request, file: OpenFile, desk: TheDesk) -> HTMLResponse:
     """What sets the hurt requests apart; that it was looked at is noted for the debrief."""
     case = compared(file)
     desk.solving.note_assist(case.case_id, CONTRAST)
-    return page(request, "contrast.html", {"case": case, "contrasts": contrasts(case.evidence)})
+    return page(request, "contrast.html", {"case": case, "contrasts": contrasts(contrasted(case))})
 
 
 @router.get("/cases/{case_id}/logs")
@@ -100,7 +99,7 @@ def logs(
     number: Annotated[int, Query(alias="page", ge=1)] = 1,
 ) -> HTMLResponse:
     """Every log line the case keeps, filtered and paged; of a stranger's traces their events."""
-    lines = read_logs(case.evidence, lines_of(desk, case))
+    lines = lines_of(desk, case)
 
     def fits(line: LogLine) -> bool:
         return (
@@ -126,11 +125,11 @@ def logs(
     return page(request, "logs.html", context)
 
 
-def lines_of(desk: Desk, case: CaseFile) -> Iterable[str]:
+def lines_of(desk: Desk, case: CaseFile) -> tuple[LogLine, ...]:
     """The log lines of a case, or what a stranger's traces have of a log."""
     if isinstance(case, Telemetry):
         return event_lines(case.evidence)
-    return desk.archive.logs(case.case_id)
+    return read_logs(case.evidence, desk.archive.logs(case.case_id))
 
 
 def briefing_text(case: Case) -> str:

@@ -29,14 +29,6 @@ def duration(ms: float) -> str:
     return f"{minutes}m{rest_s:02d}s"
 
 
-def data_size(count: int) -> str:
-    """Three digits and a unit: ``328 B``, ``3.13 kB``, ``153 kB``, ``1.20 MB``."""
-    if count < 1000:
-        return f"{count} B"
-    value, unit = (count / 1e3, "kB") if count < 999_500 else (count / 1e6, "MB")
-    return f"{value:.{max(0, 2 - (len(str(int(value))) - 1))}f} {unit}"
-
-
 def short_ids(ids: list[str], least: int) -> dict[str, str]:
     """Each id's shortest beginning, of at least ``least`` digits, that no other shares."""
     ordered = sorted(set(ids))

@@ -71,11 +71,11 @@ def _background(evidence: Evidence, traces: Sequence[Trace], *, full: bool) -> T
 def _belongs(joined: Sequence[dict[str, Any]], shown: dict[str, str]) -> Text:
     if not joined:
         return Text("")
-    nearest, more = joined[0], len(joined) - 1
-    owner = shown.get(nearest["trace_id"], nearest["trace_id"])
-    after = f"{nearest['after_s']:+.1f}s, {clean(nearest['by'], 80)}"
-    beside = f", and {more} more" if more else ""
-    return Text.assemble((owner, "cyan"), f" {after}{beside}")
+    nearest = joined[0]
+    after = f" {nearest['after_s']:+.1f}s, {clean(nearest['by'], 80)}"
+    more = f", and {len(joined) - 1} more" if joined[1:] else ""
+    owner = shown.get(nearest["trace_id"], nearest["trace_id"])  # Not every request's is kept.
+    return Text.assemble((owner, "cyan"), after, more)
 
 
 _MARKS: Final = {"ok": ("✔ ok", "green"), "error": ("✖ error", "bold red")} | {

@@ -1,32 +1,25 @@
-"""What a dashboard would show, in a terminal: three signals as sparklines, and log lines."""
+"""Rate, errors and latency in a terminal, as sparklines over one axis of time."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from lab.domain.evidence import Evidence
 from lab.domain.load import Request, percentile
-from lab.domain.trace import Trace
-from lab.domain.wording import counted, duration, short_ids
+from lab.domain.wording import duration
 from lab.investigation.reading.edge_signals import Bucket, Signals, signals
-from lab.investigation.reading.logs import BETWEEN, LogLine, LogPattern
 from lab.investigation.reading.requests import WINDOW_WORDS, outcome_of
-from lab.terminal.tables import iso, plain_table
-from lab.terminal.text import clean
+from lab.terminal.tables import plain_table
 
 _LEVELS: Final = "▁▂▃▄▅▆▇█"
 _LABEL: Final = 12
 _NUMBER: Final = 9
-_LEVEL_STYLES: Final = {"FATAL": "bold red", "ERROR": "bold red", "WARN": "yellow"}
-
-
-# --- signals ------------------------------------------------------------------------------
 
 
 class SignalChart:
@@ -171,98 +164,5 @@ def _count(requests: Sequence[Request], outcome: str) -> int:
 
 def _times(requests: Sequence[Request]) -> dict[str, float | None]:
     shares = {"p50_ms": 0.5, "p95_ms": 0.95, "max_ms": 1.0}
-    latencies = [each.latency_ms for each in requests]
-    return {
-        name: round(percentile(latencies, share), 3) if latencies else None
-        for name, share in shares.items()
-    }
-
-
-# --- log lines ----------------------------------------------------------------------------
-
-
-def pattern_table(found: Sequence[LogPattern], *, limit: int, lines: int) -> RenderableType:
-    """What the lines say, the worst and newest first, counted by window."""
-    if not found:
-        return Text("no log line fits; leave a filter out, or see `lab logs --help`")
-    counts = ("before", "incident", "after")
-    table = plain_table("level", "service", *counts, "", "says", fold=("says",), right=counts)
-    for each in found[:limit]:
-        table.add_row(
-            _level(each.severity),
-            Text(clean(each.service, 40)),
-            *(str(getattr(each, word)) for word in counts),
-            Text("new" if each.is_new else "", style="yellow"),
-            Text(clean(each.pattern, 300)),
-        )
-    told = (
-        f"{min(limit, len(found))} of {counted(len(found), 'kind')} of line, which "
-        f"{counted(lines, 'line')} that the case keeps are of; # stands for what differs. "
-        "`--lines` lists the lines, `--pattern TEXT` those of a kind."
-    )
-    return Group(table, Text(told, style="dim"))
-
-
-def line_table(
-    evidence: Evidence, found: Sequence[LogLine], *, limit: int, trace: Trace | None
-) -> RenderableType:
-    """The lines in order of time, each with its trace, or of one ``trace`` with its span.
-
-    Ids are as short as they may be typed.
-    """
-    if not found:
-        return Text("no log line fits; leave a filter out, or see `lab logs --help`")
-    ids = short_ids(list(evidence.traces if trace is None else trace.by_id), 8 - 4 * bool(trace))
-    owner = "trace" if trace is None else "span"
-    table = plain_table(
-        *("when", "into it", "level", "service", owner, "says"), fold=("says",), right=("into it",)
-    )
-    for each in found[:limit]:
-        owner_id = each.trace_id if trace is None else each.span_id
-        table.add_row(
-            each.window or BETWEEN if evidence.windows else "",
-            _into(evidence, each),
-            _level(each.severity),
-            Text(clean(each.service, 40)),
-            _owner(owner_id, ids),
-            Text(clean(each.body, 600)),
-        )
-    told = f"{min(limit, len(found))} of {counted(len(found), 'line')} that fit."
-    more = "`lab logs TRACE` shows those of one trace." if trace is None else ""
-    return Group(table, Text(f"{told} {more}".rstrip(), style="dim"))
-
-
-def _owner(owner_id: str | None, ids: Mapping[str, str]) -> Text:
-    """Of what trace or span a line is; one that the case does not hold is marked."""
-    if owner_id is None:
-        return Text("none", style="dim")
-    if owner_id in ids:
-        return Text(ids[owner_id], style="cyan")
-    return Text(f"{clean(owner_id, 16)} not kept", style="yellow")
-
-
-def line_rows(found: Iterable[LogLine]) -> list[dict[str, Any]]:
-    """The lines as a program reads them."""
-    return [
-        {
-            "time": iso(each.time_unix_s),
-            "window": each.window,
-            "service": each.service,
-            "severity": each.severity,
-            "trace_id": each.trace_id,
-            "span_id": each.span_id,
-            "body": each.body,
-        }
-        for each in found
-    ]
-
-
-def _level(severity: str) -> Text:
-    return Text(clean(severity.lower(), 10), style=_LEVEL_STYLES.get(severity, "dim"))
-
-
-def _into(evidence: Evidence, line: LogLine) -> str:
-    for window, word in WINDOW_WORDS.items():
-        if word == line.window:
-            return f"{line.time_unix_s - evidence.windows[window].start_s:.1f}s"
-    return ""
+    took = [each.latency_ms for each in requests]
+    return {n: round(percentile(took, each), 3) if took else None for n, each in shares.items()}

@@ -14,9 +14,9 @@ from rich.text import Text
 
 from lab.domain.accusation import Accusation
 from lab.domain.case import Case, CaseSummary
-from lab.domain.mechanism import NO_SPAN_RULE, Mechanism
+from lab.domain.mechanism import NO_SPAN_RULE, Mechanism, Scope
 from lab.domain.verdict import EXAMPLE_LEVEL, Judgement, VerdictClass
-from lab.domain.wording import data_size
+from lab.investigation.reading.span_words import data_size
 from lab.investigation.solving.hints import OfferedHint
 from lab.terminal.text import clean
 
@@ -138,12 +138,16 @@ def verdict_row(case: Case, accusation: Accusation, judgement: Judgement) -> dic
 
 
 def mechanism_table() -> RenderableType:
-    """Every word an accusation may use with its definition, in the order in which to ask."""
+    """Every word an accusation may use with its definition; mechanisms in the order to ask in."""
     table = plain_table("", "word", "what it means", fold=("what it means",), right=("",))
     for n, mechanism in enumerate(Mechanism, start=1):
         table.add_row(str(n), Text(mechanism.value, style="bold cyan"), Text(mechanism.definition))
     legend = f"Ask from 1 to {len(Mechanism)}; the first that fits is meant."
-    return Group(table, Text(legend, style="dim"), Text(NO_SPAN_RULE, style="dim"))
+    scopes = plain_table("--scope", "whom it hit", fold=("whom it hit",))
+    for scope in Scope:
+        scopes.add_row(Text(scope.value, style="bold cyan"), Text(scope.definition))
+    parts = (table, Text(legend, style="dim"), Text(f"{NO_SPAN_RULE}\n", style="dim"), scopes)
+    return Group(*parts, Text("Where it counts, the briefing says so.", style="dim"))
 
 
 def iso(unix_s: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -14,9 +14,9 @@ from lab.domain.marks import Seal, most_apart_ms, silent_callees, why
 from lab.domain.rows import FoldedRow, Gap, Missing, Row, Wire, extent_ns, folded, rows, wire_of
 from lab.domain.strata import standing
 from lab.domain.trace import AttributeValue, Event, Kind, Scope, Span, Status, Trace
-from lab.domain.wording import counted, data_size, duration, short_ids, times_usual
+from lab.domain.wording import counted, duration, short_ids, times_usual
 from lab.investigation.reading.requests import WINDOW_WORDS
-from lab.investigation.reading.span_words import context_of, took, value_text
+from lab.investigation.reading.span_words import context_of, data_size, operation, took, value_text
 from lab.terminal.guides import with_guides
 from lab.terminal.text import MARKS, clean, service_text
 
@@ -156,7 +156,8 @@ class TraceTree:
         return table
 
     def _label(self, console: Console, row: Row, guides: str, below: str, width: int) -> Text:
-        lines = [_title(row, len(self._alike.get(id(row), ()))), *self._details(row)]
+        times = len(self._alike.get(id(row), ()))
+        lines = [_title(self._trace, row, times), *self._details(row)]
         label = Text()
         for n, line in enumerate(lines):
             room = max(8, width - max(len(guides), len(below)) - 2)
@@ -258,7 +259,7 @@ class TraceTree:
         trace = self._trace
         more = len(self._lines) - MOST_ROWS
         if more > 0:
-            yield Text(f"… and {more} more rows; --json has every span")
+            yield Text(f"… and {more} more rows; --json has them all")
         if self._alike:
             hidden = sum(len(alike) - 1 for alike in self._alike.values())
             yield Text(f"× {hidden} repeats are folded; --all gives each its row", style="dim")
@@ -291,7 +292,7 @@ def _id_of(row: Row, short: dict[str, str]) -> Text:
     return Text(short[row.item.span_id] if isinstance(row.item, Span) else "", style="cyan")
 
 
-def _title(row: Row, times: int) -> Text:
+def _title(trace: Trace, row: Row, times: int) -> Text:
     item = row.item
     if isinstance(item, Missing):
         return Text(f"? parent {item.span_id} never came", style="bold yellow")
@@ -304,7 +305,7 @@ def _title(row: Row, times: int) -> Text:
     title.append(f"{mark} " if mark else "", style=style)
     title.append(f"{KIND_MARKS[item.kind]} ", style="dim")
     title.append_text(service_text(item.service)).append(" ")
-    title.append(clean(item.name, 120) or "(no name)", style="default")
+    title.append(clean(_name(trace, item), 120) or "(no name)", style="default")
     if item.peer:
         title.append(f" ({clean(item.peer, 40)})", style="dim")
     if answered := _answered(item):
@@ -312,24 +313,30 @@ def _title(row: Row, times: int) -> Text:
     return title
 
 
+def _name(trace: Trace, span: Span) -> str:
+    """With the route, where it calls by HTTP; a statement takes the room of the numbers."""
+    is_query = "db.query.text" in span.attributes or "db.statement" in span.attributes
+    return span.name if is_query else operation(trace, span)
+
+
 def _answered(span: Span) -> str:
     """How much came back, where the span says so: bytes of a body, or rows."""
-    size = span.attributes.get("http.response.body.size")
-    rows_back = span.attributes.get("db.response.returned_rows")
-    if isinstance(size, int) and not isinstance(size, bool) and size >= 0:
-        return data_size(size)
-    if isinstance(rows_back, int) and not isinstance(rows_back, bool):
-        return counted(rows_back, "row")
+    for key, say in _SIZES.items():
+        if type(size := span.attributes.get(key)) is int:
+            return say(size)
     return ""
+
+
+_SIZES: Final[Mapping[str, Callable[[int], str]]] = {
+    "http.response.body.size": data_size,
+    "db.response.returned_rows": lambda rows: counted(rows, "row"),
+}
 
 
 def _of_the_like(alike: Sequence[Span]) -> Text:
     took = [each.duration_ms for each in alike]
-    return Text(
-        f"the slowest of {len(alike)}: {duration(min(took))} to {duration(max(took))} each, "
-        f"{duration(sum(took))} together",
-        style="yellow",
-    )
+    each = f"{duration(min(took))} to {duration(max(took))} each, {duration(sum(took))} together"
+    return Text(f"the slowest of {len(alike)}: {each}", style="yellow")
 
 
 def _events(span: Span) -> Iterator[Text]:

@@ -140,7 +140,7 @@ def test_help_imports_no_command(tmp_path: Path) -> None:
     assert not found & (SLOW | commands)
 
 
-@pytest.mark.parametrize("words", ["trace ID", "traces", "cases", "mechanisms"])
+@pytest.mark.parametrize("words", ["trace ID", "traces", "cases", "logs", "signals", "mechanisms"])
 def test_whoever_only_reads_waits_for_nothing_else(words: str, recorded_case: Path) -> None:
     """No scenario's language, no HTTP, no event loop's helpers."""
     trace_id = next(iter(recorded("db-timeout").evidence.traces))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from lab.domain.evidence import Evidence
@@ -14,43 +13,30 @@ from lab.investigation.reading.requests import WINDOW_WORDS
 MOST_SHARING: Final = 3
 """A text that more requests have names none of them; then they must run at one time as well."""
 
-_NAMES_ONE: Final = re.compile(r"(?:.*[._])?(?:id|key|uuid)")
-_LEFT_OUT: Final = frozenset({"tenant_id", "db.connection.id"})
-"""Ids of what many requests have in common."""
+_NAMES_ONE: Final = re.compile(r"(?!tenant_id$|db\.connection\.id$)(?:.*[._])?(?:id|key|uuid)")
+"""Attributes that name one of many; a tenant and a connection are many requests' own."""
 
-_Fact = tuple[str, AttributeValue]
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """A request's trace that another belongs to: ``by`` is *link*, or an attribute both have.
-
-    ``after_s`` is how long after the request it began, in seconds; below 0 before it.
-    """
-
-    trace_id: str
-    by: str
-    after_s: float
+_Bearers = Mapping[tuple[str, AttributeValue], Mapping[str, Sequence[Span]]]
+"""Attribute and value → the spans that bear it, by trace id."""
 
 
-def background_traces(evidence: Evidence, limit: int | None = None) -> tuple[Trace, ...]:
-    """The first ``limit`` of them, or all, in order of time."""
-    found = [
-        evidence.traces[trace_id]
-        for trace_id in evidence.traces
-        if trace_id not in evidence.request_of
-    ]
-    found.sort(key=lambda trace: first_span(trace).start_ns)
-    return tuple(found[:limit])
+def background_traces(evidence: Evidence) -> tuple[Trace, ...]:
+    """All of them, in order of time."""
+    ids = (trace_id for trace_id in evidence.traces if trace_id not in evidence.request_of)
+    found = (evidence.traces[trace_id] for trace_id in ids)
+    return tuple(sorted(found, key=lambda trace: first_span(trace).start_ns))
 
 
 def background_rows(evidence: Evidence, traces: Sequence[Trace]) -> list[dict[str, Any]]:
     """The traces as a program reads them, on the clock of the requests.
 
     ``window`` and ``into_window_s``, seconds from its start, are None between two windows.
-    ``joined`` are the requests that kept spans say it belongs to, the nearest in time first.
+    ``joined`` are the requests that kept spans say it belongs to, those that it links to first
+    and then the nearest in time: ``by`` is *link* or the attribute that both have, ``after_s``
+    how long after the request the trace began.
     """
-    joined = _joined(evidence, traces)
+    begun = [each for each in evidence.traces if traces and each in evidence.request_of]
+    bearers = _bearers(evidence.traces[each] for each in begun)
     return [
         {
             "trace_id": trace.trace_id,
@@ -60,7 +46,7 @@ def background_rows(evidence: Evidence, traces: Sequence[Trace]) -> list[dict[st
             "name": first_span(trace).name,
             "duration_ms": round(first_span(trace).duration_ms, 3),
             "spans": len(trace.by_id),
-            "joined": [asdict(each) for each in joined[trace.trace_id]],
+            "joined": _joined(evidence, trace, bearers),
         }
         for trace in traces
     ]
@@ -71,55 +57,40 @@ def first_span(trace: Trace) -> Span:
     return trace.spans[0]
 
 
-def _joined(evidence: Evidence, traces: Sequence[Trace]) -> Mapping[str, Sequence[Joined]]:
-    """Of each trace the requests it is joined to, each once."""
-    asked = {fact for trace in traces for fact, _ in _facts(trace)}
-    bearers: dict[_Fact, dict[str, list[Span]]] = {}
-    for trace_id in evidence.traces if traces else ():
-        if trace_id in evidence.request_of:
-            for fact, span in _facts(evidence.traces[trace_id]):
-                if fact in asked:
-                    bearers.setdefault(fact, {}).setdefault(trace_id, []).append(span)
-    return {trace.trace_id: _joins_of(evidence, trace, bearers) for trace in traces}
-
-
-def _joins_of(
-    evidence: Evidence, trace: Trace, bearers: Mapping[_Fact, Mapping[str, Sequence[Span]]]
-) -> Sequence[Joined]:
-    found: dict[str, Joined] = {}
+def _joined(evidence: Evidence, trace: Trace, bearers: _Bearers) -> list[dict[str, Any]]:
     start_s = first_span(trace).start_ns / 1e9
-    for trace_id, by in (*_links(evidence, trace), *_shared(trace, bearers)):
-        after_s = round(start_s - evidence.request_of[trace_id].start_s, 3)
-        found.setdefault(trace_id, Joined(trace_id, by, after_s))
-    return sorted(found.values(), key=lambda each: (each.by != "link", abs(each.after_s)))
+    linked = [(each.trace_id, "link") for span in trace for each in span.links]
+    found: dict[str, str] = {}
+    for trace_id, by in (*linked, *_shared(trace, bearers)):
+        if trace_id in evidence.request_of:
+            found.setdefault(trace_id, by)
+    rows = [
+        {"trace_id": each, "by": by, "after_s": round(start_s - begun.start_s, 3)}
+        for each, by in found.items()
+        for begun in (evidence.request_of[each],)
+    ]
+    return sorted(rows, key=lambda each: (each["by"] != "link", abs(each["after_s"])))
 
 
-def _links(evidence: Evidence, trace: Trace) -> Iterator[tuple[str, str]]:
-    for span in trace:
-        for link in span.links:
-            if link.trace_id in evidence.request_of:
-                yield link.trace_id, "link"
-
-
-def _shared(
-    trace: Trace, bearers: Mapping[_Fact, Mapping[str, Sequence[Span]]]
-) -> Iterator[tuple[str, str]]:
+def _shared(trace: Trace, bearers: _Bearers) -> Iterator[tuple[str, str]]:
     """The traces with the same value: of a text that names few, or at the same time."""
-    for (key, value), mine in _facts(trace):
+    for (key, value), own in _bearers([trace]).items():
+        mine = own[trace.trace_id]
         owners = bearers.get((key, value), {})
-        names_few = isinstance(value, str) and len(owners) <= MOST_SHARING
         for trace_id, theirs in owners.items():
-            if names_few or any(mine.overlaps(each) for each in theirs):
+            names_few = isinstance(value, str) and len(owners) <= MOST_SHARING
+            if names_few or any(one.overlaps(each) for one in mine for each in theirs):
                 yield trace_id, f"{key}={value}"
 
 
-def _facts(trace: Trace) -> Iterable[tuple[_Fact, Span]]:
-    return [
-        ((key, value), span)
-        for span in trace
-        for key, value in span.attributes.items()
-        if _NAMES_ONE.fullmatch(key) and key not in _LEFT_OUT
-    ]
+def _bearers(traces: Iterable[Trace]) -> _Bearers:
+    found: dict[tuple[str, AttributeValue], dict[str, list[Span]]] = {}
+    for trace in traces:
+        for span in trace:
+            for key, value in span.attributes.items():
+                if _NAMES_ONE.fullmatch(key):
+                    found.setdefault((key, value), {}).setdefault(trace.trace_id, []).append(span)
+    return found
 
 
 def _placed(evidence: Evidence, at_s: float) -> dict[str, Any]:

@@ -262,12 +262,9 @@ def _may_be_chance(row: Contrast, sizes: Sequence[int]) -> bool:
 
 def _request_facts(request: Request) -> _Weighed:
     """What the shopper knew; all requests are counted, so each stands for itself."""
-    facts = {
-        ("request", "route", request.route),
-        ("request", "tenant", request.tenant),
-        ("request", "status", str(request.status or "no answer")),
-    }
-    return frozenset(facts), 1.0
+    status = str(request.status or "no answer")
+    told = ("route", request.route), ("tenant", request.tenant), ("status", status)
+    return frozenset(("request", *each) for each in told), 1.0
 
 
 def _kept(evidence: Evidence, requests: Iterable[Request]) -> Iterator[tuple[Trace, float]]:
@@ -381,7 +378,6 @@ def _cliffs_delta(ones: _Measured, others: _Measured) -> float:
 
 
 def _measured(kept: _Kept) -> Mapping[_Quantity, _Measured]:
-    """Quantity → its value in each trace that has it."""
     found: dict[_Quantity, list[tuple[float, float]]] = {}
     for trace, weight in kept:
         for key, value in _quantities(trace).items():

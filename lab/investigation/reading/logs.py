@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -132,24 +131,26 @@ def _window(evidence: Evidence, at_s: float) -> str | None:
     return None
 
 
-def event_lines(evidence: Evidence, only: Trace | None = None) -> Iterator[str]:
-    """The events of all spans, or of one trace, as JSON: what such traces have of a log."""
-    for trace in (only,) if only else evidence.traces.values():
-        for span in trace:
-            for event in span.events:
-                yield json.dumps(_event(span, event))
+def event_lines(evidence: Evidence, only: Trace | None = None) -> tuple[LogLine, ...]:
+    """The events of all spans, or of one trace: what a stranger's traces have of a log."""
+    traces = (only,) if only else evidence.traces.values()
+    found = [
+        _event(evidence, span, event) for trace in traces for span in trace for event in span.events
+    ]
+    return tuple(sorted(found, key=lambda each: each.time_unix_s))
 
 
-def _event(span: Span, event: Event) -> dict[str, object]:
-    is_exception = event.name == "exception"
+def _event(evidence: Evidence, span: Span, event: Event) -> LogLine:
     told = {key.removeprefix("exception."): value for key, value in event.attributes.items()}
     words = [f"{key}={value_text(value)}" for key, value in told.items() if key != "stacktrace"]
-    levels = (str(event.attributes[key]) for key in _LEVELS if key in event.attributes)
-    return {
-        "time_unix_s": event.time_ns / 1e9,
-        "service": span.service,
-        "severity": "ERROR" if is_exception else next(levels, "INFO"),
-        "body": " ".join((event.name, *words)),
-        "trace_id": span.trace_id,
-        "span_id": span.span_id,
-    }
+    levels = (str(event.attributes[key]).upper() for key in _LEVELS if key in event.attributes)
+    at_s = event.time_ns / 1e9
+    return LogLine(
+        time_unix_s=at_s,
+        service=span.service,
+        severity="ERROR" if event.name == "exception" else next(levels, "INFO"),
+        body=" ".join((event.name, *words))[: kept.LONGEST_BODY],
+        trace_id=span.trace_id,
+        span_id=span.span_id,
+        window=_window(evidence, at_s),
+    )

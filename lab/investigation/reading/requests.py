@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from lab.domain.evidence import Evidence
@@ -169,11 +170,8 @@ def group_requests(
 
 def attribute_names(evidence: Evidence) -> tuple[str, ...]:
     """Every attribute that some kept span carries, by name."""
-    names: set[str] = set()
-    for trace in evidence.traces.values():
-        for span in trace:
-            names.update(span.attributes)
-    return tuple(sorted(names))
+    spans = chain.from_iterable(evidence.traces.values())
+    return tuple(sorted({name for span in spans for name in span.attributes}))
 
 
 def _values(evidence: Evidence, request: Request, key: str) -> Iterable[str]:

@@ -28,6 +28,14 @@ def value_text(value: AttributeValue) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def data_size(count: int) -> str:
+    """Three digits and a unit: ``328 B``, ``3.13 kB``, ``153 kB``, ``1.20 MB``."""
+    if count < 1000:
+        return f"{count} B"
+    value, unit = (count / 1e3, "kB") if count < 999_500 else (count / 1e6, "MB")
+    return f"{value:.{max(0, 2 - (len(str(int(value))) - 1))}f} {unit}"
+
+
 LONGEST_OPERATION: Final = 160
 """Characters of a statement or a path that a row shows."""
 

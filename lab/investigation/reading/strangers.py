@@ -10,10 +10,14 @@ from lab.domain.case import CaseFile, Sight, Telemetry
 from lab.domain.evidence import Evidence, stranger_evidence
 from lab.errors import NoReference
 from lab.investigation.reading.edge_signals import Signals, signals
+from lab.investigation.reading.impact import hurt_requests
 from lab.investigation.reading.requests import axis_start_s
 from lab.investigation.reading.service_map import ServiceMap, service_map
 
 Any = TypeVar("Any", bound="CaseFile | Sight")
+
+MOST_OF_A_KIND: Final = 500
+"""Of healthy, hurt and other traces: more change no share by more than two in a hundred."""
 
 COLUMNS: Final = 30
 """Of a chart, so that three of them and a page of traces stay below 100 kB."""
@@ -40,6 +44,22 @@ def compared(case: Any) -> Any:
     if is_alone(case):
         raise NoReference(f"expected traces of a healthy time, found none: {no_reference(case)}")
     return case
+
+
+def contrasted(case: CaseFile | Sight) -> Evidence:
+    """What is contrasted: of a stranger's many traces so many of each kind, evenly over time.
+
+    Each then stands for those of its kind, as the traces that a case keeps do.
+    """
+    evidence = case.evidence
+    if not isinstance(case, Telemetry) or len(evidence.traces) <= 3 * MOST_OF_A_KIND:
+        return evidence
+    hurt = {each.trace_id for each in hurt_requests(evidence)}
+    kinds: dict[object, list[str]] = {}
+    for each in evidence.requests:
+        kinds.setdefault((each.window, each.trace_id in hurt), []).append(each.trace_id)
+    few = (each for ids in kinds.values() for each in ids[:: -(-len(ids) // MOST_OF_A_KIND)])
+    return replace(evidence, traces={each: evidence.traces[each] for each in few}, whole_ids=None)
 
 
 def map_of(case: CaseFile) -> ServiceMap:

@@ -8,8 +8,6 @@ from lab.domain.ledger import Ledger, LedgerEntry
 from lab.domain.mechanism import Scope
 from lab.domain.verdict import Judgement
 from lab.errors import TooSoon, UsageError
-from lab.investigation.solving.briefing import SCOPE_COUNTS
-from lab.investigation.solving.judge import judge
 from lab.ports.case_archive import CaseArchive
 from lab.ports.clock import Clock
 
@@ -31,11 +29,16 @@ class Solving:
 
     def refuse_unfinished(self, case: Case, accusation: Accusation) -> None:
         """UsageError where a part of what is asked was not answered."""
+        from lab.investigation.solving.briefing import SCOPE_COUNTS
+
         if case.scenario.asks_scope and accusation.scope is None and not accusation.nobody:
             raise UsageError(f"expected a scope, one of {', '.join(Scope)}: {SCOPE_COUNTS}")
 
     def accuse(self, case: Case, accusation: Accusation) -> Judgement:
         """Judge and write down; TooSoon while an earlier wrong one still delays."""
+        # Whoever only has a look noted down does not wait for what grades.
+        from lab.investigation.solving.judge import judge
+
         self.refuse_unfinished(case, accusation)
         wait_s = self.wait_s(case.case_id)
         if wait_s > 0:

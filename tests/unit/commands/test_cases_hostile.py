@@ -27,6 +27,7 @@ from lab.commands.table import PANELS
 from lab.domain.case import Case
 from lab.domain.evidence import Sample
 from lab.domain.load import Window
+from lab.domain.trace import AttributeValue, Event, Span, Trace
 from lab.errors import CaseError, LabError
 from lab.ports.case_archive import CaseArchive
 from tests.support.desk_over_memory import DeskUnderTest, addresses_about
@@ -64,6 +65,9 @@ JOURNAL: Final = {
 
 READS: Final = (
     *READING,
+    *("trace {trace} {trace} --case {case}", "trace {trace} --case {case} --all --attributes"),
+    *("logs {case} --text x", "logs {case} --service nosuch", "signals {case} --route nosuch"),
+    *("traces {case} --group-by nosuch", "traces {case} --group-by route"),
     *("twin {trace} --case {case} --tree", "twin {trace} --case {case} --json"),
     *("accuse {case} {trace} {span} --mechanism timeout", "hint 1 --case {case}"),
     *("export {case} --to {state}/out.case.zip --force", "import {state}/out.case.zip --again"),
@@ -80,9 +84,12 @@ NOT_READING: Final = {
         "about the stack and this machine",
     ),
     **dict.fromkeys(("down", "clean", "tools"), "about the stack and this machine"),
-    **dict.fromkeys(("run", "verify", "contrast", "record"), "makes cases of its own scenarios"),
+    **dict.fromkeys(
+        ("run", "verify", "instrumentation", "record"), "makes cases of its own scenarios"
+    ),
     **dict.fromkeys(("new", "schema"), "about scenario files"),
     "practice": "opens a case of this checkout",
+    "reference": "says which traces of an import were healthy, and shows none of them",
     "open": "imports as `import` does, and leads to the desk, whose every address is asked below",
     "desk": "serves the desk, whose every address is asked below",
 }
@@ -327,7 +334,68 @@ def test_no_address_of_the_desk_lets_an_attack_through(
             assert kind == "application/json", address
             assert answer.headers["x-content-type-options"] == "nosniff"
             answer.json()
-    assert len(shown) >= 15, f"the attack was there to be seen, but not in {hidden}"
+    assert len(shown) >= 14, f"the attack was there to be seen, but not in {hidden}"
+
+
+@pytest.fixture(scope="module")
+def all_alike(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder whose case has the attack in every hurt trace: what they have in common."""
+    state, case = tmp_path_factory.mktemp("alike"), sample_case()
+    hurt = case.evidence.samples[Sample.AFFECTED]
+    traces = {
+        trace_id: Trace(
+            trace_id,
+            tuple(_attacking(each, n, trace_id in hurt) for n, each in enumerate(trace.spans)),
+        )
+        for trace_id, trace in case.evidence.traces.items()
+    }
+    evidence = replace(case.evidence, traces=traces)
+    FolderArchive(state / "cases").seal(replace(case, evidence=evidence))
+    return state
+
+
+def _attacking(span: Span, number: int, hurt: bool) -> Span:
+    """By its name, as all of its operation, and, where it is hurt, by all else that it says."""
+    named = replace(span, name=span.name + ATTACK)
+    if not hurt:
+        return named
+    said: dict[str, AttributeValue] = {f"k{ATTACK}": f"v{ATTACK}", f"n{ATTACK}": number}
+    event = Event(f"e{ATTACK}", span.start_ns, {f"a{ATTACK}": ATTACK})
+    return replace(named, attributes={**span.attributes, **said}, events=(event,))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "contrast",
+        f"trace {HURT}",
+        f"trace {HURT} {HURT}",
+        f"trace {HURT} --all --attributes",
+        f"twin {HURT}",
+        "traces --group-by nosuch",
+    ],
+)
+def test_what_all_of_them_share_is_shown_and_obeyed_by_nobody(
+    line: str, all_alike: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A single trace would be chance, and no lead; so the test above cannot see these."""
+    done = CliRunner().invoke(app, line.split(), env={"LAB_STATE_DIR": str(all_alike)})
+    said = done.output
+    if isinstance(done.exception, LabError):
+        failures.report(done.exception)
+        said += re.sub(r"\x1b\[\d*m", "", capsys.readouterr().err)
+    assert "pwned" in said
+    assert dangerous(said) == []
+
+
+def test_the_page_of_what_they_share_is_obeyed_by_nobody(all_alike: Path, tmp_path: Path) -> None:
+    """Nor is its JSON."""
+    archive = FolderArchive(all_alike / "cases")
+    desk = DeskUnderTest(tmp_path, archive=archive)
+    page = desk.get(f"/cases/{CASE_ID}/contrast")
+    assert "pwned" in page.text
+    assert Obedient(page.text).obeyed == []
+    assert desk.get(f"/api/v1/cases/{CASE_ID}/contrast").json()["amounts"]
 
 
 @pytest.mark.parametrize(

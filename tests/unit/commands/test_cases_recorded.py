@@ -26,6 +26,7 @@ from lab.domain.load import Window
 from lab.errors import LabError
 from tests.support.desk_over_memory import DeskUnderTest, addresses_about
 from tests.support.recorded_cases import RECORDINGS, recorded
+from tests.support.spoilers import secrets_of
 
 every_recording = pytest.mark.parametrize("name", RECORDINGS)
 
@@ -37,7 +38,12 @@ READING: Final = (
     "briefing {case}",
     *("traces {case}", "traces {case} --window incident", "traces {case} --slowest --limit 3"),
     *("traces {case} --json", "traces {case} --background", "traces {case} --background --json"),
+    *("traces {case} --group-by tenant", "traces {case} --group-by db.system.name --json"),
     *("trace {trace} --case {case}", "trace {trace} --case {case} --attributes --wires --full"),
+    *("trace {trace} {trace} --case {case}", "trace {trace} --case {case} --all"),
+    *("logs {case}", "logs {case} --lines", "logs {case} --json", "logs {trace} --case {case}"),
+    *("signals {case}", "signals {case} --json", "contrast {case}", "contrast {case} --json"),
+    "briefing {case} --grafana",
     *("trace {trace} --case {case} --json", "map {case}", "map {case} --json"),
     *("journal {case}", "journal {case} --json", "cases", "cases --json"),
     *("hint --case {case}", "hint --case {case} --json", "mechanisms"),
@@ -132,6 +138,7 @@ def test_every_reading_command_answers_before_and_after_the_case_is_solved(door:
     for line in READING:
         said = door.reads(line)
         assert case.scenario.id not in said, line
+        _tells_no_answer(line, said, case)
         if line.startswith("traces {case}"):
             assert not _empty(line, said, case), f"{line}: {said}"
     for line in ("debrief {case}", "proof {case}", "detect {case}"):
@@ -150,6 +157,14 @@ def test_every_reading_command_answers_before_and_after_the_case_is_solved(door:
         answer = door.types(line)
         assert answer.exit_code in {0, 1}, f"{line}: {answer.output}"
         _is_in_words(line, answer.output)
+
+
+def _tells_no_answer(line: str, said: str, case: Case) -> None:
+    """No truth, no edge, no mechanism beside the closed list, no hint."""
+    for text in (said, " ".join(said.split())):
+        assert [each for each in secrets_of(case) if each in text] == [], line
+    mechanism = case.scenario.truth.mechanism.value
+    assert "-" not in mechanism or line == "mechanisms" or mechanism not in said, line
 
 
 def _empty(line: str, said: str, case: Case) -> bool:

@@ -475,7 +475,7 @@ def test_every_filter_and_every_order_is_for_a_strangers_traces_too(
 
 def test_the_number_of_all_that_fit_is_told_before_the_limit(listed: Lab) -> None:
     assert (
-        "3 of 4 that fit, of 10 traces from"
+        "3 of 4 traces that fit, of 10 from"
         in listed("traces", "--outcome", "error", "--limit", "3").stdout
     )
     assert (

@@ -11,13 +11,14 @@ from typing import Any, Final
 import pytest
 from typer.testing import CliRunner, Result
 
+from lab.adapters.cases.archive import FolderArchive
 from lab.adapters.otlp.traces import trace_to_otlp
 from lab.cli import app
-from lab.domain.evidence import Sample
 from lab.domain.load import Window
 from lab.domain.trace import Trace
 from lab.errors import CaseError, LabError, NoReference, NothingToGrade, UsageError
 from tests.support.recorded_cases import recorded
+from tests.support.sample_case import START_S, fatal_trace, healthy_trace, sample_case
 from tests.support.trace_formats import EXAMPLES
 
 CULPRITS: Final = {
@@ -76,9 +77,10 @@ def read(lab: Door, line: str) -> Any:
     return json.loads(lab(f"{line} --json").stdout)
 
 
-@pytest.fixture(
-    scope="module", params=[("db-timeout", "stretch"), ("slow-shelves", "file")], ids=str
-)
+WAYS: Final = (("db-timeout", "stretch"), ("slow-shelves", "file"))
+
+
+@pytest.fixture(scope="module", params=WAYS, ids=" by ".join)
 def imported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Imported:
     """A recorded case as an import with its healthy time, said in either way."""
     name, way = request.param
@@ -104,7 +106,7 @@ def test_the_culprit_is_who_the_truth_says(imported: Imported) -> None:
     assert hurt["crime"]["p95_ms"] > 20 * hurt["reference"]["p95_ms"]
     told = read(lab, f"contrast {case_id}")
     assert (told["hurt"] > 0, told["healthy"] > 0, told["at_edge"]) == (True, True, True)
-    assert any(row["where"] == service for row in (*told["rows"], *told["numbers"])[:40])
+    assert any(row["where"] == service for row in (*told["rows"], *told["amounts"])[:40])
 
 
 def test_a_hurt_trace_has_ghosts_and_a_healthy_twin(imported: Imported) -> None:
@@ -216,10 +218,11 @@ def test_a_file_to_compare_with_has_to_hold_traces(path: str, lab: Door, tmp_pat
         lab(f"reference {case_id} --compare {meant}")
 
 
-def test_a_case_has_a_reference_of_its_own(lab: Door) -> None:
+def test_a_case_has_a_reference_of_its_own(lab: Door, tmp_path: Path) -> None:
     """So none is chosen for it, nor is it one of another's."""
-    case = "scenarios/db-timeout/recorded.case.zip"
-    assert lab(f"import {case}").exit_code == 0
+    FolderArchive(tmp_path / "state" / "cases").seal(sample_case())
+    case = tmp_path / "one.case.zip"
+    lab(f"export db-timeout-1 --to {case}")
     with pytest.raises(UsageError, match="a reference of its own"):
         lab("reference db-timeout-1 --before 0s..1s")
     with pytest.raises(UsageError, match="once it is here"):
@@ -252,17 +255,17 @@ def test_every_reading_command_answers_of_an_import(
     with_reference: bool, lab: Door, tmp_path: Path
 ) -> None:
     """And what needs a truth says in a sentence why there is none, and where to go."""
-    path = exported("slow-shelves", tmp_path / "all.jsonl", Window.REFERENCE, Window.CRIME)
-    said = f" --before {healthy_time('slow-shelves')}" if with_reference else ""
+    calm = (healthy_trace(f"{n:032x}", START_S + n) for n in range(1, 11))
+    hurt = fatal_trace("ab" * 16, START_S + 20)
+    path = written(tmp_path / "few.jsonl", iter((*calm, hurt)))
+    said = " --before 0s..15s" if with_reference else ""
     case_id = read(lab, f"import {path}{said}")["case"]
-    evidence = recorded("slow-shelves").evidence
-    trace_id = next(e for e in evidence.samples[Sample.AFFECTED] if e in evidence.traces)
     for line in (*READING, *(COMPARING if with_reference else ())):
-        done = lab(line.format(case=case_id, trace=trace_id))
+        done = lab(line.format(case=case_id, trace=hurt.trace_id))
         assert done.exit_code == 0, f"{line}: {done.output}"
         assert done.stdout.strip(), line
     for line in NEED_A_TRUTH:
         with pytest.raises(NothingToGrade) as refused:
-            lab(line.format(case=case_id, trace=trace_id))
+            lab(line.format(case=case_id, trace=hurt.trace_id))
         assert refused.value.exit_code == 64, line
         assert "lab traces" in str(refused.value), line

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from lab.adapters.cases import case_folder
 from lab.cli import app
-from lab.commands import cases
+from lab.commands import solve
 from lab.errors import ScenarioError
 from lab.lint import Rule, text_problems
 from lab.scenario_file import GRAFANA, folders, grafana_path, load
@@ -77,17 +77,19 @@ def test_lint_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "expected UTF-8" in done.output
 
 
-def test_a_briefing_ends_with_the_way_through_grafana(
+def test_a_briefing_ends_with_the_way_through_grafana_where_it_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its query can be copied from the terminal as it is."""
+    """It is a hint for free; its query can be copied from the terminal as it is."""
     folder = tmp_path / "cases" / "db-timeout-1"
     folder.mkdir(parents=True)
     case_folder.write_case(folder, sample_case())
     monkeypatch.setenv("LAB_STATE_DIR", str(tmp_path))
     out = io.StringIO()
-    monkeypatch.setattr(cases, "console", Console(file=out, width=100))
+    monkeypatch.setattr(solve, "console", Console(file=out, width=100))
     assert CliRunner().invoke(app, ["briefing"]).exit_code == 0
+    assert "In Grafana" not in out.getvalue()
+    assert CliRunner().invoke(app, ["briefing", "--grafana"]).exit_code == 0
     before, _, after = out.getvalue().partition("In Grafana")
     assert "pager" in before
     assert "{ nestedSetParent < 0 && status = error }" in after

@@ -55,7 +55,7 @@ def test_in_the_order_of_the_tree_rows_are_indented() -> None:
     text = printed(twin_table(died(), in_tree_order=True, limit=4))
     assert "\n    ✖ error gateway GET (auth)" in text
     assert "\n  ⇄ on the wire to gateway and back" in text
-    assert "rows more" in text
+    assert "4 of 19 rows" in text
 
 
 def test_a_program_gets_every_pair() -> None:

@@ -67,7 +67,12 @@ def test_durations_self_wire_and_ghost_stand_in_columns() -> None:
     """The client's line holds what it took, its own time, the wire, and times the usual."""
     case = sample_case()
     text = drawn(case.evidence.traces["01bb" * 8], case.evidence)
-    assert line_with(text, "gateway GET (auth)").split()[-4:] == ["1.01s", "2.0ms", "2.0ms", "×126"]
+    assert line_with(text, "gateway GET /sessions (auth)").split()[-4:] == [
+        "1.01s",
+        "2.0ms",
+        "2.0ms",
+        "×126",
+    ]
     assert line_with(text, "auth SELECT").split()[-3:] == ["1.00s", "1.00s", "×334"]
     assert line_with(text, "pool.acquire").split()[-3:] == ["0.20ms", "0.20ms", "×1.0"]
 
@@ -238,7 +243,7 @@ def test_a_trace_of_absurd_size_is_drawn(shape: str) -> None:
     ]
     trace = Trace(TRACE_ID, (dataclasses.replace(root, span_id=ids[0]), *spans))
     began = time.perf_counter()
-    text = drawn(trace)
+    text = drawn(trace, unfolded=True)
     assert time.perf_counter() - began < 60
     assert "--json has them all" in text
     assert len(text.splitlines()) < 1100
@@ -298,3 +303,42 @@ def test_the_head_says_for_how_many_requests_the_trace_stands() -> None:
     failed = case.evidence.traces["01bb" * 8]
     assert "incident; stands for 2 requests like it" in drawn(failed, twice, width=160)
     assert "incident; stands for itself" in drawn(failed, case.evidence, width=160)
+
+
+# --- events, sizes, repeats ---------------------------------------------------------------
+
+
+def test_events_and_what_came_back_stand_in_the_tree() -> None:
+    """An exception is told as an error, once; more events than anybody reads are counted."""
+    root = span(TRACE_ID, 1, None, "gateway GET /x", (0, 100))
+    cancelled = Event("cancelled", root.start_ns + 12_000_000, {"by": "caller"})
+    failed = Event("exception", root.start_ns, {"exception.type": "Timeout"})
+    sized = dataclasses.replace(
+        root,
+        events=(failed, cancelled),
+        attributes={"http.response.body.size": 153_026},
+    )
+    text = drawn(Trace(TRACE_ID, (sized,)))
+    assert "◆ cancelled at 12.0ms (by=caller)" in text
+    assert "◆ exception" not in text
+    assert "! Timeout" in text
+    assert "153 kB" in text
+    many = dataclasses.replace(root, events=(cancelled,) * 12)
+    assert "◆ 2 more events; --attributes has them" in drawn(Trace(TRACE_ID, (many,)))
+    rows_back = dataclasses.replace(root, attributes={"db.response.returned_rows": 1})
+    assert " 1 row" in drawn(Trace(TRACE_ID, (rows_back,)))
+
+
+def test_repeats_are_one_row_until_all_are_asked_for() -> None:
+    """With how many, how long each, and how to see them."""
+    case = recorded("one-by-one")
+    assert case.support_code is not None
+    trace = case.evidence.traces[case.support_code]
+    text = drawn(trace, case.evidence, width=140)
+    assert "×40 → checkout GET /prices (catalog)" in text
+    assert "the slowest of 40: " in text
+    assert "× 39 repeats are folded; --all gives each its row" in text
+    assert len(text.splitlines()) < 60
+    unfolded = drawn(trace, case.evidence, width=140, unfolded=True)
+    assert "×40" not in unfolded
+    assert len(unfolded.splitlines()) > 200
