@@ -11,14 +11,13 @@ import typer
 from lab import bootstrap
 from lab.commands.cases import CaseOption
 from lab.commands.common import JsonOption, console, moment_s, notes, print_json
-from lab.domain.case import Telemetry
+from lab.domain.evidence import Telemetry
 from lab.domain.wording import unknown_name
 from lab.errors import UsageError
 from lab.settings import Settings
 
 if TYPE_CHECKING:
-    from lab.domain.case import Sight
-    from lab.domain.evidence import Evidence
+    from lab.domain.evidence import Evidence, Sight
     from lab.domain.load import Request
     from lab.domain.trace import Trace
     from lab.investigation.reading.requests import RequestQuery

@@ -17,7 +17,8 @@ from lab.desk.grafana import explore_url
 from lab.desk.guard import check_site, check_token
 from lab.desk.pages import page
 from lab.desk.waterfall_json import waterfall_document
-from lab.domain.case import Case, CaseFile, Telemetry
+from lab.domain.case import Case, CaseFile
+from lab.domain.evidence import Telemetry
 from lab.domain.marks import most_apart_ms
 from lab.domain.rows import Gap, Item, Missing, Wire
 from lab.domain.strata import standing

@@ -31,8 +31,8 @@ from lab.adapters.cases.replay_file import REPLAYS, read_replays, write_replay
 from lab.adapters.cases.stretch import stretch_of
 from lab.adapters.clock import SystemClock
 from lab.domain import ids
-from lab.domain.case import Case, CaseFile, CaseSummary, Sight, Telemetry
-from lab.domain.evidence import Evidence, Interval
+from lab.domain.case import Case, CaseFile, CaseSummary
+from lab.domain.evidence import Evidence, Interval, Sight, Telemetry
 from lab.domain.journal import RunRecord
 from lab.domain.load import Request
 from lab.domain.replay import Replay
