@@ -209,7 +209,7 @@ def astray(page: Page) -> list[str]:
 def test_repeats_are_folded_and_levels_closed(page: Page, desk: RunningDesk) -> None:
     """By keys; what is sought inside a fold opens it, and the number folded is told."""
     calls = [span(TRACE, n, 0, "svc1 call", (n, n + 1)) for n in range(1, 41)]
-    desk.add(with_spans([span(TRACE, 0, None, "svc0 root", (0, 50)), *calls]))
+    desk.add(with_spans([span(TRACE, 0, None, "svc0 root", (0, 42)), *calls]))
     open_trace(page, desk, TRACE, case=SAMPLE)
     rows = page.locator("#rows [role=row]")
     row(page, "svc0 root").focus()
