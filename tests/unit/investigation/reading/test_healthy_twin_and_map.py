@@ -17,6 +17,7 @@ from lab.investigation.reading.healthy_twin import (
     compare,
     healthy_twin,
     pair_rows,
+    without_repeats,
 )
 from lab.investigation.reading.service_map import (
     Change,
@@ -200,6 +201,15 @@ def test_what_all_but_did_not_change_is_told_apart() -> None:
     assert [moved, failed, lone] == list(changed[1:])
     assert steady in same
     assert len(changed) + len(same) == len(found.rows)
+
+
+def test_what_only_one_side_has_is_one_row_of_each_operation() -> None:
+    """Forty calls where there was one: one pair, and thirty-nine together."""
+    many = internal("a", "cart", 0, 90, *(client("a", "GET", n, 2, "b") for n in range(40)))
+    one = internal("a", "cart", 0, 9, client("a", "GET", 1, 2, "b"))
+    rows = without_repeats(list(pair_rows(trace(ID, many), trace(ID, one))))
+    assert [row.count for row in rows] == [1, 1, 39]
+    assert (rows[2].self_ms, rows[2].healthy_self_ms) == (78.0, None)
 
 
 # --- the map ---
