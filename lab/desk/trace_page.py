@@ -33,7 +33,10 @@ from lab.investigation.reading.waterfall import Flame, Waterfall, flame_graph
 PLAIN_ROWS: Final = 500
 """Rows a page of the plain table has, which whoever has no script reads."""
 
-NARROWEST_BOX: Final = 0.05
+FLAME_ROWS: Final = 200
+"""Boxes that the flame graph's table has, those with the most self time."""
+
+NARROWEST_BOX: Final = 0.1
 """Per cent of the flame graph; narrower boxes are nobody's to hit."""
 
 router = APIRouter(include_in_schema=False)
@@ -152,8 +155,8 @@ def flame_page(request: Request, case: OpenFile, desk: TheDesk, trace_id: str) -
         "drawn": drawn,
         "levels": 1 + max((each.box.depth for each in drawn), default=0),
         "narrow": len(boxes) - len(drawn),
-        "table": by_self[:PLAIN_ROWS],
-        "more": len(by_self[PLAIN_ROWS:]),
+        "table": by_self[:FLAME_ROWS],
+        "more": len(by_self[FLAME_ROWS:]),
     }
     return page(request, "flame.html", context)
 
