@@ -27,6 +27,7 @@ class PairedRow:
 
     With ``is_wire`` it is the way there and back of both calls: ``self_ms`` then is that time,
     and the calls' own rows are without it. ``count`` such rows may be told as one, in all.
+    ``is_below_missing`` where a row above it is missing here already.
     """
 
     depth: int
@@ -35,6 +36,7 @@ class PairedRow:
     self_ms: float | None
     healthy_self_ms: float | None
     is_wire: bool = False
+    is_below_missing: bool = False
     count: int = 1
 
     @property
@@ -71,12 +73,13 @@ class Comparison:
         return tuple(sorted(self.rows, key=lambda row: -abs(row.change_ms)))
 
     def changed(self, rows: Sequence[PairedRow]) -> tuple[Sequence[PairedRow], Sequence[PairedRow]]:
-        """Those of ``rows`` that changed, and those that all but did not."""
+        """Those of ``rows`` that changed, and those that all but did not, or say it once more."""
         slight_ms = SLIGHT * max((abs(row.change_ms) for row in self.rows), default=0.0)
         parts: tuple[list[PairedRow], list[PairedRow]] = [], []
         for row in rows:
             least_ms = max(slight_ms, STEADY * (row.healthy_self_ms or 0.0))
-            parts[row.is_paired and abs(row.change_ms) <= least_ms].append(row)
+            is_steady = row.is_paired and abs(row.change_ms) <= least_ms
+            parts[is_steady or row.is_below_missing].append(row)
         return parts
 
 
@@ -88,7 +91,9 @@ def without_repeats(rows: Sequence[PairedRow]) -> Sequence[PairedRow]:
     found: dict[object, PairedRow] = {}
     for row in rows:
         sides = row.self_ms is None, row.healthy_self_ms is None
-        key: object = (Operation.of(row.either), row.is_wire, sides) if any(sides) else id(row)
+        key: object = id(row)
+        if any(sides):
+            key = Operation.of(row.either), row.is_wire, row.is_below_missing, sides
         found[key] = _together(found[key], row) if key in found else row
     return list(found.values())
 
@@ -179,17 +184,18 @@ def pair_rows(here: Trace, healthy: Trace) -> Iterator[PairedRow]:
     below a span without a counterpart nothing has one.
     """
     tops = _pairs(_tops(here), _tops(healthy))
-    waiting = [(0, *pair) for pair in reversed(tops)]
+    waiting = [(0, False, *pair) for pair in reversed(tops)]
     while waiting:
-        depth, one, other = waiting.pop()
+        depth, is_below, one, other = waiting.pop()
         sides = (here, one), (healthy, other)
         wires = [_wire_ms(*side) for side in sides]
         own = [_self_ms(*side, wire) for side, wire in zip(sides, wires, strict=True)]
-        yield PairedRow(depth, one, other, own[0], own[1])
+        yield PairedRow(depth, one, other, own[0], own[1], is_below_missing=is_below)
+        is_missing = one is None
         if wires != [None, None]:
-            yield PairedRow(depth + 1, one, other, wires[0], wires[1], is_wire=True)
+            yield PairedRow(depth + 1, one, other, wires[0], wires[1], True, is_missing)
         below = _pairs(here.children(one) if one else (), healthy.children(other) if other else ())
-        waiting += [(depth + 1, *pair) for pair in reversed(below)]
+        waiting += [(depth + 1, is_missing, *pair) for pair in reversed(below)]
 
 
 def _wire_ms(trace: Trace, span: Span | None) -> float | None:

@@ -203,6 +203,18 @@ def test_what_all_but_did_not_change_is_told_apart() -> None:
     assert len(changed) + len(same) == len(found.rows)
 
 
+def test_what_stands_below_a_missing_call_is_not_said_once_more() -> None:
+    """A call that was never made says it all; of what is only here, each row is news."""
+    call = client("a", "GET", 1, 9, "b", server("b", "GET /", 2, 7, internal("b", "work", 3, 5)))
+    both = trace(ID, internal("a", "page", 0, 20, call)), trace(ID, internal("a", "page", 0, 2))
+    found = Comparison(both[1], both[0], tuple(pair_rows(both[1], both[0])))
+    changed, same = found.changed(found.rows)
+    assert told(list(changed)) == ["a page", "-a GET"]
+    assert told(list(same)) == ["-a GET", "-b GET /", "-b work"]
+    other = Comparison(both[0], both[1], tuple(pair_rows(*both)))
+    assert len(other.changed(other.rows)[0]) == 5
+
+
 def test_what_only_one_side_has_is_one_row_of_each_operation() -> None:
     """Forty calls where there was one: one pair, and thirty-nine together."""
     many = internal("a", "cart", 0, 90, *(client("a", "GET", n, 2, "b") for n in range(40)))
