@@ -29,7 +29,7 @@ from lab.adapters.cases.reference_file import (
 )
 from lab.adapters.cases.replay_file import REPLAYS, read_replays, write_replay
 from lab.adapters.cases.stretch import stretch_of
-from lab.adapters.cases.summaries import accusations, summary_of
+from lab.adapters.cases.summaries import accusations, opened_unix_s, summary_of
 from lab.adapters.clock import SystemClock
 from lab.domain import ids
 from lab.domain.case import Case, CaseFile, CaseSummary
