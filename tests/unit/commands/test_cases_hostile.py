@@ -89,6 +89,7 @@ NOT_READING: Final = {
     ),
     **dict.fromkeys(("new", "schema"), "about scenario files"),
     "practice": "opens a case of this checkout",
+    "promote": "writes a scenario and a recording, each read by its own command",
     "reference": "says which traces of an import were healthy, and shows none of them",
     "open": "imports as `import` does, and leads to the desk, whose every address is asked below",
     "desk": "serves the desk, whose every address is asked below",
