@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -32,6 +33,13 @@ def plain_page(chromium: Browser, desk: RunningDesk) -> Iterator[Page]:
     context = chromium.new_context(java_script_enabled=False)
     yield context.new_page()
     context.close()
+
+
+@pytest.fixture
+def board(desk: RunningDesk) -> str:
+    """The board's address; every scenario was read for it, which on a busy machine takes long."""
+    httpx.get(desk.url, timeout=120).raise_for_status()
+    return desk.url
 
 
 def asked(page: Page) -> dict[str, float]:
@@ -96,11 +104,9 @@ def test_without_a_script_a_second_is_a_link(plain_page: Page, desk: RunningDesk
     expect(plain_page.locator("table.list caption")).to_contain_text(re.compile(r"^\d+ requests"))
 
 
-def test_without_a_script_the_board_is_filtered_and_practised(
-    plain_page: Page, desk: RunningDesk
-) -> None:
+def test_without_a_script_the_board_is_filtered_and_practised(plain_page: Page, board: str) -> None:
     """A form leads to what fits, and a button to the recording."""
-    plain_page.goto(desk.url)
+    plain_page.goto(board)
     plain_page.get_by_label("Level").select_option("1")
     plain_page.get_by_role("button", name="Show").click()
     expect(plain_page.locator("li.case").first).to_be_visible()
@@ -109,9 +115,9 @@ def test_without_a_script_the_board_is_filtered_and_practised(
     expect(plain_page.get_by_role("heading", name="What the dashboard shows")).to_be_visible()
 
 
-def test_from_the_board_to_the_verdict_by_keyboard_alone(page: Page, desk: RunningDesk) -> None:
+def test_from_the_board_to_the_verdict_by_keyboard_alone(page: Page, board: str) -> None:
     """Find the case, choose the bad second, take one of its requests, accuse the span."""
-    page.goto(desk.url)
+    page.goto(board)
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keys on this page")).to_be_visible()
     page.keyboard.press("Escape")
@@ -150,12 +156,12 @@ def test_from_the_board_to_the_verdict_by_keyboard_alone(page: Page, desk: Runni
 
 @pytest.mark.parametrize("width", [360, 1280, 2200])
 def test_nothing_moves_and_nothing_is_wider_than_the_page(
-    page: Page, desk: RunningDesk, width: int
+    page: Page, desk: RunningDesk, board: str, width: int
 ) -> None:
     """After the first paint; a wide table scrolls in its own frame."""
     page.set_viewport_size({"width": width, "height": 860})
     for path in ("/", f"/cases/{CASE}", f"/cases/{CASE}/traces?group=tenant"):
-        page.goto(desk.url + path)
+        page.goto(board + path)
         assert page.evaluate(SHIFT) <= MOST_SHIFT, path
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= width, path

@@ -104,8 +104,9 @@ def test_the_charts_have_one_time_axis() -> None:
     charts = three_signals(signals(sample_case().evidence), restarts=[restart])
     assert len({(chart.frame.x_ticks, chart.restarts) for chart in charts}) == 1
     assert len({tuple((each.x, each.width) for each in chart.frame.slots) for chart in charts}) == 1
-    [(at, says)] = [(each.at, each.label) for each in charts[0].restarts]
-    assert (at, says) == (pytest.approx(100 * 20.5 / 40, abs=0.01), "catalog restarted")
+    [tick] = charts[0].restarts
+    assert tick.label == "catalog restarted"
+    assert tick.at == pytest.approx(100 * 20.5 / 40, abs=0.01)
 
 
 def test_no_request_draws_nothing_and_fails_nowhere() -> None:
