@@ -107,7 +107,7 @@ def test_without_a_script_a_second_is_a_link(plain_page: Page, desk: RunningDesk
 def test_without_a_script_the_board_is_filtered_and_practised(plain_page: Page, board: str) -> None:
     """A form leads to what fits, and a button to the recording."""
     plain_page.goto(board)
-    plain_page.get_by_label("Level").select_option("1")
+    plain_page.locator("#f-level").select_option("1")
     plain_page.get_by_role("button", name="Show").click()
     expect(plain_page.locator("li.case").first).to_be_visible()
     expect(plain_page.get_by_role("heading", name="Level 2")).to_have_count(0)
