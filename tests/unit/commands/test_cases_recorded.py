@@ -196,6 +196,9 @@ def test_every_page_of_the_desk_answers(name: str, tmp_path: Path) -> None:
     desk = DeskUnderTest(tmp_path, case)
     addresses = addresses_about(case)
     assert len(addresses) > 15
+    listed = f"/cases/{case.case_id}/traces"
+    keys = ("route", "outcome", "service.peer.name", "http.response.status_code")
+    addresses += [f"{listed}?from_s=3&to_s=9", *(f"{listed}?group={key}" for key in keys)]
     for said in _ask_all(desk, [*addresses, "/", "/api/v1/cases"], refused=(403,)):
         assert name not in said
     desk.send(f"/cases/{case.case_id}/debrief", f"/cases/{case.case_id}/give-up")
