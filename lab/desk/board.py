@@ -43,7 +43,7 @@ class Row:
     difficulty: int
     skill: str
     cases: tuple[CaseSummary, ...]
-    is_recorded: bool
+    has_recording: bool
 
     @property
     def state(self) -> str:
@@ -227,7 +227,7 @@ def _rows(desk: Desk) -> list[Row]:
             difficulty=each.difficulty,
             skill=each.skill,
             cases=tuple(case for case in cases if case.scenario_id == each.id),
-            is_recorded=each.id in recorded,
+            has_recording=each.id in recorded,
         )
         for each in sorted(desk.runs.scenarios().values(), key=lambda each: each.number)
     ]
