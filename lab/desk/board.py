@@ -44,7 +44,7 @@ class Row:
     skill: str
     is_only_recorded: bool
     cases: tuple[CaseSummary, ...]
-    is_recorded: bool
+    has_recording: bool
 
     @property
     def state(self) -> str:
@@ -253,7 +253,7 @@ def _rows(desk: Desk, cases: Sequence[CaseSummary]) -> list[Row]:
             skill=each.skill,
             is_only_recorded=each.is_recorded,
             cases=tuple(case for case in cases if case.scenario_id == each.id),
-            is_recorded=each.id in recorded,
+            has_recording=each.id in recorded,
         )
         for each in sorted(desk.runs.scenarios().values(), key=lambda each: each.number)
     ]
