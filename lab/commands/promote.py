@@ -245,12 +245,18 @@ class _Incident:
 
     def _debrief(self) -> str:
         how = next(each for each in Mechanism if each == self.said.mechanism)
-        return (
-            f"# {self.said.title}\n\n## What happened\n\nIt was `{self.span.name}` of "
-            f"`{self.span.service}`, by `{how}`. {how.definition} {how.apart}\n\nNobody made this "
-            "case: it happened, and its traces were kept.\n"
-        )
+        who = f"`{self.span.name}` of `{self.span.service}`"
+        return _DEBRIEF.format(self.said.title, who, how, how.definition, how.apart)
 
+
+_DEBRIEF: Final = """# {}
+
+## What happened
+
+It was {}, by `{}`. {} {}
+
+Nobody made this case: it happened, and its traces were kept.
+"""
 
 _SAMPLES: Final = {
     Window.REFERENCE: Sample.REFERENCE,

@@ -75,12 +75,11 @@ class Masking:
         return found
 
     def _value(self, value: AttributeValue) -> AttributeValue:
-        if isinstance(value, str):
-            return self._text(value)
         if isinstance(value, tuple):
             return tuple(map(self._value, value))
         text = str(value)
-        return value if isinstance(value, bool) or masked(text) == text else self._text(text)
+        found = text if isinstance(value, bool) else self._text(text)
+        return value if found == text else found
 
     def _text(self, text: str) -> str:
         found = masked(text)
