@@ -130,7 +130,9 @@ def _variant_problems(settings: Settings, scenario: Scenario) -> list[Problem]:
         for variant in variants(scenario):
             problems |= dict.fromkeys(text_problems(variant, grafana))
             problems |= dict.fromkeys(bound_problems(variant))
-            problems |= dict.fromkeys(claim_problems(variant, grafana))
+            # Exhibits are measured in runs, so what is only recorded has none to link to.
+            if not variant.is_recorded:
+                problems |= dict.fromkeys(claim_problems(variant, grafana))
     except ScenarioError as error:
         problems |= dict.fromkeys(map(file_problem, error.problems))
     return list(problems)

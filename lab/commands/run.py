@@ -92,6 +92,11 @@ def scenario_named(settings: Settings, name: str, seed: int = AS_WRITTEN_SEED) -
 
     known = bootstrap.scenarios(settings)
     if name in known:
+        if known[name].is_recorded:
+            raise UsageError(
+                f"expected a scenario that can be run, got {name}, which happened once and is "
+                f"recorded; `{lab_command()} practice {name}` opens it"
+            )
         if need := missing_here(settings, known[name]):
             wanted, found = ("STACK=local", f"STACK={settings.stack}")
             if settings.store != "tempo":
@@ -121,6 +126,8 @@ def missing_here(settings: Settings, scenario: Scenario) -> str:
 def all_here(settings: Settings) -> Iterator[Scenario]:
     """All that this stack can run; whatever is left out is told."""
     for scenario in bootstrap.scenarios(settings).values():
+        if scenario.is_recorded:
+            continue  # It happened once; its proof lies in its recording.
         if need := missing_here(settings, scenario):
             notes.print(f"skipped: {scenario.id} needs {need}, found STACK={settings.stack}")
         else:
@@ -372,7 +379,7 @@ def _asked_for(settings: Settings, name: str | None, level: int | None, seed: in
     levels = {
         each.id: each.difficulty
         for each in bootstrap.scenarios(settings).values()
-        if not missing_here(settings, each)
+        if not (each.is_recorded or missing_here(settings, each))
     }
     return scenario_named(settings, drawn(level, levels, bootstrap.archive(settings)), seed)
 

@@ -106,6 +106,8 @@ PANELS: Final[Mapping[str, tuple[Entry, ...]]] = MappingProxyType(
                   "compare", "service_map", "lab map --json"),
             Entry("contrast", "Rank what sets the hurt requests apart.",
                   "compare", "contrast", "lab contrast --limit 5"),
+            Entry("promote", "Make an exercise of an incident that happened.",
+                  "promote", "promote", "lab promote imported-1 --from answers.yaml"),
             Entry("mechanisms", "Define the words an accusation may use.",
                   "solve", "mechanisms", "lab mechanisms"),
             Entry("hint", "List the hints and their cost, or read one.",

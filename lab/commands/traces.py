@@ -142,9 +142,7 @@ def _seconds(option: str, text: str | None) -> float | None:
     try:
         return None if text is None else float(text)
     except ValueError as error:
-        raise UsageError(
-            f"expected --{option} to be seconds into `lab signals`, such as 45, got {text!r}"
-        ) from error
+        raise UsageError(f"expected --{option} to be seconds such as 45, got {text!r}") from error
 
 
 _NOT_OF_TRACES: Final = "traces that somebody brought, without requests: no windows, no tenants"

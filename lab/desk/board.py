@@ -39,6 +39,7 @@ class Row:
     title: str
     difficulty: int
     skill: str
+    is_recorded: bool
     cases: tuple[CaseSummary, ...]
 
     @property
@@ -95,7 +96,7 @@ def start(
 
 def _unsolved_of(desk: Desk, level: int | None) -> int:
     known = desk.runs.scenarios()
-    levels = {each.id: each.difficulty for each in known.values()}
+    levels = {each.id: each.difficulty for each in known.values() if not each.is_recorded}
     found = () if level is None else unsolved(level, levels, desk.archive.cases())
     if not found:
         got = "neither" if level is None else level
@@ -135,9 +136,7 @@ def delete(desk: TheDesk, case_id: str) -> RedirectResponse:
 def _summary(desk: Desk, case_id: str) -> CaseSummary:
     found = next((each for each in desk.archive.cases() if each.case_id == case_id), None)
     if found is None:
-        raise UnknownCase(
-            f"expected a case of the board, got {case_id!r}: it may be deleted already"
-        )
+        raise UnknownCase(f"expected a case of the board, got {case_id!r}; is it deleted already?")
     return found
 
 
@@ -192,6 +191,7 @@ def _rows(desk: Desk, cases: Sequence[CaseSummary]) -> list[Row]:
             title=each.title,
             difficulty=each.difficulty,
             skill=each.skill,
+            is_recorded=each.is_recorded,
             cases=tuple(case for case in cases if case.scenario_id == each.id),
         )
         for each in sorted(desk.runs.scenarios().values(), key=lambda each: each.number)

@@ -40,6 +40,7 @@ class Startable:
     title: str
     difficulty: int
     skill: str
+    is_recorded: bool = False
 
 
 Command = Callable[[str], list[str]]
@@ -102,7 +103,10 @@ class Runs:
                     known = bootstrap.scenarios(self._settings).values()
                     by_level = sorted(known, key=lambda each: (each.difficulty, each.title))
                     self._scenarios = {
-                        each.id: Startable(n, each.id, each.title, each.difficulty, each.skill)
+                        each.id: Startable(
+                            *(n, each.id, each.title, each.difficulty, each.skill),
+                            is_recorded=each.is_recorded,
+                        )
                         for n, each in enumerate(by_level, start=1)
                     }
                 except LabError:
@@ -145,6 +149,11 @@ class Runs:
         if scenario_number not in numbered:
             raise UsageError(f"expected a case of the board, got number {scenario_number}")
         scenario = numbered[scenario_number]
+        if scenario.is_recorded:
+            raise PreconditionError(
+                "expected a case that can be run, found one that happened once and is recorded; "
+                f"`lab practice {scenario.id}` opens it"
+            )
         with self._lock:
             obstacle = self.obstacle()
             if obstacle:

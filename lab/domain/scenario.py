@@ -349,9 +349,10 @@ class Scenario:
     its label is what it claims. ``scope_counts``
     says that whom it hit is part of the question although it hit all.
     ``variation`` holds what may differ from run to run, ``plan`` what holds in this one:
-    everything else here is as the plan says. ``instrumentation`` maps levels to what is to be
-    seen of the culprit. ``source`` keeps the raw text of every file by name, so that a case
-    folder can carry the scenario it was run with.
+    everything else here is as the plan says. What ``is_recorded`` happened by itself, to any
+    system, and is not run: it has no load, no durations and no fault. ``instrumentation`` maps
+    levels to what is to be seen of the culprit. ``source`` keeps the raw text of every file by
+    name, so that a case folder can carry the scenario it was run with.
     """
 
     id: str
@@ -375,6 +376,7 @@ class Scenario:
     briefing_may_name: Mapping[str, str] = field(default_factory=dict)
     min_requests: int = 100
     pauses: bool = True
+    is_recorded: bool = False
     scope_counts: bool = False
     dice: Dice | None = None
     tier: Tier = Tier.FULL

@@ -7,7 +7,7 @@ Schema that editors complete from.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import (
     Field,
@@ -16,6 +16,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from lab.domain.load import LoadShape, Window
 from lab.domain.scenario import WARMUP_S
@@ -47,6 +48,11 @@ Reason = Annotated[Text, Field(min_length=1)]
 
 LONGEST_WINDOW_S: Final = 1800.0
 SHORTEST_RECOVERY_S: Final = 5.0
+
+_OF_A_RUN: Final = (
+    *("conditions", "ambient", "faults", "checks", "exhibits", "dice", "twins"),
+    *("instrumentation", "vary"),
+)
 
 
 class WindowsEntry(Entry):
@@ -92,8 +98,14 @@ class ScenarioEntry(Entry):
         ge=0, le=5, description="0 is the worked example: its solution is told, for no points."
     )
     skill: Text = Field(min_length=1, description="What a learner takes home, in one sentence.")
-    load: Load
-    windows: WindowsEntry
+    recorded: bool = Field(
+        False,
+        strict=True,
+        description="true: nothing is run; the case is a recording of an incident that happened, "
+        "of any system, so there is no load, no window and no fault.",
+    )
+    load: Load | None = Field(None, validate_default=True)
+    windows: WindowsEntry | None = Field(None, validate_default=True)
     conditions: dict[Text, SettingValue] = Field(
         {}, description="`service.setting: value`, set for the crime's window."
     )
@@ -143,11 +155,21 @@ class ScenarioEntry(Entry):
         "is without a seed first; a choice that is a mapping gives `$(name.field)`.",
     )
 
+    @field_validator("load", "windows")
+    @classmethod
+    def _unless_recorded(cls, value: Any, info: ValidationInfo) -> Any:
+        is_recorded = info.data.get("recorded", False)
+        if value is None and not is_recorded:
+            raise PydanticCustomError("missing", "expected this field, found none")
+        if value is not None and is_recorded:
+            raise Refused("expected none of it, for what is recorded is not run")
+        return value
+
     @field_validator("windows")
     @classmethod
-    def _bursts_come(cls, value: WindowsEntry, info: ValidationInfo) -> WindowsEntry:
+    def _bursts_come(cls, value: WindowsEntry | None, info: ValidationInfo) -> WindowsEntry | None:
         load: LoadEntry | PhasedLoadEntry | None = info.data.get("load")
-        if load is None:
+        if load is None or value is None:
             return value
         refuse_each(
             {
@@ -269,13 +291,24 @@ class ScenarioEntry(Entry):
 
     @model_validator(mode="after")
     def _something_happens(self) -> ScenarioEntry:
+        if self.recorded:
+            refuse_each(
+                {
+                    (name,): "expected none of it, for what is recorded is not run"
+                    for name in _OF_A_RUN
+                    if getattr(self, name)
+                }
+            )
+            return self
         changes = isinstance(self.load, PhasedLoadEntry)
         if not (self.faults or self.conditions or changes):
             raise Refused("expected faults, conditions or a load that changes: nothing happens")
         return self
 
     def loads(self) -> Mapping[Window, LoadShape]:
-        """One shape for each window."""
+        """One shape for each window; none of what is not run."""
+        if self.load is None:
+            return {}
         if isinstance(self.load, LoadEntry):
             return dict.fromkeys(Window, self.load.shape())
         reference, crime = self.load.reference.shape(), self.load.crime.shape()

@@ -15,6 +15,7 @@ from lab.domain.wording import abridged, unknown_name
 from lab.scenario_file.placeholders import OPENING, filled_data
 from lab.scenario_file.positioned_yaml import Document, PathPart, YamlProblem, read
 from lab.scenario_file.shape import ScenarioEntry
+from lab.scenario_file.values import Fields
 from lab.scenario_file.variants import FIELD, document_problems, variation_in
 
 LONGEST_MESSAGE: Final = 500
@@ -73,7 +74,8 @@ def _entry(document: Document, plan: Plan) -> tuple[ScenarioEntry | None, list[t
     Of a placeholder that nothing could be filled in for, something else is said.
     """
     filled = filled_data(document.data, plan)
-    fields: dict[int, tuple[str, ...]] = {}
+    fields = Fields()
+    fields.any_names = isinstance(filled, dict) and filled.get("recorded") is True
     try:
         return ScenarioEntry.model_validate(filled, context=fields), []
     except ValidationError as error:

@@ -56,6 +56,16 @@ PEERS: Final = (*topology.SERVICES, *topology.DATABASES)
 """Every ``service.peer.name`` a CLIENT span may have."""
 
 
+class Fields(dict[int, tuple[str, ...]]):
+    """By its identity, the fields that each mapping of a file may have.
+
+    ``any_names`` says that the file is of another system than the shop, whose services, peers
+    and routes nobody knows beforehand.
+    """
+
+    any_names = False
+
+
 class Refused(ValueError):
     """A value cannot stand; the message says what was expected, its place is added later."""
 
@@ -92,6 +102,19 @@ def refuse_each(problems: Mapping[tuple[str | int, ...], str]) -> None:
         raise ValidationError.from_exception_data("refused", details)
 
 
+def _shops_name(what: str, known: Iterable[str]) -> tuple[BeforeValidator, WithJsonSchema]:
+    """A name of the shop's; of another system any text."""
+    closed, schema = _name(what, known)
+    refuse: Callable[[Any], Any] = closed.func  # type: ignore[assignment]
+
+    def check(value: object, info: ValidationInfo) -> object:
+        if isinstance(info.context, Fields) and info.context.any_names and isinstance(value, str):
+            return value
+        return refuse(value)
+
+    return BeforeValidator(check), schema
+
+
 def _name(what: str, known: Iterable[str]) -> tuple[BeforeValidator, WithJsonSchema]:
     names = tuple(known)
 
@@ -111,9 +134,9 @@ def _word(what: str, words: type[Word]) -> tuple[BeforeValidator, WithJsonSchema
 
 Text = Annotated[str, Strict()]
 EdgeName = Annotated[str, *_name("edge", (edge.name for edge in topology.EDGES))]
-ServiceName = Annotated[str, *_name("service", SPAN_SERVICES)]
-PeerName = Annotated[str, *_name("peer", PEERS)]
-RouteName = Annotated[str, *_name("route", ROUTES)]
+ServiceName = Annotated[str, *_shops_name("service", SPAN_SERVICES)]
+PeerName = Annotated[str, *_shops_name("peer", PEERS)]
+RouteName = Annotated[str, *_shops_name("route", ROUTES)]
 ActorName = Annotated[str, *_name("actor", ACTORS)]
 JobName = Annotated[str, *_name("job", JOBS)]
 TenantName = Annotated[str, *_name("tenant", TENANTS)]

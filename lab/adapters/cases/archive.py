@@ -20,7 +20,7 @@ from lab.adapters.cases import case_folder, run_folder
 from lab.adapters.cases.journal_file import JournalFile
 from lab.adapters.cases.json_lines import append_line, whole_lines
 from lab.adapters.cases.logs import cut_logs, log_files
-from lab.adapters.cases.manifest import AnyManifest, Manifest, read_manifest
+from lab.adapters.cases.manifest import Manifest, read_manifest
 from lab.adapters.cases.reference_file import (
     remove_reference,
     state_of,
@@ -29,6 +29,7 @@ from lab.adapters.cases.reference_file import (
 )
 from lab.adapters.cases.replay_file import REPLAYS, read_replays, write_replay
 from lab.adapters.cases.stretch import stretch_of
+from lab.adapters.cases.summaries import accusations, opened_unix_s, summary_of
 from lab.adapters.clock import SystemClock
 from lab.domain import ids
 from lab.domain.case import Case, CaseFile, CaseSummary
@@ -156,7 +157,7 @@ class FolderArchive:
 
     def cases(self) -> tuple[CaseSummary, ...]:
         """All sealed cases that can be read, newest first."""
-        found = (summary for _, summary in self._of_each(_summary))
+        found = (summary for _, summary in self._of_each(summary_of))
         return tuple(sorted(found, key=lambda case: case.opened_unix_s, reverse=True))
 
     def load(self, case_id: str | None) -> Case:
@@ -319,7 +320,7 @@ class FolderArchive:
 
     def records(self, case_id: str) -> tuple[Mapping[str, object], ...]:
         """All that `record_verdict` wrote, in order; what nobody wrote so is left out."""
-        return tuple(_accusations(self._sealed(case_id)))
+        return tuple(accusations(self._sealed(case_id)))
 
     def replays(self, case_id: str) -> tuple[Replay, ...]:
         """Each replay of the case, newest first: what its spans were called elsewhere."""
@@ -380,10 +381,10 @@ class FolderArchive:
                     yield folder, told(folder)
 
     def _newest(self) -> Path:
-        opened_unix_s = dict(self._of_each(lambda each: _opened_unix_s(each, read_manifest(each))))
-        if not opened_unix_s:
+        opened_s = dict(self._of_each(lambda each: opened_unix_s(each, read_manifest(each))))
+        if not opened_s:
             raise UnknownCase("expected a case, found none; `lab run db-timeout` makes one")
-        return max(opened_unix_s, key=lambda folder: opened_unix_s[folder])
+        return max(opened_s, key=lambda folder: opened_s[folder])
 
 
 def _checked(case_id: str) -> str:
@@ -393,61 +394,10 @@ def _checked(case_id: str) -> str:
     return case_id
 
 
-def _summary(folder: Path) -> CaseSummary:
-    # Whoever only looks at traces does not wait for what was accused.
-    from lab.domain.ledger import Ledger
-
-    manifest = read_manifest(folder)
-    of_a_case = manifest if isinstance(manifest, Manifest) else None
-    ledger = Ledger.of(_accusations(folder), of_a_case.difficulty if of_a_case else None)
-    return CaseSummary(
-        case_id=folder.name,
-        scenario_id=of_a_case.scenario_id if of_a_case else None,
-        title=manifest.title,
-        difficulty=of_a_case.difficulty if of_a_case else None,
-        opened_unix_s=_opened_unix_s(folder, manifest),
-        verdict=of_a_case.verdict if of_a_case else None,
-        accusations=len(ledger.accusations),
-        solved=ledger.solved is not None,
-        points=ledger.points,
-        size_bytes=own_folders.size_bytes(folder),
-        traces=_count_kept(manifest) if isinstance(manifest, Manifest) else manifest.traces,
-        spans=None if isinstance(manifest, Manifest) else manifest.spans,
-    )
-
-
-def _count_kept(manifest: Manifest) -> int:
-    return len(set(chain.from_iterable(manifest.samples.values())))
-
-
-def _opened_unix_s(folder: Path, manifest: AnyManifest) -> float:
-    return _arrived_unix_s(folder) or manifest.opened_unix_s
-
-
 def _sums(folder: Path, but_for: str) -> frozenset[str]:
     """The lines of the checksums, in whatever order they were written, less that of one file."""
     lines = (line.rstrip() for _, line in whole_lines(folder / case_folder.CHECKSUMS))
     return frozenset(line for line in lines if line.partition("  ")[2] != but_for)
-
-
-def _arrived_unix_s(folder: Path) -> float | None:
-    """When it was brought here (Unix seconds); None of a case that was made here."""
-    try:
-        return float(
-            json.loads((folder / case_folder.ARRIVED).read_text(encoding="utf-8"))["unix_s"]
-        )
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        return None
-
-
-def _accusations(folder: Path) -> Iterator[dict[str, object]]:
-    for _, line in whole_lines(folder / case_folder.ACCUSATIONS):
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(entry, dict):
-            yield entry
 
 
 @contextmanager

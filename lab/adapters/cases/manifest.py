@@ -103,11 +103,15 @@ def manifest_of(case: Case) -> Manifest:
         plan=case.scenario.plan,
         instrumentation=case.instrumentation,
         sampled_from=case.sampled_from,
-        topology=Topology(
-            services=topology.SERVICES,
-            databases=tuple(topology.DATABASES),
-            edges=tuple(edge.name for edge in topology.EDGES),
-        ),
+        topology=None if case.scenario.is_recorded else _shop(),
+    )
+
+
+def _shop() -> Topology:
+    return Topology(
+        services=topology.SERVICES,
+        databases=tuple(topology.DATABASES),
+        edges=tuple(edge.name for edge in topology.EDGES),
     )
 
 

@@ -30,10 +30,8 @@ _MOST: Final = 8_192
 
 
 def found_in(text: str) -> str | None:
-    """The first address or card number in ``text`` that the Collector would mask; None if none.
-
-    Of a text without end only the beginning is searched.
-    """
+    """The first address or card number in ``text`` that the Collector would mask; None if none."""
+    # Of a text without end only the beginning is searched.
     start, end = next(_places(text[:_MOST]), (0, 0))
     return text[start:end] or None
 

@@ -39,10 +39,12 @@ _ORDER: Final = tuple(Step)
 def prove(scenario: Scenario, evidence: Evidence, integrity: tuple[Finding, ...] = ()) -> Proof:
     """Every finding of a run in the order of its steps, those on its ``integrity`` among them."""
     scenario, reference = _readable(scenario, evidence), evidence.reference_stats
+    # Of what happened by itself there may be no time before, and nobody saw it end.
+    seen = evidence.windows if scenario.is_recorded else Window
     findings = (
-        *_reference_findings(scenario, evidence, reference),
+        *(_reference_findings(scenario, evidence, reference) if Window.REFERENCE in seen else ()),
         *_crime_findings(scenario, evidence, reference),
-        *_recovery_findings(scenario, evidence, reference),
+        *(_recovery_findings(scenario, evidence, reference) if Window.RECOVERY in seen else ()),
         _completeness(evidence),
         *integrity,
     )

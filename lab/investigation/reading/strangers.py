@@ -40,11 +40,14 @@ def is_alone(case: Looked) -> TypeGuard[Telemetry]:
 
 def no_reference(case: Looked) -> str:
     """The sentence that says so, and how to say it."""
-    return (
-        "no reference has been chosen, so nothing here is compared with a healthy time: "
-        f"`lab reference {case.case_id} --before FROM..TO` or `--compare FILE` chooses one, and so "
-        "does the chart on the desk's page of it"
-    )
+    return _NO_REFERENCE.format(case.case_id)
+
+
+_NO_REFERENCE: Final = (
+    "no reference has been chosen, so nothing here is compared with a healthy time: "
+    "`lab reference {} --before FROM..TO` or `--compare FILE` chooses one, and so does the chart "
+    "on the desk's page of it"
+)
 
 
 def compared(case: Any) -> Any:
