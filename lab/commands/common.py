@@ -24,7 +24,8 @@ from lab.errors import UsageError
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-    from lab.domain.case import CaseFile, Sight
+    from lab.domain.case import CaseFile
+    from lab.domain.evidence import Sight
 
 _AGO: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>[smhd])")
 _UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}

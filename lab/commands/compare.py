@@ -75,7 +75,7 @@ def contrast(
     That you looked is noted in your debrief, as at the desk, and costs nothing.
     """
     from lab.investigation.reading.contrast import CONTRAST, contrasts
-    from lab.investigation.reading.strangers import compared, contrasted
+    from lab.investigation.reading.strangers import compared
     from lab.investigation.solving.moves import Solving
     from lab.terminal.contrast import contrast_tables
 
@@ -92,7 +92,7 @@ def contrast(
         raise
     Solving(archive, bootstrap.clock()).note_assist(case.case_id, CONTRAST)
     with reading(case):
-        found = contrasts(contrasted(case), limit=10_000)
+        found = contrasts(case.evidence, limit=10_000)
     if as_json:
         print_json(dataclasses.asdict(found))
     else:

@@ -22,7 +22,7 @@ from lab.commands.common import (
     print_json,
     run_async,
 )
-from lab.domain.case import Telemetry
+from lab.domain.evidence import Telemetry
 from lab.errors import DiskRefused, UsageError
 from lab.settings import Settings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -19,8 +19,7 @@ from lab.commands.common import (
     run_async,
 )
 from lab.commands.exchange import HeaderOption, counting, headers
-from lab.domain.case import Telemetry
-from lab.domain.evidence import Sample
+from lab.domain.evidence import Sample, Telemetry
 from lab.domain.wording import counted
 from lab.errors import UsageError
 from lab.settings import Settings
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from lab.adapters.backends import Choice
     from lab.adapters.cases.archive import FolderArchive
     from lab.adapters.cases.bring import Brought, Wish
-    from lab.domain.case import Sight
+    from lab.domain.evidence import Sight
 
 
 BeforeOption = Annotated[
@@ -99,23 +98,32 @@ def import_(
     Read are OTLP (JSON or protobuf), Jaeger's and Zipkin's JSON, each as it is or packed by
     gzip or zstd, as its content says. Several files make one case. Traces make a case that
     can be looked at and not graded; --before or --compare says which of them were healthy.
-    Traces that are here already, from whatever files, make no second case.
+    What is here already makes no second case.
     """
-    from lab.adapters.cases.bring import Wish
-
     paths = [*(files or ()), *(otlp or ())]
     _one_source(files, otlp, tempo, jaeger)
-    if paths and any(each is not None for each in (since, end, query, service, limit, header)):
-        raise UsageError(f"expected none of {_CHOOSING} for files, which are read as a whole")
+    _choose_nothing_of(paths, since, end, query, service, limit, header)
     _one_reference(before=before, compare=compare)
     archive = bootstrap.archive(Settings())
-    wish = Wish(name, bool(otlp), strict, before, compare, again, mask)
+    wish = _wish(name, bool(otlp), strict, before, compare, again, mask)
     if paths:
         brought = _from_files(archive, paths, wish)
     else:
         choice = _choice(archive.now_s(), since or "15m", end or "now", service, limit, query)
         brought = _from_backend(archive, tempo, jaeger, choice, headers(header), wish)
     tell(brought, "file" if paths else "answer", as_json=as_json)
+
+
+def _wish(*fields: Any) -> Wish:
+    # Whoever asks for help does not wait for what reads formats.
+    from lab.adapters.cases.bring import Wish
+
+    return Wish(*fields)
+
+
+def _choose_nothing_of(paths: list[str], *choosing: object) -> None:
+    if paths and any(each is not None for each in choosing):
+        raise UsageError(f"expected none of {_CHOOSING} for files, which are read as a whole")
 
 
 def _one_source(*given: object) -> None:

@@ -10,7 +10,7 @@ import typer
 from lab import bootstrap
 from lab.commands.cases import CaseOption
 from lab.commands.common import JsonOption, console, print_json, reading, say_no_reference
-from lab.domain.case import Sight
+from lab.domain.evidence import Sight
 from lab.errors import UsageError
 from lab.settings import Settings
 

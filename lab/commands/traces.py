@@ -10,15 +10,22 @@ import typer
 
 from lab import bootstrap
 from lab.commands.cases import CaseOption
-from lab.commands.common import JsonOption, console, moment_s, notes, print_json
-from lab.domain.case import Telemetry
+from lab.commands.common import (
+    JsonOption,
+    console,
+    moment_s,
+    notes,
+    print_json,
+    reading,
+    say_no_reference,
+)
+from lab.domain.evidence import Telemetry
 from lab.domain.wording import unknown_name
 from lab.errors import UsageError
 from lab.settings import Settings
 
 if TYPE_CHECKING:
-    from lab.domain.case import Sight
-    from lab.domain.evidence import Evidence
+    from lab.domain.evidence import Evidence, Sight
     from lab.domain.load import Request
     from lab.domain.trace import Trace
     from lab.investigation.reading.requests import RequestQuery
@@ -135,10 +142,9 @@ def _seconds(option: str, text: str | None) -> float | None:
     try:
         return None if text is None else float(text)
     except ValueError as error:
-        raise UsageError(f"expected --{option} to be {_SECONDS}, got {text!r}") from error
+        raise UsageError(f"expected --{option} to be seconds such as 45, got {text!r}") from error
 
 
-_SECONDS: Final = "seconds into `lab signals`, such as 45"
 _NOT_OF_TRACES: Final = "traces that somebody brought, without requests: no windows, no tenants"
 _NOT_OF_REQUESTS: Final = "requests of a run, not traces alone"
 
@@ -259,7 +265,10 @@ def trace(
         from lab.terminal.trace_tree import trace_tree
 
         how = {"attributes": attributes, "full": full, "wires": wires, "unfolded": unfolded}
-        console.print(trace_tree(found[0], case.evidence, **how))
+        with reading(case):
+            tree = trace_tree(found[0], case.evidence, **how)
+        console.print(tree)
+        say_no_reference(case)
 
 
 def _show_beside(found: Sequence[Trace], evidence: Evidence) -> None:

@@ -21,7 +21,8 @@ from lab.desk.guard import check_site
 from lab.desk.pages import page
 from lab.desk.request_list import ListState, RequestPage, page_of
 from lab.desk.room import lines_of
-from lab.domain.case import CaseSummary, Telemetry
+from lab.domain.case import CaseSummary
+from lab.domain.evidence import Telemetry
 from lab.domain.ledger import Ledger
 from lab.domain.mechanism import Mechanism, Scope
 from lab.errors import UsageError
@@ -32,7 +33,7 @@ from lab.investigation.reading.ids import resolve_trace
 from lab.investigation.reading.logs import LogLine
 from lab.investigation.reading.pasted_links import resolve_suspect
 from lab.investigation.reading.requests import WINDOW_WORDS
-from lab.investigation.reading.strangers import compared, contrasted, overview_signals
+from lab.investigation.reading.strangers import compared, overview_signals
 from lab.investigation.solving.briefing import briefing
 from lab.investigation.solving.hints import OfferedHint, offered_hints
 from lab.investigation.solving.post_mortem import post_mortem
@@ -199,7 +200,7 @@ def case_contrast(file: OpenFile, desk: TheDesk) -> Contrasts:
     """What sets the hurt requests apart; noted as an assist."""
     case = compared(file)
     desk.solving.note_assist(case.case_id, CONTRAST)
-    return contrasts(contrasted(case))
+    return contrasts(case.evidence)
 
 
 @router.post("/cases/{case_id}/accusations")

@@ -11,8 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from lab.desk.charts import three_signals
 from lab.desk.desk import Desk, OpenFile, TheDesk
 from lab.desk.guard import check_token
-from lab.domain.case import Telemetry
-from lab.domain.evidence import Sample
+from lab.domain.evidence import Sample, Telemetry
 from lab.errors import UsageError
 from lab.investigation.reading.strangers import overview_signals
 

@@ -12,7 +12,8 @@ from lab.desk.guard import check_site
 from lab.desk.pages import page
 from lab.detective.detect import detect
 from lab.detective.incident import incident_between, incident_of, incident_said
-from lab.domain.case import Case, Telemetry
+from lab.domain.case import Case
+from lab.domain.evidence import Telemetry
 from lab.errors import NotEarned, UsageError
 from lab.terminal.detection import NOT_THE_TRUTH, said
 

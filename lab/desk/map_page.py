@@ -53,9 +53,8 @@ def map_json(case: OpenFile) -> dict[str, Any]:
 def drawing(found: ServiceMap) -> tuple[Layout, Sequence[Sequence[str]]]:
     """Where all of it stands, and the words of each edge."""
     words = [_words(edge) for edge in found.edges]
-    calls = [
-        (edge.caller, edge.callee, said) for edge, said in zip(found.edges, words, strict=True)
-    ]
+    pairs = zip(found.edges, words, strict=True)
+    calls = [(edge.caller, edge.callee, said) for edge, said in pairs]
     return Layout({each.name: each.layer for each in found.services}, calls), words
 
 

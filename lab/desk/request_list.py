@@ -17,8 +17,8 @@ from lab.desk.charts import Scatter, scatter
 from lab.desk.desk import OpenCase, OpenFile
 from lab.desk.pages import page
 from lab.domain import load
-from lab.domain.case import Case, Telemetry
-from lab.domain.evidence import Interval
+from lab.domain.case import Case
+from lab.domain.evidence import Interval, Telemetry
 from lab.domain.wording import unknown_name
 from lab.errors import UsageError
 from lab.investigation.reading.background import background_rows, background_traces

@@ -14,7 +14,8 @@ from lab.desk.exhibits import linked
 from lab.desk.guard import check_site
 from lab.desk.pages import page
 from lab.desk.request_list import TraceList, page_of_traces
-from lab.domain.case import Case, CaseFile, Telemetry
+from lab.domain.case import Case, CaseFile
+from lab.domain.evidence import Telemetry
 from lab.domain.ledger import Ledger
 from lab.errors import ScenarioError, UnknownCase
 from lab.investigation.reading.background import background_traces
@@ -23,7 +24,7 @@ from lab.investigation.reading.edge_signals import restarts, signals
 from lab.investigation.reading.impact import hurt_requests
 from lab.investigation.reading.logs import LogLine, event_lines, patterns, read_logs
 from lab.investigation.reading.requests import into_window_s, outcome_of
-from lab.investigation.reading.strangers import compared, contrasted
+from lab.investigation.reading.strangers import compared
 from lab.investigation.solving.briefing import briefing
 from lab.investigation.solving.exhibits import told_so_far
 from lab.scenario_file import grafana_path
@@ -84,7 +85,7 @@ def contrast(request: Request, file: OpenFile, desk: TheDesk) -> HTMLResponse:
     """What sets the hurt requests apart; that it was looked at is noted for the debrief."""
     case = compared(file)
     desk.solving.note_assist(case.case_id, CONTRAST)
-    return page(request, "contrast.html", {"case": case, "contrasts": contrasts(contrasted(case))})
+    return page(request, "contrast.html", {"case": case, "contrasts": contrasts(case.evidence)})
 
 
 @router.get("/cases/{case_id}/logs")

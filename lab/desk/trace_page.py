@@ -17,13 +17,14 @@ from lab.desk.grafana import explore_url
 from lab.desk.guard import check_site, check_token
 from lab.desk.pages import page
 from lab.desk.waterfall_json import waterfall_document
-from lab.domain.case import Case, CaseFile, Telemetry
+from lab.domain.case import Case, CaseFile
+from lab.domain.evidence import Telemetry
 from lab.domain.marks import most_apart_ms
 from lab.domain.rows import Gap, Item, Missing, Wire
 from lab.domain.strata import standing
 from lab.domain.trace import Span, Status, Trace
 from lab.errors import UnknownCase, UsageError
-from lab.investigation.reading.healthy_twin import Comparison, compare, twin_rows
+from lab.investigation.reading.healthy_twin import Comparison, compare, twin_rows, without_repeats
 from lab.investigation.reading.ids import resolve_span, resolve_trace
 from lab.investigation.reading.logs import LogLine, read_logs
 from lab.investigation.reading.requests import WINDOW_WORDS, outcome_of
@@ -34,7 +35,10 @@ from lab.investigation.reading.waterfall import Flame, Waterfall, flame_graph
 PLAIN_ROWS: Final = 500
 """Rows a page of the plain table has, which whoever has no script reads."""
 
-NARROWEST_BOX: Final = 0.05
+FLAME_ROWS: Final = 200
+"""Boxes that the flame graph's table has, those with the most self time."""
+
+NARROWEST_BOX: Final = 0.1
 """Per cent of the flame graph; narrower boxes are nobody's to hit."""
 
 router = APIRouter(include_in_schema=False)
@@ -153,8 +157,8 @@ def flame_page(request: Request, case: OpenFile, desk: TheDesk, trace_id: str) -
         "drawn": drawn,
         "levels": 1 + max((each.box.depth for each in drawn), default=0),
         "narrow": len(boxes) - len(drawn),
-        "table": by_self[:PLAIN_ROWS],
-        "more": len(by_self[PLAIN_ROWS:]),
+        "table": by_self[:FLAME_ROWS],
+        "more": len(by_self[FLAME_ROWS:]),
     }
     return page(request, "flame.html", context)
 
@@ -201,7 +205,9 @@ def twin_page(
 
 
 def _twin_rows(comparison: Comparison, order: str) -> dict[str, Any]:
-    rows = comparison.rows if order == "tree" else comparison.by_change
+    rows = without_repeats(comparison.rows)
+    if order != "tree":
+        rows = sorted(rows, key=lambda row: -abs(row.change_ms))
     changed, steady = comparison.changed(rows)
     widest_ms = max((abs(row.change_ms) for row in rows), default=0.0)
     return {"changed": changed, "steady": steady, "widest_ms": widest_ms}

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lab.domain.evidence import Evidence, Healthy, Sample
+from lab.domain.evidence import Evidence, Sample, Telemetry
 from lab.domain.ids import is_numbered
 from lab.domain.instrumentation import Instrumentation
 from lab.domain.journal import Ending, JournalEntry
 from lab.domain.proof import Proof, ProofVerdict
-from lab.domain.rows import TraceSummary
 
 if TYPE_CHECKING:
     # Whoever only looks at traces does not wait for the language of scenarios.
@@ -45,37 +44,6 @@ class Case:
     def title(self) -> str:
         """What a list calls it."""
         return self.scenario.title
-
-
-@dataclass(frozen=True)
-class Telemetry:
-    """Traces that somebody brought: they can be looked at, and nobody knows the truth of them.
-
-    ``source`` says where they came from, ``index`` lists them in order of time. Only where
-    somebody said which were ``healthy`` are there windows, and each trace is a request.
-    ``lines_with`` gives, of these trace ids, those in whose line all of these lower-case texts
-    stand, whatever their case there; None where only a trace itself can be asked.
-    """
-
-    case_id: str
-    title: str
-    source: str
-    opened_unix_s: float
-    evidence: Evidence
-    index: tuple[TraceSummary, ...]
-    healthy: Healthy | None = None
-    lines_with: Callable[[Sequence[str], Sequence[str]], Iterable[str]] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """What anybody may look at of a case: its evidence, and nothing of its scenario.
-
-    So ``evidence`` has no joins. A trace of it is read when it is asked for.
-    """
-
-    case_id: str
-    evidence: Evidence
 
 
 CaseFile = Case | Telemetry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -378,6 +378,37 @@ def _extent(traces: Iterable[TraceSummary]) -> Interval | None:
         return None
     ends_s = (_start_s(each) + each.duration_ms / 1000 for each in dated)
     return Interval(min(map(_start_s, dated)), max(ends_s) + 0.001)
+
+
+@dataclass(frozen=True)
+class Telemetry:
+    """Traces that somebody brought: they can be looked at, and nobody knows the truth of them.
+
+    ``source`` says where they came from, ``index`` lists them in order of time. Only where
+    somebody said which were ``healthy`` are there windows, and each trace is a request.
+    ``lines_with`` gives, of these trace ids, those in whose line all of these lower-case texts
+    stand, whatever their case there; None where only a trace itself can be asked.
+    """
+
+    case_id: str
+    title: str
+    source: str
+    opened_unix_s: float
+    evidence: Evidence
+    index: tuple[TraceSummary, ...]
+    healthy: Healthy | None = None
+    lines_with: Callable[[Sequence[str], Sequence[str]], Iterable[str]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What anybody may look at of a case: its evidence, and nothing of its scenario.
+
+    So ``evidence`` has no joins. A trace of it is read when it is asked for.
+    """
+
+    case_id: str
+    evidence: Evidence
 
 
 def read_line(text: str) -> LogLine | None:

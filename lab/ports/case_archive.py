@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from lab.domain.case import Case, CaseFile, CaseSummary, Sight, Telemetry
-from lab.domain.evidence import Evidence
+from lab.domain.case import Case, CaseFile, CaseSummary
+from lab.domain.evidence import Evidence, Sight, Telemetry
 from lab.domain.journal import JournalEntry, Step
 from lab.domain.load import Request
 from lab.domain.replay import Replay

@@ -34,12 +34,10 @@ def contrast_tables(found: Contrasts, *, limit: int) -> RenderableType:
 
 def _compared(found: Contrasts) -> str:
     unhurt = f", and {found.unhurt} of the incident that were well" if found.unhurt else ""
-    if not found.at_edge:
-        return (
-            f"Hardly a request was hurt at the edge: the {found.hurt} kept traces of the incident "
-            f"beside {found.healthy} of before"
-        )
-    return f"{found.hurt} kept traces of hurt requests beside {found.healthy} of before{unhurt}"
+    if found.at_edge:
+        return f"{found.hurt} kept traces of hurt requests beside {found.healthy} of before{unhurt}"
+    kept = f"the {found.hurt} kept traces of the incident beside {found.healthy} of before"
+    return f"Hardly a request was hurt at the edge: {kept}"
 
 
 def _part(heading: str, table: Table) -> tuple[RenderableType, ...]:

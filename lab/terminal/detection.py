@@ -91,11 +91,9 @@ def said(answer: Answer) -> str:
     if suspect is None:
         return f"Nobody is to be accused: {odds}"
     second = "" if suspect.partner is None else f", and the attempt before it {suspect.partner.why}"
-    lead = (
-        f"It explains {answer.margin:.0%} more of the change than the next."
-        if len(answer.suspects) > 1
-        else "Nobody else explains any of the change."
-    )
+    lead = "Nobody else explains any of the change."
+    if len(answer.suspects) > 1:
+        lead = f"It explains {answer.margin:.0%} more of the change than the next."
     return f"{str_of(suspect)}, {suspect.mechanism}, hitting {answer.scope}{second}; {odds} {lead}"
 
 

@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lab.domain.case import Telemetry
+from lab.domain.evidence import Telemetry
 from lab.domain.rows import TraceSummary
 from lab.domain.trace import Status
 from lab.domain.wording import counted, duration, short_ids

@@ -31,6 +31,8 @@ PAGES = (
     "/cases/{case}/traces/{code}",
     "/cases/{case}/traces/{code}?span={span}&path=yes",
     "/cases/{case}/traces/{code}/spans/{span}",
+    "/cases/{case}/traces/{code}?repeats=fold&depth=3&view=0-100",
+    "/cases/{case}/traces/{code}/flame",
     "/cases/{case}/traces/{code}/twin",
 )
 RULES = {
@@ -64,6 +66,9 @@ def test_no_page_violates_a_rule(lit_page: Page, desk: RunningDesk, scheme: str)
             wait_until_drawn(lit_page)
         if "?span=" in path:
             expect(lit_page.locator("#span-title")).to_be_visible()
+        if path.endswith("/twin"):
+            lit_page.get_by_role("button", name="Switch the healthy twin on").click()
+            lit_page.get_by_text("rows that changed by under 5 %").click()
         results = Axe().run(lit_page, options=RULES)
         if results.violations_count:
             found[path] = results.generate_report()

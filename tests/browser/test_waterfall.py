@@ -6,7 +6,7 @@ import dataclasses
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from lab.adapters.cases.archive import FolderArchive
 from lab.adapters.otlp.traces import assemble
@@ -114,6 +114,137 @@ def test_only_what_is_seen_of_ten_thousand_rows_is_in_the_document(
     expect(page.locator("[role=row]:focus")).to_have_attribute("aria-level", re.compile(r"\d+"))
 
 
+SHIFTS = """() => {
+  window.shifts = 0;
+  new PerformanceObserver((list) => {
+    for (const each of list.getEntries()) if (!each.hadRecentInput) window.shifts += each.value;
+  }).observe({ type: "layout-shift", buffered: true });
+}"""
+
+
+@pytest.mark.parametrize("query", ["", "?span={last}", "?depth=2&repeats=fold&q=SELECT&show=found"])
+def test_the_servers_rows_stay_until_the_script_has_its_own(
+    page: Page, desk: RunningDesk, query: str
+) -> None:
+    """With its data two seconds late there are rows to read, and nothing moves when it comes."""
+    code = recorded(desk).support_code
+    assert code
+    last = list(recorded(desk).evidence.traces[code])[-1]
+    late: list[Route] = []
+    page.add_init_script(f"({SHIFTS})()")
+
+    def hold(route: Route) -> None:
+        late.append(route)
+
+    page.route("**/waterfall", hold)
+    page.goto(desk.path(CASE, "traces", code) + query.format(last=last.span_id))
+    expect(page.locator("#plain tbody tr").first).to_be_in_viewport()
+    page.wait_for_timeout(2_000)
+    expect(page.locator("#plain tbody tr").first).to_be_in_viewport()
+    expect(page.locator("#grid")).to_be_hidden()
+    assert page.evaluate("window.shifts") <= 0.02
+    late[0].continue_()
+    wait_until_drawn(page)
+    expect(page.locator("#plain")).to_have_count(0)
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.shifts") <= 0.02
+
+
+def test_a_page_without_a_script_is_whole(chromium: Browser, desk: RunningDesk) -> None:
+    """The table as long as it is, and none of the tools that only a script could obey."""
+    code = recorded(desk).support_code
+    assert code
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(desk.path(CASE, "traces", code))
+    expect(page.locator("#plain tbody tr").last).to_be_visible()
+    expect(page.locator("#tools")).to_be_hidden()
+    expect(page.get_by_label("Marks")).to_be_visible()
+    context.close()
+
+
+def test_a_drag_in_the_overview_sees_a_stretch(page: Page, desk: RunningDesk) -> None:
+    """And so do the keys; the address keeps it, and no mark leaves its column."""
+    trace = recorded(desk).evidence.whole_traces(Sample.REFERENCE)[0]
+    open_trace(page, desk, trace.trace_id)
+    whole = page.locator("#axis").inner_text()
+    strip = page.locator("#overview").bounding_box()
+    assert strip
+    page.mouse.move(strip["x"] + strip["width"] * 0.25, strip["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(strip["x"] + strip["width"] * 0.5, strip["y"] + 10, steps=3)
+    page.mouse.up()
+    page.wait_for_url(re.compile("view="))
+    dragged = page.locator("#axis").inner_text()
+    assert dragged != whole
+    assert astray(page) == []
+    row(page, "storefront").focus()
+    page.keyboard.press("f")
+    assert page.locator("#axis").inner_text() == whole
+    for key in ("+", "+", "Shift+ArrowRight", "-", "z"):
+        page.keyboard.press(key)
+        assert astray(page) == [], key
+    page.keyboard.press("+")
+    zoomed = page.locator("#axis").inner_text()
+    page.wait_for_timeout(200)
+    page.reload()
+    wait_until_drawn(page)
+    assert page.locator("#axis").inner_text() == zoomed
+
+
+def astray(page: Page) -> list[str]:
+    """The marks of which more than a symbol's half is seen outside the column of time."""
+    found: list[str] = page.evaluate("""() => [...document.querySelectorAll('#rows .c-time')]
+      .flatMap((cell) => {
+        const box = cell.getBoundingClientRect();
+        const clips = getComputedStyle(cell).overflow === 'hidden';
+        return [...cell.children].filter((each) => {
+          const it = each.getBoundingClientRect();
+          return it.width && (!clips || it.left < box.left - 4 || it.right > box.right + 4);
+        }).map((each) => each.className);
+      })""")
+    return found
+
+
+def test_repeats_are_folded_and_levels_closed(page: Page, desk: RunningDesk) -> None:
+    """By keys; what is sought inside a fold opens it, and the number folded is told."""
+    calls = [span(TRACE, n, 0, "svc1 call", (n, n + 1)) for n in range(1, 41)]
+    desk.add(with_spans([span(TRACE, 0, None, "svc0 root", (0, 42)), *calls]))
+    open_trace(page, desk, TRACE, case=SAMPLE)
+    rows = page.locator("#rows [role=row]")
+    row(page, "svc0 root").focus()
+    page.keyboard.press("r")
+    expect(row(page, "svc1 call, 40 of them, 40.0ms together")).to_be_visible()
+    expect(row(page, "svc1 call")).to_contain_text("×40")
+    assert rows.count() == 2
+    page.keyboard.press("1")
+    expect(rows).to_have_count(1)
+    expect(page.locator("#depth")).to_have_value("1")
+    page.keyboard.press("ArrowRight")
+    expect(rows).to_have_count(2)
+    page.wait_for_url(re.compile("repeats=fold&depth=1"))
+    page.reload()
+    wait_until_drawn(page)
+    expect(rows).to_have_count(2)
+    row(page, "svc0 root").focus()
+    page.keyboard.press("/")
+    page.keyboard.type(calls[-1].span_id)
+    page.keyboard.press("Enter")
+    assert "svc1 call" in focused(page)
+    assert rows.count() > 20
+
+
+def test_self_times_stay_beside_the_details(page: Page, desk: RunningDesk) -> None:
+    """They are what one compares while one reads."""
+    code = recorded(desk).support_code
+    assert code
+    open_trace(page, desk, code)
+    row(page, "auth SELECT").click()
+    expect(page.locator("#span-title")).to_be_visible()
+    expect(page.locator("#grid .head .c-self")).to_be_visible()
+    expect(row(page, "auth SELECT").locator(".c-self")).to_be_visible()
+
+
 def test_html_in_a_trace_is_never_run(page: Page, desk: RunningDesk) -> None:
     """Not in the grid, nor in the details, the twin, the map or the accusation."""
     hurt = span(
@@ -128,6 +259,7 @@ def test_html_in_a_trace_is_never_run(page: Page, desk: RunningDesk) -> None:
     for path in (
         (SAMPLE, "map"),
         (SAMPLE, "traces", TRACE, "twin"),
+        (SAMPLE, "traces", TRACE, "flame"),
         (SAMPLE, "traces", TRACE, "spans", hurt.span_id),
     ):
         page.goto(desk.path(*path))
@@ -156,7 +288,11 @@ def test_nothing_reaches_beyond_a_narrow_screen(page: Page, desk: RunningDesk, w
     page.set_viewport_size({"width": width, "height": 760})
     code = recorded(desk).support_code
     assert code
-    for path in ((CASE,), (CASE, "map"), (CASE, "traces", code), (CASE, "traces", code, "twin")):
+    for path in (
+        (CASE,), (CASE, "map"), (CASE, "hints"), (CASE, "accuse"), (CASE, "traces", code),
+        (CASE, "traces", code, "twin"), (CASE, "traces", code, "flame"),
+        (CASE, f"accuse?suspect={code}+{list(recorded(desk).evidence.traces[code])[-1].span_id}"),
+    ):  # fmt: skip
         page.goto(desk.path(*path))
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= width, (path, wide)

@@ -26,8 +26,8 @@ from lab.adapters.memory.case_archive import MemoryArchive
 from lab.adapters.memory.clock import FakeClock
 from lab.adapters.otlp.traces import write_traces
 from lab.adapters.own_folders import MARK
-from lab.domain.case import Case, Telemetry
-from lab.domain.evidence import Evidence, Sample
+from lab.domain.case import Case
+from lab.domain.evidence import Evidence, Sample, Telemetry
 from lab.domain.journal import Ending, Step
 from lab.domain.load import Request, Window
 from lab.domain.rows import summary_of

@@ -29,11 +29,11 @@ from lab.adapters.cases.reference_file import (
 )
 from lab.adapters.cases.replay_file import REPLAYS, read_replays, write_replay
 from lab.adapters.cases.stretch import stretch_of
-from lab.adapters.cases.summaries import ledger_entries, opened_unix_s, summary_of
+from lab.adapters.cases.summaries import accusations, opened_unix_s, summary_of
 from lab.adapters.clock import SystemClock
 from lab.domain import ids
-from lab.domain.case import Case, CaseFile, CaseSummary, Sight, Telemetry
-from lab.domain.evidence import Evidence, Interval
+from lab.domain.case import Case, CaseFile, CaseSummary
+from lab.domain.evidence import Evidence, Interval, Sight, Telemetry
 from lab.domain.journal import RunRecord
 from lab.domain.load import Request
 from lab.domain.replay import Replay
@@ -320,7 +320,7 @@ class FolderArchive:
 
     def records(self, case_id: str) -> tuple[Mapping[str, object], ...]:
         """All that `record_verdict` wrote, in order; what nobody wrote so is left out."""
-        return tuple(ledger_entries(self._sealed(case_id)))
+        return tuple(accusations(self._sealed(case_id)))
 
     def replays(self, case_id: str) -> tuple[Replay, ...]:
         """Each replay of the case, newest first: what its spans were called elsewhere."""
@@ -381,10 +381,10 @@ class FolderArchive:
                     yield folder, told(folder)
 
     def _newest(self) -> Path:
-        opened = dict(self._of_each(lambda each: opened_unix_s(each, read_manifest(each))))
-        if not opened:
+        opened_s = dict(self._of_each(lambda each: opened_unix_s(each, read_manifest(each))))
+        if not opened_s:
             raise UnknownCase("expected a case, found none; `lab run db-timeout` makes one")
-        return max(opened, key=lambda folder: opened[folder])
+        return max(opened_s, key=lambda folder: opened_s[folder])
 
 
 def _checked(case_id: str) -> str:

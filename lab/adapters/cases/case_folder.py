@@ -66,8 +66,8 @@ from lab.adapters.cases.strict_reading import (
 from lab.adapters.cases.trace_index import INDEX
 from lab.adapters.cases.traces_on_disk import TracesOnDisk, bounded_lines
 from lab.adapters.otlp.traces import trace_to_otlp
-from lab.domain.case import Case, CaseFile, Sight, Telemetry
-from lab.domain.evidence import Evidence, Healthy, stranger_evidence
+from lab.domain.case import Case, CaseFile
+from lab.domain.evidence import Evidence, Healthy, Sight, Telemetry, stranger_evidence
 from lab.domain.load import Request, Window
 from lab.domain.proof import Proof
 from lab.domain.record import Records, RecordsLine

@@ -1,4 +1,4 @@
-"""A case as a list shows it: by its manifest, and by what was found out in it since."""
+"""A sealed case as a list shows it, from its manifest and its ledger."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from lab.domain.case import CaseSummary
 
 
 def summary_of(folder: Path) -> CaseSummary:
-    """The summary of a sealed case; CaseError where its manifest cannot be read."""
+    """The case as a list shows it; CaseError where it cannot be read."""
     # Whoever only looks at traces does not wait for what was accused.
     from lab.domain.ledger import Ledger
 
     manifest = read_manifest(folder)
     of_a_case = manifest if isinstance(manifest, Manifest) else None
-    ledger = Ledger.of(ledger_entries(folder), of_a_case.difficulty if of_a_case else None)
+    ledger = Ledger.of(accusations(folder), of_a_case.difficulty if of_a_case else None)
     return CaseSummary(
         case_id=folder.name,
         scenario_id=of_a_case.scenario_id if of_a_case else None,
@@ -43,7 +43,7 @@ def _count_kept(manifest: Manifest) -> int:
 
 
 def opened_unix_s(folder: Path, manifest: AnyManifest) -> float:
-    """When it was opened here: as it was brought, or as its run ended (Unix seconds)."""
+    """When the case was opened here (Unix seconds), or brought here."""
     return _arrived_unix_s(folder) or manifest.opened_unix_s
 
 
@@ -57,8 +57,8 @@ def _arrived_unix_s(folder: Path) -> float | None:
         return None
 
 
-def ledger_entries(folder: Path) -> Iterator[dict[str, object]]:
-    """What learners did in the case, in order; what nobody wrote so is left out."""
+def accusations(folder: Path) -> Iterator[dict[str, object]]:
+    """What a learner did with the case, in order; what nobody wrote so is left out."""
     for _, line in whole_lines(folder / case_folder.ACCUSATIONS):
         try:
             entry = json.loads(line)

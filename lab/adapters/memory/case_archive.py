@@ -10,8 +10,8 @@ from pathlib import Path
 from lab.adapters.cases.reference_file import refuse_same
 from lab.adapters.cases.stretch import stretch_of
 from lab.domain import ids
-from lab.domain.case import Case, CaseFile, CaseSummary, Sight, Telemetry
-from lab.domain.evidence import Evidence, Healthy, lines_of, stranger_evidence
+from lab.domain.case import Case, CaseFile, CaseSummary
+from lab.domain.evidence import Evidence, Healthy, Sight, Telemetry, lines_of, stranger_evidence
 from lab.domain.journal import JournalEntry, Step
 from lab.domain.ledger import Ledger
 from lab.domain.load import Request

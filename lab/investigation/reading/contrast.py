@@ -16,7 +16,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Final
 
@@ -142,6 +142,9 @@ class Contrasts:
     amounts: tuple[Amount, ...] = ()
 
 
+MOST_OF_A_KIND: Final = 500
+"""Of hurt, healthy and other traces: more of them move a share by no more than chance does."""
+
 Fact = tuple[str, str, str]
 _Weighed = tuple[frozenset[Fact], float]
 
@@ -156,6 +159,7 @@ def contrasts(evidence: Evidence, *, limit: int = 40) -> Contrasts:
         for window in (Window.REFERENCE, Window.CRIME)
     )
     hurt_ids = {request.trace_id for request in hurt_requests(evidence)}
+    evidence = _few(evidence, hurt_ids)
     at_edge = len(hurt_ids) >= FEWEST_HURT * len(during)
     hurt = [each for each in during if each.trace_id in hurt_ids or not at_edge]
     unhurt = [each for each in during if each.trace_id not in hurt_ids and at_edge]
@@ -179,6 +183,18 @@ def contrasts(evidence: Evidence, *, limit: int = 40) -> Contrasts:
         unhurt=len(kept[2]),
         amounts=_amounts(evidence, kept)[:limit],
     )
+
+
+def _few(evidence: Evidence, hurt_ids: Collection[str]) -> Evidence:
+    """Of thousands of traces some of each kind, evenly over time; each stands for its like."""
+    if len(evidence.traces) <= 3 * MOST_OF_A_KIND:
+        return evidence
+    kinds: dict[object, list[str]] = {}
+    for each in evidence.requests:
+        kinds.setdefault((each.window, each.trace_id in hurt_ids), []).append(each.trace_id)
+    few = [each for ids in kinds.values() for each in ids[:: -(-len(ids) // MOST_OF_A_KIND)]]
+    traces = {each: evidence.traces[each] for each in few if each in evidence.traces}
+    return replace(evidence, traces=traces, whole_ids=None)
 
 
 def _order(row: Contrast) -> tuple[object, ...]:

@@ -134,9 +134,8 @@ def _window(evidence: Evidence, at_s: float) -> str | None:
 def event_lines(evidence: Evidence, only: Trace | None = None) -> tuple[LogLine, ...]:
     """The events of all spans, or of one trace: what a stranger's traces have of a log."""
     traces = (only,) if only else evidence.traces.values()
-    found = [
-        _event(evidence, span, event) for trace in traces for span in trace for event in span.events
-    ]
+    spans = (span for trace in traces for span in trace)
+    found = (_event(evidence, span, event) for span in spans for event in span.events)
     return tuple(sorted(found, key=lambda each: each.time_unix_s))
 
 

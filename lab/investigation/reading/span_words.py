@@ -58,7 +58,7 @@ def operation(trace: Trace, span: Span) -> str:
 
 
 def whom(trace: Trace, span: Span) -> str:
-    """Whom a span calls, answers, or leaves something for, as far as spans tell."""
+    """Who calls or answers whom here; of a service's own work, who called it."""
     if span.kind is Kind.CLIENT:
         answers = (each.service for each in trace.children(span) if each.kind is Kind.SERVER)
         return f"{span.service} calls {next(answers, span.peer) or 'somebody'}"
@@ -67,7 +67,10 @@ def whom(trace: Trace, span: Span) -> str:
         return f"{span.service} answers {caller.service if caller else 'somebody who is not here'}"
     if span.kind is Kind.PRODUCER:
         return f"{span.service} leaves a message"
-    return f"{span.service} takes a message up" if span.kind is Kind.CONSUMER else span.service
+    if span.kind is Kind.CONSUMER:
+        return f"{span.service} takes a message up"
+    callers = (each.service for each in trace.ancestors(span) if each.service != span.service)
+    return " called by ".join((span.service, *list(callers)[:1]))
 
 
 def _place(trace: Trace, call: Span) -> str:

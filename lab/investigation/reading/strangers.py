@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Final, TypeGuard, TypeVar
+from typing import Final, Protocol, TypeGuard, TypeVar
 
-from lab.domain.case import CaseFile, Sight, Telemetry
-from lab.domain.evidence import Evidence, stranger_evidence
+from lab.domain.evidence import Evidence, Telemetry, stranger_evidence
 from lab.errors import NoReference
 from lab.investigation.reading.edge_signals import Signals, signals
-from lab.investigation.reading.impact import hurt_requests
 from lab.investigation.reading.requests import axis_start_s
 from lab.investigation.reading.service_map import ServiceMap, service_map
 
-Any = TypeVar("Any", bound="CaseFile | Sight")
 
-MOST_OF_A_KIND: Final = 500
-"""Of healthy, hurt and other traces: more change no share by more than two in a hundred."""
+class Looked(Protocol):
+    """A case, what may be seen of one, or a stranger's telemetry."""
+
+    @property
+    def case_id(self) -> str:
+        """What it is called."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """What there is to see."""
+
+
+Any = TypeVar("Any", bound=Looked)
 
 COLUMNS: Final = 30
 """Of a chart, so that three of them and a page of traces stay below 100 kB."""
@@ -25,18 +33,21 @@ COLUMNS: Final = 30
 _STEPS: Final = (1.0, 2.0, 5.0, 10.0)
 
 
-def is_alone(case: CaseFile | Sight) -> TypeGuard[Telemetry]:
+def is_alone(case: Looked) -> TypeGuard[Telemetry]:
     """Whether nobody has said which of its traces were healthy."""
     return isinstance(case, Telemetry) and case.healthy is None
 
 
-def no_reference(case: CaseFile | Sight) -> str:
+def no_reference(case: Looked) -> str:
     """The sentence that says so, and how to say it."""
-    return (
-        "no reference has been chosen, so nothing here is compared with a healthy time: "
-        f"`lab reference {case.case_id} --before FROM..TO` or `--compare FILE` chooses one, and so "
-        "does the chart on the desk's page of it"
-    )
+    return _NO_REFERENCE.format(case.case_id)
+
+
+_NO_REFERENCE: Final = (
+    "no reference has been chosen, so nothing here is compared with a healthy time: "
+    "`lab reference {} --before FROM..TO` or `--compare FILE` chooses one, and so does the chart "
+    "on the desk's page of it"
+)
 
 
 def compared(case: Any) -> Any:
@@ -46,28 +57,12 @@ def compared(case: Any) -> Any:
     return case
 
 
-def contrasted(case: CaseFile | Sight) -> Evidence:
-    """What is contrasted: of a stranger's many traces so many of each kind, evenly over time.
-
-    Each then stands for those of its kind, as the traces that a case keeps do.
-    """
-    evidence = case.evidence
-    if not isinstance(case, Telemetry) or len(evidence.traces) <= 3 * MOST_OF_A_KIND:
-        return evidence
-    hurt = {each.trace_id for each in hurt_requests(evidence)}
-    kinds: dict[object, list[str]] = {}
-    for each in evidence.requests:
-        kinds.setdefault((each.window, each.trace_id in hurt), []).append(each.trace_id)
-    few = (each for ids in kinds.values() for each in ids[:: -(-len(ids) // MOST_OF_A_KIND)])
-    return replace(evidence, traces={each: evidence.traces[each] for each in few}, whole_ids=None)
-
-
-def map_of(case: CaseFile) -> ServiceMap:
+def map_of(case: Looked) -> ServiceMap:
     """The map; of traces without a reference its first side is empty."""
     return service_map(_in_one_window(case) if is_alone(case) else case.evidence)
 
 
-def map_shown(case: CaseFile) -> ServiceMap:
+def map_shown(case: Looked) -> ServiceMap:
     """The same; of traces without a reference with two sides alike, so that nothing is new."""
     found = map_of(case)
     if not is_alone(case):
@@ -80,7 +75,7 @@ def map_shown(case: CaseFile) -> ServiceMap:
     )
 
 
-def signals_evidence(case: CaseFile | Sight) -> Evidence:
+def signals_evidence(case: Looked) -> Evidence:
     """What its signals are drawn of: the time of its own traces, whatever it is compared with."""
     if isinstance(case, Telemetry) and not (case.healthy and case.healthy.stretch):
         return _in_one_window(case)
@@ -95,7 +90,7 @@ def overview_signals(case: Telemetry, *, columns: int = COLUMNS) -> Signals:
     return named(case, signals(evidence, step_s=_step_s(length_s / columns)))
 
 
-def named(case: CaseFile | Sight, found: Signals) -> Signals:
+def named(case: Looked, found: Signals) -> Signals:
     """The same; of traces without a reference no time is called anything."""
     if not is_alone(case):
         return found

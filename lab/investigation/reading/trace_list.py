@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lab.domain.case import Telemetry
+from lab.domain.evidence import Telemetry
 from lab.domain.rows import TraceSummary
 from lab.domain.trace import Span, Trace
 from lab.domain.wording import unknown_name

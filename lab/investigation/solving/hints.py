@@ -61,7 +61,7 @@ def offered_hints(case: Case, ledger: Ledger) -> tuple[OfferedHint, ...]:
 
 
 def hint_titles(hints: Sequence[str]) -> Sequence[str]:
-    """A title of each by its place and its way of looking; no two of a case are the same."""
+    """A title of each by its way of looking; no two of a case are the same."""
     return list(_titles(hints))
 
 
@@ -70,8 +70,9 @@ def _titles(hints: Sequence[str]) -> Iterator[str]:
     for number, text in enumerate(hints[:-1], start=1):
         ways = (way for way, words in _WAYS if way not in told and words.search(text))
         way = next(ways, "one step further")
+        if way in told:
+            way = f"hint {number}"
         told.add(way)
-        place = "Where to turn first" if number == 1 else f"Step {number}"
-        yield f"{place}: {way}"
+        yield way.capitalize()
     if hints:
         yield "The solution"

@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 import pytest
 
 from lab.domain.ledger import DELAYS_S
+from lab.domain.mechanism import Mechanism
 from tests.support.desk_over_memory import DeskUnderTest
 from tests.support.sample_case import sample_case, span_id
 
@@ -183,6 +184,16 @@ def test_nobody_needs_no_mechanism(desk: DeskUnderTest) -> None:
     """The form asks for none, and the desk wants none."""
     assert 'name="mechanism"' not in desk.get(FORM).text
     assert "SOMEBODY" in desk.send(FORM, FORM, nobody="true").text
+
+
+def test_the_echo_says_who_calls_whom_and_the_words_stand_in_their_order(
+    desk: DeskUnderTest,
+) -> None:
+    """A name as *SELECT* alone names neither."""
+    text = desk.get(FORM, params={"suspect": f"{TRACE} {SELECT}"}).text
+    assert "auth calls users_db" in text
+    places = [text.index(f"{n}. {each.value}<") for n, each in enumerate(Mechanism, start=1)]
+    assert places == sorted(places)
 
 
 def test_no_scope_is_chosen_for_anybody(desk: DeskUnderTest) -> None:

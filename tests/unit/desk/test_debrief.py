@@ -207,3 +207,15 @@ def test_the_debrief_tells_every_answer_that_is_right(tmp_path: Path, name: str,
     plain = says.replace("`", "").partition(" of ")[0].partition(",")[0]
     shown = re.sub(r"<[^>]+>", "", desk.get(f"/cases/{case.case_id}/debrief").text)
     assert plain in shown
+
+
+def test_the_debrief_tells_what_else_is_accepted(tmp_path: Path) -> None:
+    """Of db-timeout the attempt to connect beside the query, and any scope."""
+    case = recorded("db-timeout")
+    desk = DeskUnderTest(tmp_path, case)
+    desk.send(f"/cases/{case.case_id}/debrief", f"/cases/{case.case_id}/give-up")
+    shown = re.sub(r"<[^>]+>", "", desk.get(f"/cases/{case.case_id}/debrief").text)
+    accepted = shown.partition("What else is accepted")[2].partition("The path")[0]
+    assert re.search(r"auth (db\.connect|SELECT) .*and the like in \d+ traces?: timeout", accepted)
+    assert "Any scope, or none" in accepted
+    assert "Also accepted:" in desk.get(f"/cases/{case.case_id}/post-mortem.md").text

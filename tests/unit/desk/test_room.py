@@ -16,7 +16,8 @@ from lab.adapters.cases.bring import Wish, bring_files
 from lab.adapters.cases.recording_file import read_recording
 from lab.adapters.otlp.traces import write_traces
 from lab.desk.charts import three_signals
-from lab.domain.case import Case, Telemetry
+from lab.domain.case import Case
+from lab.domain.evidence import Telemetry
 from lab.domain.load import Window
 from lab.domain.rows import summary_of
 from lab.domain.trace import Kind, Span, Status, Trace

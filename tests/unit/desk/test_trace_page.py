@@ -38,6 +38,12 @@ def case_with(trace: Trace) -> Case:
     return dataclasses.replace(case, evidence=dataclasses.replace(case.evidence, traces=traces))
 
 
+def twin_on(desk: DeskUnderTest) -> DeskUnderTest:
+    """The desk after its healthy twin was asked for in the room."""
+    desk.send(ROOM, f"{ROOM}/assists", assist="healthy twin")
+    return desk
+
+
 def rows_of(desk: DeskUnderTest) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = desk.get(f"{API}/waterfall").json()["rows"]
     return rows
@@ -95,13 +101,21 @@ def test_one_span_is_not_spoken_of_as_many() -> None:
 
 
 def test_the_page_reads_as_a_plain_table_without_a_script(desk: DeskUnderTest) -> None:
-    """Every span with its own page, its error told from one handed up, and the seal."""
+    """Every span with its own page, its error told from one handed up, and the seal.
+
+    It is there for everybody, until a script has drawn its own rows in its place.
+    """
     text = desk.get(PAGE).text
-    plain = text.partition("<noscript>")[2].partition("</noscript>")[0]
+    plain = text.partition('id="plain"')[2].partition("</table>")[0]
     assert plain.count("/spans/") == 6
     assert plain.count("✖ fails") == 1
     assert plain.count("↥ hands up") == 4
     assert "⇄ on the wire to auth and back" in plain
+    assert '<noscript><link rel="stylesheet" href="/static/plain.css"></noscript>' in text
+    assert '<script type="module" src="/static/waterfall/page.js">' in text
+    further = desk.get(f"{PAGE}?from=1").text
+    assert '<link rel="stylesheet" href="/static/plain.css">' in further
+    assert "waterfall/page.js" not in further
     assert "◉ sealed" in text
     assert "style=" not in text, "the desk's own policy would drop it"
 
@@ -120,6 +134,44 @@ def test_every_row_comes_with_what_is_drawn_of_it(desk: DeskUnderTest) -> None:
     root = with_id(document["rows"], span_id(FATAL, 1))
     assert root["below"] == len(document["rows"]) - 1
     assert [row["peer"] for row in document["rows"] if row["kind"] == "wire"] == ["gateway", "auth"]
+
+
+def test_a_call_says_its_route_or_its_statement(desk: DeskUnderTest) -> None:
+    """Of a method or a verb alone nobody knows what was asked for."""
+    calls = [row for row in rows_of(desk) if row.get("does") == "client"]
+    assert calls[0]["name"] == "POST /checkout"
+    assert [row.get("says") for row in calls] == [None, "GET /sessions", "SELECT user_id"]
+    assert "GET /sessions</a>" in desk.get(PAGE).text
+
+
+def test_a_link_to_a_span_brings_its_details_along(desk: DeskUnderTest) -> None:
+    """So that nothing moves when the script comes, and nothing is missing where none does."""
+    title = 'id="span-title"'
+    assert title not in desk.get(PAGE).text
+    assert title in desk.get(f"{PAGE}?span={QUERY}").text
+    assert title not in desk.get(f"{PAGE}?span={QUERY}&details=no").text
+
+
+def test_the_flame_graph_has_one_box_for_equal_calls(tmp_path: Path) -> None:
+    """Drawn and as a table; a trace without a length, and one of 2,000 spans, have one too."""
+    calls = [span(FATAL, n, 1, "auth SELECT", (n, n + 1), kind=Kind.CLIENT) for n in range(2, 42)]
+    root = span(FATAL, 1, None, "gateway GET /", (0, 100))
+    desk = DeskUnderTest(tmp_path, case_with(assemble(FATAL, [root, *calls])))
+    text = desk.get(f"{PAGE}/flame").text
+    assert "auth SELECT ×40: 40.0ms, 40.0ms of it itself" in text
+    assert text.count('<svg x="') == 2
+    assert 'width="40.000%"' in text
+    assert f'href="{PAGE}?span={span_id(FATAL, 2)}"' in text
+
+
+@pytest.mark.parametrize("spans", [
+    [span(FATAL, 1, None, "a b", (0, 0))],
+    [span(FATAL, 1, 2, "a b", (0, 5)), span(FATAL, 2, 1, "a c", (9, 3))],
+    [span(FATAL, n, n - 1 if n else None, f"a {n}", (n, n + 9)) for n in range(2_000)],
+])  # fmt: skip
+def test_whatever_trace_has_a_flame_graph(tmp_path: Path, spans: list[Span]) -> None:
+    desk = DeskUnderTest(tmp_path, case_with(assemble(FATAL, spans)))
+    assert desk.get(f"{PAGE}/flame").status_code == 200
 
 
 def test_log_lines_are_counted_for_a_span_its_subtree_and_the_trace(tmp_path: Path) -> None:
@@ -241,14 +293,17 @@ def test_links_are_followed_both_ways(tmp_path: Path) -> None:
 
 
 def test_the_twin_shows_the_greatest_change_first(desk: DeskUnderTest) -> None:
-    """Or the tree; and a program gets the same rows."""
-    text = desk.get(f"{PAGE}/twin").text
+    """Or the tree; and a program gets the same rows. The order that is on is marked."""
+    text = twin_on(desk).get(f"{PAGE}/twin").text
+    assert 'href="?order=change" aria-current="true">▸ greatest change first' in text
     first = re.search(r"<tbody>\s*<tr>(.*?)</tr>", text, re.DOTALL)
     assert first
     assert "SELECT" in first[1]
     assert "+998ms" in first[1]
     tree = desk.get(f"{PAGE}/twin?order=tree").text
-    assert "POST /checkout" in tree.partition("<tbody>")[2].partition("</tr>")[0]
+    assert 'href="?order=tree" aria-current="true">▸ as the tree has them' in tree
+    assert "⇄ on the wire gateway → auth and back" in tree
+    assert "rows that changed by under 5 %" in tree
     rows = desk.get(f"{API}/twin").json()["rows"]
     comparison = compare(sample_case().evidence, fatal_trace(FATAL))
     assert comparison is not None
@@ -262,7 +317,7 @@ def test_a_trace_without_a_twin_says_so(tmp_path: Path) -> None:
     traces = {FATAL: case.evidence.traces[FATAL]}
     evidence = dataclasses.replace(case.evidence, traces=traces)
     desk = DeskUnderTest(tmp_path, dataclasses.replace(case, evidence=evidence))
-    assert "keeps no healthy trace of the same route" in desk.get(f"{PAGE}/twin").text
+    assert "keeps no healthy trace of the same route" in twin_on(desk).get(f"{PAGE}/twin").text
     assert desk.get(f"{API}/twin").status_code == 404
     assert "0 kept traces, which stand for 0 of 10 requests" in desk.get(f"{ROOM}/map").text
 
@@ -277,10 +332,27 @@ def test_the_map_says_the_same_drawn_and_in_a_table(desk: DeskUnderTest) -> None
     assert {"caller", "callee", "reference", "crime"} <= set(document["edges"][0])
 
 
+def test_the_twin_is_off_until_it_is_asked_for(desk: DeskUnderTest) -> None:
+    """In the room, or where one comes for it; asking is noted, and looking is not asking."""
+    shown = desk.get(f"{PAGE}/twin").text
+    assert "healthy twin of this case is off" in shown
+    assert "<tbody>" not in shown
+    assert "Healthy twin (off)" in desk.get(PAGE).text
+    assert "Switch the healthy twin on" in desk.get(ROOM).text
+    assert desk.post(f"{ROOM}/assists", data={"assist": "healthy twin"}).status_code == 403
+    assert not any("assist" in record for record in desk.archive.records("db-timeout-1"))
+    led = desk.send(f"{PAGE}/twin", f"{ROOM}/assists", assist="healthy twin", trace=FATAL)
+    assert "998ms" in led.text
+    assert "the healthy twin is on" in desk.get(ROOM).text
+    assert "Healthy twin (off)" not in desk.get(PAGE).text
+    refused = desk.send(f"{ROOM}/accuse", f"{ROOM}/assists", assist="bribery")
+    assert refused.status_code == 422
+
+
 def test_what_was_used_and_looked_at_is_noted(desk: DeskUnderTest) -> None:
     """For the debrief: tools are free and told. A tool nobody knows is refused."""
     desk.get(PAGE)
-    desk.get(f"{PAGE}/twin")
+    twin_on(desk).get(f"{PAGE}/twin")
     assert desk.post("/api/v1/cases/db-timeout-1/assists/critical path").status_code == 204
     assert desk.post("/api/v1/cases/db-timeout-1/assists/bribery").status_code == 422
     records = desk.archive.records("db-timeout-1")

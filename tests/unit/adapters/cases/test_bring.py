@@ -27,7 +27,7 @@ from lab.adapters.formats import json_pieces, source
 from lab.adapters.memory.clock import FakeClock
 from lab.adapters.otlp.traces import trace_to_otlp, write_traces
 from lab.adapters.own_folders import MARK
-from lab.domain.case import Telemetry
+from lab.domain.evidence import Telemetry
 from lab.domain.trace import Trace
 from lab.errors import CaseError, NothingToGrade, TraceStoreError
 from lab.investigation.running.collect import trace_ids

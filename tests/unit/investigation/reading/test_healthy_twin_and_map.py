@@ -17,6 +17,7 @@ from lab.investigation.reading.healthy_twin import (
     compare,
     healthy_twin,
     pair_rows,
+    without_repeats,
 )
 from lab.investigation.reading.service_map import (
     Change,
@@ -200,6 +201,27 @@ def test_what_all_but_did_not_change_is_told_apart() -> None:
     assert [moved, failed, lone] == list(changed[1:])
     assert steady in same
     assert len(changed) + len(same) == len(found.rows)
+
+
+def test_what_stands_below_a_missing_call_is_not_said_once_more() -> None:
+    """A call that was never made says it all; of what is only here, each row is news."""
+    call = client("a", "GET", 1, 9, "b", server("b", "GET /", 2, 7, internal("b", "work", 3, 5)))
+    both = trace(ID, internal("a", "page", 0, 20, call)), trace(ID, internal("a", "page", 0, 2))
+    found = Comparison(both[1], both[0], tuple(pair_rows(both[1], both[0])))
+    changed, same = found.changed(found.rows)
+    assert told(list(changed)) == ["a page", "-a GET"]
+    assert told(list(same)) == ["-a GET", "-b GET /", "-b work"]
+    other = Comparison(both[0], both[1], tuple(pair_rows(*both)))
+    assert len(other.changed(other.rows)[0]) == 5
+
+
+def test_what_only_one_side_has_is_one_row_of_each_operation() -> None:
+    """Forty calls where there was one: one pair, and thirty-nine together."""
+    many = internal("a", "cart", 0, 90, *(client("a", "GET", n, 2, "b") for n in range(40)))
+    one = internal("a", "cart", 0, 9, client("a", "GET", 1, 2, "b"))
+    rows = without_repeats(list(pair_rows(trace(ID, many), trace(ID, one))))
+    assert [row.count for row in rows] == [1, 1, 39]
+    assert (rows[2].self_ms, rows[2].healthy_self_ms) == (78.0, None)
 
 
 # --- the map ---

@@ -12,7 +12,7 @@ from lab.domain.marks import Seal, clocks_apart_ms, cut_by, is_wire_or_callee, s
 from lab.domain.reference import ReferenceStats
 from lab.domain.rows import Gap, Wire, rows
 from lab.domain.trace import Kind, Span, Trace
-from lab.investigation.reading.waterfall import waterfall
+from lab.investigation.reading.waterfall import flame_graph, waterfall
 from tests.support.hostile import hostile_traces
 from tests.support.traces import (
     EPOCH_NS,
@@ -284,3 +284,30 @@ def test_ten_thousand_spans_are_ready_to_be_drawn_in_well_under_a_second() -> No
         drawn = waterfall(_chain(10_000, depth), NOTHING)
         assert len([row for row in drawn.rows if not isinstance(row.item, Gap)]) == 10_000
         assert time.process_time() - started < 2
+
+
+# --- the flame graph ---
+
+
+def test_equal_calls_below_the_same_callers_are_one_box() -> None:
+    """Its width is self time: what ran at once does not make it wider than the box above."""
+    calls = [a("SELECT", 1, 10) for _ in range(3)]
+    found = trace("t", a("root", 0, 20, *calls, a("other", 12, 4)))
+    root, select, other = flame_graph(found)
+    assert (root.depth, len(root.spans), root.self_ms) == (0, 1, 6.0)
+    assert (select.depth, len(select.spans), select.self_ms) == (1, 3, 30.0)
+    assert (other.begins_ms, other.total_ms) == (30.0, 4.0)
+    assert root.total_ms == 40.0
+
+
+@given(hostile_traces)
+def test_no_box_is_wider_than_the_one_above_it(hostile: Trace) -> None:
+    """And every span stands in one box, whatever the trace."""
+    boxes = flame_graph(hostile)
+    assert sorted(span.span_id for box in boxes for span in box.spans) == sorted(hostile.by_id)
+    for box in boxes:
+        if box.parent is not None:
+            above = boxes[box.parent]
+            assert box.depth == above.depth + 1
+            assert above.begins_ms - 1e-6 <= box.begins_ms
+            assert box.begins_ms + box.total_ms <= above.begins_ms + above.total_ms + 1e-6
