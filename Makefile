@@ -138,8 +138,8 @@ bench: $(INSTALLED) ## Measure the lab's numbers into bench/results.md [SETUP=1]
 	@PYTHONPATH=. $(PYTHON) bench/waterfall.py
 
 .PHONY: bench-detective
-bench-detective: $(INSTALLED) ## Measure the detective beside others into bench/detective.md [CASES=FOLDER] [FAIR=1]
-	@$(PYTHON) bench/detective.py $${CASES:+--cases "$$CASES"} $${FAIR:+--fair}
+bench-detective: $(INSTALLED) ## Measure the detective beside others into bench/detective.md [CASES=FOLDER]
+	@$(PYTHON) bench/detective.py $${CASES:+--cases "$$CASES"}
 
 .PHONY: soak
 soak: $(INSTALLED) ## Kill wardens and runs 520 times and count what outlives its lease [SEED=1]

@@ -1,4 +1,4 @@
-"""What anybody would try first: floors that a detective has to beat."""
+"""What anybody would try first: floors that a detective has to beat, and a case to stand above."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable, Container, Mapping, Sequence
 from statistics import fmean
 from typing import Final
-
-from detective_cases import Measured, Pair
 
 from lab.detective.hurt import harm_at_edge
 from lab.detective.incident import Incident
@@ -30,8 +28,8 @@ class Seen:
         self.hurt = [profile_of(t) for t in traces or [t for _, t in during.kept]]
         self.usual = Usual([profile_of(t) for _, t in incident.before.kept])
 
-    def pick(self, operation: Operation) -> Pair | None:
-        """The operation's run that lasted as long as most: the upper median."""
+    def pick(self, operation: Operation) -> tuple[str, str] | None:
+        """The operation's run that lasted as long as most (the upper quartile), by its two ids."""
         runs = sorted(
             (span for each in self.hurt for span in each.spans.get(operation, ())),
             key=lambda span: span.duration_ms,
@@ -83,10 +81,3 @@ NAIVE: Final[Mapping[str, Callable[[Seen], Ranking]]] = {
     "largest growth of self time": largest_growth,
     "deepest error, else largest growth": error_else_growth,
 }
-
-
-def chance(case: Measured, seen: Seen) -> float:
-    """How probable it is that an operation drawn by lot is right."""
-    operations = {operation for profile in seen.hurt for operation in profile.spans}
-    right = sum(case.is_right(seen.pick(each)) for each in operations)
-    return right / len(operations) if operations else 0.0
