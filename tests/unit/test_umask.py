@@ -67,7 +67,7 @@ def test_a_file_that_is_asked_for_is_whole_or_not_there(tmp_path: Path) -> None:
     for name in ("out.part", "out.zip.part", ".out.zip.part"):
         (tmp_path / name).write_text("mine")
     with pytest.raises(TypeError), umask.whole_file(target) as file:
-        file.write("no bytes")  # type: ignore[arg-type]
+        file.write("no bytes")  # type: ignore[call-overload]
     assert target.read_text() == "before"
     with umask.whole_file(target) as file:
         file.write(b"whole")

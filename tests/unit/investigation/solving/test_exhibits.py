@@ -20,6 +20,7 @@ from lab.investigation.solving import exhibits
 from lab.investigation.solving.briefing import briefing
 from lab.investigation.solving.exhibits import (
     SHOWN,
+    Exhibit,
     exhibit,
     may_be_seen,
     seen,
@@ -163,13 +164,12 @@ def test_a_text_that_links_to_one_exhibit_without_end_measures_it_once(
 ) -> None:
     """A case file's text may be nothing but links, and its case a large one."""
     measured = []
-    check = exhibits.check_finding
 
-    def counted(*given: object) -> object:
-        measured.append(given)
-        return check(*given)  # type: ignore[arg-type]
+    def counted(case: Case, name: str) -> Exhibit:
+        measured.append(name)
+        return exhibit(case, name)
 
-    monkeypatch.setattr(exhibits, "check_finding", counted)
+    monkeypatch.setattr(exhibits, "exhibit", counted)
     case = with_exhibit(seen_check(">= 3", "auth"))
     text = "[so](exhibit:it)\n" * 3000
     assert told(text, case, with_measure).count("so") == 3000
