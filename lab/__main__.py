@@ -34,6 +34,7 @@ def main() -> None:
     # Else pydantic reads the entry points of all that is installed, in search of plugins.
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
     _open_what_is_closed()
+    _print_in_any_encoding()
     _let_libraries_warn()
     _forget_impossible_terminals()
     _forget_other_databases()
@@ -93,6 +94,16 @@ def _open_what_is_closed() -> None:
             mode = "r" if number == 0 else "w"
             stream = open(number, mode, closefd=False, encoding="utf-8")  # noqa: SIM115
             setattr(sys, name, stream)
+
+
+def _print_in_any_encoding() -> None:
+    """Print a question mark where the output's encoding has no such letter.
+
+    Python would end there, in a locale of old or at a file's name that is no text; to standard
+    error it writes such a letter as a number by itself.
+    """
+    if hasattr(sys.stdout, "reconfigure"):  # A test may have put in something else.
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _let_libraries_warn() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import Final
+from pathlib import Path
+from typing import IO, Final
 
 _OWNER_ALONE: Final = 0o077
 _of_the_user: Final[list[int]] = []
@@ -28,3 +29,21 @@ def asked_for() -> Iterator[None]:
         yield
     finally:
         os.umask(_OWNER_ALONE)
+
+
+@contextlib.contextmanager
+def whole_file(target: Path) -> Iterator[IO[bytes]]:
+    """What is written inside is at ``target`` once the context ends well, else nothing is.
+
+    No other file is touched on the way, whatever its name; OSError where the disk refuses.
+    """
+    part = target.with_name(f".{target.name[-100:]}.part-{os.getpid()}")
+    with asked_for(), part.open("xb") as file:
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            part.replace(target)
+        except BaseException:
+            part.unlink()
+            raise

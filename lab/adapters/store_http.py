@@ -95,6 +95,8 @@ class StoreHttp:
                 return Answer(str(response.url), response.status_code, await self._read(response))
         except TimeoutError as error:
             raise self.failed(f"no answer within {within_s:g} s") from error
+        except UnicodeEncodeError as error:
+            raise self.failed(f"{error.object[:80]!r}, which no address can hold") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self.failed(str(error) or type(error).__name__) from error
 

@@ -72,7 +72,14 @@ def _console(*, stderr: bool = False) -> Console:
     """A console that writes to what the stream is when it writes."""
     stream = sys.stderr if stderr else sys.stdout
     piped = not stream.isatty() and "COLUMNS" not in os.environ
-    return _SafeConsole(stderr=stderr, width=_PIPED_WIDTH if piped else None, highlight=False)
+    return _SafeConsole(
+        stderr=stderr,
+        width=_PIPED_WIDTH if piped else None,
+        highlight=False,
+        # A path, a span's name or a title may hold what Rich takes for a style or an emoji.
+        markup=False,
+        emoji=False,
+    )
 
 
 console = _console()

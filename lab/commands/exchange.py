@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import time
@@ -60,21 +59,21 @@ def export(
     archive = bootstrap.archive(Settings())
     case = archive.open(case_id)
     target = to or Path(f"{case.case_id}{OTLP_SUFFIX if otlp else SUFFIX}")
+    if target.exists() and not target.is_file():
+        # A device would be gone, and a file in its place, for whoever may write there.
+        raise UsageError(
+            f"expected --to to name a file, got {target}, which is a folder or a device; "
+            "add a name to it, or say another"
+        )
     if target.exists() and not force:
         raise UsageError(f"expected no {target} yet, found one; say --force to write over it")
-    part = target.with_name(f"{target.name}.part")
     try:
-        with umask.asked_for(), part.open("wb") as file:
+        with umask.whole_file(target) as file:
             (copy_traces if otlp else pack_folder)(archive.folder(case.case_id), file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(target)
     except OSError as error:
         raise DiskRefused(
             f"expected to write {target}, found: {error.strerror}; say --to another place"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
     size = target.stat().st_size
     if as_json:
         print_json({"case": case.case_id, "file": str(target), "bytes": size})
@@ -118,7 +117,7 @@ def replay(
                     spans += sum(len(trace.spans) for trace in batch)
                     rejected += answer.rejected
                     if answer.rejected:
-                        notes.print(f"{answer.rejected} spans refused: {answer.why}", markup=False)
+                        notes.print(f"{answer.rejected} spans refused: {answer.why}")
                     tell("spans sent", spans)
 
     run_async(send)

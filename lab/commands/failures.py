@@ -50,8 +50,7 @@ def report(error: Exception) -> int:
         return error.exit_code
     if isinstance(error, typer.TyperException):
         # Each that a command line can raise is one of the ClickExceptions Typer carries along.
-        with contextlib.suppress(OSError):
-            rich_format_error(error)  # type: ignore[arg-type]
+        _say_as_usual(error)
         return USAGE_EXIT
     if isinstance(error, typer.Abort):
         _say("nothing was done")
@@ -70,6 +69,14 @@ def report(error: Exception) -> int:
 def _say(text: str) -> None:
     with contextlib.suppress(OSError):  # Whoever read along may be gone; the exit code is not.
         typer.secho(f"lab: {visible(text)}", err=True, fg="red")
+
+
+def _say_as_usual(error: typer.TyperException) -> None:
+    """As Typer says it, in a frame; it quotes what was typed, or pasted."""
+    if hasattr(error, "message"):
+        error.message = visible(error.message)
+    with contextlib.suppress(OSError):
+        rich_format_error(error)  # type: ignore[arg-type]
 
 
 def _wrong_settings(error: ValidationError) -> list[str]:
@@ -117,5 +124,6 @@ def _write_down(told: str) -> Path:
     folder = Settings().log_dir
     own_folders.make(folder)
     target = folder / "bug.txt"
-    target.write_text(f"lab {' '.join(sys.argv[1:])}\n\n{told}", encoding="utf-8")
+    said = f"lab {' '.join(sys.argv[1:])}\n\n{told}"
+    target.write_text(said, encoding="utf-8", errors="backslashreplace")
     return target

@@ -235,6 +235,11 @@ def _choice(
     from lab.adapters.backends import Choice
 
     start_s, end_s = moment_s(since, now_s), moment_s(end, now_s)
+    words = " ".join((*(services or ()), query or ""))
+    try:
+        words.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"expected --service and --query in UTF-8, got {words[:80]!r}") from error
     if start_s >= end_s:
         raise UsageError(f"expected --since before --to, got {since} and {end}")
     return Choice(start_s, end_s, tuple(services or ()), query or "{}", limit)
@@ -296,9 +301,9 @@ def tell(brought: Brought, noun: str, *, as_json: bool) -> None:
     )
     if not account.files:
         counts = f"{brought.traces} traces, {brought.spans} spans"
-        console.print(f"{brought.case_id}{came}: {counts}; {how_to}", soft_wrap=True, markup=False)
+        console.print(f"{brought.case_id}{came}: {counts}; {how_to}", soft_wrap=True)
         return
-    console.print(f"{brought.case_id}: {_sentence(brought, noun)}", soft_wrap=True, markup=False)
+    console.print(f"{brought.case_id}: {_sentence(brought, noun)}", soft_wrap=True)
     console.print(how_to, soft_wrap=True)
 
 

@@ -72,7 +72,7 @@ def record(
             print_json(attempt_rows(sitting.done.values()))
         elif len(wanted) > 1:
             told = attempts_summary([each.id for each in wanted], sitting.done, lab_command())
-            console.print(told, soft_wrap=True, markup=False, highlight=False)
+            console.print(told, soft_wrap=True, highlight=False)
     raise typer.Exit(max(each.exit_code for each in sitting.done.values()))
 
 
@@ -133,10 +133,10 @@ class _Sitting:
             for place, scenario in enumerate(todo, start=1):
                 if len(self._wanted) > 1:
                     again = f", try {number} of {tries}" if number > 1 else ""
-                    notes.print(f"{place} of {len(todo)}: {scenario.id}{again}", markup=False)
+                    notes.print(f"{place} of {len(todo)}: {scenario.id}{again}")
                 attempt = replace(self._attempt(found, scenario), tries=number)
                 self.done[scenario.id] = attempt
-                self._say.print(attempt.said, soft_wrap=True, markup=False)
+                self._say.print(attempt.said, soft_wrap=True)
             todo = [each for each in todo if self.done[each.id].may_be_tried_again]
 
     def _attempt(self, found: Found, scenario: Scenario) -> Attempt:

@@ -254,7 +254,7 @@ def exhibit(
         console.print(exhibit_view(shown[0]))
     else:
         for each in shown:
-            console.print(Text(f"{each.name}: {each.claim}: {each.told}"), markup=False)
+            console.print(Text(f"{each.name}: {each.claim}: {each.told}"))
         if not shown:
             notes.print("no exhibit is to be seen so far")
 

@@ -66,7 +66,6 @@ def up() -> None:
                     notes.print(
                         f"{part.name} ran and was not ready, so it was started anew; "
                         f"before, it said: {part.detail}",
-                        markup=False,
                     )
         return count
 
@@ -215,7 +214,7 @@ def tools(
         left = [tool.name for tool in optional if tool not in listed]
         if left and not names:
             how = f"optional, built by `lab tools --build NAME`: {', '.join(left)}"
-            console.print(how, markup=False)
+            console.print(how)
     if any(row["path"] is None for row in rows):
         raise typer.Exit(1)
 

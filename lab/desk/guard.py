@@ -26,6 +26,8 @@ _HEADERS: Final = {
     "Referrer-Policy": "same-origin",
 }
 
+_OTHERS: Final = frozenset({"cross-site", "same-site"})
+
 
 class ForgedRequest(LabError):
     """A form came without the token of the page it belongs to."""
@@ -71,12 +73,13 @@ def keep_token(response: Response, token: str) -> None:
 
 
 def check_site(request: Request) -> None:
-    """Dependency of every GET that writes into the ledger: ForgedRequest from another site.
+    """Dependency of every GET that writes into the ledger: ForgedRequest from another page.
 
     Browsers say so on every request (https://w3c.github.io/webappsec-fetch-metadata/), on
-    those of an image or a link too, which carry no ``Origin``; programs leave it out.
+    those of an image or a link too, which carry no ``Origin``; programs leave it out. Another
+    port of this machine is the *same site*, and its page may be anybody's.
     """
-    if request.headers.get("sec-fetch-site") == "cross-site":
+    if request.headers.get("sec-fetch-site") in _OTHERS:
         raise ForgedRequest(
             "expected this desk's own pages to lead here, because it is noted that you looked; "
             "open the case at the desk, and the page from there"

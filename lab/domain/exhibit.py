@@ -10,7 +10,9 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-LINK: Final = re.compile(r"\[(?P<words>[^\[\]]+)\]\(exhibit:(?P<name>[^)\s]*)\)")
+LINK: Final = re.compile(r"\[(?P<words>[^\[\]]+)\]\(exhibit:(?P<name>[^)\s]{0,200})\)")
+"""The name has an end: a text of links without one would be read to its end for each."""
+
 MEASURED: Final = "{}"
 
 

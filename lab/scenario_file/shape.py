@@ -47,6 +47,9 @@ ExhibitName = Annotated[Text, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_len
 Reason = Annotated[Text, Field(min_length=1)]
 
 LONGEST_WINDOW_S: Final = 1800.0
+MOST_EXHIBITS: Final = 100
+"""Whoever reads a text waits until each of them is measured."""
+
 SHORTEST_RECOVERY_S: Final = 5.0
 
 _OF_A_RUN: Final = (
@@ -125,6 +128,7 @@ class ScenarioEntry(Entry):
     checks: list[AnyCheckEntry] = Field([], description="What else is measured to prove the case.")
     exhibits: dict[ExhibitName, AnyCheckEntry] = Field(
         {},
+        max_length=MOST_EXHIBITS,
         description="Name: what the texts that link to it, as `[words](exhibit:name)`, rest on; "
         "its label is what it claims.",
     )

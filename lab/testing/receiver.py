@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import threading
 import zlib
@@ -15,6 +14,7 @@ from typing import Any, Final, Protocol
 from lab.adapters.otlp.fields import MalformedOtlpError
 from lab.adapters.otlp.traces import read_traces
 from lab.domain.trace import Span
+from lab.domain.wording import visible
 from lab.errors import PreconditionError
 from lab.testing.source import TraceSet
 
@@ -140,7 +140,11 @@ class OtlpReceiver:
 _PATH: Final = "/v1/traces"
 _OTHER_SIGNALS: Final = frozenset({"/v1/metrics", "/v1/logs"})
 _MOST_BYTES: Final = 64 * 2**20
-"""Of one request, unpacked."""
+"""Of one request, and of what it unpacks to."""
+
+_MOST_REFUSED: Final = 1000
+_HEADERS_OF: Final = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
+"""How content is packed → the header that zlib is to expect."""
 
 
 class Taker(Protocol):
@@ -160,15 +164,15 @@ def handler(receiver: Taker) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             path = self.path.partition("?")[0]
-            length = int(self.headers.get("Content-Length") or 0)
-            body = self.rfile.read(min(length, _MOST_BYTES))
-            status, why = 200, ""
-            if path == _PATH:
-                status, why = self._taken(body)
-            elif path not in _OTHER_SIGNALS:
-                status, why = 404, f"expected {_PATH}, got {path}"
-            if why:
-                receiver.refused.append(why)
+            length = self.headers.get("Content-Length") or "0"
+            status, why = _refusal(self.headers.get("Origin"), length)
+            if why:  # What is not read would be taken for the next request.
+                self.close_connection = True
+            else:
+                body = self.rfile.read(int(length))
+                status, why = self._taken(body) if path == _PATH else _beside(path)
+            if why and len(receiver.refused) < _MOST_REFUSED:
+                receiver.refused.append(visible(why))
             is_json = "json" in self.headers.get("Content-Type", "")
             answer = json.dumps({"message": why} if why else {}).encode() if is_json else b""
             self.send_response(status)
@@ -196,14 +200,31 @@ def handler(receiver: Taker) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+def _refusal(origin: str | None, length: str) -> tuple[int, str]:
+    """Status and reason of what is not even read; no reason where it is."""
+    if origin:
+        # Every page that is open on this machine could send spans otherwise.
+        return 403, "expected a program that sends spans, got a page of a browser"
+    is_number = length.isdecimal() and length.isascii() and len(length) < 20
+    if not is_number or int(length) > _MOST_BYTES:
+        return 413, f"expected at most {_MOST_BYTES} bytes, got {length[:20]}"
+    return 200, ""
+
+
+def _beside(path: str) -> tuple[int, str]:
+    return (200, "") if path in _OTHER_SIGNALS else (404, f"expected {_PATH}, got {path}")
+
+
 def _unpacked(body: bytes, packed: str) -> bytes:
     if packed in {"", "identity"}:
         return body
-    if packed == "gzip":
-        return gzip.decompress(body)
-    if packed == "deflate":
-        return zlib.decompress(body)
-    raise ValueError(f"content packed as {packed!r}; expected gzip, deflate or none")
+    if packed not in _HEADERS_OF:
+        raise ValueError(f"content packed as {packed!r}; expected gzip, deflate or none")
+    unpacking = zlib.decompressobj(_HEADERS_OF[packed])
+    plain = unpacking.decompress(body, _MOST_BYTES)
+    if not unpacking.eof:
+        raise ValueError(f"content that is cut off, or unpacks to more than {_MOST_BYTES} bytes")
+    return plain
 
 
 def _from_protobuf(body: bytes) -> object:

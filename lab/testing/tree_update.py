@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -166,7 +167,7 @@ def _literal(tree: str, indent: str) -> str:
 
 def replace(path: Path, content: bytes) -> None:
     """Write ``content`` over the file in one step; who may read it stays as it was."""
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(f".{path.name}.part-{os.getpid()}")  # A name that nobody's file has.
     part.write_bytes(content)
     part.chmod(path.stat().st_mode)
     part.replace(path)

@@ -65,4 +65,5 @@ def test_no_core_case_is_refuted_beside_others(lab: LabUnderTest) -> None:
         failed = [each for each in row["proof"] if each["check"] == STRAINED]
         if row["verdict"] == "incomplete":
             assert any(each["outcome"] == "fails" for each in failed), row
+            assert all("%" in each["measured"] for each in failed), failed
     assert done.returncode == (2 if any(row["verdict"] == "incomplete" for row in rows) else 0)

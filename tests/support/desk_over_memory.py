@@ -15,7 +15,7 @@ from lab.adapters.memory.clock import FakeClock
 from lab.desk.app import ROUTERS, create_app
 from lab.desk.desk import Desk
 from lab.desk.runs import Command, Runs, lab_run
-from lab.domain.case import Case
+from lab.domain.case import Case, CaseFile
 from lab.ports.case_archive import CaseArchive
 from lab.settings import Settings
 
@@ -27,11 +27,13 @@ HERE = "http://127.0.0.1:32523"
 _TOKEN = re.compile(r'name="desk_token" value="([^"]+)"')
 
 
-def addresses_about(case: Case) -> list[str]:
+def addresses_about(case: CaseFile) -> list[str]:
     """Every page and every JSON address that is about a case, filled in with one of its traces."""
-    trace_id = case.support_code or next(iter(case.evidence.traces))
+    support_code = case.support_code if isinstance(case, Case) else None
+    trace_id = support_code or next(iter(case.evidence.traces))
     span_id = case.evidence.traces[trace_id].spans[0].span_id
-    exhibit = next(iter(case.scenario.exhibits), "none-yet")
+    exhibits = case.scenario.exhibits if isinstance(case, Case) else {}
+    exhibit = next(iter(exhibits), "none-yet")
     values = {"case_id": case.case_id, "trace_id": trace_id, "span_id": span_id, "name": exhibit}
     return [
         route.path.format(**values, number=1)

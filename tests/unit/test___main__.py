@@ -15,6 +15,7 @@ import pytest
 from lab import __main__ as lab_main
 from lab import cli
 from lab.adapters.cases.archive import FolderArchive
+from lab.commands.table import PANELS
 from lab.settings import CHECKOUT
 from tests.support.lab_under_test import POISON
 from tests.support.sample_case import sample_case
@@ -55,8 +56,29 @@ NEEDS_NO_STACK = [
     "export --force --to {folder}/x.case.zip",
     "import {folder}/nothing",
     "replay db-timeout-1 --to http://127.0.0.1:9",
+    "import -",
+    "exhibit",
+    "detect",
+    "detect --anyway --json",
+    "practice nosuch --no-desk",
+    "open {folder}/nothing",
+    "record nosuch",
+    "verify nosuch",
+    "contrast nosuch",
+    "new No",
+    "down",
+    "stop-harm",
+    "allow-harm",
 ]
 """What every command does without a stack: its work, or a refusal."""
+
+NOT_HERE = {
+    "up": "starts the stack",
+    "desk": "serves until Ctrl-C",
+    "grafana": "waits for a stack, and starts Grafana",
+    "clean": "asks once there is something that others left",
+}
+"""Command → why it is not among them."""
 
 SOME = ["--help", "nosuch", "traces", "trace {trace} --attributes", "heal", "schema"]
 """Of each way to print one: a page, a refusal, tables, and plain text."""
@@ -148,6 +170,32 @@ def test_what_is_printed_to_a_closed_stream_reaches_no_file(state: Path, tmp_pat
     assert b"out.case.zip" not in target.read_bytes()
 
 
+def test_every_command_is_tried_or_has_a_reason() -> None:
+    """A new one is found here."""
+    known = {entry.name for entries in PANELS.values() for entry in entries}
+    tried = {command.split()[0] for command in NEEDS_NO_STACK}
+    assert known <= tried | NOT_HERE.keys()
+    assert not tried & NOT_HERE.keys()
+
+
+LETTERS = [
+    {"PYTHONIOENCODING": "ascii"},
+    {"PYTHONIOENCODING": "cp437"},
+    {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+]
+
+
+@pytest.mark.parametrize("locale", LETTERS, ids=str)
+@pytest.mark.parametrize("command", [*SOME, "map", "debrief --reveal", "hint"])
+def test_a_terminal_that_lacks_a_letter_is_no_bug(
+    command: str, locale: dict[str, str], state: Path
+) -> None:
+    """It shows a question mark there."""
+    code, told = run(command, state, **locale)
+    assert_no_bug(command, code, told)
+    assert code == usual(command, state)
+
+
 SIZES = ["0", "abc", "", "-5", "1", "7", "1000", "1001", "1000000000", "9" * 5000, "²"]
 
 
@@ -233,6 +281,54 @@ def test_a_port_an_address_or_a_header_that_is_none_is_the_users(
     assert ended.value.code == 64
     assert_no_bug(command, 64, told)
     assert "expected" in told
+
+
+WORDS = [
+    "", ".", "-1", "nan", "²", "x" * 5000, "[/bold]", "a\nb", "\u202e", "\x1b]0;pwned\x07",
+    os.fsdecode(b"\xff"), "nobody/x",
+]  # fmt: skip
+"""What nobody means: no path among them leads out of the folder that one stands in."""
+
+PLACES = [
+    *("briefing {}", "traces {}", "traces --route {}", "traces --limit {}", "traces --outcome {}"),
+    *("trace {}", "trace {trace} --case {}", "twin {}", "map {}", "mechanisms {}", "hint {}"),
+    *("accuse {}", "accuse {trace} {} --mechanism timeout", "accuse {trace} {span} --mechanism {}"),
+    *("debrief {}", "detect {}", "detect --reference {}", "exhibit {}", "proof {}", "journal {}"),
+    *("export {}", "export --to {}", "export --force --otlp --to {}", "import {folder}/{}"),
+    *("import --tempo {}", "import --jaeger {}", "import --jaeger http://127.0.0.1:9 --since {}"),
+    *("import --tempo http://127.0.0.1:9 --query {}", "import --otlp {folder}/{}"),
+    *("import --jaeger http://127.0.0.1:9 --service {}", "replay {} --to http://127.0.0.1:9"),
+    *("replay db-timeout-1 --to {}", "verify {}"),
+    *("tools {}", "nosuch{}"),
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_no_word_of_a_user_is_a_bug(
+    place: str,
+    state: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nor is it obeyed by a terminal, whoever quotes it."""
+    monkeypatch.chdir(tmp_path)
+    for name, text in environment(state).items():
+        monkeypatch.setenv(name, text)
+    folder = tmp_path / "files"
+    folder.mkdir()
+    case = sample_case()
+    trace = next(iter(case.evidence.traces.values()))
+    for word in WORDS:
+        known = {"trace": trace.trace_id, "span": next(iter(trace)).span_id, "folder": folder}
+        words = [each.format(word, **known) for each in place.split()]
+        monkeypatch.setattr("sys.argv", ["lab", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        told = capsys.readouterr()
+        assert_no_bug(f"{words}", int(ended.value.code or 0), told.err)
+        assert "\u202e" not in told.out + told.err, words
+        assert "\x1b]" not in told.out + told.err, words
 
 
 IMPORTED = [

@@ -8,6 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from lab import umask
 from lab.adapters.cases.archive import FolderArchive
 from lab.settings import CHECKOUT
 from tests.support.sample_case import sample_case
@@ -55,3 +58,20 @@ def test_what_the_lab_keeps_is_its_owners_and_what_is_asked_for_as_the_user_has_
     assert stat.S_IMODE(out.stat().st_mode) == 0o666 & ~USERS
     assert set(modes(scenarios).values()) == {0o666 & ~USERS}
     assert stat.S_IMODE((scenarios / "begun").stat().st_mode) == 0o777 & ~USERS
+
+
+def test_a_file_that_is_asked_for_is_whole_or_not_there(tmp_path: Path) -> None:
+    """What was there before stays until then, and so does every other file."""
+    target = tmp_path / "out.zip"
+    target.write_text("before")
+    for name in ("out.part", "out.zip.part", ".out.zip.part"):
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(TypeError), umask.whole_file(target) as file:
+        file.write("no bytes")  # type: ignore[call-overload]
+    assert target.read_text() == "before"
+    with umask.whole_file(target) as file:
+        file.write(b"whole")
+    assert target.read_text() == "whole"
+    assert {each.name: each.read_text() for each in tmp_path.iterdir()} == {
+        "out.zip": "whole", "out.part": "mine", "out.zip.part": "mine", ".out.zip.part": "mine",
+    }  # fmt: skip

@@ -22,6 +22,7 @@ from lab.adapters.formats.found import Account
 from lab.adapters.formats.sniffing import ZIP, found_in
 from lab.adapters.formats.source import Content
 from lab.domain.case import Case, CaseFile
+from lab.domain.wording import visible
 from lab.errors import CaseError, UsageError
 
 IMPORTED: Final = "imported"
@@ -117,7 +118,7 @@ def _is_hidden(path: Path) -> bool:
 def bring_files(archive: FolderArchive, paths: Iterable[Path], wish: Wish, tell: Tell) -> Brought:
     """The traces of all these files as one case that can be looked at."""
     files = files_in(paths)
-    first = files[0].name
+    first = visible(files[0].name)  # A name may be no text at all, and a case keeps it.
     more = len(files) - 1
     title = first if not more else f"{first} and {more} more"
     source = f"the file {first}" if not more else f"{len(files)} files, the first {first}"

@@ -35,10 +35,8 @@ def pack_case(case: Case) -> bytes:
 
 def write_recording(path: Path, packed: bytes) -> None:
     """Put ``packed`` at ``path`` in one step: an interrupted write leaves what was there."""
-    part = path.with_suffix(".part")
-    with umask.asked_for():
-        part.write_bytes(packed)
-    part.replace(path)
+    with umask.whole_file(path) as file:
+        file.write(packed)
 
 
 def read_recording(path: Path) -> Case:

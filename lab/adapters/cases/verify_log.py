@@ -133,10 +133,8 @@ def write_rows(path: Path, rows: Iterable[Row], bases: Mapping[str, Basis]) -> N
     ordered = sorted(rows, key=lambda row: (row.run, row.at_unix_s))
     head = _cells(_COLUMNS) + "|---" * len(_COLUMNS) + "|\n"
     text = _HEAD + head + "".join(_line(row, bases) for row in ordered)
-    part = path.with_suffix(".part")
-    with umask.asked_for():
-        part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    with umask.whole_file(path) as file:
+        file.write(text.encode())
 
 
 def bases_of(root: Path, scenario_ids: Iterable[str]) -> dict[str, Basis]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Final
 
 from lab.domain.case import Case
@@ -136,9 +137,10 @@ def with_measure(words: str, found: Exhibit) -> str:
 
 def told(text: str, case: Case, written: Written) -> str:
     """``text`` with its numbers measured in ``case``, and each link as ``written`` writes it."""
+    measured = _measured_once(case)
 
     def shown(words: str, name: str) -> str:
-        found = exhibit(case, name)
+        found = measured(name)
         return written(words.replace(MEASURED, found.short), found)
 
     return with_exhibits(text, shown)
@@ -147,14 +149,20 @@ def told(text: str, case: Case, written: Written) -> str:
 def told_so_far(text: str, case: Case, ledger: Ledger, written: Written) -> str:
     """The same for a text that is read at any time: what is not to be seen yet is words alone."""
     allowed = may_be_seen(case, ledger)
+    measured = _measured_once(case)
 
     def shown(words: str, name: str) -> str:
         if name not in allowed:
             return words.replace(MEASURED, "…")
-        found = exhibit(case, name)
+        found = measured(name)
         return written(words.replace(MEASURED, found.short), found)
 
     return with_exhibits(text, shown)
+
+
+def _measured_once(case: Case) -> Callable[[str], Exhibit]:
+    """`exhibit`, for a text that may link to one a thousand times."""
+    return cache(partial(exhibit, case))
 
 
 def _place(check: LogCheck) -> Mapping[str, str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -238,3 +240,23 @@ def test_every_recording_is_small_enough_for_a_checkout() -> None:
     assert sizes
     assert {name for name, size in sizes.items() if size > MOST_BYTES} == set()
     assert sum(sizes.values()) <= 12_000_000
+
+
+@pytest.mark.parametrize("force", [(), ("--force",)], ids=["", "--force"])
+@pytest.mark.parametrize("target", ["", ".", "/", "folder", "pipe"])
+def test_a_case_is_written_over_no_folder_and_no_device(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, force: tuple[str, ...]
+) -> None:
+    """Whoever may write there would have a file in its place, and the device no more."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="expected --to to name a file"):
+        lab("export", "--to", target, *force)
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+def test_a_path_is_shown_as_it_is(lab: Lab, tmp_path: Path) -> None:
+    """None of it is a style or an emoji."""
+    target = tmp_path / "[bold]:smile:[x].zip"
+    assert "[bold]:smile:[x].zip" in lab("export", "--to", str(target)).output

@@ -64,8 +64,12 @@ def test_a_form_has_its_limits(desk: DeskUnderTest) -> None:
     assert answer.status_code == 413
 
 
-def test_nothing_is_noted_of_what_another_site_asks(desk: DeskUnderTest) -> None:
-    """A link or an image of a foreign page carries no origin; browsers say where it stands."""
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_nothing_is_noted_of_what_another_page_asks(desk: DeskUnderTest, site: str) -> None:
+    """A link or an image of a foreign page carries no origin; browsers say where it stands.
+
+    A page of another port of this machine is one of the same site.
+    """
     case = sample_case()
     trace_id = next(iter(case.evidence.traces))
     values = {"case_id": case.case_id, "trace_id": trace_id, "number": 1}
@@ -79,7 +83,7 @@ def test_nothing_is_noted_of_what_another_site_asks(desk: DeskUnderTest) -> None
     noted = []
     for address in addresses:
         before = desk.archive.records(case.case_id)
-        answer = desk.get(address, headers={"sec-fetch-site": "cross-site"})
+        answer = desk.get(address, headers={"sec-fetch-site": site})
         assert desk.archive.records(case.case_id) == before, address
         desk.get(address, headers={"sec-fetch-site": "same-origin"})
         if desk.archive.records(case.case_id) != before:

@@ -58,3 +58,11 @@ def test_a_name_is_one_that_an_address_can_hold(name: str) -> None:
     """Lower-case words joined by hyphens."""
     found = problems(scenario=("exhibits:\n", f"exhibits:\n  {name!r}: {{}}\n"))
     assert any("exhibits" in each for each in found)
+
+
+def test_more_exhibits_than_a_reader_waits_for_are_refused() -> None:
+    """Each is measured before the text is there."""
+    row = "{measure: requests, statistic: error_rate, bound: '== 0%', label: nothing fails}"
+    many = "".join(f"  one-{number}: {row}\n" for number in range(101))
+    found = problems(scenario=("exhibits:\n", f"exhibits:\n{many}"))
+    assert any("exhibits" in each and "100" in each for each in found), found

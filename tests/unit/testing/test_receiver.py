@@ -119,6 +119,40 @@ def test_what_is_no_otlp_is_refused_and_told(
     assert told in why
 
 
+BOMB = gzip.compress(b" " * (64 * 2**20 + 1))
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "told"),
+    [
+        ({"Origin": "http://evil.example"}, 403, "a page of a browser"),
+        ({"Origin": "http://127.0.0.1:3000"}, 403, "a page of a browser"),
+        ({"Origin": "null"}, 403, "a page of a browser"),
+        ({"Content_Length": "-1"}, 413, "got -1"),
+        ({"Content_Length": "x\x1b]0;pwned"}, 413, "got x\ufffd]0;pwned"),
+        ({"Content_Length": "9" * 30}, 413, "expected at most"),
+        ({"Content_Length": str(2**26 + 1)}, 413, "expected at most"),
+    ],
+)
+def test_neither_a_page_nor_an_endless_body_is_taken(
+    receiver: OtlpReceiver, headers: dict[str, str], status: int, told: str
+) -> None:
+    """It listens where every page of this machine's browser can send something."""
+    for path in ("/v1/traces", "/v1/logs"):
+        receiver.refused.clear()
+        assert post(receiver, path, b"{}", Connection="close", **headers)[0] == status
+        (why,) = receiver.refused
+        assert told in why
+    assert len(receiver.look()) == 0
+
+
+@pytest.mark.parametrize("body", [BOMB, BOMB[:-20], BOMB[:40]], ids=["bomb", "cut off", "short"])
+def test_what_unpacks_to_more_than_it_may_is_refused(receiver: OtlpReceiver, body: bytes) -> None:
+    """A few packed bytes can become gigabytes."""
+    assert post(receiver, "/v1/traces", body, Content_Encoding="gzip")[0] == 400
+    assert "cut off" in receiver.refused[0]
+
+
 @pytest.mark.parametrize("signal", ["metrics", "logs"])
 def test_other_signals_are_taken_and_dropped(receiver: OtlpReceiver, signal: str) -> None:
     """A service that sends them as well should not fail because of a test."""

@@ -16,9 +16,11 @@ from lab.domain.proof import Outcome
 from lab.domain.scenario import SpanSeenCheck
 from lab.errors import NotEarned, UsageError
 from lab.investigation.proof.prove import prove
+from lab.investigation.solving import exhibits
 from lab.investigation.solving.briefing import briefing
 from lab.investigation.solving.exhibits import (
     SHOWN,
+    Exhibit,
     exhibit,
     may_be_seen,
     seen,
@@ -155,3 +157,21 @@ def test_no_link_and_no_number_is_left_open_in_any_recorded_case(name: str) -> N
         assert exhibit(case, each).outcome is Outcome.HOLDS, each
     texts = [briefing(case), told(case.scenario.debrief, case, with_measure)]
     assert not [text for text in texts if "exhibit:" in text or "{}" in text]
+
+
+def test_a_text_that_links_to_one_exhibit_without_end_measures_it_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A case file's text may be nothing but links, and its case a large one."""
+    measured = []
+
+    def counted(case: Case, name: str) -> Exhibit:
+        measured.append(name)
+        return exhibit(case, name)
+
+    monkeypatch.setattr(exhibits, "exhibit", counted)
+    case = with_exhibit(seen_check(">= 3", "auth"))
+    text = "[so](exhibit:it)\n" * 3000
+    assert told(text, case, with_measure).count("so") == 3000
+    assert told_so_far(text, case, CLOSED, with_measure).count("so") == 3000
+    assert len(measured) == 2
