@@ -38,6 +38,7 @@ from lab.settings import CHECKOUT
 RESULTS: Final = CHECKOUT / "bench" / "detective.md"
 FIRST_SIGHT: Final = CHECKOUT / "bench" / "detective_first_sight.txt"
 SIZES: Final = (10_000, 100_000, 1_000_000)
+CERTAINTIES: Final = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.01)
 
 
 @dataclass(frozen=True)
@@ -358,6 +359,31 @@ def _is_modest(score: Score) -> bool:
     return score.answer.cannot_tell is not None or score.answer.first is None
 
 
+def certainty(scores: Sequence[Score], healthy_ones: Iterable[Incident]) -> list[str]:
+    """How often nobody did it where the detective said so with such a probability.
+
+    The Brier score is the mean of (probability - outcome)^2: 0 is perfect, 0.25 a coin
+    (G. W. Brier, *Verification of forecasts expressed in terms of probability*, 1950).
+    """
+    told = [(each.answer.nobody, each.case.is_nobody) for each in scores]
+    told += [(detect(each).nobody, True) for each in healthy_ones]
+    lines = head("It says that nobody did it with", "Answers", "On average", "Nobody did it in")
+    for low, high in pairwise(CERTAINTIES):
+        found = [each for each in told if low <= each[0] < high]
+        if found:
+            average = f"{fmean(chance for chance, _ in found):.2f}"
+            lines.append(
+                row(f"{low:.1f} to {high:.1f}", len(found), average, share(it for _, it in found))
+            )
+    brier = fmean((chance - nobody) ** 2 for chance, nobody in told)
+    rate = fmean(nobody for _, nobody in told)
+    lines.append(
+        f"\nBrier score {brier:.3f}; {rate * (1 - rate):.3f} for whoever always says {rate:.2f}, "
+        "the share of cases and healthy windows together in which nobody did it."
+    )
+    return lines
+
+
 def growth(case: Measured) -> list[str]:
     """Time and memory against the number of spans, made of copies of one case's traces."""
     lines = head("Spans", "Processor s", "µs a span", "Peak RSS of this process, MiB")
@@ -441,6 +467,7 @@ def document(cases: Sequence[Measured], progress: Callable[[str], None]) -> str:
         ("Side by side", beside),
         ("Each case", each_case(scores)),
         ("Misses", list(misses(scores)) or ["None."]),
+        ("How sure it is", certainty(scores, healthy(cases).values())),
         ("First sight of the held-out cases", ["```", FIRST_SIGHT.read_text().strip(), "```"]),
         ("Variants", varied),
         ("Time and memory", sizes),
