@@ -1,0 +1,457 @@
+"""Tools that look at traces, under the names that agents meet in production: Jaeger's and Tempo's.
+
+Both profiles are one implementation. Jaeger's names and arguments are those of its own MCP server,
+Tempo's those of Grafana's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from lab.domain.critical_path import critical_path
+from lab.domain.reference import Operation
+from lab.domain.rows import summary_of
+from lab.domain.trace import Kind, Span, Status, Trace
+from lab.errors import UsageError
+from lab.investigation.reading.healthy_twin import pair_rows
+from lab.investigation.reading.service_map import Figures, service_map
+from lab.mcp import traceql
+from lab.mcp.dossier import Dossier, moment, spans_said
+from lab.mcp.toolbox import Answer, Arguments, Param, Room, Tool, limit, rows_of, trace_meant
+from lab.mcp.traceql import BeyondTheCase
+
+MOST_SPANS_SHOWN: Final = 300
+"""Of one trace; a larger one comes as its topology, one row for all that do the same there."""
+
+TRACE_ID: Final = Param(
+    "trace_id", "string", "32 hex digits, or the beginning of them.", required=True
+)
+
+
+def row_of(dossier: Dossier, trace: Trace) -> Answer:
+    """A trace as a list shows it."""
+    told = summary_of(trace)
+    request = dossier.requests.get(trace.trace_id)
+    edge = (
+        {"route": request.route, "tenant": request.tenant, "http_status": request.status}
+        if request
+        else {}
+    )
+    return {
+        "trace_id": told.trace_id,
+        "period": dossier.period(trace),
+        "start_time": moment(told.start_ns / 1e9),
+        "duration_ms": round(told.duration_ms, 3),
+        "root_service": told.service,
+        "root_operation": told.name,
+        "span_count": told.spans,
+        "error_count": told.errors,
+        "services": list(told.services),
+        **edge,
+    }
+
+
+def span_row(trace: Trace, span: Span) -> Answer:
+    """A span in one line; times in ms, ``self_ms`` is what none of its children took."""
+    found: Answer = {
+        "span_id": span.span_id,
+        "parent_span_id": span.parent_id,
+        "service": span.service,
+        "operation": span.name,
+        "kind": span.kind.value,
+        "start_time": moment(span.start_ns / 1e9),
+        "duration_ms": round(span.duration_ms, 3),
+        "self_ms": round(trace.self_time_ms(span), 3),
+    }
+    if span.peer:
+        found["peer"] = span.peer
+    if span.status is not Status.UNSET:
+        found["status"] = span.status.value
+    return found
+
+
+def span_details(trace: Trace, span: Span) -> Answer:
+    """All that a span says."""
+    return {
+        **span_row(trace, span),
+        "status_message": span.status_message,
+        "attributes": dict(span.attributes),
+        "resource": dict(span.resource),
+        "events": [
+            {
+                "name": each.name,
+                "time": moment(each.time_ns / 1e9),
+                "attributes": dict(each.attributes),
+            }
+            for each in span.events
+        ],
+        "links": [{"trace_id": each.trace_id, "span_id": each.span_id} for each in span.links],
+    }
+
+
+# --- Jaeger's ---
+
+
+def _services(_: Room, dossier: Dossier, asked: Arguments) -> Answer:
+    names = sorted({span.service for trace in dossier.traces for span in trace})
+    return rows_of("services", _matching(names, asked), asked["limit"])
+
+
+def _span_names(_: Room, dossier: Dossier, asked: Arguments) -> Answer:
+    counts = Counter(
+        (span.name, span.kind.value)
+        for trace in dossier.traces
+        for span in trace
+        if span.service == asked["service_name"]
+        if asked.get("span_kind") in {None, span.kind.value}
+    )
+    wanted = set(_matching(sorted({name for name, _ in counts}), asked))
+    rows = [
+        {"name": name, "kind": kind, "spans": n}
+        for (name, kind), n in sorted(counts.items())
+        if name in wanted
+    ]
+    return rows_of("span_names", rows, asked["limit"])
+
+
+def _matching(names: Sequence[str], asked: Arguments) -> list[str]:
+    try:
+        wanted = re.compile(asked.get("pattern", ""))
+    except re.error as error:
+        raise UsageError(f"pattern: expected a regular expression, found {error}") from error
+    return [name for name in names if wanted.search(name)]
+
+
+def _search(_: Room, dossier: Dossier, asked: Arguments) -> Answer:
+    tests = list(_span_tests(asked))
+    found = [
+        trace
+        for trace in dossier.traces
+        if _in_time(trace, asked.get("start_time_min"), asked.get("start_time_max"))
+        if _lasted(trace, asked)
+        if any(_fulfils(span, tests) for span in trace)
+    ]
+    rows = [row_of(dossier, each) for each in found[: asked["search_depth"]]]
+    counts = {"total": len(found), "returned": len(rows), "truncated": len(rows) < len(found)}
+    return {**counts, "traces": rows}
+
+
+SpanTest = Callable[[Span], bool]
+
+
+def _span_tests(asked: Arguments) -> Iterator[SpanTest]:
+    """What one span of the trace has to fulfil altogether."""
+    if (service := asked.get("service_name")) is not None:
+        yield lambda span: span.service == service
+    if (name := asked.get("operation_name")) is not None:
+        yield lambda span: span.name == name
+    if asked.get("with_errors"):
+        yield lambda span: span.status is Status.ERROR
+    for key, value in (asked.get("attributes") or {}).items():
+        yield _has(key, str(value).lower())
+
+
+def _fulfils(span: Span, tests: Sequence[SpanTest]) -> bool:
+    return all(test(span) for test in tests)
+
+
+def _has(key: str, value: str) -> SpanTest:
+    return lambda span: str(span.attributes.get(key, span.resource.get(key))).lower() == value
+
+
+def _in_time(trace: Trace, least_s: float | None, most_s: float | None) -> bool:
+    start_s = trace.spans[0].start_ns / 1e9
+    return (least_s is None or start_s >= least_s) and (most_s is None or start_s <= most_s)
+
+
+def _lasted(trace: Trace, asked: Arguments) -> bool:
+    took_ms = summary_of(trace).duration_ms
+    least_ms, most_ms = asked.get("duration_min"), asked.get("duration_max")
+    return (least_ms is None or took_ms >= least_ms) and (most_ms is None or took_ms <= most_ms)
+
+
+def topology(trace: Trace, depth: int | None = None) -> tuple[str, list[Answer]]:
+    """The spans parents first; of a large trace one row for all that do the same in one place.
+
+    With it comes what a row is: ``span`` or ``group``.
+    """
+    if len(trace.by_id) <= MOST_SPANS_SHOWN:
+        return "span", list(_tree(trace, depth))
+    return "group", list(_groups(trace, depth))
+
+
+def _tops(trace: Trace) -> list[Span]:
+    return [span for span in trace if trace.parent(span) is None]
+
+
+def _tree(trace: Trace, depth: int | None) -> Iterator[Answer]:
+    waiting = [(0, span) for span in reversed(_tops(trace))]
+    while waiting:
+        level, span = waiting.pop()
+        children = trace.children(span)
+        yield {"depth": level, "children": len(children), **span_row(trace, span)}
+        if depth is None or level + 1 < depth:
+            waiting += [(level + 1, each) for each in reversed(children)]
+
+
+def _groups(trace: Trace, depth: int | None) -> Iterator[Answer]:
+    waiting = [(0, group) for group in reversed(_alike(_tops(trace)))]
+    while waiting:
+        level, spans = waiting.pop()
+        first = spans[0]
+        slowest = max(spans, key=lambda each: each.duration_ms)
+        yield {
+            "depth": level,
+            "service": first.service,
+            "operation": first.name,
+            "kind": first.kind.value,
+            "spans": len(spans),
+            "errors": sum(each.status is Status.ERROR for each in spans),
+            "total_ms": round(sum(each.duration_ms for each in spans), 3),
+            "longest_ms": round(slowest.duration_ms, 3),
+            "longest_span_id": slowest.span_id,
+        }
+        below = [child for span in spans for child in trace.children(span)]
+        if depth is None or level + 1 < depth:
+            waiting += [(level + 1, group) for group in reversed(_alike(below))]
+
+
+def _alike(spans: Sequence[Span]) -> list[list[Span]]:
+    groups: dict[Operation, list[Span]] = {}
+    for span in spans:
+        groups.setdefault(Operation.of(span), []).append(span)
+    return list(groups.values())
+
+
+def _topology(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
+    trace = _opened(room, dossier, asked["trace_id"])
+    each, rows = topology(trace, asked.get("depth"))
+    return rows_of("rows", rows, len(rows), **row_of(dossier, trace), each_row_is=each)
+
+
+def _opened(room: Room, dossier: Dossier, trace_id: str) -> Trace:
+    trace = trace_meant(dossier, trace_id)
+    room.look(dossier.case_id, trace.trace_id)
+    return trace
+
+
+def _critical_path(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
+    trace = _opened(room, dossier, asked["trace_id"])
+    rows = [
+        {
+            "span_id": each.span_id,
+            "service": trace.by_id[each.span_id].service,
+            "operation": trace.by_id[each.span_id].name,
+            "start_time": moment(each.start_ns / 1e9),
+            "length_ms": round(each.length_ms, 3),
+        }
+        for each in reversed(critical_path(trace))
+    ]
+    total_ms = round(sum(each["length_ms"] for each in rows), 3)
+    return rows_of("stretches", rows, len(rows), trace_id=trace.trace_id, length_ms=total_ms)
+
+
+def _span_details(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
+    trace = _opened(room, dossier, asked["trace_id"])
+    unknown = [each for each in asked["span_ids"] if each not in trace.by_id]
+    if unknown:
+        raise UsageError(
+            f"expected spans of trace {trace.trace_id}, got {', '.join(unknown)[:200]}; "
+            "get_trace_topology lists them"
+        )
+    rows = [span_details(trace, trace.by_id[each]) for each in asked["span_ids"]]
+    return rows_of("spans", rows, len(rows), trace_id=trace.trace_id)
+
+
+def _errors(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
+    trace = _opened(room, dossier, asked["trace_id"])
+    failed = [span for span in trace if span.status is Status.ERROR]
+    deepest = {span.span_id for span in trace.deepest_errors()}
+    rows = [
+        {**span_details(trace, span), "is_deepest": span.span_id in deepest}
+        for span in sorted(failed, key=lambda each: each.span_id not in deepest)
+    ]
+    return rows_of("errors", rows, len(rows), trace_id=trace.trace_id)
+
+
+def _dependencies(_: Room, dossier: Dossier, asked: Arguments) -> Answer:
+    rows = [
+        {
+            "caller": each.caller,
+            "callee": each.callee,
+            "is_link": each.is_link,
+            "before": _figures(each.reference),
+            "incident": _figures(each.crime),
+        }
+        for each in service_map(dossier.evidence).edges
+    ]
+    return rows_of("dependencies", rows, asked["limit"])
+
+
+def _figures(found: Figures | None) -> Answer | None:
+    if found is None:
+        return None
+    return {
+        "calls_per_request": round(found.per_trace, 4),
+        "error_share": round(found.error_share, 4),
+        "p50_ms": round(found.p50_ms, 3),
+        "p95_ms": round(found.p95_ms, 3),
+    }
+
+
+# --- Tempo's ---
+
+
+def _tempo_search(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
+    start_s, end_s = asked.get("start"), asked.get("end")
+    try:
+        wanted = traceql.conditions(asked["query"])
+        found = [
+            (t, traceql.fits(t, wanted)) for t in dossier.traces if _in_time(t, start_s, end_s)
+        ]
+    except BeyondTheCase:
+        windows = dossier.evidence.windows.values()
+        live = room.search_live(
+            asked["query"],
+            min(each.start_s for each in windows) if start_s is None else start_s,
+            max(each.end_s for each in windows) if end_s is None else end_s,
+        )
+        if live is None:
+            raise
+        found = [(t, tuple(t)) for t in dossier.traces if t.trace_id in live]
+    rows = [
+        {
+            **row_of(dossier, trace),
+            "matched": len(spans),
+            "span_ids": [s.span_id for s in spans[:3]],
+        }
+        for trace, spans in found
+        if spans
+    ]
+    return rows_of("traces", rows, asked["limit"])
+
+
+def _tempo_trace(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
+    trace = _opened(room, dossier, asked["trace_id"])
+    each, rows = topology(trace)
+    if each == "span":
+        each = "span with all it says"
+        rows = [
+            {"depth": row["depth"], **span_details(trace, trace.by_id[row["span_id"]])}
+            for row in rows
+        ]
+    return rows_of("rows", rows, len(rows), **row_of(dossier, trace), each_row_is=each)
+
+
+def _tempo_diff(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
+    base = _opened(room, dossier, asked["base_trace_id"])
+    other = _opened(room, dossier, asked["compare_trace_id"])
+    rows = [
+        {
+            "depth": row.depth,
+            "service": row.either.service,
+            "operation": row.either.name,
+            "base_span_id": row.healthy.span_id if row.healthy else None,
+            "compare_span_id": row.here.span_id if row.here else None,
+            "base_self_ms": row.healthy_self_ms,
+            "compare_self_ms": row.self_ms,
+            "change_ms": round(row.change_ms, 3),
+        }
+        for row in sorted(pair_rows(other, base), key=lambda each: -abs(each.change_ms))
+    ]
+    return rows_of("changes", rows, asked["limit"], base=base.trace_id, compare=other.trace_id)
+
+
+def _attribute_names(_: Room, dossier: Dossier, asked: Arguments) -> Answer:
+    scope = asked.get("scope")
+    names = [each for each in spans_said(dossier) if scope in {None, each.partition(".")[0]}]
+    return rows_of("names", names, asked["limit"])
+
+
+def _attribute_values(_: Room, dossier: Dossier, asked: Arguments) -> Answer:
+    counts = Counter(
+        str(found)
+        for trace in dossier.traces
+        for span in trace
+        if (found := traceql.value_of(asked["name"], span, trace)) is not None
+    )
+    rows = [{"value": value[:500], "spans": n} for value, n in counts.most_common()]
+    return rows_of("values", rows, asked["limit"], name=asked["name"])
+
+
+def _traceql_docs(_: Room, _dossier: Dossier, asked: Arguments) -> Answer:
+    return {"topic": asked["topic"], "text": traceql.DOCS[asked["topic"]]}
+
+
+def _time(name: str, says: str) -> Param:
+    return Param(name, "moment", says)
+
+
+def _text(name: str, says: str, *, required: bool = False) -> Param:
+    return Param(name, "string", says, required=required)
+
+
+JAEGER: Final = (
+    Tool("get_services", "jaeger", "List the services of which spans are kept.", _services,
+         (_text("pattern", "A regular expression that a name has to contain."), limit(100)),
+         "services"),
+    Tool("get_span_names", "jaeger", "List what a service does, by span name.", _span_names,
+         (_text("service_name", "A service.", required=True),
+          _text("pattern", "A regular expression that a name has to contain."),
+          Param("span_kind", "string", "Only of this kind.", words=tuple(k.value for k in Kind)),
+          limit(100)), "span_names"),
+    Tool("search_traces", "jaeger",
+         "Find traces by one span that fulfils all that is asked, in order of time.", _search,
+         (_time("start_time_min", "The trace began then or later."),
+          _time("start_time_max", "The trace began then or earlier."),
+          _text("service_name", "Service of the span."), _text("operation_name", "Its name."),
+          Param("attributes", "object", "Key and value of attributes of the span."),
+          Param("with_errors", "boolean", "Only spans with status error."),
+          Param("duration_min", "duration", "Least duration of the trace."),
+          Param("duration_max", "duration", "Greatest duration of the trace."),
+          Param("search_depth", "integer", "At most so many traces.", default=10, least=1,
+                most=100)),
+         "traces"),
+    Tool("get_trace_topology", "jaeger",
+         "Show the tree of a trace without attributes; a large trace in groups.", _topology,
+         (TRACE_ID, Param("depth", "integer", "So many levels.", least=1, most=500)), "rows"),
+    Tool("get_critical_path", "jaeger", "Show what the end of a trace waited for.", _critical_path,
+         (TRACE_ID,), "stretches"),
+    Tool("get_span_details", "jaeger", "Show all that some spans of a trace say.", _span_details,
+         (TRACE_ID,
+          Param("span_ids", "array", "1 to 20 span ids.", required=True, least=1, most=20)),
+         "spans"),
+    Tool("get_trace_errors", "jaeger", "Show the failed spans of a trace, the deepest first.",
+         _errors, (TRACE_ID,), "errors"),
+    Tool("get_service_dependencies", "jaeger",
+         "Show who calls whom, how often and how well, before beside the incident.", _dependencies,
+         (limit(100),), "dependencies"),
+)  # fmt: skip
+
+TEMPO: Final = (
+    Tool("search_tempo_traces", "tempo", "Find traces by TraceQL.", _tempo_search,
+         (_text("query", "TraceQL, such as { status = error }.", required=True),
+          _time("start", "The trace began then or later."),
+          _time("end", "The trace began then or earlier."), limit()), "traces"),
+    Tool("get_tempo_trace", "tempo", "Show a whole trace; a large one as its topology.",
+         _tempo_trace, (TRACE_ID,), "rows"),
+    Tool("diff_tempo_traces", "tempo", "Lay one trace beside another, the greatest change first.",
+         _tempo_diff,
+         (_text("base_trace_id", "The trace to compare with.", required=True),
+          _text("compare_trace_id", "The trace that may differ.", required=True), limit(50)),
+         "changes"),
+    Tool("list_tempo_attribute_names", "tempo", "List the attributes that spans carry.",
+         _attribute_names,
+         (Param("scope", "string", "Only of these.", words=("span", "resource")), limit(200, 1000)),
+         "names"),
+    Tool("list_tempo_attribute_values", "tempo",
+         "List the values of an attribute, the most frequent first.", _attribute_values,
+         (_text("name", "Such as span.http.route or resource.service.name.", required=True),
+          limit(50)), "values"),
+    Tool("get_tempo_traceql_docs", "tempo", "Say how to write TraceQL.", _traceql_docs,
+         (Param("topic", "string", "What about.", default="basic", words=tuple(traceql.DOCS)),),
+         about_a_case=False),
+)  # fmt: skip
