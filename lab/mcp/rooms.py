@@ -98,7 +98,7 @@ class CasesRoom:
         known = {alias(each.case_id): each.case_id for each in self._served()}
         wanted = next(iter(known), None) if case_id is None else case_id
         if wanted not in known:
-            there = ", ".join(list(known)[:5]) or "none"
+            there = ", ".join(list(known)[:5]) or "none; `lab practice` opens one"
             raise UnknownCase(f"expected a case of list_cases, got {case_id!r:.80}; there: {there}")
         with self._reading:
             mark = self._archive.fingerprint(known[wanted])

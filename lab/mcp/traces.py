@@ -250,7 +250,7 @@ def _critical_path(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
         }
         for each in reversed(critical_path(trace))
     ]
-    total_ms = round(sum(each["length_ms"] for each in rows), 3)
+    total_ms = round(sum(each.length_ms for each in critical_path(trace)), 3)
     return rows_of("stretches", rows, len(rows), trace_id=trace.trace_id, length_ms=total_ms)
 
 
