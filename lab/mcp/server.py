@@ -23,8 +23,9 @@ from mcp.shared.exceptions import MCPError
 from lab import __version__
 from lab.errors import LabError
 from lab.mcp.casework import DOCS, LAB
+from lab.mcp.tempo import TEMPO
 from lab.mcp.toolbox import Answer, Room, Tool, size_of, text_of
-from lab.mcp.traces import JAEGER, TEMPO
+from lab.mcp.traces import JAEGER
 
 PROFILES: Final[Mapping[str, tuple[Tool, ...]]] = {
     "all": (*LAB, *JAEGER, *TEMPO),

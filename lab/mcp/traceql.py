@@ -19,7 +19,7 @@ from lab.mcp.toolbox import duration_ms
 DOCS: Final[Mapping[str, str]] = {
     "basic": (
         'A query is one pair of braces: `{ resource.service.name = "auth" && status = error }`. '
-        "Conditions are joined by `&&`, and one span has to fulfil all of them. `{}` finds all."
+        "Conditions are joined by `&&`, and one span has to fulfil each. `{}` finds all."
     ),
     "intrinsics": (
         "`name`, `status` (error, ok, unset), `kind` (server, client, internal, producer, "

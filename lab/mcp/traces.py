@@ -1,7 +1,6 @@
-"""Tools that look at traces, under the names that agents meet in production: Jaeger's and Tempo's.
+"""Tools that look at traces, by the names and arguments of Jaeger's own MCP server.
 
-Both profiles are one implementation. Jaeger's names and arguments are those of its own MCP server,
-Tempo's those of Grafana's.
+What they are made of is shared with the same tools by Grafana's names (`lab.mcp.tempo`).
 """
 
 from __future__ import annotations
@@ -16,12 +15,9 @@ from lab.domain.reference import Operation
 from lab.domain.rows import summary_of
 from lab.domain.trace import Kind, Span, Status, Trace
 from lab.errors import UsageError
-from lab.investigation.reading.healthy_twin import pair_rows
 from lab.investigation.reading.service_map import Figures, service_map
-from lab.mcp import traceql
-from lab.mcp.dossier import Dossier, moment, spans_said
+from lab.mcp.dossier import Dossier, moment
 from lab.mcp.toolbox import Answer, Arguments, Param, Room, Tool, limit, rows_of, trace_meant
-from lab.mcp.traceql import BeyondTheCase
 
 MOST_SPANS_SHOWN: Final = 300
 """Of one trace; a larger one comes as its topology, one row for all that do the same there."""
@@ -92,9 +88,6 @@ def span_details(trace: Trace, span: Span) -> Answer:
     }
 
 
-# --- Jaeger's ---
-
-
 def _services(_: Room, dossier: Dossier, asked: Arguments) -> Answer:
     names = sorted({span.service for trace in dossier.traces for span in trace})
     return rows_of("services", _matching(names, asked), asked["limit"])
@@ -130,7 +123,7 @@ def _search(_: Room, dossier: Dossier, asked: Arguments) -> Answer:
     found = [
         trace
         for trace in dossier.traces
-        if _in_time(trace, asked.get("start_time_min"), asked.get("start_time_max"))
+        if in_time(trace, asked.get("start_time_min"), asked.get("start_time_max"))
         if _lasted(trace, asked)
         if any(_fulfils(span, tests) for span in trace)
     ]
@@ -162,7 +155,8 @@ def _has(key: str, value: str) -> SpanTest:
     return lambda span: str(span.attributes.get(key, span.resource.get(key))).lower() == value
 
 
-def _in_time(trace: Trace, least_s: float | None, most_s: float | None) -> bool:
+def in_time(trace: Trace, least_s: float | None, most_s: float | None) -> bool:
+    """Whether it began between two moments in Unix seconds, where they are given."""
     start_s = trace.spans[0].start_ns / 1e9
     return (least_s is None or start_s >= least_s) and (most_s is None or start_s <= most_s)
 
@@ -227,19 +221,20 @@ def _alike(spans: Sequence[Span]) -> list[list[Span]]:
 
 
 def _topology(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
-    trace = _opened(room, dossier, asked["trace_id"])
+    trace = opened(room, dossier, asked["trace_id"])
     each, rows = topology(trace, asked.get("depth"))
     return rows_of("rows", rows, len(rows), **row_of(dossier, trace), each_row_is=each)
 
 
-def _opened(room: Room, dossier: Dossier, trace_id: str) -> Trace:
+def opened(room: Room, dossier: Dossier, trace_id: str) -> Trace:
+    """The trace that is meant; that it was opened is noted."""
     trace = trace_meant(dossier, trace_id)
     room.look(dossier.case_id, trace.trace_id)
     return trace
 
 
 def _critical_path(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
-    trace = _opened(room, dossier, asked["trace_id"])
+    trace = opened(room, dossier, asked["trace_id"])
     rows = [
         {
             "span_id": each.span_id,
@@ -255,7 +250,7 @@ def _critical_path(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
 
 
 def _span_details(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
-    trace = _opened(room, dossier, asked["trace_id"])
+    trace = opened(room, dossier, asked["trace_id"])
     unknown = [each for each in asked["span_ids"] if each not in trace.by_id]
     if unknown:
         raise UsageError(
@@ -267,7 +262,7 @@ def _span_details(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
 
 
 def _errors(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
-    trace = _opened(room, dossier, asked["trace_id"])
+    trace = opened(room, dossier, asked["trace_id"])
     failed = [span for span in trace if span.status is Status.ERROR]
     deepest = {span.span_id for span in trace.deepest_errors()}
     rows = [
@@ -302,112 +297,31 @@ def _figures(found: Figures | None) -> Answer | None:
     }
 
 
-# --- Tempo's ---
-
-
-def _tempo_search(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
-    start_s, end_s = asked.get("start"), asked.get("end")
-    try:
-        wanted = traceql.conditions(asked["query"])
-        found = [
-            (t, traceql.fits(t, wanted)) for t in dossier.traces if _in_time(t, start_s, end_s)
-        ]
-    except BeyondTheCase:
-        windows = dossier.evidence.windows.values()
-        live = room.search_live(
-            asked["query"],
-            min(each.start_s for each in windows) if start_s is None else start_s,
-            max(each.end_s for each in windows) if end_s is None else end_s,
-        )
-        if live is None:
-            raise
-        found = [(t, tuple(t)) for t in dossier.traces if t.trace_id in live]
-    rows = [
-        {
-            **row_of(dossier, trace),
-            "matched": len(spans),
-            "span_ids": [s.span_id for s in spans[:3]],
-        }
-        for trace, spans in found
-        if spans
-    ]
-    return rows_of("traces", rows, asked["limit"])
-
-
-def _tempo_trace(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
-    trace = _opened(room, dossier, asked["trace_id"])
-    each, rows = topology(trace)
-    if each == "span":
-        each = "span with all it says"
-        rows = [
-            {"depth": row["depth"], **span_details(trace, trace.by_id[row["span_id"]])}
-            for row in rows
-        ]
-    return rows_of("rows", rows, len(rows), **row_of(dossier, trace), each_row_is=each)
-
-
-def _tempo_diff(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
-    base = _opened(room, dossier, asked["base_trace_id"])
-    other = _opened(room, dossier, asked["compare_trace_id"])
-    rows = [
-        {
-            "depth": row.depth,
-            "service": row.either.service,
-            "operation": row.either.name,
-            "base_span_id": row.healthy.span_id if row.healthy else None,
-            "compare_span_id": row.here.span_id if row.here else None,
-            "base_self_ms": row.healthy_self_ms,
-            "compare_self_ms": row.self_ms,
-            "change_ms": round(row.change_ms, 3),
-        }
-        for row in sorted(pair_rows(other, base), key=lambda each: -abs(each.change_ms))
-    ]
-    return rows_of("changes", rows, asked["limit"], base=base.trace_id, compare=other.trace_id)
-
-
-def _attribute_names(_: Room, dossier: Dossier, asked: Arguments) -> Answer:
-    scope = asked.get("scope")
-    names = [each for each in spans_said(dossier) if scope in {None, each.partition(".")[0]}]
-    return rows_of("names", names, asked["limit"])
-
-
-def _attribute_values(_: Room, dossier: Dossier, asked: Arguments) -> Answer:
-    counts = Counter(
-        str(found)
-        for trace in dossier.traces
-        for span in trace
-        if (found := traceql.value_of(asked["name"], span, trace)) is not None
-    )
-    rows = [{"value": value[:500], "spans": n} for value, n in counts.most_common()]
-    return rows_of("values", rows, asked["limit"], name=asked["name"])
-
-
-def _traceql_docs(_: Room, _dossier: Dossier, asked: Arguments) -> Answer:
-    return {"topic": asked["topic"], "text": traceql.DOCS[asked["topic"]]}
-
-
-def _time(name: str, says: str) -> Param:
+def time_param(name: str, says: str) -> Param:
+    """An RFC 3339 time."""
     return Param(name, "moment", says)
 
 
-def _text(name: str, says: str, *, required: bool = False) -> Param:
+def text_param(name: str, says: str, *, required: bool = False) -> Param:
+    """A text."""
     return Param(name, "string", says, required=required)
 
 
 JAEGER: Final = (
     Tool("get_services", "jaeger", "List the services of which spans are kept.", _services,
-         (_text("pattern", "A regular expression that a name has to contain."), limit(100)),
+         (text_param("pattern", "A regular expression that a name has to contain."), limit(100)),
          "services"),
     Tool("get_span_names", "jaeger", "List what a service does, by span name.", _span_names,
-         (_text("service_name", "A service.", required=True),
-          _text("pattern", "A regular expression that a name has to contain."),
+         (text_param("service_name", "A service.", required=True),
+          text_param("pattern", "A regular expression that a name has to contain."),
           Param("span_kind", "string", "Only of this kind.", words=tuple(k.value for k in Kind)),
           limit(100)), "span_names"),
     Tool("search_traces", "jaeger",
          "Find traces by one span that fulfils all that is asked, in order of time.", _search,
-         (_time("start_time_min", "The trace began then or later."),
-          _time("start_time_max", "The trace began then or earlier."),
-          _text("service_name", "Service of the span."), _text("operation_name", "Its name."),
+         (time_param("start_time_min", "The trace began then or later."),
+          time_param("start_time_max", "The trace began then or earlier."),
+          text_param("service_name", "Service of the span."),
+          text_param("operation_name", "Name of the span."),
           Param("attributes", "object", "Key and value of attributes of the span."),
           Param("with_errors", "boolean", "Only spans with status error."),
           Param("duration_min", "duration", "Least duration of the trace."),
@@ -429,29 +343,4 @@ JAEGER: Final = (
     Tool("get_service_dependencies", "jaeger",
          "Show who calls whom, how often and how well, before beside the incident.", _dependencies,
          (limit(100),), "dependencies"),
-)  # fmt: skip
-
-TEMPO: Final = (
-    Tool("search_tempo_traces", "tempo", "Find traces by TraceQL.", _tempo_search,
-         (_text("query", "TraceQL, such as { status = error }.", required=True),
-          _time("start", "The trace began then or later."),
-          _time("end", "The trace began then or earlier."), limit()), "traces"),
-    Tool("get_tempo_trace", "tempo", "Show a whole trace; a large one as its topology.",
-         _tempo_trace, (TRACE_ID,), "rows"),
-    Tool("diff_tempo_traces", "tempo", "Lay one trace beside another, the greatest change first.",
-         _tempo_diff,
-         (_text("base_trace_id", "The trace to compare with.", required=True),
-          _text("compare_trace_id", "The trace that may differ.", required=True), limit(50)),
-         "changes"),
-    Tool("list_tempo_attribute_names", "tempo", "List the attributes that spans carry.",
-         _attribute_names,
-         (Param("scope", "string", "Only of these.", words=("span", "resource")), limit(200, 1000)),
-         "names"),
-    Tool("list_tempo_attribute_values", "tempo",
-         "List the values of an attribute, the most frequent first.", _attribute_values,
-         (_text("name", "Such as span.http.route or resource.service.name.", required=True),
-          limit(50)), "values"),
-    Tool("get_tempo_traceql_docs", "tempo", "Say how to write TraceQL.", _traceql_docs,
-         (Param("topic", "string", "What about.", default="basic", words=tuple(traceql.DOCS)),),
-         about_a_case=False),
 )  # fmt: skip

@@ -17,6 +17,7 @@ from lab.investigation.solving.post_mortem import post_mortem
 from lab.settings import CHECKOUT
 from tests.support.desk_over_memory import DeskUnderTest
 from tests.support.sample_case import sample_case, span_id
+from tests.support.spoilers import secrets_of
 
 TRACE = "01bb" * 8
 CASE = "/cases/db-timeout-1"
@@ -143,21 +144,6 @@ def test_harm_that_comes_and_goes_is_drawn_as_it_came() -> None:
 
 
 # --- nothing secret before it is earned ---
-
-
-def secrets_of(case: Case) -> list[str]:
-    """Texts that only somebody who knows the answer could say."""
-    scenario = case.scenario
-    said = [
-        *(line.strip() for line in scenario.debrief.splitlines() if len(line.strip()) > 25),
-        *(hint[:40] for hint in scenario.hints),
-        *(decoy.why[:40] for decoy in scenario.decoys),
-        *(fault.edge for fault in (*scenario.faults, *scenario.ambient)),
-        *scenario.conditions,
-        "lease taken",
-        *(finding.check for finding in case.proof.findings if " " in finding.check),
-    ]
-    return [each for each in said if each]
 
 
 def pages_of(case: Case) -> list[str]:
