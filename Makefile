@@ -141,6 +141,10 @@ bench: $(INSTALLED) ## Measure the lab's numbers into bench/results.md [SETUP=1]
 bench-detective: $(INSTALLED) ## Measure the detective beside others into bench/detective.md [CASES=FOLDER] [FAIR=1]
 	@$(PYTHON) bench/detective.py $${CASES:+--cases "$$CASES"} $${FAIR:+--fair}
 
+.PHONY: bench-agents
+bench-agents: $(INSTALLED) ## Measure `lab mcp`, and who needs no model on the benchmark, into bench/agents.md
+	@$(PYTHON) bench/agents.py
+
 .PHONY: soak
 soak: $(INSTALLED) ## Kill wardens and runs 520 times and count what outlives its lease [SEED=1]
 	@$(LAB) tools --build

@@ -6,7 +6,8 @@ import gzip
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
@@ -43,11 +44,14 @@ HEADINGS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class Graded:
-    """A task of an exported folder: what is asked, and its answer."""
+    """A task of an exported folder: its answer, and how to read what is asked.
+
+    A hundred task files at once would take some gigabytes of memory.
+    """
 
     task_id: str
     answer: Mapping[str, Any]
-    document: Mapping[str, Any] = field(repr=False)
+    load: Callable[[], Mapping[str, Any]]
 
 
 def exported(folder: Path) -> Iterator[Graded]:
@@ -59,8 +63,12 @@ def exported(folder: Path) -> Iterator[Graded]:
         )
     for path in found:
         answer = json.loads(path.read_text(encoding="utf-8"))
-        document = json.loads(gzip.decompress(path.with_name(TASK_FILE).read_bytes()))
-        yield Graded(answer["task"], answer, document)
+        yield Graded(answer["task"], answer, partial(_document, path.with_name(TASK_FILE)))
+
+
+def _document(path: Path) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
+    return found
 
 
 def read_results(paths: Sequence[Path]) -> Mapping[str, Mapping[str, Any]]:
@@ -107,21 +115,22 @@ def scored(
     table: dict[str, list[Scores]] = defaultdict(list)
     for number, task in enumerate(tasks, start=1):
         progress(f"{number} of {len(tasks)}: {task.task_id}")
+        document = task.load()
         if baselines:
-            dossier = of_document(task.document)
+            dossier = of_document(document)
             for who, solver in solvers().items():
                 accusation = check(answered(who, solver, dossier))
-                table[who].append(_one(task, accusation))
+                table[who].append(_one(task, document, accusation))
         for who, said in results.items():
-            table[who].append(_one(task, said.get(task.task_id)))
+            table[who].append(_one(task, document, said.get(task.task_id)))
     return table
 
 
-def _one(task: Graded, accusation: Mapping[str, Any] | None) -> Scores:
+def _one(task: Graded, document: Mapping[str, Any], accusation: Mapping[str, Any] | None) -> Scores:
     answer = dict(task.answer)
     found = nothing_said(answer)
     if accusation is not None:
-        found = grade(dict(accusation), answer, dict(task.document))
+        found = grade(dict(accusation), answer, dict(document))
     return {"task": task.task_id, "kind": answer["kind"], **found}
 
 

@@ -33,14 +33,14 @@ PUBLIC_SEED: Final = 1
 """Of the split that everybody may have; whoever holds one back takes a seed that nobody knows."""
 
 NAMES: Final = (
-    *("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron", "iris", "juniper"),
-    *("kestrel", "larch", "maple", "nettle", "osprey", "poplar", "quartz", "rowan", "sorrel"),
-    *("thistle", "umber", "violet", "willow", "yarrow"),
+    *("agate", "basalt", "beryl", "chert", "dolomite", "feldspar", "flint", "gabbro", "garnet"),
+    *("gneiss", "granite", "gypsum", "jasper", "marble", "mica", "obsidian", "olivine", "onyx"),
+    *("pumice", "quartz", "shale", "slate", "topaz", "zircon"),
 )
 """What services are called in a variant."""
 
 _ID: Final = re.compile(r"(?<![0-9a-f])(?:[0-9a-f]{32}|[0-9a-f]{16})(?![0-9a-f])")
-_NANOS: Final = re.compile(r'(imeUnixNano":")([1-9]\d+)"')
+_NANOS: Final = re.compile(r'(imeUnixNano": ")([1-9]\d+)"')
 
 Document = dict[str, Any]
 

@@ -60,7 +60,7 @@ def test_every_task_has_harbors_layout(export: Path) -> None:
         assert config["environment"]["network_mode"] == "no-network"
         [server] = config["environment"]["mcp_servers"]
         assert (server["transport"], server["command"]) == ("stdio", "python3")
-        assert "The clock stops at checkout" in (place / "instruction.md").read_text()
+        assert (place / "instruction.md").read_text().startswith("# The clock stops at ")
         assert os.access(place / "tests" / "test.sh", os.X_OK)
         assert os.access(place / "solution" / "solve.sh", os.X_OK)
         docker = (place / "environment" / "Dockerfile").read_text()
@@ -73,6 +73,7 @@ def test_every_task_has_harbors_layout(export: Path) -> None:
 def test_an_agents_machine_holds_nothing_of_the_answer(export: Path) -> None:
     """Neither in the task file, nor in the message, nor in that part of the lab."""
     case = recorded("db-timeout")
+    assert places(export).keys() == {"recorded", "recorded healthy", "variant", "variant healthy"}
     for place in export.iterdir():
         text = (place / "instruction.md").read_text() + (place / "task.toml").read_text()
         text += gzip.decompress((place / "environment" / "task.json.gz").read_bytes()).decode()

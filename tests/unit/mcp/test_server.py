@@ -101,7 +101,7 @@ def test_an_agent_solves_a_recorded_case_over_pipes(state: Path, mode: Mode) -> 
 
 def test_standard_output_is_the_protocols_alone(state: Path) -> None:
     """Every line of it is a message, also where a call is wrong and at the end."""
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"id": 1, "method": "initialize", "params": {
             "protocolVersion": "2025-06-18", "capabilities": {},
             "clientInfo": {"name": "t", "version": "1"}}},

@@ -155,7 +155,7 @@ def test_attributes_logs_and_signals(desk: AgentsRoom) -> None:
 
 def huge(count: int) -> Trace:
     """One request that makes the same call again and again, with much to say of each."""
-    more = {"attributes": {"db.query.text": "SELECT " + "x" * 200}}
+    more: dict[str, Any] = {"attributes": {"db.query.text": "SELECT " + "x" * 200}}
     spans = [span("ab" * 16, 1, None, "shop GET /all", (0, count))]
     spans += [
         span("ab" * 16, n, 1, f"shop call {n % 7}", (n, n + 1), **more) for n in range(2, count)
