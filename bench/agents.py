@@ -20,13 +20,13 @@ import psutil
 from results import circumstances
 
 from lab.adapters.cases.recording_file import RECORDING, read_recording, recordings
-from lab.bench.harbor import write_task
-from lab.bench.scores import Graded, as_markdown, exported, scored
+from lab.bench.harbor import Graded, exported, write_task
+from lab.bench.scores import as_markdown, scored
 from lab.bench.tasks import PUBLIC_SEED, tasks_of
+from lab.mcp.answers import Arguments
 from lab.mcp.exam import ExamRoom
 from lab.mcp.rooms import dossier_of
 from lab.mcp.tempo import TEMPO
-from lab.mcp.toolbox import Arguments
 from lab.mcp.traces import JAEGER
 from lab.settings import CHECKOUT
 

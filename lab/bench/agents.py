@@ -19,10 +19,12 @@ from lab.bench.grading import FORMAT
 from lab.detective.answer import Answer as Detected
 from lab.detective.detect import detect
 from lab.detective.incident import incident_of
+from lab.errors import UsageError
+from lab.mcp.answers import Answer, Arguments, size_of
 from lab.mcp.casework import LAB
 from lab.mcp.dossier import Dossier
 from lab.mcp.exam import ExamRoom
-from lab.mcp.toolbox import Answer, Arguments, Tool, size_of
+from lab.mcp.toolbox import Tool
 from lab.mcp.traces import JAEGER
 
 DETECTIVE: Final = "`lab detect`"
@@ -176,8 +178,6 @@ def _by_self_time(ask: _Hands, began: str) -> Arguments | None:
 
 
 def _twin_rows(ask: _Hands, trace_id: str) -> list[Answer]:
-    from lab.errors import UsageError
-
     try:
         rows: list[Answer] = ask("compare_with_healthy_twin", trace_id=trace_id)["rows"]
     except UsageError:  # Nothing of before is like it.

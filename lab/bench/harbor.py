@@ -6,28 +6,27 @@ built from; ``tests/`` and ``solution/`` come to it after the agent has ended.
 
 from __future__ import annotations
 
-import ast
-import io
+import gzip
 import json
 import shutil
-import zipfile
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from string import Template
-from typing import Final
+from typing import Any, Final
 
 from lab.bench import grading
-from lab.bench.scores import ANSWER, TASK_FILE
+from lab.bench.packing import packed
 from lab.bench.tasks import Task
-from lab.mcp import dossier
+from lab.errors import UsageError
+from lab.mcp import task_file
 from lab.settings import CHECKOUT
 
-FILES: Final = Path(__file__).with_name("harbor_files")
-ENTRY: Final = "lab.mcp.__main__"
-"""What runs in a task's machine; it and all that it imports go there."""
+ANSWER: Final = "answer.json"
+TASK_FILE: Final = "task.json.gz"
 
-_LONG_AGO: Final = (1980, 1, 1, 0, 0, 0)
+FILES: Final = Path(__file__).with_name("harbor_files")
 
 
 def write_task(folder: Path, task: Task, split: str) -> Path:
@@ -51,7 +50,7 @@ def write_task(folder: Path, task: Task, split: str) -> Path:
     shutil.copy(FILES / "Dockerfile", environment)
     shutil.copy(CHECKOUT / "lock" / "agents.txt", environment / "requirements.txt")
     (environment / "lab.zip").write_bytes(packed())
-    dossier.write(task.document, environment / TASK_FILE)
+    task_file.write(task.document, environment / TASK_FILE)
     shutil.copy(environment / TASK_FILE, tests)
     (tests / ANSWER).write_text(json.dumps(task.answer), encoding="utf-8")
     shutil.copy(Path(grading.__file__), tests / "grade.py")
@@ -68,57 +67,30 @@ def _script(name: str, folder: Path) -> None:
     target.chmod(0o755)
 
 
-@cache
-def packed() -> bytes:
-    """The part of the lab that serves a task file, as a zip that Python imports from."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as pack:
-        for name in sorted(modules_for(ENTRY)):
-            path = _source(name)
-            if path is not None:
-                info = zipfile.ZipInfo(str(path.relative_to(CHECKOUT)), _LONG_AGO)
-                info.compress_type = zipfile.ZIP_DEFLATED
-                pack.writestr(info, path.read_bytes())
-    return buffer.getvalue()
+@dataclass(frozen=True)
+class Graded:
+    """A task of an exported folder: its answer, and how to read what is asked.
+
+    A hundred task files at once would take some gigabytes of memory.
+    """
+
+    task_id: str
+    answer: Mapping[str, Any]
+    load: Callable[[], Mapping[str, Any]]
 
 
-def modules_for(entry: str) -> frozenset[str]:
-    """The lab's modules that ``entry`` imports when it runs, be it by another, and itself."""
-    found: set[str] = set()
-    waiting = [entry]
-    while waiting:
-        name = waiting.pop()
-        if name in found or _source(name) is None:
-            continue
-        found.add(name)
-        parts = name.split(".")
-        waiting += [".".join(parts[:n]) for n in range(1, len(parts))]
-        source = _source(name)
-        assert source is not None
-        waiting += _imported(ast.parse(source.read_text(encoding="utf-8")))
-    return frozenset(found)
+def exported(folder: Path) -> Iterator[Graded]:
+    """The tasks of an export, by name; UsageError where there are none."""
+    found = sorted(folder.rglob(f"tests/{ANSWER}"))
+    if not found:
+        raise UsageError(
+            f"expected a folder of `lab bench export`, found no tests/{ANSWER} below {folder}"
+        )
+    for path in found:
+        answer = json.loads(path.read_text(encoding="utf-8"))
+        yield Graded(answer["task"], answer, partial(_document, path.with_name(TASK_FILE)))
 
 
-def _imported(tree: ast.AST) -> Iterator[str]:
-    """Names of modules, and of what may be one; not what is imported for types alone."""
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
-            continue
-        if isinstance(node, ast.Import):
-            yield from (each.name for each in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{each.name}" for each in node.names)
-        waiting += ast.iter_child_nodes(node)
-
-
-def _source(name: str) -> Path | None:
-    """The file of one of the lab's modules; None for what is none."""
-    if name.partition(".")[0] != "lab":
-        return None
-    path = CHECKOUT.joinpath(*name.split("."))
-    if (path / "__init__.py").is_file():
-        return path / "__init__.py"
-    return path.with_suffix(".py") if path.with_suffix(".py").is_file() else None
+def _document(path: Path) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
+    return found

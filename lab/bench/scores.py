@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
 from lab.bench.agents import answered, solvers
 from lab.bench.grading import Unreadable, check, grade, nothing_said
+from lab.bench.harbor import Graded
 from lab.errors import UsageError
-from lab.mcp.dossier import of_document
-
-ANSWER: Final = "answer.json"
-TASK_FILE: Final = "task.json.gz"
+from lab.mcp.task_file import of_document
 
 Scores = dict[str, Any]
 
@@ -40,35 +35,6 @@ HEADINGS: Final[Mapping[str, str]] = {
     "bytes_read": "Bytes read",
     "seconds": "Seconds",
 }
-
-
-@dataclass(frozen=True)
-class Graded:
-    """A task of an exported folder: its answer, and how to read what is asked.
-
-    A hundred task files at once would take some gigabytes of memory.
-    """
-
-    task_id: str
-    answer: Mapping[str, Any]
-    load: Callable[[], Mapping[str, Any]]
-
-
-def exported(folder: Path) -> Iterator[Graded]:
-    """The tasks of an export, by name; UsageError where there are none."""
-    found = sorted(folder.rglob(f"tests/{ANSWER}"))
-    if not found:
-        raise UsageError(
-            f"expected a folder of `lab bench export`, found no tests/{ANSWER} below {folder}"
-        )
-    for path in found:
-        answer = json.loads(path.read_text(encoding="utf-8"))
-        yield Graded(answer["task"], answer, partial(_document, path.with_name(TASK_FILE)))
-
-
-def _document(path: Path) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
-    return found
 
 
 def read_results(paths: Sequence[Path]) -> Mapping[str, Mapping[str, Any]]:

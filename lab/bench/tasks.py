@@ -24,7 +24,8 @@ from lab.domain.trace import Span, Trace
 from lab.domain.verdict import VerdictClass
 from lab.investigation.solving.briefing import briefing
 from lab.investigation.solving.judge import Trial
-from lab.mcp.dossier import Dossier, bare, to_document
+from lab.mcp.dossier import Dossier, bare
+from lab.mcp.task_file import to_document
 
 KEPT_OF_A_VARIANT: Final = 0.6
 """Share of the traces."""

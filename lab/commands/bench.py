@@ -118,7 +118,8 @@ def _recorded(wanted: list[str]) -> Iterator[tuple[str, Case]]:
 
 
 def _score(results: list[Path], folder: Path, *, baselines: bool, as_json: bool) -> None:
-    from lab.bench.scores import as_markdown, exported, read_results, scored, summary
+    from lab.bench.harbor import exported
+    from lab.bench.scores import as_markdown, read_results, scored, summary
 
     table = scored(
         list(exported(folder)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -77,31 +78,20 @@ def _cases(settings: Settings, case_id: str | None) -> Callable[[], Room]:
     if case_id is not None:
         archive.level(case_id)  # Whoever starts this is told at once that there is none.
 
-    def live(query: str, start_s: float, end_s: float) -> frozenset[str] | None:
-        if settings.store != "tempo" or not bootstrap.stack_answers(settings):
-            return None
-        import asyncio
-
-        async def ask() -> frozenset[str]:
-            async with bootstrap.trace_store(settings) as store:
-                return await store.search(query, start_s=start_s, end_s=end_s)
-
-        return asyncio.run(ask())
-
     def make() -> Room:
         from lab.mcp.rooms import CasesRoom
 
+        live = partial(bootstrap.search_live, settings)
         return CasesRoom(archive, bootstrap.clock(), live, case_id)
 
     return make
 
 
 def _exam(task: Path, accusation: Path) -> Callable[[], Room]:
-    from lab.mcp.dossier import read
     from lab.mcp.exam import ExamRoom
+    from lab.mcp.task_file import read
 
-    room = ExamRoom(read(task), accusation)
-    return lambda: room
+    return partial(ExamRoom, read(task), accusation)
 
 
 def _listener(port: int) -> socket.socket:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.mcp import lighten_the_sdk
-from lab.mcp.dossier import read
 from lab.mcp.exam import ExamRoom
+from lab.mcp.task_file import read
 
 
 def main() -> None:

@@ -10,9 +10,10 @@ from lab.errors import UsageError
 from lab.investigation.reading.edge_signals import signals
 from lab.investigation.reading.healthy_twin import compare, twin_rows
 from lab.investigation.reading.requests import WINDOW_WORDS
+from lab.mcp.answers import Answer, Arguments, rows_of
 from lab.mcp.dossier import Dossier, moment
-from lab.mcp.toolbox import Answer, Arguments, Param, Room, Tool, limit, rows_of, trace_meant
-from lab.mcp.traces import TRACE_ID
+from lab.mcp.toolbox import Param, Room, Tool, limit
+from lab.mcp.views import TRACE_ID, trace_meant
 
 PERIODS: Final = tuple(WINDOW_WORDS.values())
 

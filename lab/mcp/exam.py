@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.errors import DiskRefused, UsageError
+from lab.mcp.answers import Answer, Arguments
 from lab.mcp.dossier import Dossier
-from lab.mcp.toolbox import Answer, Arguments
 
 FORMAT: Final = "deadspan-accusation-1"
 

@@ -16,8 +16,9 @@ from lab.errors import CaseError, UnknownCase, UsageError
 from lab.investigation.solving.briefing import briefing
 from lab.investigation.solving.hints import offered_hints
 from lab.investigation.solving.moves import Solving
+from lab.mcp.answers import Answer, Arguments
 from lab.mcp.dossier import Dossier, bare, moment
-from lab.mcp.toolbox import Answer, Arguments, trace_meant
+from lab.mcp.views import trace_meant
 from lab.ports.case_archive import CaseArchive
 from lab.ports.clock import Clock
 

@@ -22,9 +22,10 @@ from mcp.shared.exceptions import MCPError
 
 from lab import __version__
 from lab.errors import LabError
+from lab.mcp.answers import Answer, size_of, text_of
 from lab.mcp.casework import DOCS, LAB
 from lab.mcp.tempo import TEMPO
-from lab.mcp.toolbox import Answer, Room, Tool, size_of, text_of
+from lab.mcp.toolbox import Room, Tool
 from lab.mcp.traces import JAEGER
 
 PROFILES: Final[Mapping[str, tuple[Tool, ...]]] = {

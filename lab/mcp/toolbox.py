@@ -10,22 +10,13 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from lab.domain.evidence import Evidence
-from lab.domain.trace import Trace
 from lab.domain.wording import near_names
-from lab.errors import LabError, UsageError
+from lab.errors import LabError
+from lab.mcp.answers import Answer, Arguments, fitted
 from lab.mcp.dossier import Dossier
-
-MOST_BYTES: Final = 64 * 1024
-"""Of an answer as it is sent: the same JSON as text and as structure."""
-
-_ROOM_FOR_THE_REST: Final = 2_048
-"""Of an answer, for the envelope around it."""
 
 _DURATION: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ns|us|µs|ms|s|m|h)")
 _UNIT_MS: Final = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4, "h": 3.6e6}
-
-Arguments = Mapping[str, Any]
-Answer = dict[str, Any]
 
 
 class ArgumentsRefused(LabError):
@@ -176,6 +167,16 @@ def limit(default: int = 20, most: int = 200) -> Param:
     return Param("limit", "integer", said, default=default, least=1, most=most)
 
 
+def time_param(name: str, says: str) -> Param:
+    """An RFC 3339 time."""
+    return Param(name, "moment", says)
+
+
+def text_param(name: str, says: str, *, required: bool = False) -> Param:
+    """A text."""
+    return Param(name, "string", says, required=required)
+
+
 @dataclass(frozen=True, slots=True)
 class Tool:
     """``profile`` is whose names it follows; ``rows`` the key of the answer's list, if it has one.
@@ -245,54 +246,3 @@ class Tool:
             ]
             room.note(dossier.case_id, " ".join((self.name, *said))[:200])
         return fitted(self.run(room, dossier, arguments), self.rows)
-
-
-def rows_of(key: str, rows: Sequence[Any], most: int, **more: Any) -> Answer:
-    """The first ``most`` of the rows under ``key``, with how many there are."""
-    shown = list(rows[:most])
-    counts = {"total": len(rows), "returned": len(shown), "truncated": len(shown) < len(rows)}
-    return {**more, **counts, key: shown}
-
-
-def text_of(answer: Answer) -> str:
-    """The answer as the one text of it that is sent."""
-    return json.dumps(answer, separators=(",", ":"), ensure_ascii=False)
-
-
-def size_of(answer: Answer) -> int:
-    """Bytes that the answer takes when it is sent, as text and as structure."""
-    text = text_of(answer)
-    return len(text.encode()) + len(json.dumps(text, ensure_ascii=False).encode())
-
-
-def fitted(answer: Answer, key: str | None) -> Answer:
-    """The same with as many of its rows as fit; UsageError where there are none to leave out."""
-    most = MOST_BYTES - _ROOM_FOR_THE_REST
-    if size_of(answer) <= most:
-        return answer
-    if key is None or not answer.get(key):
-        raise UsageError("expected an answer of at most 64 KiB, found a longer one; ask for less")
-    rows, low, high = answer[key], 0, len(answer[key])
-    while low < high:  # The most rows with which it fits.
-        middle = (low + high + 1) // 2
-        shorter = answer | {key: rows[:middle]}
-        low, high = (middle, high) if size_of(shorter) <= most else (low, middle - 1)
-    return answer | {key: rows[:low], "returned": low, "truncated": True}
-
-
-def trace_meant(dossier: Dossier, trace_id: str) -> Trace:
-    """The trace whose id begins so; UsageError says what to ask where there is none, or several."""
-    wanted = trace_id.strip().lower()
-    exact = dossier.evidence.traces.get(wanted)
-    found = (
-        [exact] if exact else [each for each in dossier.traces if each.trace_id.startswith(wanted)]
-    )
-    if wanted and len(found) == 1:
-        return found[0]
-    if wanted in dossier.requests:
-        raise UsageError(
-            f"expected a trace that is kept, got {trace_id!r}: this request was made, but only a "
-            "sample of traces is kept; a search lists those"
-        )
-    how = f"{len(found)} begin so: give more digits" if len(found) > 1 else "a search lists them"
-    raise UsageError(f"expected the id of a trace, got {trace_id!r:.80}; {how}")

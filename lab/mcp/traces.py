@@ -16,76 +16,20 @@ from lab.domain.rows import summary_of
 from lab.domain.trace import Kind, Span, Status, Trace
 from lab.errors import UsageError
 from lab.investigation.reading.service_map import Figures, service_map
+from lab.mcp.answers import Answer, Arguments, rows_of
 from lab.mcp.dossier import Dossier, moment
-from lab.mcp.toolbox import Answer, Arguments, Param, Room, Tool, limit, rows_of, trace_meant
+from lab.mcp.toolbox import Param, Room, Tool, limit, text_param, time_param
+from lab.mcp.views import (
+    TRACE_ID,
+    in_time,
+    opened,
+    row_of,
+    span_details,
+    span_row,
+)
 
 MOST_SPANS_SHOWN: Final = 300
 """Of one trace; a larger one comes as its topology, one row for all that do the same there."""
-
-TRACE_ID: Final = Param(
-    "trace_id", "string", "32 hex digits, or the beginning of them.", required=True
-)
-
-
-def row_of(dossier: Dossier, trace: Trace) -> Answer:
-    """A trace as a list shows it."""
-    told = summary_of(trace)
-    request = dossier.requests.get(trace.trace_id)
-    edge = (
-        {"route": request.route, "tenant": request.tenant, "http_status": request.status}
-        if request
-        else {}
-    )
-    return {
-        "trace_id": told.trace_id,
-        "period": dossier.period(trace),
-        "start_time": moment(told.start_ns / 1e9),
-        "duration_ms": round(told.duration_ms, 3),
-        "root_service": told.service,
-        "root_operation": told.name,
-        "span_count": told.spans,
-        "error_count": told.errors,
-        "services": list(told.services),
-        **edge,
-    }
-
-
-def span_row(trace: Trace, span: Span) -> Answer:
-    """A span in one line; times in ms, ``self_ms`` is what none of its children took."""
-    found: Answer = {
-        "span_id": span.span_id,
-        "parent_span_id": span.parent_id,
-        "service": span.service,
-        "operation": span.name,
-        "kind": span.kind.value,
-        "start_time": moment(span.start_ns / 1e9),
-        "duration_ms": round(span.duration_ms, 3),
-        "self_ms": round(trace.self_time_ms(span), 3),
-    }
-    if span.peer:
-        found["peer"] = span.peer
-    if span.status is not Status.UNSET:
-        found["status"] = span.status.value
-    return found
-
-
-def span_details(trace: Trace, span: Span) -> Answer:
-    """All that a span says."""
-    return {
-        **span_row(trace, span),
-        "status_message": span.status_message,
-        "attributes": dict(span.attributes),
-        "resource": dict(span.resource),
-        "events": [
-            {
-                "name": each.name,
-                "time": moment(each.time_ns / 1e9),
-                "attributes": dict(each.attributes),
-            }
-            for each in span.events
-        ],
-        "links": [{"trace_id": each.trace_id, "span_id": each.span_id} for each in span.links],
-    }
 
 
 def _services(_: Room, dossier: Dossier, asked: Arguments) -> Answer:
@@ -155,12 +99,6 @@ def _has(key: str, value: str) -> SpanTest:
     return lambda span: str(span.attributes.get(key, span.resource.get(key))).lower() == value
 
 
-def in_time(trace: Trace, least_s: float | None, most_s: float | None) -> bool:
-    """Whether it began between two moments in Unix seconds, where they are given."""
-    start_s = trace.spans[0].start_ns / 1e9
-    return (least_s is None or start_s >= least_s) and (most_s is None or start_s <= most_s)
-
-
 def _lasted(trace: Trace, asked: Arguments) -> bool:
     took_ms = summary_of(trace).duration_ms
     least_ms, most_ms = asked.get("duration_min"), asked.get("duration_max")
@@ -226,13 +164,6 @@ def _topology(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
     return rows_of("rows", rows, len(rows), **row_of(dossier, trace), each_row_is=each)
 
 
-def opened(room: Room, dossier: Dossier, trace_id: str) -> Trace:
-    """The trace that is meant; that it was opened is noted."""
-    trace = trace_meant(dossier, trace_id)
-    room.look(dossier.case_id, trace.trace_id)
-    return trace
-
-
 def _critical_path(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
     trace = opened(room, dossier, asked["trace_id"])
     rows = [
@@ -295,16 +226,6 @@ def _figures(found: Figures | None) -> Answer | None:
         "p50_ms": round(found.p50_ms, 3),
         "p95_ms": round(found.p95_ms, 3),
     }
-
-
-def time_param(name: str, says: str) -> Param:
-    """An RFC 3339 time."""
-    return Param(name, "moment", says)
-
-
-def text_param(name: str, says: str, *, required: bool = False) -> Param:
-    """A text."""
-    return Param(name, "string", says, required=required)
 
 
 JAEGER: Final = (

@@ -17,7 +17,7 @@ import pytest
 from mcp import Client, StdioServerParameters, stdio_client
 from typer.testing import CliRunner
 
-from lab.bench.harbor import ENTRY, modules_for
+from lab.bench.packing import ENTRY, modules_for
 from lab.cli import app
 from lab.settings import CHECKOUT
 from tests.support.recorded_cases import recorded

@@ -11,10 +11,11 @@ import pytest
 
 from lab.bench.agents import DETECTIVE, SCRIPTED, answered, scripted, solvers
 from lab.bench.grading import check
-from lab.bench.scores import Graded, as_markdown, exported, read_results, scored, summary
+from lab.bench.harbor import Graded, exported
+from lab.bench.scores import as_markdown, read_results, scored, summary
 from lab.bench.tasks import tasks_of
 from lab.errors import UsageError
-from lab.mcp.dossier import of_document
+from lab.mcp.task_file import of_document
 from tests.support.recorded_cases import recorded
 
 

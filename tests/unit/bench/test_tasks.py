@@ -11,7 +11,7 @@ import pytest
 from lab.bench.tasks import NAMES, PUBLIC_SEED, Task, tasks_of
 from lab.domain.evidence import Sample
 from lab.domain.load import Window
-from lab.mcp.dossier import of_document
+from lab.mcp.task_file import of_document
 from tests.support.recorded_cases import recorded
 from tests.support.spoilers import secrets_of
 

@@ -12,8 +12,9 @@ import pytest
 from lab.domain.evidence import Sample
 from lab.domain.load import Window
 from lab.errors import UsageError
-from lab.mcp.dossier import moment, of_document, read, to_document, write
+from lab.mcp.dossier import moment
 from lab.mcp.rooms import dossier_of
+from lab.mcp.task_file import of_document, read, to_document, write
 from tests.support.sample_case import START_S, sample_case
 
 DOSSIER = dossier_of(sample_case())

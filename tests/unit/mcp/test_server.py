@@ -20,9 +20,9 @@ from typer.testing import CliRunner
 from lab.adapters.cases.archive import FolderArchive
 from lab.cli import app
 from lab.domain.ledger import Ledger
+from lab.mcp.answers import MOST_BYTES
 from lab.mcp.casework import DOCS
 from lab.mcp.server import PROFILES
-from lab.mcp.toolbox import MOST_BYTES
 from tests.support.agents import AgentsRoom, Mode, asked, called, refused, told
 from tests.support.sample_case import sample_case, span_id
 

@@ -14,10 +14,10 @@ from mcp import Client
 from lab.adapters.otlp.traces import assemble
 from lab.domain.case import Case
 from lab.domain.trace import Trace
+from lab.mcp.answers import MOST_BYTES
 from lab.mcp.casework import DOCS
 from lab.mcp.rooms import alias
 from lab.mcp.server import PROFILES
-from lab.mcp.toolbox import MOST_BYTES
 from tests.support.agents import AgentsRoom, asked, called, refused, told
 from tests.support.recorded_cases import RECORDINGS, recorded
 from tests.support.sample_case import sample_case, span, span_id
