@@ -301,8 +301,8 @@ class _Change:
 def _ids_of(document: Document) -> Iterator[str]:
     """Every id of a trace or span, also of such as are not there."""
     yield from (row[6] for row in document["requests"])
-    for each in document["traces"]:
-        yield from re.findall(r'"(?:traceId|spanId|parentSpanId)": "([0-9a-f]+)"', json.dumps(each))
+    text = json.dumps(document["traces"])
+    yield from re.findall(r'"(?:traceId|spanId|parentSpanId)": "([0-9a-f]+)"', text)
     lines = (json.loads(each) for each in document["logs"])
     for line in lines:
         yield from filter(None, (line.get("trace_id"), line.get("span_id")))

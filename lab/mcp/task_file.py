@@ -17,7 +17,6 @@ from lab.investigation.reading.requests import WINDOW_WORDS
 from lab.mcp.dossier import Dossier
 
 FORMAT: Final = "deadspan-task-1"
-
 _WINDOW_OF: Final = {word: window for window, word in WINDOW_WORDS.items()}
 
 

@@ -18,7 +18,7 @@ from lab.domain.mechanism import Mechanism, Scope
 from lab.investigation.solving.judge import judge
 from tests.support.recorded_cases import RECORDINGS, recorded
 
-TRIED = 40
+TRIED = 20
 """Accusations of each case."""
 
 Found = dict[str, Any]
@@ -45,7 +45,7 @@ def tries(case: Case, answer: Found) -> list[Accusation]:
     anybody = [(t.trace_id, s.span_id) for t in case.evidence.traces.values() for s in t]
     own = case.scenario.truth.mechanism
     found = [Accusation((), (), nobody=True), Accusation((), (own,), nobody=True)]
-    for pool in (guilty, suspects, anybody, [*guilty, *suspects, *dice.sample(anybody, 30)]):
+    for pool in (guilty, suspects, anybody, [*guilty, *suspects, *dice.sample(anybody, 15)]):
         for _ in range(TRIED // 4 if pool else 0):
             pairs = tuple(dice.sample(pool, min(dice.choice((1, 1, 2)), len(pool))))
             how = tuple(dice.choice((own, *Mechanism)) for _ in pairs)

@@ -17,7 +17,9 @@ import pytest
 from mcp import Client, StdioServerParameters, stdio_client
 from typer.testing import CliRunner
 
+from lab.bench.harbor import write_task
 from lab.bench.packing import ENTRY, modules_for
+from lab.bench.tasks import tasks_of
 from lab.cli import app
 from lab.settings import CHECKOUT
 from tests.support.recorded_cases import recorded
@@ -91,6 +93,16 @@ def test_what_is_imported_for_types_alone_does_not_come_along() -> None:
     assert {"lab", "lab.mcp.server", "lab.mcp.exam", "lab.domain.trace"} <= found
     assert "lab.domain.symptom" not in found
     assert modules_for("lab.no_such_module") == frozenset()
+
+
+def test_a_task_that_is_exported_again_takes_its_own_place(tmp_path: Path) -> None:
+    """The same bytes, and nothing left of an older one."""
+    [first, *_] = tasks_of(recorded("db-timeout"), 1)
+    place = write_task(tmp_path, first, "public")
+    before = {each: each.read_bytes() for each in place.rglob("*") if each.is_file()}
+    (place / "tests" / "old").write_text("")
+    assert write_task(tmp_path, first, "public") == place
+    assert {each: each.read_bytes() for each in place.rglob("*") if each.is_file()} == before
 
 
 def graded(place: Path, tmp_path: Path, accusation: Path) -> Any:

@@ -46,10 +46,9 @@ def test_a_folder_with_something_else_in_it_stays_as_it_is(tmp_path: Path) -> No
 
 
 def test_another_seed_is_a_split_to_hold_back_and_answers_are_scored(tmp_path: Path) -> None:
-    """Exported twice it is the same; the table comes as Markdown and as JSON."""
-    for _ in range(2):
-        done = lab("export", str(tmp_path), "--case", "card-declined", "--seed", "99")
-        assert done.exit_code == 0, done.output
+    """The table comes as Markdown and as JSON."""
+    done = lab("export", str(tmp_path), "--case", "db-timeout", "--seed", "99")
+    assert done.exit_code == 0, done.output
     split = tmp_path / "held-back"
     assert len(list(split.iterdir())) == 4
     answers = sorted(split.rglob("solution/accusation.json"))
