@@ -69,6 +69,7 @@ class Trial:
         self._reference = evidence.reference_stats
         self._scope = scope
         self._charges = charges
+        self._carried: dict[str, frozenset[tuple[str, str]]] = {}
 
     def judgement(self) -> Judgement:
         """Evidence first, then the innocent, then what is missing of the whole answer."""
@@ -165,6 +166,14 @@ class Trial:
         looks_guilty = (*(decoy.predicate for decoy in self._scenario.decoys), *truth.nobody)
         if any(predicate.matches(span, trace, reference) for predicate in looks_guilty):
             return VerdictClass.BYSTANDER
+        is_carrier = (span.trace_id, span.span_id) in self._carriers(trace)
+        return VerdictClass.MESSENGER if is_carrier else VerdictClass.INNOCENT
+
+    def _carriers(self, trace: Trace) -> frozenset[tuple[str, str]]:
+        """Trace and span ids of what suffered from the deed in ``trace``, or passed it on."""
+        if trace.trace_id in self._carried:
+            return self._carried[trace.trace_id]
+        truth, reference = self._scenario.truth, self._reference
         deepest = (
             *truth.culprits_in(trace, reference),
             *truth.accomplices_in(trace, reference),
@@ -172,9 +181,10 @@ class Trial:
             *(found for each in truth.nobody for found in each.matching(trace, reference)),
         )
         victims = (found for each in truth.victims for found in each.matching(trace, reference))
-        if any(span == found or span in trace.ancestors(found) for found in (*deepest, *victims)):
-            return VerdictClass.MESSENGER
-        return VerdictClass.INNOCENT
+        hit = (*deepest, *victims)
+        above = (each for found in hit for each in trace.ancestors(found))
+        carriers = frozenset((each.trace_id, each.span_id) for each in (*hit, *above))
+        return self._carried.setdefault(trace.trace_id, carriers)
 
     def _numbers(self) -> Iterator[str]:
         for trace, span, _ in self._charges:
