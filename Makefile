@@ -138,8 +138,8 @@ bench: $(INSTALLED) ## Measure the lab's numbers into bench/results.md [SETUP=1]
 	@PYTHONPATH=. $(PYTHON) bench/waterfall.py
 
 .PHONY: bench-detective
-bench-detective: $(INSTALLED) ## Measure the detective beside others into bench/detective.md [CASES=FOLDER] [FAIR=1]
-	@$(PYTHON) bench/detective.py $${CASES:+--cases "$$CASES"} $${FAIR:+--fair}
+bench-detective: $(INSTALLED) ## Measure the detective beside others into bench/detective.md [CASES=FOLDER]
+	@$(PYTHON) bench/detective.py $${CASES:+--cases "$$CASES"}
 
 .PHONY: bench-agents
 bench-agents: $(INSTALLED) ## Measure `lab mcp`, and who needs no model on the benchmark, into bench/agents.md

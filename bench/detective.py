@@ -20,7 +20,6 @@ from statistics import fmean, median
 from typing import Final
 
 from detective_cases import RIGHT, Measured, Pair, cases_in, healthy, recorded_cases
-from detective_naive import NAIVE, Seen, chance, error_else_growth
 from detective_peers import NAMES, NotToBeHad, operation_of, peers
 from detective_split import HELD_OUT, TUNING
 from detective_variants import KINDS, Variant, variants
@@ -28,6 +27,7 @@ from results import circumstances
 
 from lab.detective.answer import Answer
 from lab.detective.detect import detect
+from lab.detective.floors import NAIVE, Seen, error_else_growth
 from lab.detective.incident import Incident, Period, incident_of
 from lab.detective.tuning import Tuning
 from lab.domain.trace import Trace
@@ -37,10 +37,8 @@ from lab.settings import CHECKOUT
 
 RESULTS: Final = CHECKOUT / "bench" / "detective.md"
 FIRST_SIGHT: Final = CHECKOUT / "bench" / "detective_first_sight.txt"
-LOOKS_GUILTY: Final = frozenset({VerdictClass.INNOCENT, VerdictClass.MESSENGER})
-AS_MUCH: Final = 0.8
-"""Who explains this share of what the culprit does is as good an answer, or needs a reason."""
 SIZES: Final = (10_000, 100_000, 1_000_000)
+CERTAINTIES: Final = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.01)
 
 
 @dataclass(frozen=True)
@@ -127,6 +125,13 @@ class Ranked:
     case: Measured
     first: float
     third: float
+
+
+def chance(case: Measured, seen: Seen) -> float:
+    """How probable it is that an operation drawn by lot is right."""
+    operations = {operation for profile in seen.hurt for operation in profile.spans}
+    right = sum(case.is_right(seen.pick(each)) for each in operations)
+    return right / len(operations) if operations else 0.0
 
 
 def naive_scores(cases: Sequence[Measured]) -> Mapping[str, list[Ranked]]:
@@ -354,6 +359,31 @@ def _is_modest(score: Score) -> bool:
     return score.answer.cannot_tell is not None or score.answer.first is None
 
 
+def certainty(scores: Sequence[Score], healthy_ones: Iterable[Incident]) -> list[str]:
+    """How often nobody did it where the detective said so with such a probability.
+
+    The Brier score is the mean of (probability - outcome)^2: 0 is perfect, 0.25 a coin
+    (G. W. Brier, *Verification of forecasts expressed in terms of probability*, 1950).
+    """
+    told = [(each.answer.nobody, each.case.is_nobody) for each in scores]
+    told += [(detect(each).nobody, True) for each in healthy_ones]
+    lines = head("It says that nobody did it with", "Answers", "On average", "Nobody did it in")
+    for low, high in pairwise(CERTAINTIES):
+        found = [each for each in told if low <= each[0] < high]
+        if found:
+            average = f"{fmean(chance for chance, _ in found):.2f}"
+            lines.append(
+                row(f"{low:.1f} to {high:.1f}", len(found), average, share(it for _, it in found))
+            )
+    brier = fmean((chance - nobody) ** 2 for chance, nobody in told)
+    rate = fmean(nobody for _, nobody in told)
+    lines.append(
+        f"\nBrier score {brier:.3f}; {rate * (1 - rate):.3f} for whoever always says {rate:.2f}, "
+        "the share of cases and healthy windows together in which nobody did it."
+    )
+    return lines
+
+
 def growth(case: Measured) -> list[str]:
     """Time and memory against the number of spans, made of copies of one case's traces."""
     lines = head("Spans", "Processor s", "µs a span", "Peak RSS of this process, MiB")
@@ -437,6 +467,7 @@ def document(cases: Sequence[Measured], progress: Callable[[str], None]) -> str:
         ("Side by side", beside),
         ("Each case", each_case(scores)),
         ("Misses", list(misses(scores)) or ["None."]),
+        ("How sure it is", certainty(scores, healthy(cases).values())),
         ("First sight of the held-out cases", ["```", FIRST_SIGHT.read_text().strip(), "```"]),
         ("Variants", varied),
         ("Time and memory", sizes),
@@ -447,44 +478,16 @@ def document(cases: Sequence[Measured], progress: Callable[[str], None]) -> str:
     )
 
 
-def fairness(cases: Sequence[Measured]) -> Iterator[str]:
-    """What makes a case unfair, too easy or too hard, from the kept evidence; a report."""
-    solved: dict[str, list[bool]] = defaultdict(list)
-    for name, rows in naive_scores(cases).items():
-        if name != "chance":
-            for rank in rows:
-                solved[rank.case.name].append(rank.first > 0)
-    for case in cases:
-        suspects = detect(case.incident).suspects
-        guilty = max((s.score for s in suspects if case.is_right(s.examples[0])), default=None)
-        for each in suspects:
-            verdict = case.verdict(each.examples[:1])
-            if guilty and each.score >= AS_MUCH * guilty and verdict in LOOKS_GUILTY:
-                yield (
-                    f"{case.name}: {_in_short(each.operation)} explains {each.score:.0%} beside "
-                    f"the culprit's {guilty:.0%} and would be graded {verdict}"
-                )
-        level = case.case.scenario.difficulty
-        if all(solved[case.name]):
-            yield f"{case.name} (level {level}): every naive method solves it"
-        if not any(solved[case.name]) and not case.is_nobody:
-            yield f"{case.name} (level {level}): no naive method solves it from the kept evidence"
-
-
 def main() -> None:
     """Measure the recorded cases, or those of a folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=Path, help="a folder of case files to measure instead")
-    parser.add_argument("--fair", action="store_true", help="report what is unfair or too easy")
     given = parser.parse_args()
     began = time.monotonic()
 
     def progress(what: str) -> None:
         sys.stderr.write(f"{time.monotonic() - began:4.0f} s  {what}\n")
 
-    if given.fair:
-        sys.stdout.write("\n".join(fairness(list(recorded_cases()))) + "\n")
-        return
     if given.cases is not None:
         scores = [scored(each, each.incident) for each in cases_in(given.cases)]
         sys.stdout.write("\n".join([*each_case(scores), "", *misses(scores)]) + "\n")

@@ -14,10 +14,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from lab.bench.floors import NAIVE, Ranking, Seen
 from lab.bench.grading import FORMAT
 from lab.detective.answer import Answer as Detected
 from lab.detective.detect import detect
+from lab.detective.floors import NAIVE, Ranking, Seen
 from lab.detective.incident import incident_of
 from lab.errors import UsageError
 from lab.mcp.answers import Answer, Arguments, size_of

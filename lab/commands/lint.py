@@ -15,6 +15,8 @@ from lab.errors import ScenarioError, UsageError
 from lab.settings import CHECKOUT, Settings
 
 if TYPE_CHECKING:
+    from lab.commands.fairness import Difficulty
+    from lab.domain.case import Case
     from lab.domain.scenario import Scenario
     from lab.lint import Problem, TelemetryLint
 
@@ -52,10 +54,18 @@ def lint(
     cases: Annotated[Path | None, _folder("Case folders, for the telemetry in them.")] = None,
     logs: Annotated[Path | None, _folder("The stack's logs, for all metrics and logs.")] = None,
     dashboards: Annotated[Path | None, _folder("Default: deploy/grafana.")] = None,
+    fair: Annotated[
+        bool, typer.Option("--fair", help="Ask the detective of each recording, too.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Look for what gives a case away: in texts, dashboards and real telemetry; exit 1 if found."""
+    """Look for what gives a case away: in texts, dashboards and real telemetry; exit 1 if found.
+
+    With --fair also for spans that explain a recorded case nearly as well as the culprit and
+    are neither accepted nor given a reason, and which cases are easy or hard for naive methods.
+    """
     from lab.adapters.cases.telemetry_files import case_files, given_leases, signal_files
+    from lab.commands.fairness import difficulty, rivals
     from lab.lint import TelemetryLint, dashboard_problems, merged
 
     started_s = time.monotonic()
@@ -72,8 +82,13 @@ def lint(
     titles = {name: each.title if each else name for name, each in known.items()}
     rules = TelemetryLint(titles, given_leases(logs) if logs else ())
     problems += merged(_telemetry_problems(rules, files, size))
+    difficulties: list[Difficulty] = []
+    if fair:
+        for case in _recorded(Settings(), sorted(chosen & scenarios.keys())):
+            problems += rivals(case)
+            difficulties += filter(None, [difficulty(case)])
     read = Read(len(chosen), len(boards), len(files), size, time.monotonic() - started_s)
-    _print(problems, read, as_json)
+    _print(problems, difficulties, read, as_json)
     raise typer.Exit(1 if problems else 0)
 
 
@@ -134,13 +149,32 @@ def _telemetry_problems(
                 display.advance(len(line))
 
 
-def _print(problems: Sequence[Problem], read: Read, as_json: bool) -> None:
+def _recorded(settings: Settings, names: Sequence[str]) -> Iterator[Case]:
+    """The recorded case of each scenario that has one."""
+    from lab.adapters.cases.recording_file import RECORDING, read_recording
+    from lab.terminal.reading_display import ReadingDisplay
+
+    paths = [settings.scenarios_dir / name / RECORDING for name in names]
+    sizes = {path: path.stat().st_size for path in paths if path.is_file()}
+    with ReadingDisplay(notes, "asking the detective", sum(sizes.values())) as display:
+        for path, size in sizes.items():
+            yield read_recording(path)
+            display.advance(size)
+
+
+def _print(
+    problems: Sequence[Problem], difficulties: Sequence[Difficulty], read: Read, as_json: bool
+) -> None:
     if as_json:
         rows = [{**asdict(each), "expected": each.rule.expected} for each in problems]
-        print_json({"problems": rows, "read": asdict(read)})
+        difficult = [{**asdict(each), "remark": each.remark} for each in difficulties]
+        print_json({"problems": rows, "difficulty": difficult, "read": asdict(read)})
         return
     for problem in problems:
         typer.echo(str(problem))
+    for each in difficulties:
+        if each.remark:
+            typer.echo(f"{each.scenario_id}: {each.remark}")
     found = f"{len(problems)} problems" if problems else "nothing gives a case away"
     typer.echo(f"{read}: {found}", err=True)
 

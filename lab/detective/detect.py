@@ -65,7 +65,7 @@ def _charged(scene: Scene) -> Iterator[Suspect]:
             score,
             found.mechanism,
             tuple((each.trace.trace_id, each.span.span_id) for each in _typical(leading)),
-            (_in_words(scene, operations[0], leading, score), f"{found.why}."),
+            (_in_words(scene, operations[0], leading, score), _sentence(found.why)),
             _doubt(found.mechanism, leading),
             _partner(scene, found.mechanism, _typical(leading)[0]),
         )
@@ -133,6 +133,10 @@ def _typical(charges: Sequence[Charge]) -> Sequence[Charge]:
     return [ordered[index] for index in ranked[:EXAMPLES]]
 
 
+def _sentence(clause: str) -> str:
+    return f"{clause[0].upper()}{clause[1:]}."
+
+
 def _in_words(scene: Scene, operation: Operation, charges: Sequence[Charge], score: float) -> str:
     traces = len({each.trace.trace_id for each in charges})
     now = middle([each.span.duration_ms for each in charges])
@@ -163,7 +167,7 @@ def _absent(scene: Scene) -> Iterator[Suspect]:
             score,
             each.mechanism,
             _examples(each),
-            (f"{each.reason}.",),
+            (_sentence(each.reason),),
             each.doubt,
         )
 

@@ -54,6 +54,10 @@ class Rule(StrEnum):
         "early-number",
         "a number that the briefing links to as well, for the others are not shown before",
     )
+    RIVAL = (
+        "rival",
+        "an answer that is accepted (equals), or a decoy with its reason",
+    )
     ONE_CASE = "one-case", "nothing made for one case"
     SCENARIO_FILE = "scenario-file", "a scenario that can be read"
     UNREADABLE = "unreadable", "JSON"

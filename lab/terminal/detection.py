@@ -91,10 +91,12 @@ def said(answer: Answer) -> str:
     if suspect is None:
         return f"Nobody is to be accused: {odds}"
     second = "" if suspect.partner is None else f", and the attempt before it {suspect.partner.why}"
-    return (
-        f"{str_of(suspect)}, {suspect.mechanism}, hitting {answer.scope}{second}; {odds} "
+    lead = (
         f"It explains {answer.margin:.0%} more of the change than the next."
+        if len(answer.suspects) > 1
+        else "Nobody else explains any of the change."
     )
+    return f"{str_of(suspect)}, {suspect.mechanism}, hitting {answer.scope}{second}; {odds} {lead}"
 
 
 def str_of(suspect: Suspect) -> str:

@@ -18,6 +18,7 @@ from lab.domain.mechanism import Mechanism, Scope
 from lab.domain.trace import Kind, Span, Trace
 from lab.domain.verdict import VerdictClass
 from lab.investigation.solving.judge import judge
+from lab.terminal.detection import said
 from tests.support.recorded_cases import RECORDINGS, recorded
 
 every_recording = pytest.mark.parametrize("name", RECORDINGS)
@@ -52,6 +53,16 @@ def test_it_finds_who_did_it_in_most_cases() -> None:
     """What `bench/detective.md` promises of the recorded ones."""
     wrong = [name for name in RECORDINGS if not is_right(name)]
     assert len(wrong) <= 0.15 * len(RECORDINGS), wrong
+
+
+@every_recording
+def test_it_speaks_in_sentences(name: str) -> None:
+    """And compares the first suspect with the next one where there is a next one."""
+    answer = answer_of(name)
+    reasons = [reason for each in answer.suspects for reason in each.reasons]
+    assert [each for each in reasons if each[0].islower() or not each.endswith(".")] == []
+    if answer.first is not None and answer.cannot_tell is None:
+        assert ("than the next." in said(answer)) is (len(answer.suspects) > 1)
 
 
 def test_nobody_is_accused_where_nobody_did_it() -> None:

@@ -1,4 +1,4 @@
-"""What anybody would try first: floors that a detective, and an agent, has to beat."""
+"""What anybody would try first: floors that a detective has to beat, and a case to stand above."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from lab.domain.reference import Operation
 from lab.domain.trace import Status
 
 Ranking = Sequence[Operation]
-Pair = tuple[str, str]
-"""Trace id and span id."""
 
 
 class Seen:
@@ -30,8 +28,8 @@ class Seen:
         self.hurt = [profile_of(t) for t in traces or [t for _, t in during.kept]]
         self.usual = Usual([profile_of(t) for _, t in incident.before.kept])
 
-    def pick(self, operation: Operation) -> Pair | None:
-        """The operation's run that lasted as long as most: the upper median."""
+    def pick(self, operation: Operation) -> tuple[str, str] | None:
+        """The operation's run that lasted as long as most (the upper quartile), by its two ids."""
         runs = sorted(
             (span for each in self.hurt for span in each.spans.get(operation, ())),
             key=lambda span: span.duration_ms,
