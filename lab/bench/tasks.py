@@ -33,6 +33,9 @@ KEPT_OF_A_VARIANT: Final = 0.6
 PUBLIC_SEED: Final = 1
 """Of the split that everybody may have; whoever holds one back takes a seed that nobody knows."""
 
+KINDS: Final = ("recorded", "recorded healthy", "variant", "variant healthy")
+"""The tasks of a case, in their order."""
+
 NAMES: Final = (
     *("agate", "basalt", "beryl", "chert", "dolomite", "feldspar", "flint", "gabbro", "garnet"),
     *("gneiss", "granite", "gypsum", "jasper", "marble", "mica", "obsidian", "olivine", "onyx"),
@@ -59,10 +62,8 @@ class Task:
 def tasks_of(case: Case, seed: int) -> Iterator[Task]:
     """The four tasks of a case; the same whenever they are made."""
     answer = answer_of(case)
-    for is_variant in (False, True):
-        for is_healthy in (False, True):
-            kind = "variant" if is_variant else "recorded"
-            yield _task(case, answer, f"{kind} healthy" if is_healthy else kind, seed)
+    for kind in KINDS:
+        yield _task(case, answer, kind, seed)
 
 
 def _task(case: Case, answer: Document, kind: str, seed: int) -> Task:
@@ -127,11 +128,8 @@ def answer_of(case: Case) -> Document:
 
 def _parties(case: Case, trace: Trace, span: Span) -> list[str]:
     truth, reference = case.scenario.truth, case.evidence.reference_stats
-    found = {
-        "culprit": truth.is_culprit(span, trace, reference),
-        "accomplice": truth.is_accomplice(span, trace, reference),
-    }
-    return [party for party, is_it in found.items() if is_it]
+    parties = {"culprit": truth.is_culprit, "accomplice": truth.is_accomplice}
+    return [party for party, did_it in parties.items() if did_it(span, trace, reference)]
 
 
 def _way(trace: Trace, span: Span) -> tuple[Span, ...]:
