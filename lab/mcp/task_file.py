@@ -76,8 +76,8 @@ def of_document(document: Mapping[str, Any]) -> Dossier:
         traces=traces,
         logs=tuple(document["logs"]),
     )
-    told = ("case_id", "title", "briefing", "asks_scope")
-    return Dossier(*(document[key] for key in told), evidence)
+    told = {key: document[key] for key in ("case_id", "title", "briefing", "asks_scope")}
+    return Dossier(**told, evidence=evidence)
 
 
 def _samples(
