@@ -58,6 +58,7 @@ class CasesRoom:
         self._only = only
         self._kept: tuple[str, str, Case, Dossier] | None = None
         self._reading = threading.Lock()
+        self._known: dict[str, str] = {}
 
     def read_ahead(self) -> None:
         """Read the newest case; whoever asks for one that cannot be read is told then."""
@@ -95,18 +96,24 @@ class CasesRoom:
         """One case, read once; UnknownCase where none is called so."""
         return self._open(case_id)[3]
 
-    def _open(self, case_id: str | None) -> tuple[str, str, Case, Dossier]:
-        known = {alias(each.case_id): each.case_id for each in self._served()}
-        wanted = next(iter(known), None) if case_id is None else case_id
-        if wanted not in known:
-            there = ", ".join(list(known)[:5]) or "none; `lab practice` opens one"
+    def _own_id(self, case_id: str | None) -> str:
+        """The archive's id; None stands for what was the newest when it was first asked for."""
+        if not self._known or case_id not in {None, *self._known}:
+            self._known = {alias(each.case_id): each.case_id for each in self._served()}
+        wanted = next(iter(self._known), None) if case_id is None else case_id
+        if wanted not in self._known:
+            there = ", ".join(list(self._known)[:5]) or "none; `lab practice` opens one"
             raise UnknownCase(f"expected a case of list_cases, got {case_id!r:.80}; there: {there}")
+        return self._known[wanted]
+
+    def _open(self, case_id: str | None) -> tuple[str, str, Case, Dossier]:
+        own_id = self._own_id(case_id)
         with self._reading:
-            mark = self._archive.fingerprint(known[wanted])
-            if self._kept is None or self._kept[:2] != (known[wanted], mark):
+            mark = self._archive.fingerprint(own_id)
+            if self._kept is None or self._kept[:2] != (own_id, mark):
                 self._kept = None
-                case = self._loaded(known[wanted])
-                self._kept = (known[wanted], mark, case, dossier_of(case))
+                case = self._loaded(own_id)
+                self._kept = (own_id, mark, case, dossier_of(case))
             return self._kept
 
     def _loaded(self, case_id: str) -> Case:
@@ -120,11 +127,11 @@ class CasesRoom:
 
     def note(self, case_id: str, call: str) -> None:
         """Every call stands in the ledger, so a debrief shows the agent's way."""
-        self._solving.note_call(self._open(case_id)[0], call)
+        self._solving.note_call(self._own_id(case_id), call)
 
     def look(self, case_id: str, trace_id: str) -> None:
         """As the desk notes it."""
-        self._solving.note_look(self._open(case_id)[0], trace_id)
+        self._solving.note_look(self._own_id(case_id), trace_id)
 
     def sent(self, size: int) -> None:
         """Nobody counts bytes here."""

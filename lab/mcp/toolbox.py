@@ -240,9 +240,12 @@ class Tool:
         """What the tool says, cut to size; the call is noted before."""
         arguments = self.checked(given)
         dossier = room.dossier(arguments.get("case_id")) if self.about_a_case else NO_DOSSIER
-        if self.about_a_case:
-            said = [
-                f"{name}={json.dumps(each)}" for name, each in given.items() if name != "case_id"
-            ]
-            room.note(dossier.case_id, " ".join((self.name, *said))[:200])
+        about = [dossier.case_id] if self.about_a_case else room.case_ids()
+        if len(about) == 1:
+            room.note(about[0], self._call(given))
         return fitted(self.run(room, dossier, arguments), self.rows)
+
+    def _call(self, given: Arguments) -> str:
+        """The call in one line."""
+        said = (f"{name}={json.dumps(each)}" for name, each in given.items() if name != "case_id")
+        return " ".join((self.name, *said))[:200]

@@ -22,6 +22,7 @@ from lab.cli import app
 from lab.domain.ledger import Ledger
 from lab.mcp.answers import MOST_BYTES
 from lab.mcp.casework import DOCS
+from lab.mcp.rooms import alias
 from lab.mcp.server import PROFILES
 from tests.support.agents import AgentsRoom, Mode, asked, called, refused, told
 from tests.support.sample_case import sample_case, span_id
@@ -313,6 +314,20 @@ def test_what_cannot_be_meant_is_no_accusation(
     """Nothing is judged, and nothing delayed."""
     assert said in refused(desk.room, "accuse", **claim)
     assert Ledger.of(desk.archive.records("db-timeout-1")).accusations == ()
+
+
+def test_every_call_is_noted_of_the_one_case_that_is_served(desk: AgentsRoom) -> None:
+    """Also such as are about no case; of several cases only those that name one."""
+    told(desk.room, "list_mechanisms")
+    told(desk.room, "get_services", limit=3)
+    called_so_far = [each.get("called") for each in desk.archive.records("db-timeout-1")]
+    assert called_so_far == ["list_mechanisms", "get_services limit=3"]
+    desk.archive.seal(sample_case("db-timeout-2"))
+    told(desk.room, "list_mechanisms")
+    told(desk.room, "get_services", case_id=alias("db-timeout-2"))
+    assert len(desk.archive.records("db-timeout-1")) == 2
+    assert len(desk.archive.records("db-timeout-2")) == 1
+    assert "expected a case of list_cases" in refused(desk.room, "get_services", case_id="case-9")
 
 
 def test_a_hint_that_is_taken_is_in_the_ledger(desk: AgentsRoom) -> None:
