@@ -14,9 +14,9 @@ def lighten_the_sdk() -> None:
 
     ``mcp`` and ``mcp.server`` import the client and a second way to write servers into their
     own names. A process that only serves gets both packages empty, and the modules that it
-    imports by their whole names are the SDK's own. And the models of both revisions of the
-    protocol, some three hundred, are built when one is used. Nothing is done where the SDK is
-    there already, or is not installed.
+    imports by their whole names are the SDK's own. And every model of Pydantic's that is defined
+    from here on, both revisions of the protocol have some hundreds, is built when it is used.
+    Nothing is done where the SDK is there already, or is not installed.
     """
     spec = None if "mcp" in sys.modules else find_spec("mcp")
     if spec is None or spec.origin is None:
@@ -27,6 +27,6 @@ def lighten_the_sdk() -> None:
         package.__path__ = [str(folder)]
         package.__spec__ = ModuleSpec(name, None, is_package=True)
         sys.modules[name] = package
-    from mcp_types._wire_base import WireModel
+    from pydantic import BaseModel
 
-    WireModel.model_config["defer_build"] = True
+    BaseModel.model_config["defer_build"] = True
