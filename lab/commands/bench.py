@@ -56,7 +56,7 @@ def bench(
     """Export the recorded cases as tasks for agents, or score what they answered.
 
     `lab bench export tasks` writes four tasks of each case: itself, a variant, and of both a
-    healthy twin in which nobody is right.
+    healthy twin in which nobody did it.
 
     `lab bench score --tasks tasks results` grades accusation files of anybody and prints a table;
     docs/benchmark.md says what each column means.
