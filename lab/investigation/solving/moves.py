@@ -74,6 +74,11 @@ class Solving:
         if trace_id != last and not ledger.may_see_answers:
             self._write(case_id, looked_at=trace_id)
 
+    def note_call(self, case_id: str, call: str) -> None:
+        """Remember what an agent asked, each time; after the case is closed nobody counts."""
+        if not self.ledger(case_id).may_see_answers:
+            self._write(case_id, called=call)
+
     def _write(self, case_id: str, **what: object) -> None:
         now_s = self._clock.unix()
         entry = LedgerEntry(now_s, **what)  # type: ignore[arg-type]

@@ -40,6 +40,18 @@ def wrong(at_s: float, verdict: VerdictClass = VerdictClass.INNOCENT) -> LedgerE
     return LedgerEntry(at_s, accusation=WRONG, verdict=verdict)
 
 
+def test_what_an_agent_called_is_noted_each_time_until_the_case_is_closed(solving: Solving) -> None:
+    """It costs nothing, and comes back as it was written."""
+    for _ in range(2):
+        solving.note_call(CASE.case_id, "get_services limit=3")
+    solving.give_up(CASE.case_id)
+    solving.note_call(CASE.case_id, "get_services limit=3")
+    found = solving.ledger(CASE.case_id)
+    assert [each.called for each in found.entries] == ["get_services limit=3"] * 2 + [None]
+    assert found.entries[0].record() == {"called": "get_services limit=3"}
+    assert found.accusations == ()
+
+
 @pytest.mark.parametrize(
     "entry",
     [

@@ -10,7 +10,7 @@ import pytest
 
 from lab.settings import CHECKOUT
 
-LOCKS = ("run", "container", "dev", "go")
+LOCKS = ("run", "container", "dev", "go", "agents")
 PIN = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>[^ ;]+)(?: ; [^\\]+)? \\")
 HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}(?: \\)?")
 VIA = re.compile(
@@ -80,10 +80,12 @@ def test_every_pin_has_a_hash(name: str) -> None:
     [
         ("run", PROJECT["project"]["optional-dependencies"]["lab"]),
         ("dev", PROJECT["project"]["optional-dependencies"]["lab"]),
+        ("run", PROJECT["project"]["optional-dependencies"]["agents"]),
+        ("agents", PROJECT["project"]["optional-dependencies"]["agents"]),
         ("dev", PROJECT["dependency-groups"]["dev"]),
         ("dev", PROJECT["build-system"]["requires"]),
     ],
-    ids=["run", "dev-run", "dev-group", "dev-build"],
+    ids=["run", "dev-run", "run-agents", "agents", "dev-group", "dev-build"],
 )
 def test_pyproject_and_lock_agree(name: str, wanted: list[str]) -> None:
     """A pin changed in one place only is found here; `make lock` mends it."""

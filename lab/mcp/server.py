@@ -1,0 +1,212 @@
+"""The tools as a server of the Model Context Protocol: the only module that knows the SDK.
+
+The same server speaks the handshake of older revisions and the envelope of 2026-07-28; the first
+message of a client decides which.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import anyio
+import mcp_types as types
+from anyio import to_thread
+from mcp.server.lowlevel.server import Server
+from mcp.server.stdio import stdio_server
+from mcp.shared.exceptions import MCPError
+
+from lab import __version__
+from lab.errors import LabError
+from lab.mcp.answers import Answer, size_of, text_of
+from lab.mcp.casework import DOCS, LAB
+from lab.mcp.tempo import TEMPO
+from lab.mcp.toolbox import Room, Tool
+from lab.mcp.traces import JAEGER
+
+PROFILES: Final[Mapping[str, tuple[Tool, ...]]] = {
+    "all": (*LAB, *JAEGER, *TEMPO),
+    "jaeger": (*LAB, *JAEGER),
+    "tempo": (*LAB, *TEMPO),
+}
+"""By whose names traces are asked for; the lab's own tools are always there."""
+
+INSTRUCTIONS: Final = (
+    "A case of distributed tracing: find the span that did it, and how. Begin with read_briefing; "
+    "read_documentation says how this works."
+)
+MOST_HTTP_BYTES: Final = 256 * 1024
+"""Of a request over HTTP."""
+
+_DOCS_URI: Final = "deadspan://docs/"
+_CASE_URI: Final = "case://"
+_BRIEFING: Final = "/briefing"
+
+
+class Opening:
+    """A room that is opened when it is needed, since what reads cases takes a while to import."""
+
+    def __init__(self, make: Callable[[], Room]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._room: Room | None = None
+
+    def __call__(self) -> Room:
+        """The room, the same each time."""
+        with self._lock:
+            if self._room is None:
+                self._room = self._make()
+            return self._room
+
+
+def server_of(room: Opening, profile: str = "all") -> Server[Any]:
+    """A server over ``room``; calls are answered one after the other."""
+    tools = {each.name: each for each in PROFILES[profile]}
+    at_once = anyio.CapacityLimiter(1)
+
+    async def list_tools(_: Any, _params: Any) -> types.ListToolsResult:
+        threading.Thread(target=_read_ahead, args=(room,), name="read-ahead", daemon=True).start()
+        return types.ListToolsResult(tools=[_described(each) for each in tools.values()])
+
+    async def call_tool(_: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
+        arguments = params.arguments or {}
+        return await to_thread.run_sync(
+            _called, tools, room, params.name, arguments, limiter=at_once
+        )
+
+    async def list_resources(_: Any, _params: Any) -> types.ListResourcesResult:
+        ids = await to_thread.run_sync(lambda: room().case_ids(), limiter=at_once)
+        return types.ListResourcesResult(resources=[*map(_briefing, ids), *map(_docs, DOCS)])
+
+    async def list_templates(_: Any, _params: Any) -> types.ListResourceTemplatesResult:
+        template = types.ResourceTemplate(
+            uri_template=f"{_CASE_URI}{{id}}{_BRIEFING}", name="briefing", mime_type="text/markdown"
+        )
+        return types.ListResourceTemplatesResult(resource_templates=[template])
+
+    async def read_resource(_: Any, params: Any) -> types.ReadResourceResult:
+        text = await to_thread.run_sync(_resource, room, params.uri, limiter=at_once)
+        found = types.TextResourceContents(uri=params.uri, text=text, mime_type="text/markdown")
+        return types.ReadResourceResult(contents=[found])
+
+    return Server(
+        "deadspan",
+        version=__version__,
+        title="Deadspan",
+        instructions=INSTRUCTIONS,
+        get_tool_input_schema=lambda name: tools[name].schema() if name in tools else None,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+        on_list_resources=list_resources,
+        on_list_resource_templates=list_templates,
+        on_read_resource=read_resource,
+    )
+
+
+def _read_ahead(room: Opening) -> None:
+    room().read_ahead()
+
+
+def _described(tool: Tool) -> types.Tool:
+    return types.Tool(
+        name=tool.name,
+        description=tool.says,
+        input_schema=tool.schema(),
+        output_schema=tool.output_schema(),
+        annotations=types.ToolAnnotations(
+            read_only_hint=not tool.writes,
+            destructive_hint=False,
+            idempotent_hint=not tool.writes,
+            open_world_hint=False,
+        ),
+    )
+
+
+def _called(
+    tools: Mapping[str, Tool], opening: Opening, name: str, arguments: Mapping[str, Any]
+) -> types.CallToolResult:
+    """What the tool says; of a mistake what to do next, of a bug only that there is one."""
+    room = opening()
+    if name not in tools:
+        return _refusal(room, f"expected one of {', '.join(tools)}, got {name!r:.80}")
+    try:
+        answer = tools[name].answer(room, arguments)
+    except LabError as error:
+        return _refusal(room, str(error))
+    except Exception:  # noqa: BLE001 — what it says may be of the machine, or of the truth
+        traceback.print_exc(file=sys.stderr)
+        return _refusal(room, f"{name} failed by a mistake of the lab's own; its log has more")
+    room.sent(size_of(answer))
+    return _result(answer)
+
+
+def _result(answer: Answer) -> types.CallToolResult:
+    text = types.TextContent(text=text_of(answer))
+    return types.CallToolResult(content=[text], structured_content=answer)
+
+
+def _refusal(room: Room, said: str) -> types.CallToolResult:
+    room.sent(len(said.encode()))
+    return types.CallToolResult(content=[types.TextContent(text=said)], is_error=True)
+
+
+def _briefing(case_id: str) -> types.Resource:
+    uri = f"{_CASE_URI}{case_id}{_BRIEFING}"
+    return types.Resource(uri=uri, name=f"{case_id} briefing", mime_type="text/markdown")
+
+
+def _docs(topic: str) -> types.Resource:
+    return types.Resource(uri=f"{_DOCS_URI}{topic}", name=topic, mime_type="text/markdown")
+
+
+def _resource(opening: Opening, uri: str) -> str:
+    """The text of a resource; MCPError where there is none of that address."""
+    room = opening()
+    if uri.startswith(_DOCS_URI) and (topic := uri.removeprefix(_DOCS_URI)) in DOCS:
+        text = DOCS[topic]
+    elif uri.startswith(_CASE_URI) and uri.endswith(_BRIEFING):
+        try:
+            dossier = room.dossier(uri.removeprefix(_CASE_URI).removesuffix(_BRIEFING))
+        except LabError as error:
+            raise MCPError(types.INVALID_PARAMS, str(error)) from error
+        room.note(dossier.case_id, "read_briefing")
+        text = f"# {dossier.title}\n\n{dossier.briefing}"
+    else:
+        raise MCPError(types.INVALID_PARAMS, f"expected a listed resource, got {uri!r:.120}")
+    room.sent(len(text.encode()))
+    return text
+
+
+async def serve_stdio(room: Opening, profile: str) -> None:
+    """Serve whoever started this process, until it closes our standard input.
+
+    Standard output carries the protocol alone: what else is printed goes to standard error.
+    """
+    server = server_of(room, profile)
+    async with stdio_server() as (read, write):
+        await server.run(read, write, server.create_initialization_options())
+
+
+async def serve_http(
+    room: Opening, profile: str, listener: socket.socket, names: Sequence[str]
+) -> None:
+    """Serve streamable HTTP under ``/mcp`` at a socket that listens on loopback.
+
+    Only whoever calls this machine by one of ``names`` is let in, and no page of another origin.
+    """
+    import uvicorn
+    from mcp.server.transport_security import TransportSecuritySettings
+
+    guard = TransportSecuritySettings(
+        allowed_hosts=[f"{each}:*" for each in names],
+        allowed_origins=[f"http://{each}:*" for each in names],
+    )
+    app = server_of(room, profile).streamable_http_app(
+        json_response=True, transport_security=guard, max_request_body_size=MOST_HTTP_BYTES
+    )
+    config = uvicorn.Config(app, access_log=False, log_level="warning", timeout_graceful_shutdown=1)
+    await uvicorn.Server(config).serve(sockets=[listener])

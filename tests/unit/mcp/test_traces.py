@@ -1,0 +1,308 @@
+"""What the tools say of traces; of a huge one too; and that none of them tells the answer."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+
+from lab.adapters.otlp.traces import assemble
+from lab.domain.case import Case
+from lab.domain.trace import Trace
+from lab.mcp.answers import MOST_BYTES
+from lab.mcp.casework import DOCS
+from lab.mcp.rooms import alias
+from lab.mcp.server import PROFILES
+from tests.support.agents import AgentsRoom, asked, called, refused, told
+from tests.support.recorded_cases import RECORDINGS, recorded
+from tests.support.sample_case import sample_case, span, span_id
+from tests.support.spoilers import secrets_of
+
+TRACE = "01bb" * 8
+BEFORE = "01aa" * 8
+SLOWEST_CALL_S = 0.100
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> AgentsRoom:
+    return AgentsRoom(tmp_path, sample_case())
+
+
+def test_services_and_what_they_do(desk: AgentsRoom) -> None:
+    """By name, with a pattern, cut by a limit with the whole number told."""
+    found = told(desk.room, "get_services", pattern="^[a-g]")
+    assert found["services"] == ["auth", "checkout", "gateway"]
+    short = told(desk.room, "get_services", limit=1)
+    assert (short["returned"], short["total"], short["truncated"]) == (1, 5, True)
+    names = told(desk.room, "get_span_names", service_name="auth", span_kind="client")["span_names"]
+    assert [each["name"] for each in names] == ["SELECT"]
+    assert "pattern: expected a regular expression" in refused(
+        desk.room, "get_services", pattern="("
+    )
+
+
+@pytest.mark.parametrize(
+    ("question", "count"),
+    [
+        ({}, 23),
+        ({"with_errors": True}, 11),
+        ({"service_name": "auth", "operation_name": "SELECT", "with_errors": True}, 10),
+        ({"attributes": {"pool.size": 10}}, 22),
+        ({"attributes": {"pool.size": 11}}, 0),
+        ({"duration_min": "1s"}, 11),
+        ({"duration_max": "20ms"}, 12),
+        ({"start_time_max": "2023-11-14T22:13:28Z"}, 11),
+        ({"start_time_min": "2023-11-14T22:13:52Z"}, 2),
+    ],
+)
+def test_traces_are_found_by_one_span(
+    desk: AgentsRoom, question: dict[str, Any], count: int
+) -> None:
+    """All that is asked must be true of the same span."""
+    assert told(desk.room, "search_traces", **question)["total"] == count
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("{}", 23),
+        ("{ status = error }", 11),
+        ('{ resource.service.name = "auth" && name = "SELECT" && duration > 1s }', 10),
+        ('{ span.service.peer.name =~ "users.*" && status != error }', 12),
+        ("{ .pool.size >= 10 }", 22),
+        ('{ rootServiceName = "storefront" && traceDuration < 100ms }', 12),
+        ("{ span.nothing = true }", 0),
+    ],
+)
+def test_traceql_is_asked_of_the_kept_traces(desk: AgentsRoom, query: str, count: int) -> None:
+    """One pair of braces; with the spans that fulfil it."""
+    assert told(desk.room, "search_tempo_traces", query=query)["total"] == count
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["", "{", "status = error", "{ status = error } >> { name = `x` }", "{ status }", "{ a = 1 }",
+     "{ status = error && }", "{ duration > soon }", '{ name =~ "(" }', "{ a || b }"],
+)  # fmt: skip
+def test_what_is_no_such_query_is_refused(desk: AgentsRoom, query: str) -> None:
+    """Where no store runs that could be asked."""
+    assert "expected" in refused(desk.room, "search_tempo_traces", query=query)
+
+
+def test_a_running_store_is_asked_for_what_joins_spans(desk: AgentsRoom) -> None:
+    """And of its finds those are told that this case keeps."""
+    desk.room._live = lambda query, *_: frozenset({TRACE, "99" * 16} if ">>" in query else ())
+    found = told(desk.room, "search_tempo_traces", query="{ status = error } >> { status = error }")
+    assert [each["trace_id"] for each in found["traces"]] == [TRACE]
+
+
+def test_one_trace_from_every_side(desk: AgentsRoom) -> None:
+    """Topology, critical path, errors, details, the twin, and the difference of two."""
+    rows = told(desk.room, "get_trace_topology", trace_id=TRACE[:12])["rows"]
+    assert [each["depth"] for each in rows] == [0, 1, 2, 3, 4, 4]
+    assert len(told(desk.room, "get_trace_topology", trace_id=TRACE, depth=2)["rows"]) == 2
+    assert told(desk.room, "get_critical_path", trace_id=TRACE)["length_ms"] == 1010.0
+    errors = told(desk.room, "get_trace_errors", trace_id=TRACE)["errors"]
+    assert (errors[0]["operation"], errors[0]["is_deepest"]) == ("SELECT", True)
+    assert errors[0]["events"][0]["attributes"]["exception.type"] == "TimeoutError"
+    [query] = told(
+        desk.room, "get_span_details", trace_id=TRACE, span_ids=[span_id(TRACE, 6)]
+    )["spans"]  # fmt: skip
+    assert query["attributes"]["db.query.text"] == "SELECT user_id"
+    assert query["start_time"] == "2023-11-14T22:13:40.003600Z"
+    twin = told(desk.room, "compare_with_healthy_twin", trace_id=TRACE)["rows"][0]
+    assert (twin["name"], twin["change_ms"]) == ("SELECT", 998.0)
+    change = told(desk.room, "diff_tempo_traces", base_trace_id=BEFORE, compare_trace_id=TRACE)
+    assert change["changes"][0]["operation"] == "SELECT"
+    whole = told(desk.room, "get_tempo_trace", trace_id=TRACE)
+    assert whole["rows"][5]["attributes"]["service.peer.name"] == "users_db"
+
+
+def test_what_is_not_there_is_told_with_what_to_ask(desk: AgentsRoom) -> None:
+    """A request without a trace, an id of several, of none, and a span of another trace."""
+    for trace_id, said in (
+        ("ee" * 16, "only a sample of traces is kept"),
+        ("0", "begin so: give more digits"),
+        ("xyz", "a search lists them"),
+        ("", "begin so: give more digits"),
+    ):
+        assert said in refused(desk.room, "get_trace_errors", trace_id=trace_id)
+    said = refused(desk.room, "get_span_details", trace_id=TRACE, span_ids=["1"])
+    assert "get_trace_topology lists them" in said
+    assert "expected a trace of before like" in refused(
+        desk.room, "compare_with_healthy_twin", trace_id="dd" * 16
+    )
+
+
+def test_attributes_logs_and_signals(desk: AgentsRoom) -> None:
+    """What one asks before one knows what there is."""
+    assert "span.pool.size" in told(desk.room, "list_tempo_attribute_names", scope="span")["names"]
+    values = told(desk.room, "list_tempo_attribute_values", name="resource.service.name")["values"]
+    assert values[0] == {"value": "auth", "spans": 66}
+    buckets = told(desk.room, "get_signals", step_s=4)["buckets"]
+    assert sum(each["errors"] for each in buckets) == 11
+    assert told(desk.room, "search_logs", query="nothing")["lines"] == []
+    assert "one pair of braces" in told(desk.room, "get_tempo_traceql_docs")["text"]
+    assert told(desk.room, "get_service_dependencies")["dependencies"]
+    assert len(told(desk.room, "list_mechanisms")["mechanisms"]) >= 18
+    assert told(desk.room, "read_documentation", topic="scopes")["text"]
+
+
+def huge(count: int) -> Trace:
+    """One request that makes the same call again and again, with much to say of each."""
+    more: dict[str, Any] = {"attributes": {"db.query.text": "SELECT " + "x" * 200}}
+    spans = [span("ab" * 16, 1, None, "shop GET /all", (0, count))]
+    spans += [
+        span("ab" * 16, n, 1, f"shop call {n % 7}", (n, n + 1), **more) for n in range(2, count)
+    ]
+    return assemble("ab" * 16, spans)
+
+
+@pytest.mark.parametrize("tool", ["get_tempo_trace", "get_trace_topology"])
+def test_a_trace_of_10_000_spans_comes_as_its_topology(tmp_path: Path, tool: str) -> None:
+    """One row for all that do the same in one place; nothing is cut, and it is quick."""
+    case = sample_case()
+    traces = {**case.evidence.traces, "ab" * 16: huge(10_000)}
+    evidence = dataclasses.replace(case.evidence, traces=traces)
+    room = AgentsRoom(tmp_path, dataclasses.replace(case, evidence=evidence)).room
+    found = told(room, tool, trace_id="ab" * 16)
+    assert (found["each_row_is"], found["total"], found["truncated"]) == ("group", 8, False)
+    assert sum(each["spans"] for each in found["rows"]) == found["span_count"] == 9_999
+
+
+def test_what_does_not_fit_is_cut_and_says_so(tmp_path: Path) -> None:
+    """Two hundred spans of a kilobyte are more than 64 KiB."""
+    case = sample_case()
+    spans = [span("ab" * 16, 1, None, "shop GET", (0, 300))]
+    spans += [
+        span("ab" * 16, n, 1, f"shop {n}", (n, n + 1), attributes={"note": "é" * 1000})
+        for n in range(2, 200)
+    ]
+    traces = {**case.evidence.traces, "ab" * 16: assemble("ab" * 16, spans)}
+    evidence = dataclasses.replace(case.evidence, traces=traces)
+    room = AgentsRoom(tmp_path, dataclasses.replace(case, evidence=evidence)).room
+    found = called(room, "get_tempo_trace", trace_id="ab" * 16)
+    sent = found.model_dump_json(by_alias=True, exclude_none=True).encode()
+    assert MOST_BYTES * 0.8 < len(sent) <= MOST_BYTES
+    assert found.structured_content["truncated"] is True
+    assert found.structured_content["total"] == 199
+    assert len(found.structured_content["rows"]) == found.structured_content["returned"] < 199
+
+
+# --- every tool of every recorded case ---
+
+
+def questions(case: Case) -> list[tuple[str, dict[str, Any]]]:
+    """Every tool, asked as much as it tells."""
+    trace_id = case.support_code or next(iter(case.evidence.traces))
+    trace = case.evidence.traces[trace_id]
+    other = next(key for key in case.evidence.traces if key != trace_id)
+    spans = [each.span_id for each in trace][:20]
+    service = trace.spans[0].service
+    last = trace.spans[-1]
+    given: dict[str, dict[str, Any]] = {
+        "get_span_names": {"service_name": service},
+        "search_traces": {"search_depth": 100},
+        "get_span_details": {"trace_id": trace_id, "span_ids": spans},
+        "search_tempo_traces": {"query": "{ status = error }", "limit": 200},
+        "diff_tempo_traces": {"base_trace_id": other, "compare_trace_id": trace_id},
+        "list_tempo_attribute_values": {"name": "resource.service.name"},
+        "search_logs": {"limit": 200},
+        "take_hint": {},
+        "accuse": {
+            "spans": [{"trace_id": trace_id, "span_id": last.span_id}],
+            "mechanisms": ["sampling-loss"],
+            "scope": "all",
+        },
+    }
+    for tool in PROFILES["all"]:
+        if any(each.name == "trace_id" and each.required for each in tool.params):
+            given.setdefault(tool.name, {"trace_id": trace_id})
+    return [(tool.name, given.get(tool.name, {})) for tool in PROFILES["all"]]
+
+
+async def everything(client: Client, case: Case) -> dict[str, str]:
+    """Tool → all that it said; and what the resources say."""
+    said = {}
+    for name, arguments in questions(case):
+        found = await client.call_tool(name, arguments)
+        said[name] = found.model_dump_json(by_alias=True, exclude_none=True)
+        assert len(said[name].encode()) <= MOST_BYTES, name
+        allowed = {"compare_with_healthy_twin", "accuse"}
+        assert not found.is_error or name in allowed, (name, found.content)
+    for each in (await client.list_resources()).resources:
+        said[each.uri] = (await client.read_resource(each.uri)).model_dump_json()
+    said["tools"] = (await client.list_tools()).model_dump_json()
+    return said
+
+
+SAME_FOR_EVERY_CASE = {
+    *(each.name for each in PROFILES["all"] if not each.about_a_case and each.name != "list_cases"),
+    *(f"deadspan://docs/{topic}" for topic in DOCS),
+    "tools",
+}
+"""What is made of no case, so whatever it says is no answer to one."""
+
+
+def slips(case: Case, said: dict[str, str]) -> list[str]:
+    """What of the answer stands in what was said."""
+    scenario = case.scenario
+    mechanism = scenario.truth.mechanism.value
+    found = []
+    for tool, text in said.items():
+        plain = text.replace("\\", "")
+        secrets = [scenario.id, *(() if tool in SAME_FOR_EVERY_CASE else secrets_of(case))]
+        found += [
+            f"{tool} says {secret!r}"
+            for secret in secrets
+            if secret in text or secret in plain or json.dumps(secret)[1:-1] in text
+        ]
+        # The closed list names every mechanism, each as often as any other.
+        if "-" in mechanism and mechanism in text and tool not in SAME_FOR_EVERY_CASE:
+            found.append(f"{tool} says {mechanism}")
+    return found
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_no_tool_tells_the_answer_of_any_case(tmp_path: Path, name: str) -> None:
+    """Truth, decoys, hints, the scenario's id, words of the harm: nothing of it, in any answer."""
+    case = dataclasses.replace(recorded(name), case_id=f"{name}-1")
+    desk = AgentsRoom(tmp_path, case)
+    said = asked(desk.room, lambda client: everything(client, case))
+    assert slips(case, said) == []
+    assert alias(case.case_id) in said["list_cases"]
+
+
+def test_the_check_above_does_reject(tmp_path: Path) -> None:
+    """Of a case whose solution was read as a hint."""
+    case = sample_case(level=1)
+    desk = AgentsRoom(tmp_path, case)
+    last = len(case.scenario.hints)
+    said = {"take_hint": json.dumps(told(desk.room, "take_hint", number=last))}
+    assert slips(case, said)
+    assert slips(case, {"x": case.scenario.id}) == [f"x says {case.scenario.id!r}"]
+
+
+@pytest.mark.parametrize("name", ["db-timeout", "one-by-one", "locked-drawer"])
+def test_each_call_is_quick_once_the_case_is_read(tmp_path: Path, name: str) -> None:
+    """In processor time of this process, the best of three, since a machine may be busy."""
+    case = recorded(name)
+    room = AgentsRoom(tmp_path, case).room
+    room.read_ahead()
+    tools = {each.name: each for each in PROFILES["all"]}
+    took_s = {}
+    for tool, arguments in questions(case):
+        if tool in {"accuse", "take_hint"}:
+            continue
+        measured = []
+        for _ in range(3):
+            began_s = time.process_time()
+            tools[tool].answer(room, arguments)
+            measured.append(time.process_time() - began_s)
+        took_s[tool] = min(measured)
+    assert {tool: s for tool, s in took_s.items() if s > SLOWEST_CALL_S} == {}
