@@ -20,7 +20,7 @@ from lab.adapters.cases.archive import FolderArchive
 from lab.adapters.otlp.traces import write_traces
 from lab.cli import app
 from lab.commands import failures
-from lab.domain.case import Telemetry
+from lab.domain.evidence import Telemetry
 from lab.errors import LabError
 from tests.support.desk_over_memory import DeskUnderTest, addresses_about
 from tests.support.sample_case import fatal_trace, healthy_trace
