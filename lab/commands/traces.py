@@ -10,7 +10,15 @@ import typer
 
 from lab import bootstrap
 from lab.commands.cases import CaseOption
-from lab.commands.common import JsonOption, console, moment_s, notes, print_json
+from lab.commands.common import (
+    JsonOption,
+    console,
+    moment_s,
+    notes,
+    print_json,
+    reading,
+    say_no_reference,
+)
 from lab.domain.evidence import Telemetry
 from lab.domain.wording import unknown_name
 from lab.errors import UsageError
@@ -257,7 +265,10 @@ def trace(
         from lab.terminal.trace_tree import trace_tree
 
         how = {"attributes": attributes, "full": full, "wires": wires, "unfolded": unfolded}
-        console.print(trace_tree(found[0], case.evidence, **how))
+        with reading(case):
+            tree = trace_tree(found[0], case.evidence, **how)
+        console.print(tree)
+        say_no_reference(case)
 
 
 def _show_beside(found: Sequence[Trace], evidence: Evidence) -> None:

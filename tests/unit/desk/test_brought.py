@@ -22,6 +22,7 @@ from lab.domain.trace import Trace
 from lab.settings import CHECKOUT
 from tests.support.desk_over_memory import DeskUnderTest
 from tests.support.sample_case import START_S, fatal_trace, healthy_trace
+from tests.support.trace_formats import EXAMPLES
 
 CASE: Final = "/cases/imported-1"
 TRACES: Final = (
@@ -153,7 +154,7 @@ def test_other_traces_may_be_what_was_healthy(desk: DeskUnderTest, tmp_path: Pat
     assert "the traces of the file calm.json: 20 traces" in say(desk, compare=other)
     twin = desk.get(f"/api/v1{CASE}/traces/{WORST.trace_id}/twin").json()["healthy_trace_id"]
     assert desk.get(f"{CASE}/traces/{twin}").status_code == 200
-    assert "30 traces, in order of time" in desk.get(CASE).text
+    assert "30 of 30 traces" in desk.get(CASE).text
 
 
 @pytest.mark.parametrize(
@@ -236,3 +237,19 @@ def test_dragging_fills_the_fields_of_the_form() -> None:
     for field in ("from_s", "to_s"):
         assert f'name="{field}"' in template
         assert f'"{field}"' in script
+
+
+@pytest.mark.parametrize(
+    "path",
+    [each for each in sorted(EXAMPLES.iterdir()) if each.name != "otlp-no-spans.json"],
+    ids=lambda path: path.name,
+)
+def test_whatever_a_trace_lacks_its_pages_are_shown(path: Path, tmp_path: Path) -> None:
+    """Without a start, an end, a root, or more than one trace."""
+    archive = FolderArchive(tmp_path / "cases")
+    bring(archive, path)
+    desk = DeskUnderTest(tmp_path, archive=archive)
+    for address in (CASE, f"{CASE}/map", f"{CASE}/logs", f"{CASE}/detective"):
+        assert desk.get(address).status_code == 200, address
+    assert desk.get(f"/api/v1{CASE}/signals").status_code == 200
+    assert desk.send(CASE, f"{CASE}/reference", from_s="0s", to_s="1h").status_code == 422
