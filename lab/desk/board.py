@@ -187,10 +187,10 @@ def delete(desk: TheDesk, case_id: str) -> RedirectResponse:
 
 
 def _summary(desk: Desk, case_id: str) -> CaseSummary:
-    found = next((each for each in desk.archive.cases() if each.case_id == case_id), None)
-    if found is None:
-        raise UnknownCase(f"expected a case of the board, got {case_id!r}; is it deleted already?")
-    return found
+    for each in desk.archive.cases():
+        if each.case_id == case_id:
+            return each
+    raise UnknownCase(f"expected a case of the board, got {case_id!r}: it may be deleted already")
 
 
 @router.get("/runs/{number}")
