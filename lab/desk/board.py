@@ -42,9 +42,9 @@ class Row:
     title: str
     difficulty: int
     skill: str
-    is_only_recorded: bool
-    cases: tuple[CaseSummary, ...]
     is_recorded: bool
+    cases: tuple[CaseSummary, ...]
+    has_recording: bool
 
     @property
     def state(self) -> str:
@@ -251,9 +251,9 @@ def _rows(desk: Desk, cases: Sequence[CaseSummary]) -> list[Row]:
             title=each.title,
             difficulty=each.difficulty,
             skill=each.skill,
-            is_only_recorded=each.is_recorded,
+            is_recorded=each.is_recorded,
             cases=tuple(case for case in cases if case.scenario_id == each.id),
-            is_recorded=each.id in recorded,
+            has_recording=each.id in recorded,
         )
         for each in sorted(desk.runs.scenarios().values(), key=lambda each: each.number)
     ]
