@@ -42,7 +42,7 @@ class Row:
     title: str
     difficulty: int
     skill: str
-    is_only_recorded: bool
+    is_recorded: bool
     cases: tuple[CaseSummary, ...]
     has_recording: bool
 
@@ -251,7 +251,7 @@ def _rows(desk: Desk, cases: Sequence[CaseSummary]) -> list[Row]:
             title=each.title,
             difficulty=each.difficulty,
             skill=each.skill,
-            is_only_recorded=each.is_recorded,
+            is_recorded=each.is_recorded,
             cases=tuple(case for case in cases if case.scenario_id == each.id),
             has_recording=each.id in recorded,
         )
