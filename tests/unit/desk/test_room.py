@@ -15,7 +15,7 @@ from lab.adapters.cases.archive import FolderArchive
 from lab.adapters.cases.bring import Wish, bring_files
 from lab.adapters.cases.recording_file import read_recording
 from lab.adapters.otlp.traces import write_traces
-from lab.desk.charts import three_signals
+from lab.desk.charts import WIDTH, three_signals
 from lab.domain.case import Case
 from lab.domain.evidence import Telemetry
 from lab.domain.load import Window
@@ -78,16 +78,18 @@ def test_a_chart_says_the_same_as_its_table() -> None:
     assert len(rate.bars) == sum(each.requests > 0 for each in found.buckets)
     assert {bar.kind for bar in errors.bars} == {"error", "rejected"}
     assert all(len(chart.rows) == len(found.buckets) for chart in (rate, errors, latency))
-    assert all(chart.left <= bar.x <= chart.right for chart in (rate, errors) for bar in chart.bars)
-    assert [each.says for each in rate.shades if each.kind == "fault"] == [""]
-    assert "p95 1.01s" in latency.slots[21].says
+    assert all(len(chart.frame.slots) == len(found.buckets) for chart in (rate, errors, latency))
+    bars = [*rate.bars, *errors.bars]
+    assert all(bar.x >= 0 and bar.x + bar.width <= WIDTH for bar in bars)
+    assert [each.says for each in rate.frame.shades if each.kind == "fault"] == [""]
+    assert "p95 1.01s" in latency.frame.slots[21].says
 
 
 def test_no_request_draws_nothing_and_fails_nowhere() -> None:
     """An empty case has empty charts."""
     evidence = dataclasses.replace(sample_case().evidence, requests=())
     assert all(not chart.bars for chart in three_signals(signals(evidence)))
-    assert three_signals(signals(dataclasses.replace(evidence, windows={})))[0].slots == ()
+    assert three_signals(signals(dataclasses.replace(evidence, windows={})))[0].frame.slots == ()
 
 
 # --- whom it hit, and what sets them apart ---
