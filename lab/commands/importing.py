@@ -41,6 +41,7 @@ BeforeOption = Annotated[
 CompareOption = Annotated[
     Path | None, typer.Option("--compare", metavar="FILE", help="The traces in FILE were healthy.")
 ]
+EndOption = Annotated[str | None, typer.Option("--to", metavar="TIME", help="The same, or now.")]
 MaskOption = Annotated[
     bool,
     typer.Option("--mask", help="Mask e-mail addresses and card numbers before anything is kept."),
@@ -69,9 +70,7 @@ def import_(
         str | None,
         typer.Option("--since", "--from", metavar="TIME", help="15m (ago), or ISO 8601."),
     ] = None,
-    end: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="The same, or now.")
-    ] = None,
+    end: EndOption = None,
     service: Annotated[
         list[str] | None, typer.Option(help="Only traces that reached it; repeatable.")
     ] = None,

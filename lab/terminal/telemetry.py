@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -79,8 +80,7 @@ def telemetry_table(
 
 def _moment(start_ns: int) -> str:
     """When it began, by this machine's clock; a question mark where that is none."""
-    try:
+    with suppress(ValueError, OverflowError, OSError):
         began = datetime.fromtimestamp(start_ns / 1e9).astimezone()
-    except (ValueError, OverflowError, OSError):
-        return "?"
-    return began.strftime("%Y-%m-%d %H:%M:%S") if start_ns else "?"
+        return began.strftime("%Y-%m-%d %H:%M:%S") if start_ns else "?"
+    return "?"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from lab.adapters.cases.strict_reading import damaged
-from lab.adapters.cases.trace_index import INDEX, Entry, read_index, write_index
+from lab.adapters.cases.trace_index import INDEX, Entry, read_index, saying, write_index
 from lab.adapters.cases.traces_on_disk import bounded_lines, traces_of_line
 from lab.domain.rows import TraceSummary, summary_of
 from lab.domain.trace import Trace
@@ -60,17 +59,7 @@ class IndexedTraces(Mapping[str, Trace]):
 
     def lines_with(self, texts: Sequence[str], trace_ids: Sequence[str]) -> Iterator[str]:
         """Those of the traces in whose line all of the lower-case ASCII ``texts`` stand."""
-        wanted = [json.dumps(each)[1:-1].encode() for each in texts]
-        entries = sorted((self._entries[each] for each in trace_ids), key=lambda each: each.at)
-        try:
-            with self._path.open("rb") as file:
-                for entry in entries:
-                    file.seek(entry.at)
-                    line = file.read(entry.length).lower()
-                    if all(each in line for each in wanted):
-                        yield entry.summary.trace_id
-        except OSError as error:
-            raise damaged(self._path, f"a readable file, found: {error.strerror}") from error
+        return saying(self._path, texts, (self._entries[each] for each in trace_ids))
 
     def __getitem__(self, trace_id: str) -> Trace:
         """The trace; CaseDamaged where it is not where the index says."""

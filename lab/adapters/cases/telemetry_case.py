@@ -16,7 +16,7 @@ from lab.adapters.bounds import MOST_SPANS, MOST_TRACES
 from lab.adapters.cases.case_folder import TRACES, seal_telemetry
 from lab.adapters.cases.trace_index import Entry, write_index
 from lab.adapters.formats.found import Account, Found, Skipped
-from lab.adapters.otlp.personal_data import Masking
+from lab.adapters.otlp.masking import Masking
 from lab.adapters.otlp.traces import (
     DEEPEST_TRACE,
     write_resource,

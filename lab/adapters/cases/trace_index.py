@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -67,6 +67,17 @@ def read_index(folder: Path, traces_sha256: str) -> tuple[Entry, ...] | None:
         return tuple(map(_entry, read))
     except (OSError, ValueError, TypeError, RecursionError):
         return None
+
+
+def saying(path: Path, texts: Iterable[str], entries: Iterable[Entry]) -> Iterator[str]:
+    """The ids of those traces in whose line at ``path`` all of the lower-case texts stand."""
+    wanted = [json.dumps(each)[1:-1].encode() for each in texts]
+    with path.open("rb") as file:
+        for entry in sorted(entries, key=lambda each: each.at):
+            file.seek(entry.at)
+            line = file.read(entry.length).lower()
+            if all(each in line for each in wanted):
+                yield entry.summary.trace_id
 
 
 def _row(entry: Entry) -> list[Any]:

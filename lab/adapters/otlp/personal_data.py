@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final
-
-from lab.domain.trace import NO_SCOPE, AttributeValue, Scope, Span
-
-Attributes = Mapping[str, AttributeValue]
 
 MASK: Final = "****"
 _SHORTEST: Final = len("a@b.de")
@@ -30,8 +25,7 @@ _MOST: Final = 8_192
 
 
 def found_in(text: str) -> str | None:
-    """The first address or card number in ``text`` that the Collector would mask; None if none."""
-    # Of a text without end only the beginning is searched.
+    """What the Collector would mask first in the beginning of ``text``; None if nothing."""
     start, end = next(_places(text[:_MOST]), (0, 0))
     return text[start:end] or None
 
@@ -61,83 +55,6 @@ def _places(text: str) -> Iterator[tuple[int, int]]:
         for pattern in blocked:
             for found in pattern.finditer(part):
                 yield at + found.start(), at + found.end()
-
-
-class Masking:
-    """Masks whatever a span says; ``count`` is how many texts and numbers were changed so far."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._resource: tuple[object, Attributes] = (None, {})
-        self._scope: tuple[object, Scope] = (None, NO_SCOPE)
-
-    def span(self, span: Span) -> Span:
-        """The same span with nothing in it that the patterns find."""
-        resource = self._resource_of(span)
-        return replace(
-            span,
-            name=self._text(span.name),
-            service=str(resource.get("service.name", masked(span.service))),
-            status_message=self._text(span.status_message),
-            attributes=self._attributes(span.attributes),
-            events=tuple(
-                replace(x, name=self._text(x.name), attributes=self._attributes(x.attributes))
-                for x in span.events
-            ),
-            links=tuple(
-                replace(
-                    x,
-                    attributes=self._attributes(x.attributes),
-                    trace_state=self._text(x.trace_state),
-                )
-                for x in span.links
-            ),
-            resource=resource,
-            scope=self._scope_of(span),
-            trace_state=self._text(span.trace_state),
-            resource_schema_url=self._text(span.resource_schema_url),
-        )
-
-    def _resource_of(self, span: Span) -> Attributes:
-        """Masked once for all spans that share it, and still one for all of them."""
-        if self._resource[0] is not span.resource:
-            self._resource = span.resource, self._attributes(span.resource)
-        return self._resource[1]
-
-    def _scope_of(self, span: Span) -> Scope:
-        if self._scope[0] is not span.scope:
-            scope = span.scope
-            made = Scope(
-                self._text(scope.name),
-                self._text(scope.version),
-                self._attributes(scope.attributes),
-                self._text(scope.schema_url),
-            )
-            self._scope = scope, made if made != NO_SCOPE else NO_SCOPE
-        return self._scope[1]
-
-    def _attributes(self, attributes: Attributes) -> Attributes:
-        found: dict[str, AttributeValue] = {}
-        for key, value in attributes.items():
-            name, number = self._text(key), 1
-            while name in found:  # Two names that are masked alike stay two.
-                number += 1
-                name = f"{masked(key)} {number}"
-            found[name] = self._value(value)
-        return found
-
-    def _value(self, value: AttributeValue) -> AttributeValue:
-        if isinstance(value, str):
-            return self._text(value)
-        if isinstance(value, tuple):
-            return tuple(map(self._value, value))
-        text = str(value)
-        return value if isinstance(value, bool) or masked(text) == text else self._text(text)
-
-    def _text(self, text: str) -> str:
-        found = masked(text)
-        self.count += found != text
-        return found
 
 
 def read(section: str) -> tuple[str, ...]:

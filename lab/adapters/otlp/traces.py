@@ -124,9 +124,9 @@ def write_resource(
     service: str, resource: Mapping[str, AttributeValue], schema_url: str
 ) -> dict[str, Any]:
     """The fields of ``ResourceSpans`` that say where its spans come from."""
-    named = {"service.name": service} if service else {}
-    attributes = _write_attributes(named | dict(resource))
-    return {"resource": {"attributes": attributes}, **_set({"schemaUrl": schema_url})}
+    named = {**({"service.name": service} if service else {}), **resource}
+    told = {"attributes": _write_attributes(named)}
+    return {"resource": told, **_set({"schemaUrl": schema_url})}
 
 
 def write_scope(scope: Scope) -> dict[str, Any]:
