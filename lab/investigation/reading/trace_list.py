@@ -90,10 +90,12 @@ def find_traces(
 ) -> list[TraceSummary]:
     """The traces that fit, sorted by one of `SORTS`; UsageError for a word nobody knows."""
     _check(case, query, sort)
-    found = [each for each in case.index if query.fits(each)]
+    asks = query != TraceQuery()
+    found = [each for each in case.index if query.fits(each)] if asks else list(case.index)
     if query.text:
         found = _saying(case, found, query.text)
-    found.sort(key=SORTS[sort], reverse=descending)
+    if sort != "time" or descending:  # An index is in order of time.
+        found.sort(key=SORTS[sort], reverse=descending)
     return found
 
 
