@@ -222,7 +222,7 @@ def test_repeats_are_folded_and_levels_closed(page: Page, desk: RunningDesk) -> 
     expect(page.locator("#depth")).to_have_value("1")
     page.keyboard.press("ArrowRight")
     expect(rows).to_have_count(2)
-    page.wait_for_url(re.compile("repeats=fold&depth=1"))
+    page.wait_for_url(re.compile("repeats=fold&depth=1&closed=0"))
     page.reload()
     wait_until_drawn(page)
     expect(rows).to_have_count(2)
