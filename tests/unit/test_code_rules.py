@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.domain.evidence import Interval
+from lab.domain.load import Job
 from lab.ports.injector import EdgeState
 from lab.settings import CHECKOUT
 from lab.shop.topology import DATABASES
@@ -147,12 +147,12 @@ def test_a_statement_with_parameters_is_let_through(source: str) -> None:
 
 def test_a_text_that_shows_a_noun_as_python_prints_it_is_caught() -> None:
     """Wherever code of ours puts one that has no words into a message; not where a test does."""
-    window = Interval(1.0, 2.0)
-    ours = {"__name__": "lab.pretended", "window": window}
-    for shown in ("str(window)", "f'found {window}'"):
-        with pytest.raises(AssertionError, match="expected Interval to have words of its own"):
+    job = Job(1.0, 2.0, 3.0)
+    ours = {"__name__": "lab.pretended", "job": job}
+    for shown in ("str(job)", "f'found {job}'"):
+        with pytest.raises(AssertionError, match="expected Job to have words of its own"):
             eval(shown, ours)
-        assert "Interval(" in eval(shown, {**ours, "__name__": "tests.pretended"})
+        assert "Job(" in eval(shown, {**ours, "__name__": "tests.pretended"})
     edge = EdgeState("payments-bank", True, ())
     assert eval("f'{edge}'", {**ours, "edge": edge}) == "payments-bank clean"
     assert str(EdgeState("payments-bank", False, ())) == "payments-bank down"
