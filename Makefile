@@ -136,6 +136,7 @@ bench: $(INSTALLED) ## Measure the lab's numbers into bench/results.md [SETUP=1]
 	@$(PYTHON) bench/measure.py $${SETUP:+--setup}
 	@$(PYTHON) bench/request_costs.py
 	@PYTHONPATH=. $(PYTHON) bench/waterfall.py
+	@PYTHONPATH=. $(PYTHON) bench/paint.py
 
 .PHONY: bench-detective
 bench-detective: $(INSTALLED) ## Measure the detective beside others into bench/detective.md [CASES=FOLDER]

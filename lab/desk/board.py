@@ -7,9 +7,9 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 
 from lab import bootstrap
@@ -18,14 +18,17 @@ from lab.desk.guard import check_token
 from lab.desk.pages import page
 from lab.desk.runs import Run
 from lab.domain.case import CaseSummary
+from lab.domain.ids import NUMBERED
 from lab.domain.journal import Step
 from lab.domain.verdict import EXAMPLE_LEVEL
-from lab.errors import UnknownCase, UsageError
+from lab.errors import PreconditionError, UnknownCase, UsageError
 from lab.investigation.solving.choice import unsolved
 
 LOOK_EVERY_S: Final = 0.25
 BEAT_EVERY_S: Final = 15.0
 """A comment into a silent stream now and then keeps what lies between from closing it."""
+
+STATES: Final = ("new", "open", "solved", "given up")
 
 router = APIRouter(include_in_schema=False)
 
@@ -41,6 +44,7 @@ class Row:
     skill: str
     is_recorded: bool
     cases: tuple[CaseSummary, ...]
+    has_recording: bool
 
     @property
     def state(self) -> str:
@@ -58,15 +62,44 @@ class Row:
         """The most that one of its cases brought."""
         return max((case.points or 0 for case in self.cases), default=0)
 
+    def says(self, text: str) -> bool:
+        """Whether its title, or the id of a case of it, holds the text, in whatever case."""
+        told = (self.title, *(case.case_id for case in self.cases))
+        return any(text.strip().lower() in each.lower() for each in told)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What is shown of a level, and how many of all its cases are solved."""
+
+    number: int
+    rows: tuple[Row, ...]
+    solved: int
+    count: int
+
 
 @router.get("/")
-def board(request: Request, desk: TheDesk) -> HTMLResponse:
-    """Everything there is to solve, easiest first."""
+def board(
+    request: Request,
+    desk: TheDesk,
+    level: Annotated[Literal["", "0", "1", "2", "3", "4", "5"], Query()] = "",
+    state: Annotated[Literal["", "new", "open", "solved", "given up"], Query()] = "",
+    q: Annotated[str, Query(max_length=200)] = "",
+) -> HTMLResponse:
+    """Everything there is to solve, easiest first; or what fits a level, a state and a text."""
     cases = desk.archive.cases()
     rows = _rows(desk, cases)
+    shown = [
+        row
+        for row in rows
+        if level in {"", str(row.difficulty)} and state in {"", row.state} and row.says(q)
+    ]
     known = {row.scenario_id for row in rows}
     context = {
-        "levels": [(level, [row for row in rows if row.difficulty == level]) for level in range(6)],
+        "levels": [_level(n, rows, shown) for n in range(6)],
+        "shown": len(shown),
+        "asked": {"level": level, "state": state, "q": q},
+        "states": STATES,
         "imports": [each for each in cases if each.is_imported],
         "others": [
             each for each in cases if not each.is_imported and each.scenario_id not in known
@@ -80,6 +113,26 @@ def board(request: Request, desk: TheDesk) -> HTMLResponse:
         "is_up": bootstrap.stack_answers(desk.settings),
     }
     return page(request, "board.html", context)
+
+
+@router.post("/practice", dependencies=[Depends(check_token)])
+def practise(desk: TheDesk, number: Annotated[int, Form()]) -> RedirectResponse:
+    """Open the recording of that case, which needs no stack, and lead to its room.
+
+    Practised before, it is the case of then, with all that was found out so far.
+    """
+    from lab.adapters.cases.bring import bring_file
+
+    numbered = {each.number: each for each in desk.runs.scenarios().values()}
+    if number not in numbered:
+        raise UsageError(f"expected a case of the board, got number {number}")
+    recording = desk.runs.recordings().get(numbered[number].id)
+    if recording is None:
+        raise PreconditionError(
+            f"expected a recording of “{numbered[number].title}”, found none; run it instead"
+        )
+    brought = bring_file(bootstrap.archive(desk.settings), recording, called=NUMBERED)
+    return RedirectResponse(f"/cases/{brought.case_id}", 303)
 
 
 @router.post("/runs", dependencies=[Depends(check_token)])
@@ -183,7 +236,14 @@ def _run(desk: Desk, number: int) -> Run:
     return last
 
 
+def _level(number: int, rows: list[Row], shown: list[Row]) -> Level:
+    of_it = [row for row in rows if row.difficulty == number]
+    solved = sum(row.state == "solved" for row in of_it)
+    return Level(number, tuple(row for row in of_it if row in shown), solved, len(of_it))
+
+
 def _rows(desk: Desk, cases: Sequence[CaseSummary]) -> list[Row]:
+    recorded = desk.runs.recordings()
     return [
         Row(
             number=each.number,
@@ -193,6 +253,7 @@ def _rows(desk: Desk, cases: Sequence[CaseSummary]) -> list[Row]:
             skill=each.skill,
             is_recorded=each.is_recorded,
             cases=tuple(case for case in cases if case.scenario_id == each.id),
+            has_recording=each.id in recorded,
         )
         for each in sorted(desk.runs.scenarios().values(), key=lambda each: each.number)
     ]

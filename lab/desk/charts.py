@@ -393,11 +393,11 @@ class _Down:
         self.low_ms = max((each for each in _ROUND_MS if each <= least), default=_ROUND_MS[0])
         above = (each for each in _ROUND_MS if each >= most and each > self.low_ms)
         self.high_ms = next(above, _ROUND_MS[-1])
-        self._ratio = math.log(self.high_ms / self.low_ms)
+        self.ratio = math.log(self.high_ms / self.low_ms)
 
     def share(self, latency_ms: float) -> float:
         """0 at the base, 1 at the top."""
-        return min(1.0, math.log(max(latency_ms, self.low_ms) / self.low_ms) / self._ratio)
+        return min(1.0, math.log(max(latency_ms, self.low_ms) / self.low_ms) / self.ratio)
 
     def y(self, latency_ms: float) -> float:
         return round(TALL - _BOTTOM - (TALL - _BOTTOM - _TOP) * self.share(latency_ms), 1)
@@ -423,15 +423,19 @@ def _scattered(places: _Places, across: _Across, down: _Down) -> _Drawn:
 
 
 def _crowded(places: _Places, across: _Across, down: _Down) -> _Drawn:
+    per_s = HEAT_COLUMNS / (across.end_s - across.start_s)
+    per_log, low_ms, start_s = HEAT_ROWS / down.ratio, down.low_ms, across.start_s
+    counts = Counter(
+        (int(per_s * (at_s - start_s)), int(per_log * math.log(max(ms, low_ms) / low_ms)), outcome)
+        for at_s, ms, outcome in places
+    )
     crowd: Counter[tuple[int, int]] = Counter()
     worst: dict[tuple[int, int], str] = {}
-    per_s = HEAT_COLUMNS / (across.end_s - across.start_s)
-    for at_s, ms, outcome in places:
-        column = min(HEAT_COLUMNS - 1, int(per_s * (at_s - across.start_s)))
-        row = max(0, HEAT_ROWS - 1 - int(HEAT_ROWS * down.share(ms)))
-        crowd[column, row] += 1
-        if outcome != "ok" and worst.get((column, row)) != "error":
-            worst[column, row] = outcome
+    for (column, up, outcome), number in counts.items():
+        cell = min(HEAT_COLUMNS - 1, column), max(0, HEAT_ROWS - 1 - up)
+        crowd[cell] += number
+        if outcome != "ok" and worst.get(cell) != "error":
+            worst[cell] = outcome
     levels = [""] * HEAT_LEVELS
     fullest = math.log(max(crowd.values()) + 1)
     for (column, row), number in sorted(crowd.items()):

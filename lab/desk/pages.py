@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -12,7 +13,7 @@ from urllib.parse import urlencode
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from lab.desk import guard
 from lab.domain.wording import duration, times_usual
@@ -29,6 +30,11 @@ def markdown(text: str) -> Markup:
 
     reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
     return Markup(reader.render(text))  # noqa: S704
+
+
+def ticked(text: str) -> Markup:
+    """Words of ours in which backticks mark code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
 def moment(unix_s: float) -> str:
@@ -84,6 +90,7 @@ def _environment() -> Environment:
         data_size=data_size,
         moment=moment,
         query=query,
+        ticked=ticked,
         times=times_usual,
         took=took,
         value=value_text,

@@ -13,9 +13,11 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from lab import bootstrap
+from lab.adapters.cases.recording_file import recordings
 from lab.errors import LabError, PreconditionError, RunInProgress, UsageError
 from lab.settings import CHECKOUT, Settings
 
@@ -114,6 +116,10 @@ class Runs:
                     self._scenarios = {}
                 self._stamp = stamp
             return self._scenarios
+
+    def recordings(self) -> Mapping[str, Path]:
+        """Scenario → its recorded case, of each that has one."""
+        return recordings(self._settings.scenarios_dir)
 
     def obstacle(self) -> str | None:
         """Why nothing can be started now; None where it can."""

@@ -15,11 +15,13 @@ from tests.browser.waterfall import wait_until_drawn
 
 PAGES = (
     "/",
+    "/?state=solved",
     "/accuse",
     "/api/docs",
     "/nowhere",
     "/cases/{case}",
     "/cases/{case}/traces",
+    "/cases/{case}/traces?from_s=8&to_s=12&group=tenant",
     "/cases/{case}/logs",
     "/cases/{case}/contrast",
     "/cases/{case}/background",

@@ -28,7 +28,6 @@ onKey((event) => {
   else if (event.key === "/") isMeant = use("input[type=search]", "focus");
   else if (event.key === "n") isMeant = use("a[rel=next]", "click");
   else if (event.key === "N") isMeant = use("a[rel=prev]", "click");
-  else if (event.key === "s") isMeant = use("[data-stretch]", "focus");
   else if (event.key === "p" && here) {
     const practise = here.querySelector("button[data-practise]");
     if (practise instanceof HTMLElement) practise.click();

@@ -45,6 +45,7 @@ export class Stretch {
     root.tabIndex = 0;
     onKey((event) => {
       if (document.activeElement === root) this.press(event);
+      else if (event.key === "s") root.focus();
     });
   }
 
@@ -103,8 +104,8 @@ export class Stretch {
       return;
     }
     const ms = (/** @type {number} */ y) => each.lowMs * (each.highMs / each.lowMs) ** ((each.base - y) / (each.base - each.top));
-    this.fill("min_ms", ms(low).toPrecision(3));
-    this.fill("max_ms", ms(high).toPrecision(3));
+    this.fill("min_ms", String(Number(ms(low).toPrecision(3))));
+    this.fill("max_ms", String(Number(ms(high).toPrecision(3))));
     this.show(each, high, low);
   }
 
@@ -175,7 +176,9 @@ export class Stretch {
     const step = Math.round((from - this.startS) / this.stepS);
     const isOne = to - from < 1.5 * this.stepS;
     const told = this.plots.map((each) => each.svg.querySelectorAll("rect.slot")[step]?.textContent ?? "");
-    this.says.textContent = isOne ? told.join("; ") : `from ${Number(from.toFixed(2))} s to ${Number(to.toFixed(2))} s`;
+    // Each begins with the time, which is said once.
+    const values = told.map((each, n) => (n ? each.replace(/^.*?: /, "") : each));
+    this.says.textContent = isOne ? values.join(", ") : `from ${Number(from.toFixed(2))} s to ${Number(to.toFixed(2))} s`;
   }
 }
 

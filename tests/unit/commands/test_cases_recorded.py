@@ -196,6 +196,9 @@ def test_every_page_of_the_desk_answers(name: str, tmp_path: Path) -> None:
     desk = DeskUnderTest(tmp_path, case)
     addresses = addresses_about(case)
     assert len(addresses) > 15
+    listed = f"/cases/{case.case_id}/traces"
+    keys = ("route", "outcome", "service.peer.name", "http.response.status_code")
+    addresses += [f"{listed}?from_s=3&to_s=9", *(f"{listed}?group={key}" for key in keys)]
     for said in _ask_all(desk, [*addresses, "/", "/api/v1/cases"], refused=(403,)):
         assert name not in said
     desk.send(f"/cases/{case.case_id}/debrief", f"/cases/{case.case_id}/give-up")
@@ -208,6 +211,7 @@ def _ask_all(desk: DeskUnderTest, addresses: list[str], refused: tuple[int, ...]
         answer = desk.get(address)
         # Nobody was accused yet; and not every trace has a healthy one of its route.
         gone: tuple[int, ...] = (404,) if "verdicts" in address or address.endswith("/twin") else ()
-        gone += (422,) if address.endswith("/exhibits/none-yet") else ()
+        # A case has a reference of its own, so nobody chooses one.
+        gone += (422,) if address.endswith(("/exhibits/none-yet", "/reference")) else ()
         assert answer.status_code in {200, *refused, *gone}, f"{address}: {answer.text[:300]}"
         yield answer.text

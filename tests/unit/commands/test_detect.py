@@ -13,7 +13,7 @@ from lab.adapters.cases.archive import FolderArchive
 from lab.adapters.otlp.traces import trace_to_otlp
 from lab.cli import app
 from lab.domain.ledger import Ledger
-from lab.errors import NotEarned, UsageError
+from lab.errors import NoReference, NotEarned
 from tests.support.recorded_cases import recorded
 
 CASE = "slow-shelves-1"
@@ -88,7 +88,7 @@ def test_a_strangers_traces_need_others_from_before(tmp_path: Path) -> None:
     assert lab(tmp_path, "import", "--otlp", bad).exit_code == 0
     newest, oldest = (each.case_id for each in FolderArchive(tmp_path / "cases").cases())
     refused = lab(tmp_path, "detect", newest)
-    assert isinstance(refused.exception, UsageError)
+    assert isinstance(refused.exception, NoReference)
     assert "--reference" in str(refused.exception)
     done = lab(tmp_path, "detect", newest, "--reference", oldest, "--json")
     first = json.loads(done.stdout)["suspects"][0]

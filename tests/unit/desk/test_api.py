@@ -29,7 +29,7 @@ def test_a_case_is_solved_by_json_alone(desk: DeskUnderTest) -> None:
     front = desk.get(API).json()
     assert front["support_code"] == TRACE
     assert list(front["windows"]) == ["before", "incident", "after"]
-    first = desk.get(f"{API}/requests?outcome=error&sort=latency&order=down").json()
+    first = desk.get(f"{API}/requests?outcome=error&kept=yes&sort=latency&order=down").json()
     assert (first["total"], first["rows"][0]["status"]) == (10, 504)
     [resource] = desk.get(f"{API}/traces/{TRACE[:6]}").json()["resourceSpans"][:1]
     assert resource["scopeSpans"]

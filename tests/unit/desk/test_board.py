@@ -15,11 +15,12 @@ from lab import bootstrap
 from lab.adapters.cases.archive import FolderArchive
 from lab.adapters.cases.bring import Wish, bring_files
 from lab.adapters.harm_mark import HarmMarkFile
-from lab.desk.runs import lab_run
+from lab.desk.runs import Runs, lab_run
 from lab.domain.journal import Step
 from lab.domain.load import LoadProgress, Window
 from lab.domain.verdict import POINTS
 from lab.errors import RunInProgress
+from lab.settings import Settings
 from lab.terminal.run_display import RunEvents
 from tests.support.desk_over_memory import DeskUnderTest
 from tests.support.recorded_cases import recorded
@@ -96,10 +97,87 @@ def test_the_board_says_what_a_solved_case_brought(tmp_path: Path) -> None:
     assert f"<b>{POINTS}</b> points" in shown
 
 
+@pytest.mark.parametrize(
+    ("query", "shown", "hidden"),
+    [
+        ("?level=0", "The clock stops", "Level 3"),
+        ("?state=open", "The clock stops", "Level 1"),
+        ("?state=new&level=1", "Level 1", "The clock stops"),
+        ("?q=CLOCK+stops", "The clock stops", "Level 3"),
+        ("?q=db-timeout-1", "The clock stops", "Level 1"),
+        ("?state=solved", "0 of 28 cases fit", "Level 0"),
+        ("?level=&state=&q=", "The clock stops", "cases fit"),
+    ],
+)
+def test_the_board_is_filtered_by_level_state_and_text(
+    tmp_path: Path, query: str, shown: str, hidden: str
+) -> None:
+    """By the address alone, so without a script; progress counts all of them."""
+    desk = DeskUnderTest(tmp_path, sample_case())
+    count = len(desk.runs.scenarios())
+    found = desk.get(f"/{query}").text
+    assert shown.replace("28", str(count)) in found
+    assert hidden not in found
+    assert f"<b>0</b> of {count} solved" in found
+
+
+@pytest.mark.parametrize("query", ["level=6", "state=asleep", "q=" + "x" * 201])
+def test_a_filter_that_cannot_be_meant_is_refused(tmp_path: Path, query: str) -> None:
+    """With a page that says what was expected."""
+    answer = DeskUnderTest(tmp_path).get(f"/?{query}")
+    assert answer.status_code == 422
+    assert "This cannot be understood" in answer.text
+
+
+def test_nobody_finds_a_scenario_by_its_name(tmp_path: Path) -> None:
+    """It says too much: who searches for it finds the cases that were opened under it."""
+    desk = DeskUnderTest(tmp_path, sample_case())
+    for name in desk.runs.scenarios():
+        expected = "1 of" if name == "db-timeout" else "0 of"
+        assert (
+            f"<p>{expected} {len(desk.runs.scenarios())} cases fit" in desk.get(f"/?q={name}").text
+        )
+
+
+def test_every_case_is_practised_on_its_recording(tmp_path: Path) -> None:
+    """With the stack down too, under a number; a second time it is the same case."""
+    settings = Settings(state_dir=tmp_path)
+    desk = DeskUnderTest(tmp_path, archive=bootstrap.archive(settings))
+    shown = desk.get("/").text
+    assert shown.count('action="/practice"') == len(desk.runs.scenarios())
+    assert shown.count("<button disabled") == len(desk.runs.scenarios())
+    for _ in range(2):
+        room = desk.send("/", "/practice", number=number_of(desk, "card-declined"))
+        assert room.url.path == "/cases/case-1"
+        assert "What the dashboard shows" in room.text
+    assert "card-declined" not in desk.get("/").text
+
+
+@pytest.mark.parametrize("number", ["0", "9999", "-1", "moon", ""])
+def test_only_what_is_on_the_board_is_practised(tmp_path: Path, number: str) -> None:
+    """Nothing a form says reaches a path: it has numbers alone."""
+    desk = DeskUnderTest(tmp_path, sample_case())
+    answer = desk.send("/cases/db-timeout-1/accuse", "/practice", number=number)
+    assert answer.status_code == 422
+    assert desk.post("/practice", data={"number": "1"}).status_code == 403
+
+
+def test_a_case_that_was_not_recorded_cannot_be_practised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no button, and a form that comes anyway is told to run it."""
+    monkeypatch.setattr(Runs, "recordings", lambda self: {})
+    desk = DeskUnderTest(tmp_path, sample_case())
+    assert 'action="/practice"' not in desk.get("/").text
+    answer = desk.send("/cases/db-timeout-1/accuse", "/practice", number="1")
+    assert answer.status_code == 409
+    assert "run it instead" in answer.text
+
+
 def test_with_the_stack_down_nothing_is_started(tmp_path: Path) -> None:
     """The board says why, has no button, and a form that comes anyway is refused."""
     desk = DeskUnderTest(tmp_path, sample_case(), command=telling(OPENED))
-    assert "the stack is down" in desk.get("/").text
+    assert "the stack is down; <code>make up</code> starts it" in desk.get("/").text
     assert 'action="/runs"' not in desk.get("/").text
     answer = desk.send("/cases/db-timeout-1/accuse", "/runs", number="1")
     assert answer.status_code == 409

@@ -154,7 +154,7 @@ def pages_of(case: Case) -> list[str]:
     return [
         *("/", "/accuse", "/api/v1/cases", "/api/v1/words", "/api/openapi.json", "/api/docs"),
         *(room + each for each in own),
-        *(f"{room}/traces?kept=any", f"{room}/traces/{trace}", f"{room}/map"),
+        *(f"{room}/traces?kept=yes&group=status", f"{room}/traces/{trace}", f"{room}/map"),
         f"/api/v1{room}/traces/{trace}/waterfall",
         f"{room}/accuse?suspect={trace}",
         f"{room}/post-mortem.md",

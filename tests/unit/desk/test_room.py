@@ -15,18 +15,32 @@ from lab.adapters.cases.archive import FolderArchive
 from lab.adapters.cases.bring import Wish, bring_files
 from lab.adapters.cases.recording_file import read_recording
 from lab.adapters.otlp.traces import write_traces
-from lab.desk.charts import three_signals
+from lab.desk.charts import (
+    HEAT_COLUMNS,
+    HEAT_ROWS,
+    MOST_POINTS,
+    WIDTH,
+    Scatter,
+    scatter,
+    three_signals,
+)
 from lab.domain.case import Case
-from lab.domain.evidence import Telemetry
+from lab.domain.evidence import Interval, Telemetry
 from lab.domain.load import Window
 from lab.domain.rows import summary_of
 from lab.domain.trace import Kind, Span, Status, Trace
 from lab.investigation.reading.background import background_rows, background_traces
 from lab.investigation.reading.contrast import contrasts
-from lab.investigation.reading.edge_signals import signals
+from lab.investigation.reading.edge_signals import Restart, signals, stretches
 from lab.investigation.reading.impact import hurt_requests
 from lab.investigation.reading.logs import patterns, read_logs
-from lab.investigation.reading.requests import SORTS, WINDOW_WORDS, RequestQuery, find_requests
+from lab.investigation.reading.requests import (
+    SORTS,
+    WINDOW_WORDS,
+    RequestQuery,
+    axis_start_s,
+    find_requests,
+)
 from lab.settings import CHECKOUT
 from tests.support.desk_over_memory import DeskUnderTest
 from tests.support.sample_case import START_S, request, sample_case
@@ -78,16 +92,166 @@ def test_a_chart_says_the_same_as_its_table() -> None:
     assert len(rate.bars) == sum(each.requests > 0 for each in found.buckets)
     assert {bar.kind for bar in errors.bars} == {"error", "rejected"}
     assert all(len(chart.rows) == len(found.buckets) for chart in (rate, errors, latency))
-    assert all(chart.left <= bar.x <= chart.right for chart in (rate, errors) for bar in chart.bars)
-    assert [each.says for each in rate.shades if each.kind == "fault"] == [""]
-    assert "p95 1.01s" in latency.slots[21].says
+    assert all(len(chart.frame.slots) == len(found.buckets) for chart in (rate, errors, latency))
+    bars = [*rate.bars, *errors.bars]
+    assert all(bar.x >= 0 and bar.x + bar.width <= WIDTH for bar in bars)
+    assert [each.says for each in rate.frame.shades if each.kind == "fault"] == [""]
+    assert "p95 1.01s" in latency.frame.slots[21].says
+
+
+def test_the_charts_have_one_time_axis() -> None:
+    """A second stands at the same place in each of them, and so does a restart."""
+    restart = Restart("catalog", 8.5, 20.5, {})
+    charts = three_signals(signals(sample_case().evidence), restarts=[restart])
+    assert len({(chart.frame.x_ticks, chart.restarts) for chart in charts}) == 1
+    assert len({tuple((each.x, each.width) for each in chart.frame.slots) for chart in charts}) == 1
+    [tick] = charts[0].restarts
+    assert tick.label == "catalog restarted"
+    assert tick.at == pytest.approx(100 * 20.5 / 40, abs=0.01)
 
 
 def test_no_request_draws_nothing_and_fails_nowhere() -> None:
     """An empty case has empty charts."""
     evidence = dataclasses.replace(sample_case().evidence, requests=())
     assert all(not chart.bars for chart in three_signals(signals(evidence)))
-    assert three_signals(signals(dataclasses.replace(evidence, windows={})))[0].slots == ()
+    assert three_signals(signals(dataclasses.replace(evidence, windows={})))[0].frame.slots == ()
+
+
+# --- latency over time ---
+
+
+def drawn(case: Case, from_s: float = 0.0, to_s: float = 40.0) -> Scatter:
+    found = [each for each in case.evidence.requests if each.window in WINDOW_WORDS]
+    windows, zero_s = stretches(case.evidence), axis_start_s(case.evidence)
+    return scatter(found, windows, zero_s, Interval(from_s, to_s))
+
+
+def test_each_request_is_a_point_and_each_outcome_a_shape() -> None:
+    """What is ok is a dot, all else a mark of its kind; higher where it took longer."""
+    found = drawn(sample_case())
+    assert found.dots.count("M") == found.counts["ok"] == 12
+    assert [each.kind for each in found.marks].count("error") == 11
+    assert [each.kind for each in found.marks].count("rejected") == 1
+    errors = [each for each in found.marks if each.kind == "error"]
+    dots = [float(y) for y in re.findall(r"M\d+ ([\d.]+)h0", found.dots)]
+    assert max(each.y for each in errors if each.x != errors[-1].x) < min(dots)
+    assert all(found.frame.top <= each.y <= found.frame.base for each in found.marks)
+    assert found.low_ms <= 12.5 <= 1019 <= found.high_ms
+    assert not found.heat
+
+
+def test_many_requests_are_counted_by_place() -> None:
+    """However many: the drawing stays as small, and what failed keeps its mark."""
+    case = sample_case()
+    for number in (MOST_POINTS, MOST_POINTS + 1, 20 * MOST_POINTS):
+        many = tuple(
+            request(
+                f"{n:032x}",
+                Window.REFERENCE,
+                8 * n / number,
+                latency_ms=1.0 + n % 977,
+                status=500 if n % 7 == 0 else 201,
+            )
+            for n in range(number)
+        )
+        found = drawn(
+            dataclasses.replace(case, evidence=dataclasses.replace(case.evidence, requests=many))
+        )
+        assert bool(found.heat) is (number > MOST_POINTS)
+        assert bool(found.dots) is (number <= MOST_POINTS)
+        cells = sum(each.count("M") for each in found.heat)
+        assert cells <= HEAT_COLUMNS * HEAT_ROWS
+        assert 0 < len(found.marks) <= HEAT_COLUMNS * HEAT_ROWS
+        assert {each.kind for each in found.marks} == {"error"}
+
+
+def test_a_scatter_of_nothing_has_axes_all_the_same() -> None:
+    """No request, one alone, and a stretch without any length."""
+    case = sample_case()
+    nothing = dataclasses.replace(case.evidence, requests=())
+    empty = drawn(dataclasses.replace(case, evidence=nothing))
+    assert (empty.dots, empty.marks) == ("", ())
+    assert empty.frame.y_ticks
+    alone = dataclasses.replace(case.evidence, requests=case.evidence.requests[:1])
+    assert drawn(dataclasses.replace(case, evidence=alone)).dots.count("M") == 1
+    assert drawn(case, 5.0, 5.0).frame.slots
+
+
+def test_a_second_leads_to_its_requests(desk: DeskUnderTest) -> None:
+    """From each chart, from its table, and by a form: none of it needs a script."""
+    shown = desk.get(ROOM).text.replace("&amp;", "&")
+    assert shown.count(f'<a href="{ROOM}/traces?from_s=21&to_s=22"') == 6
+    assert f'action="{ROOM}/traces"' in shown
+    listed = desk.get(f"{ROOM}/traces?from_s=21&to_s=22").text
+    assert "1 request;" in listed
+    assert "incident 1.0 s" in listed
+    of_route = desk.get(ROOM, params={"route": "GET /products"}).text.replace("&amp;", "&")
+    assert f"{ROOM}/traces?route=GET+%2Fproducts&from_s=25&to_s=26" in of_route
+
+
+def test_a_part_of_the_scatter_leads_to_its_requests(desk: DeskUnderTest) -> None:
+    """With the filters there are; and from there back to all of it."""
+    shown = desk.get(f"{ROOM}/traces?outcome=error").text.replace("&amp;", "&")
+    assert 'href="?outcome=error&from_s=21.0&to_s=22.0"' in shown
+    narrowed = desk.get(f"{ROOM}/traces?outcome=error&from_s=21&to_s=23").text
+    assert "2 requests" in narrowed
+    assert 'href="?outcome=error">Back to all the time' in narrowed
+
+
+def test_what_was_slower_than_nearly_all_before_is_marked(desk: DeskUnderTest) -> None:
+    """Also where it went well; of a route that nobody asked before, nobody can tell."""
+    rows = desk.get(f"/api/v1{ROOM}/requests").json()["rows"]
+    assert {each["slow"] for each in rows if each["window"] == "before"} == {False}
+    assert {
+        each["slow"]
+        for each in rows
+        if each["window"] == "incident" and each["route"] == "POST /checkout"
+    } == {True}
+    assert {each["slow"] for each in rows if each["route"] == "GET /products"} == {None}
+    assert desk.get(f"{ROOM}/traces?window=incident").text.count("◆<") == 10
+    assert desk.get(f"{ROOM}/traces?window=before").text.count("◆<") == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "numbers"),
+    [
+        ("tenant", "acme", "24"),
+        ("outcome", "error", "11"),
+        ("status", "none", "1"),
+        ("window", "incident", "11"),
+        ("route", "GET /products", "2"),
+        ("pool.size", "10", "22"),
+        ("pool.size", "none", "1"),
+    ],
+)
+def test_requests_are_grouped_by_what_they_or_their_spans_carry(
+    desk: DeskUnderTest, key: str, value: str, numbers: str
+) -> None:
+    """Each group with its counts; what leads on asks for that group alone."""
+    shown = desk.get(f"{ROOM}/traces", params={"group": key}).text
+    found = re.search(rf'<a href="([^"]+)">{value}</a></th><td class="number">(\d+)<', shown)
+    assert found, shown
+    assert found[2] == numbers
+    if value != "none":
+        listed = desk.get(f"{ROOM}/traces{found[1].replace('&amp;', '&')}").text
+        assert f"{numbers} request" in listed
+
+
+def test_nobody_groups_by_what_nothing_carries(desk: DeskUnderTest) -> None:
+    """With what is near; and a word of all requests is not asked of spans."""
+    answer = desk.get(f"{ROOM}/traces?group=pool.sise")
+    assert answer.status_code == 422
+    assert "pool.size" in answer.text
+
+
+def test_restarts_that_spans_show_are_told(tmp_path: Path) -> None:
+    """As a line in the charts and in words; of a case without any, nothing is said."""
+    case = recorded("cold-rush")
+    shown = DeskUnderTest(tmp_path, case).get(f"/cases/{case.case_id}").text
+    assert shown.count("<title>catalog restarted</title>") == 6
+    assert "went on as another process between 10.0 s and 14.0 s" in shown
+    desk = DeskUnderTest(tmp_path / "other", sample_case())
+    assert "restarted" not in desk.get(ROOM).text
 
 
 # --- whom it hit, and what sets them apart ---
@@ -208,7 +372,7 @@ def test_the_room_has_everything_of_the_first_minutes(desk: DeskUnderTest) -> No
     shown = desk.get(ROOM).text
     assert "The pager goes off" in shown
     assert f'href="{ROOM}/traces/{"01bb" * 8}"' in shown
-    assert shown.count("<svg viewBox") == 3
+    assert shown.count('class="plot"') == 3
     assert shown.count("Values as a table") == 3
     assert "11 requests of the incident" in shown
 
@@ -234,29 +398,47 @@ def test_a_strangers_telemetry_can_be_read_and_not_graded(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("query", "count"),
     [
-        ("", 23),
+        ("", 24),
+        ("?kept=yes", 23),
         ("?kept=any", 24),
-        ("?outcome=error", 10),
-        ("?outcome=error&kept=any", 11),
+        ("?outcome=error", 11),
+        ("?outcome=error&kept=yes", 10),
         ("?window=before&route=POST+%2Fcheckout", 10),
         ("?tenant=acme&min_ms=1015", 5),
-        ("?max_ms=20", 13),
+        ("?max_ms=20", 14),
+        ("?from_s=20", 14),
+        ("?to_s=20", 10),
+        ("?from_s=21&to_s=25", 4),
+        ("?from_s=25&to_s=21", 0),
         ("?service=notifier", 1),
         ("?q=TimeoutError", 10),
         ("?q=01bb01bb", 1),
-        ("?outcome=&route=&min_ms=", 23),
+        ("?q=01bb01bb01bb…", 1),
+        ("?q=+1.01s+", 6),
+        ("?q=rejected", 1),
+        ("?q=404", 1),
+        ("?q=incident+1.0+s", 1),
+        ("?q=0+B", 24),
+        ("?outcome=&route=&min_ms=&from_s=&group=", 24),
     ],
 )
 def test_the_address_says_which_requests_are_listed(
     desk: DeskUnderTest, query: str, count: int
 ) -> None:
     """Each filter alone and with others; an empty field asks nothing."""
-    assert f"{count} requests" in desk.get(f"{ROOM}/traces{query}").text
+    noun = "request" if count == 1 else "requests"
+    assert f"<caption>{count} {noun}" in desk.get(f"{ROOM}/traces{query}").text
 
 
 @pytest.mark.parametrize(
     ("query", "status"),
-    [("outcome=bad", 422), ("sort=mood", 422), ("page=0", 422), ("min_ms=soon", 422)],
+    [
+        ("outcome=bad", 422),
+        ("sort=mood", 422),
+        ("page=0", 422),
+        ("min_ms=soon", 422),
+        ("from_s=inf", 422),
+    ],
 )
 def test_a_list_that_cannot_be_meant_is_refused(
     desk: DeskUnderTest, query: str, status: int
@@ -310,9 +492,10 @@ def test_a_hundred_thousand_requests_stay_quick(tmp_path: Path) -> None:
     evidence = dataclasses.replace(case.evidence, requests=many)
     desk = DeskUnderTest(tmp_path, dataclasses.replace(case, evidence=evidence))
     started = time.process_time()
-    answer = desk.get(f"{ROOM}/traces?kept=any&outcome=ok&sort=latency&order=down&page=99")
+    answer = desk.get(f"{ROOM}/traces?outcome=ok&sort=latency&order=down&page=99&group=route")
     assert answer.status_code == 200
     assert "100000 requests" in answer.text
+    assert len(answer.content) < 500_000
     assert time.process_time() - started < 2.0
 
 

@@ -225,7 +225,7 @@ def test_what_belongs_to_no_request_of_the_case_is_left_out() -> None:
 
 def test_what_no_request_began_is_listed_in_order_of_time() -> None:
     evidence = cut_thread(broken=2)
-    rows = background_rows(evidence, background_traces(evidence, limit=3))
+    rows = background_rows(evidence, background_traces(evidence)[:3])
     assert [(row["service"], row["spans"]) for row in rows] == [
         ("payments", 1), ("payments", 1), ("bank", 1)
     ]  # fmt: skip
