@@ -16,6 +16,7 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final
 
+from lab.adapters import own_folders
 from lab.bench import grading
 from lab.bench.packing import packed
 from lab.bench.tasks import Task
@@ -30,10 +31,14 @@ FILES: Final = Path(__file__).with_name("harbor_files")
 
 
 def write_task(folder: Path, task: Task, split: str) -> Path:
-    """Write a task into a folder of its own below ``folder``, in the place of an older one."""
+    """Write a task into a folder of its own below ``folder``, in the place of an older one.
+
+    NotOurs where somebody else's folder has its place.
+    """
     place = folder / task.task_id
-    if (place / "task.toml").is_file():
-        shutil.rmtree(place)
+    if place.exists():
+        own_folders.remove(place)
+    own_folders.make(place, is_private=False)
     environment, tests, solution = (place / each for each in ("environment", "tests", "solution"))
     for each in (environment, tests, solution):
         each.mkdir(parents=True)

@@ -21,6 +21,7 @@ from lab.bench.harbor import write_task
 from lab.bench.packing import ENTRY, modules_for
 from lab.bench.tasks import tasks_of
 from lab.cli import app
+from lab.errors import NotOurs
 from lab.settings import CHECKOUT
 from tests.support.recorded_cases import recorded
 from tests.support.spoilers import secrets_of
@@ -103,6 +104,17 @@ def test_a_task_that_is_exported_again_takes_its_own_place(tmp_path: Path) -> No
     (place / "tests" / "old").write_text("")
     assert write_task(tmp_path, first, "public") == place
     assert {each: each.read_bytes() for each in place.rglob("*") if each.is_file()} == before
+
+
+def test_a_folder_of_somebody_elses_keeps_its_place(tmp_path: Path) -> None:
+    """Though it holds a task: somebody may have written that."""
+    [first, *_] = tasks_of(recorded("db-timeout"), 1)
+    theirs = tmp_path / first.task_id / "task.toml"
+    theirs.parent.mkdir()
+    theirs.write_text("mine")
+    with pytest.raises(NotOurs):
+        write_task(tmp_path, first, "public")
+    assert theirs.read_text() == "mine"
 
 
 def graded(place: Path, tmp_path: Path, accusation: Path) -> Any:

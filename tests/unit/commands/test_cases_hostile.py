@@ -89,6 +89,8 @@ NOT_READING: Final = {
     ),
     **dict.fromkeys(("new", "schema"), "about scenario files"),
     "practice": "opens a case of this checkout",
+    "bench": "makes and grades tasks of the cases of this checkout",
+    "mcp": "answers programs, in JSON, in which nothing is an order to a terminal",
     "promote": "writes a scenario and a recording, each read by its own command",
     "reference": "says which traces of an import were healthy, and shows none of them",
     "open": "imports as `import` does, and leads to the desk, whose every address is asked below",
