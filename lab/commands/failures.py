@@ -15,7 +15,6 @@ from typing import Final
 
 import typer
 from pydantic import ValidationError
-from typer.rich_utils import rich_format_error
 
 from lab.adapters import own_folders
 from lab.commands import hangup
@@ -73,6 +72,8 @@ def _say(text: str) -> None:
 
 def _say_as_usual(error: typer.TyperException) -> None:
     """As Typer says it, in a frame; it quotes what was typed, or pasted."""
+    from typer.rich_utils import rich_format_error
+
     if hasattr(error, "message"):
         error.message = visible(error.message)
     with contextlib.suppress(OSError):

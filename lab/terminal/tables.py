@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -17,8 +17,10 @@ from lab.domain.case import Case, CaseSummary
 from lab.domain.mechanism import NO_SPAN_RULE, Mechanism, Scope
 from lab.domain.verdict import EXAMPLE_LEVEL, Judgement, VerdictClass
 from lab.investigation.reading.span_words import data_size
-from lab.investigation.solving.hints import OfferedHint
 from lab.terminal.text import clean
+
+if TYPE_CHECKING:
+    from lab.investigation.solving.hints import OfferedHint
 
 _VERDICT_STYLES: Final = {
     VerdictClass.SOLVED: ("✔", "green"),

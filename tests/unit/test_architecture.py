@@ -140,13 +140,16 @@ def test_help_imports_no_command(tmp_path: Path) -> None:
     assert not found & (SLOW | commands)
 
 
-@pytest.mark.parametrize("words", ["trace ID", "traces", "cases", "logs", "signals", "mechanisms"])
+@pytest.mark.parametrize(
+    "words",
+    [*("trace ID", "traces", "cases", "logs", "signals", "contrast", "mechanisms")],
+)
 def test_whoever_only_reads_waits_for_nothing_else(words: str, recorded_case: Path) -> None:
-    """No scenario's language, no HTTP, no event loop's helpers."""
+    """No scenario nor its language, no HTTP, no event loop's helpers, no Markdown."""
     trace_id = next(iter(recorded("db-timeout").evidence.traces))
     found = imported_when(*words.replace("ID", trace_id).split(), state_dir=recorded_case)
     assert "lab.settings" in found
-    assert not found & SLOW
+    assert not found & (SLOW | {"lab.domain.scenario", "rich.markdown", "typer.rich_utils"})
 
 
 @pytest.fixture(scope="module")
