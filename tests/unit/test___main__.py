@@ -65,6 +65,10 @@ NEEDS_NO_STACK = [
     "record nosuch",
     "verify nosuch",
     "contrast nosuch",
+    "instrumentation nosuch",
+    "promote",
+    "reference",
+    "bench export {folder}/tasks --case nosuch",
     "new No",
     "down",
     "stop-harm",
@@ -75,6 +79,7 @@ NEEDS_NO_STACK = [
 NOT_HERE = {
     "up": "starts the stack",
     "desk": "serves until Ctrl-C",
+    "mcp": "serves until its client goes",
     "grafana": "waits for a stack, and starts Grafana",
     "clean": "asks once there is something that others left",
 }

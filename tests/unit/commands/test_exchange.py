@@ -183,7 +183,7 @@ def test_a_strangers_traces_are_listed_and_shown_and_not_graded(lab: Lab, tmp_pa
     assert (told["read"], told["duplicates"], told["skipped"]) == (12, 0, [])
     rows = json.loads(lab("traces", "imported-1", "--json").output)
     assert [row["trace_id"] for row in rows] == [good.trace_id, bad.trace_id]
-    (worst,) = json.loads(lab("traces", "--slowest", "--limit", "1", "--json").output)
+    (worst,) = json.loads(lab("traces", "--slowest", "--limit", "1", "--json").stdout)
     assert (worst["trace_id"], worst["errors"], worst["whole"]) == (bad.trace_id, 5, True)
     (failed,) = json.loads(lab("traces", "--outcome", "error", "--json").output)
     assert failed == worst
@@ -192,8 +192,8 @@ def test_a_strangers_traces_are_listed_and_shown_and_not_graded(lab: Lab, tmp_pa
                   ("accuse", "abab", "ab", "--mechanism", "timeout")):  # fmt: skip
         with pytest.raises(NothingToGrade, match="Nobody knows who did it"):
             lab(*words)
-    for words in (("--window", "incident"), ("--route", "x"), ("--outcome", "rejected")):
-        with pytest.raises(UsageError, match="no routes and no windows"):
+    for words in (("--window", "incident"), ("--tenant", "x"), ("--background",)):
+        with pytest.raises(UsageError, match="traces that somebody brought, without requests"):
             lab("traces", *words)
 
 
