@@ -54,6 +54,7 @@ def asked(page: Page) -> dict[str, float]:
 
 def drag(page: Page, plot: str, start: tuple[float, float], end: tuple[float, float]) -> None:
     """From one place of a drawing to another: shares of its width, pixels from its top."""
+    page.locator(plot).scroll_into_view_if_needed()
     box = page.locator(plot).bounding_box()
     assert box
     page.mouse.move(box["x"] + start[0] * box["width"], box["y"] + start[1])
