@@ -38,6 +38,7 @@ def write_task(folder: Path, task: Task, split: str) -> Path:
     place = folder / task.task_id
     if place.exists():
         own_folders.remove(place)
+    folder.mkdir(parents=True, exist_ok=True)
     own_folders.make(place, is_private=False)
     environment, tests, solution = (place / each for each in ("environment", "tests", "solution"))
     for each in (environment, tests, solution):

@@ -17,6 +17,7 @@ import pytest
 from mcp import Client, StdioServerParameters, stdio_client
 from typer.testing import CliRunner
 
+from lab.adapters.own_folders import MARK
 from lab.bench.harbor import write_task
 from lab.bench.packing import ENTRY, modules_for
 from lab.bench.tasks import tasks_of
@@ -27,6 +28,7 @@ from tests.support.recorded_cases import recorded
 from tests.support.spoilers import secrets_of
 
 FILES = {
+    MARK,
     *("task.toml", "instruction.md", "environment/Dockerfile", "environment/requirements.txt"),
     *("environment/lab.zip", "environment/task.json.gz", "tests/test.sh", "tests/grade.py"),
     *("tests/answer.json", "tests/task.json.gz", "solution/solve.sh", "solution/accusation.json"),
