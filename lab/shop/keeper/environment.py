@@ -34,8 +34,9 @@ OTEL: Final = MappingProxyType(
         "OTEL_BLRP_SCHEDULE_DELAY": "200",
         "OTEL_BLRP_MAX_QUEUE_SIZE": "16384",
         "OTEL_METRIC_EXPORT_INTERVAL": "2000",
-        # FastAPI makes its own server spans, and none where the contrib package is at work.
-        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "fastapi",
+        # FastAPI makes its own server spans, and none where the contrib package is at work. No
+        # service uses httpx2; where something else brings it, each would import it to patch it.
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "fastapi,httpx2",
         "OTEL_PYTHON_FASTAPI_EXCLUDED_URLS": "healthz",
     }
 )
@@ -46,7 +47,7 @@ LEVELS: Final = MappingProxyType(
         "none": {"OTEL_TRACES_SAMPLER": "always_off"},
         # As most guides show it: what the contrib packages do, and not a line of one's own.
         "auto": {
-            "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "",
+            "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "httpx2",
             "OTEL_PYTHON_TRACER_CONFIGURATOR": "libraries_only",
         },
         "full": {},
