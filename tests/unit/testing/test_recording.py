@@ -28,9 +28,12 @@ def thousand(spans: RecordedSpans) -> None:
 
 
 def test_a_thousand_spans_are_asserted_in_no_time() -> None:
-    """Processor time, the first look included, which reads what the SDK recorded."""
-    took_ms = []
+    """Processor time, the first look included; as a multiple of plain work, for a slow machine."""
+    took_ms, plain_ms = [], []
     for _ in range(7):
+        began = time.process_time()
+        assert sum(number * number for number in range(200_000))
+        plain_ms.append((time.process_time() - began) * 1e3)
         with RecordedSpans(TracerProvider()) as spans:
             thousand(spans)
             began = time.process_time()
@@ -38,7 +41,7 @@ def test_a_thousand_spans_are_asserted_in_no_time() -> None:
             expect(spans).to_have(last, count="== 1", traces="== 100%")
             took_ms.append((time.process_time() - began) * 1e3)
     assert len(spans.look()) == 1000
-    assert min(took_ms) <= MOST_MS, took_ms
+    assert min(took_ms) <= max(MOST_MS, 3 * min(plain_ms)), (took_ms, plain_ms)
 
 
 SESSION = """
