@@ -23,6 +23,7 @@ from detective_cases import RIGHT, Measured, Pair, cases_in, healthy, recorded_c
 from detective_peers import NAMES, NotToBeHad, operation_of, peers
 from detective_split import HELD_OUT, TUNING
 from detective_variants import KINDS, Variant, variants
+from held_out import KEPT, WITHOUT
 from results import circumstances
 
 from lab.detective.answer import Answer
@@ -36,11 +37,8 @@ from lab.investigation.reading.impact import hurt_requests
 from lab.settings import CHECKOUT
 
 RESULTS: Final = CHECKOUT / "bench" / "detective.md"
-NEVER_SEEN: Final = CHECKOUT / "bench" / "held_out"
-"""Runs of scenarios by somebody who does not know the rules, and their twins without a culprit."""
 FIRST_SIGHT: Final = CHECKOUT / "bench" / "detective_first_sight.txt"
 SIZES: Final = (10_000, 100_000, 1_000_000)
-WITHOUT: Final = "-without"
 CERTAINTIES: Final = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.01)
 
 
@@ -232,7 +230,7 @@ def side_by_side(cases: Sequence[Measured], scores: Sequence[Score]) -> list[str
 
 def never_seen() -> tuple[list[Score], list[Score]]:
     """Scenarios that the rules were not made with, and the same without their culprits."""
-    scores = [scored(each, each.incident) for each in cases_in(NEVER_SEEN)]
+    scores = [scored(each, each.incident) for each in cases_in(KEPT)]
     twins = [each for each in scores if each.case.name.endswith(WITHOUT)]
     return [each for each in scores if each not in twins], twins
 

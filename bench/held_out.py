@@ -11,26 +11,25 @@ from __future__ import annotations
 
 import io
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from ruamel.yaml import YAML
 
-from lab import bootstrap
 from lab.adapters.cases.recording_file import pack_case, write_recording
 from lab.adapters.cases.run_lock import run_lock
 from lab.commands.common import console, run_async
-from lab.commands.run import run_one
 from lab.commands.stack import up
+from lab.commands.verify import run_all
 from lab.domain.case import Case
 from lab.domain.proof import Outcome, ProofVerdict
 from lab.domain.scenario import Scenario
 from lab.domain.twin import Expectation, Part, Twin
 from lab.domain.variation import AS_WRITTEN_SEED
-from lab.errors import MachineStrained, RecordingTooLarge
+from lab.errors import RecordingTooLarge
 from lab.investigation.proof.but_for import twin_finding, twin_scenario, twins_of
 from lab.investigation.running.recording import (
     MOST_BYTES,
@@ -39,7 +38,7 @@ from lab.investigation.running.recording import (
     reproven,
     thinned,
 )
-from lab.investigation.running.verify import Result, Trial, trials
+from lab.investigation.running.verify import NO_CASE, Result, trials
 from lab.scenario_file import SCENARIO, load_all, parse
 from lab.settings import CHECKOUT, Settings
 from lab.terminal.proof_tables import misses_table, proof_table
@@ -134,24 +133,9 @@ def _tell(result: Result) -> bool:
         console.print(_kept(result), soft_wrap=True, markup=False)
         return True
     console.print(proof_table(result.proof))
-    if result.trial.twin is None:
+    if result.trial.twin is None and result.case.case_id != NO_CASE:
         console.print(misses_table(result.case))
     return False
-
-
-async def _run_all(settings: Settings, todo: Sequence[Trial]) -> bool:
-    proven = True
-    async with bootstrap.lab(settings) as lab:
-        for trial in todo:
-            started = time.monotonic()
-            try:
-                case = await run_one(lab, trial.to_run, AS_WRITTEN_SEED, trial.is_open)
-            except MachineStrained as error:
-                console.print(f"{trial.name}: {error}", soft_wrap=True, markup=False)
-                proven = False
-            else:
-                proven &= _tell(Result.of(trial, case, time.monotonic() - started))
-    return proven
 
 
 def _wanted(names: Iterable[str]) -> list[Scenario]:
@@ -168,8 +152,13 @@ def main(names: Sequence[str]) -> int:
     todo = trials(_wanted(names), twins=True)
     with run_lock(settings.run_dir, "`bench/held_out.py`"):
         up()
-        proven = run_async(lambda: _run_all(settings, todo))
-    return 0 if proven else 1
+        proven: list[bool] = []
+
+        def tell(result: Result) -> None:
+            proven.append(_tell(result))
+
+        run_async(partial(run_all, settings, todo, AS_WRITTEN_SEED, tell))
+    return 0 if all(proven) else 1
 
 
 if __name__ == "__main__":

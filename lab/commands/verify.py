@@ -85,7 +85,7 @@ def verify(
         if todo:
             with run_lock(settings.run_dir, "`lab verify`"):
                 up()
-                run_async(partial(_run_all, settings, todo, seed, tell))
+                run_async(partial(run_all, settings, todo, seed, tell))
     finally:  # What was proven before a part died, or somebody had enough, is told all the same.
         if done:
             _write(done, settings, junit)
@@ -121,9 +121,10 @@ def _todo(
     return each * (repeat or 1)
 
 
-async def _run_all(
+async def run_all(
     settings: Settings, todo: Sequence[Trial], seed: int, tell: Callable[[Result], None]
 ) -> None:
+    """Run each trial on the stack that is up, and ``tell`` what came of it, also of no case."""
     from lab.investigation.running.verify import Result
 
     async with bootstrap.lab(settings) as lab:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form
 from fastapi.responses import RedirectResponse
@@ -14,8 +14,6 @@ from lab.desk.guard import check_token
 from lab.domain.evidence import Sample, Telemetry
 from lab.errors import UsageError
 from lab.investigation.reading.strangers import overview_signals
-
-MOST_CHOICES: Final = 50
 
 router = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/api/v1", tags=["traces"])
@@ -88,13 +86,12 @@ def reference_json(case: OpenTraces) -> ReferenceState:
 def reference_context(desk: Desk, case: Telemetry) -> dict[str, Any]:
     """What the page of such traces shows of their time: charts, and the reference or a form."""
     found = overview_signals(case)
-    brought = [each.case_id for each in desk.archive.cases() if each.scenario_id is None]
     return {
         "charts": three_signals(found),
         "measured": found,
         "healthy": case.healthy,
         "healthy_traces": _healthy_traces(case),
-        "others": [each for each in brought if each != case.case_id][:MOST_CHOICES],
+        "others": desk.other_imports(case),
     }
 
 

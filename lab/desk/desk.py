@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from lab.desk.runs import Runs
 from lab.domain.case import Case, CaseFile
+from lab.domain.evidence import Telemetry
 from lab.domain.trace import Trace
 from lab.errors import NothingToGrade
 from lab.investigation.reading.waterfall import Waterfall, waterfall
@@ -20,6 +21,9 @@ from lab.settings import Settings
 
 MOST_CASES_IN_MEMORY: Final = 2
 """A case of a hundred traces takes some ten megabytes, and a learner reads one at a time."""
+
+MOST_CHOICES: Final = 50
+"""Of imports to compare one with."""
 
 
 class Desk:
@@ -56,6 +60,11 @@ class Desk:
             kept = (fingerprint, self.archive.open(case_id))
         self._read[case_id] = kept
         return kept[1]
+
+    def other_imports(self, case: Telemetry) -> list[str]:
+        """Other traces that somebody brought, newest first, which may be of a calm time."""
+        brought = (each.case_id for each in self.archive.cases() if each.is_imported)
+        return [each for each in brought if each != case.case_id][:MOST_CHOICES]
 
     def waterfall(self, case: CaseFile, trace: Trace) -> Waterfall:
         """The rows of a trace; the newest are kept, for a page and its script ask one by one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
@@ -18,8 +18,6 @@ from lab.errors import NotEarned, UsageError
 from lab.terminal.detection import NOT_THE_TRUTH, said
 
 router = APIRouter(include_in_schema=False)
-
-_MOST_CHOICES: Final = 50
 
 
 @router.get("/cases/{case_id}/detective", dependencies=[Depends(check_site)])
@@ -40,7 +38,7 @@ def detective_page(
     elif reference is None and case.healthy is not None:
         context["answer"] = detect(incident_said(case.evidence))
     elif reference is None:
-        context["choices"] = _others(desk, case)
+        context["choices"] = desk.other_imports(case)
     else:
         before = desk.case_file(reference)
         if not isinstance(before, Telemetry):
@@ -49,9 +47,3 @@ def detective_page(
             incident_between(before.evidence.traces.values(), case.evidence.traces.values())
         )
     return page(request, "detective.html", {**context, "said": said, "by_what": NOT_THE_TRUTH})
-
-
-def _others(desk: TheDesk, case: Telemetry) -> list[str]:
-    """Other telemetry, newest first, which may be of a calm time."""
-    brought = [each.case_id for each in desk.archive.cases() if each.scenario_id is None]
-    return [each for each in brought if each != case.case_id][:_MOST_CHOICES]

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import CASE, RunningDesk
-from tests.browser.test_solving import tab_to, tab_to_radio
+from tests.browser.test_solving import close_by_keys, tab_to
 from tests.browser.waterfall import focused, wait_until_drawn
 
 PLOT = "#chart-rate svg.plot"
@@ -146,13 +146,7 @@ def test_from_the_board_to_the_verdict_by_keyboard_alone(page: Page, board: str)
     tab_to(page, "storefront ")
     page.keyboard.press("e")
     assert "fails by itself" in focused(page)
-    page.keyboard.press("a")
-    page.wait_for_url("**/accuse?**")
-    tab_to_radio(page, "timeout")
-    page.keyboard.press("Space")
-    tab_to(page, "Accuse", exact=True)
-    page.keyboard.press("Enter")
-    expect(page.locator("main")).to_contain_text("Case closed")
+    close_by_keys(page)
 
 
 @pytest.mark.parametrize("width", [360, 1280, 2200])

@@ -68,8 +68,12 @@ def test_a_case_is_solved_by_keyboard_alone(page: Page, desk: RunningDesk) -> No
     page.keyboard.press("Enter")
     assert "auth pool.acquire" in focused(page)
     page.keyboard.press("e")
-    page.keyboard.press("a")
+    close_by_keys(page)
 
+
+def close_by_keys(page: Page) -> None:
+    """Accuse the span that has the focus of *timeout*, by keys alone, and read the verdict."""
+    page.keyboard.press("a")
     page.wait_for_url("**/accuse?**")
     tab_to_radio(page, "timeout")
     page.keyboard.press("Space")
