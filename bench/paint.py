@@ -7,21 +7,16 @@ of a recorded case, and a list of 100,000 requests that is made up for it.
 from __future__ import annotations
 
 import dataclasses
-import os
-import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
-from playwright.sync_api import Page, sync_playwright
-from promises import Promise, Row, attempt, table
-from results import circumstances, write_section
+from chromium import page_before, write
+from playwright.sync_api import Page
+from promises import Promise, Row, attempt
 
 from lab.domain.case import Case
 from lab.domain.load import Window
-from lab.settings import CHECKOUT
-from tests.browser.conftest import CASE, CHROMIUM, RunningDesk, desk_over
+from tests.browser.conftest import CASE, CHROMIUM, RunningDesk
 from tests.support.sample_case import request, sample_case
 
 ROUNDS: Final = 5
@@ -104,25 +99,9 @@ def measured() -> list[Row]:
     if not CHROMIUM:
         promise = Promise("the desk's pages: from the address to what one can use", "s", 0.5)
         return [promise.skipped("skipped: no Chromium")]
-    with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        desk_over(Path(folder) / "state") as desk,
-        sync_playwright() as playwright,
-    ):
-        desk.add(crowded())
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        return list(rows(browser.new_page(viewport={"width": 1280, "height": 860}), desk))
-
-
-def main() -> None:
-    """Measure, write, print."""
-    load_before = os.getloadavg()[0]
-    text = f"{circumstances(load_before, 'make bench')}\n\n{table(measured())}"
-    write_section("The desk's pages", text)
-    sys.stdout.write(f"{text}\n")
+    with page_before(crowded()) as (page, desk):
+        return list(rows(page, desk))
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(CHECKOUT))
-    main()
+    write("The desk's pages", measured)

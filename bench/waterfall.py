@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import sys
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,16 +16,16 @@ from typing import Final
 
 import httpx
 import psutil
-from playwright.sync_api import Page, sync_playwright
-from promises import Promise, Row, attempt, table
-from results import circumstances, write_section
+from chromium import page_before, write
+from playwright.sync_api import Page
+from promises import Promise, Row, attempt
 
 from lab.adapters.cases.archive import FolderArchive
 from lab.adapters.cases.recording_file import recordings
 from lab.adapters.otlp.traces import assemble
 from lab.domain.case import Case
 from lab.settings import CHECKOUT
-from tests.browser.conftest import CHROMIUM, RunningDesk, desk_over
+from tests.browser.conftest import CHROMIUM, RunningDesk
 from tests.support.sample_case import sample_case, span
 
 ROUNDS: Final = 5
@@ -201,29 +198,12 @@ def measured() -> list[Row]:
     if not CHROMIUM:
         promises = (*OPENS.values(), FILTER, KEY, ROWS, *PAINTS.values(), STILL, HELD)
         return [promise.skipped("skipped: no Chromium") for promise in promises]
-    with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        desk_over(Path(folder) / "state") as desk,
-        sync_playwright() as playwright,
-    ):
-        small, large = (made_up(number) for number in OPENS)
-        traces = {**small.evidence.traces, **large.evidence.traces}
-        evidence = dataclasses.replace(large.evidence, traces=traces)
-        desk.add(dataclasses.replace(large, evidence=evidence))
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        page = browser.new_page(viewport={"width": 1280, "height": 860})
+    small, large = (made_up(number) for number in OPENS)
+    traces = {**small.evidence.traces, **large.evidence.traces}
+    evidence = dataclasses.replace(large.evidence, traces=traces)
+    with page_before(dataclasses.replace(large, evidence=evidence)) as (page, desk):
         return list(Bench(page, desk).rows())
 
 
-def main() -> None:
-    """Measure, write, print."""
-    load_before = os.getloadavg()[0]
-    text = f"{circumstances(load_before, 'make bench')}\n\n{table(measured())}"
-    write_section("The waterfall", text)
-    sys.stdout.write(f"{text}\n")
-
-
 if __name__ == "__main__":
-    sys.path.insert(0, str(CHECKOUT))
-    main()
+    write("The waterfall", measured)
