@@ -73,10 +73,7 @@ def why_not(folder: Path) -> str | None:
     if folder.is_symlink():
         return f"expected {folder} to be a folder, found a link to elsewhere; {_WAY_OUT}"
     if not is_own(folder):
-        return (
-            f"expected {folder} to bear the mark of a folder that the lab made ({MARK}), "
-            f"found none; {_WAY_OUT}"
-        )
+        return _unmarked(folder)
     place = folder.resolve()
     for kept, what in ((Path.home(), "your home"), (CHECKOUT, "this checkout")):
         if kept.resolve().is_relative_to(place):
@@ -87,6 +84,13 @@ def why_not(folder: Path) -> str | None:
     if checkout is not None:
         return f"expected nothing but the lab's in {folder}, found a checkout in it: {checkout}"
     return None
+
+
+def _unmarked(folder: Path) -> str:
+    return (
+        f"expected {folder} to bear the mark of a folder that the lab made ({MARK}), "
+        f"found none; {_WAY_OUT}"
+    )
 
 
 def remove(folder: Path) -> None:
@@ -110,10 +114,7 @@ def discard(folder: Path, *, within: Path, quietly: bool = False) -> None:
 def check_part(folder: Path, *, of: Path) -> None:
     """NotOurs where ``folder`` is no part of one that the lab made, or leads elsewhere."""
     if not is_own(of):
-        raise NotOurs(
-            f"expected {of} to bear the mark of a folder that the lab made ({MARK}), "
-            f"found none; {_WAY_OUT}"
-        )
+        raise NotOurs(_unmarked(of))
     _check_lies_within(folder, of)
 
 

@@ -10,6 +10,7 @@ from lab import bootstrap
 from lab.commands.cases import may_see_answers
 from lab.commands.common import JsonOption, console, print_json, reading
 from lab.domain.case import Case
+from lab.domain.evidence import Telemetry
 from lab.errors import NoReference, NotEarned, UsageError
 from lab.settings import Settings
 
@@ -74,4 +75,5 @@ def _incident(archive: CaseArchive, case: CaseFile, reference: str | None) -> In
             f"expected a reference, or --reference CASE, found neither: {no_reference(case)}"
         )
     before = archive.open(reference)
-    return incident_between(before.evidence.traces.values(), case.evidence.traces.values())
+    calm = before.own_traces() if isinstance(before, Telemetry) else before.evidence.traces.values()
+    return incident_between(calm, case.own_traces())

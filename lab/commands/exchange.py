@@ -99,10 +99,9 @@ def replay(
 
     archive = bootstrap.archive(Settings())
     case = archive.open(case_id)
-    kept = case.evidence.traces
-    # What traces are compared with is no part of them.
-    own = [each.trace_id for each in case.index] if isinstance(case, Telemetry) else kept
-    traces = tuple(kept[each] for each in own)
+    own = case.own_traces() if isinstance(case, Telemetry) else case.evidence.traces.values()
+    traces = tuple(own)
+    ids = [each.trace_id for each in traces]
     end_ns = int((time.time() - ENDED_AGO_S) * 1e9)
     retold = Replay.ending_at(traces, end_ns, secrets.token_hex(16))
     spans = rejected = 0
@@ -132,7 +131,7 @@ def replay(
                 "rejected": rejected,
                 "shifted_s": retold.shift_ns / 1e9,
                 "support_code": asked,
-                "trace_ids": {old: retold.trace_id(old) for old in own},
+                "trace_ids": {old: retold.trace_id(old) for old in ids},
             }
         )
     else:

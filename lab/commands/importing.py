@@ -19,7 +19,7 @@ from lab.commands.common import (
     run_async,
 )
 from lab.commands.exchange import HeaderOption, counting, headers
-from lab.domain.evidence import Sample, Telemetry
+from lab.domain.evidence import Telemetry
 from lab.domain.wording import counted
 from lab.errors import UsageError
 from lab.settings import Settings
@@ -183,15 +183,11 @@ def reference(
     All others are compared with those. FILE may be the id of another import.
     """
     from lab.adapters.cases.bring import bring_healthy
+    from lab.investigation.reading.strangers import brought
 
     _one_reference(before=before, compare=compare, none=none or None)
     archive = bootstrap.archive(Settings())
-    case = archive.sight(case_id)
-    if not isinstance(case, Telemetry):
-        raise UsageError(
-            f"expected traces that somebody brought, got {case.case_id}: a case has a reference "
-            "of its own, the time before its incident"
-        )
+    case = brought(archive.sight(case_id))
     if compare is not None and compare.exists():
         bring_healthy(archive, archive.folder(case.case_id), compare)
     elif before is not None or compare is not None or none:
@@ -205,10 +201,10 @@ def _one_reference(**options: object) -> None:
 
 
 def _tell_reference(case: Sight | Telemetry, *, as_json: bool) -> None:
-    from lab.investigation.reading.strangers import no_reference
+    from lab.investigation.reading.strangers import healthy_count, no_reference
 
     healthy = case.healthy if isinstance(case, Telemetry) else None
-    before = len(case.evidence.samples.get(Sample.REFERENCE, ()))
+    before = healthy_count(case)
     if as_json:
         stretch = healthy.stretch if healthy else None
         print_json(

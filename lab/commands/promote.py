@@ -288,12 +288,8 @@ def _evidence_of(found: CaseFile, before: str | None) -> Evidence:
         if before is not None:
             raise UsageError("expected no --before: a case of a run has a time before its own")
         return replace(found.evidence, joins=(), records={})
-    if before is not None:
-        healthy = Healthy(stretch_of(before, found.index))
-        return stranger_evidence(found.evidence.traces, found.index, healthy)
-    if found.healthy is not None:
-        return found.evidence
-    return stranger_evidence(found.evidence.traces, found.index)
+    healthy = found.healthy if before is None else Healthy(stretch_of(before, found.index))
+    return stranger_evidence(found.evidence.traces, found.index, healthy)
 
 
 def _cut(evidence: Evidence, request: Request) -> Evidence:

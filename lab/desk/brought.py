@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from lab.desk.charts import three_signals
 from lab.desk.desk import Desk, OpenFile, TheDesk
 from lab.desk.guard import check_token
-from lab.domain.evidence import Sample, Telemetry
+from lab.domain.evidence import Telemetry
 from lab.errors import UsageError
-from lab.investigation.reading.strangers import overview_signals
+from lab.investigation.reading.strangers import brought, healthy_count, overview_signals
 
 router = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/api/v1", tags=["traces"])
@@ -23,12 +23,7 @@ Said = Annotated[str, Field(max_length=200)]
 
 def traces_of(found: OpenFile) -> Telemetry:
     """What ``{case_id}`` names, where it has no windows of its own; else UsageError."""
-    if isinstance(found, Telemetry):
-        return found
-    raise UsageError(
-        f"expected traces that somebody brought, got {found.case_id}: a case has a reference of "
-        "its own, the time before its incident"
-    )
+    return brought(found)
 
 
 OpenTraces = Annotated[Telemetry, Depends(traces_of)]
@@ -80,7 +75,7 @@ def choose_json(case: OpenTraces, desk: TheDesk, body: ReferenceBody) -> Referen
 def reference_json(case: OpenTraces) -> ReferenceState:
     """What has been said of it."""
     healthy = str(case.healthy) if case.healthy else None
-    return ReferenceState(healthy=healthy, healthy_traces=_healthy_traces(case))
+    return ReferenceState(healthy=healthy, healthy_traces=healthy_count(case))
 
 
 def reference_context(desk: Desk, case: Telemetry) -> dict[str, Any]:
@@ -90,10 +85,6 @@ def reference_context(desk: Desk, case: Telemetry) -> dict[str, Any]:
         "charts": three_signals(found),
         "measured": found,
         "healthy": case.healthy,
-        "healthy_traces": _healthy_traces(case),
+        "healthy_traces": healthy_count(case),
         "others": desk.other_imports(case),
     }
-
-
-def _healthy_traces(case: Telemetry) -> int:
-    return len(case.evidence.samples.get(Sample.REFERENCE, ()))

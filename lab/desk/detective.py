@@ -43,7 +43,5 @@ def detective_page(
         before = desk.case_file(reference)
         if not isinstance(before, Telemetry):
             raise UsageError(f"expected traces of a calm time, found that {reference} is a case")
-        context["answer"] = detect(
-            incident_between(before.evidence.traces.values(), case.evidence.traces.values())
-        )
+        context["answer"] = detect(incident_between(before.own_traces(), case.own_traces()))
     return page(request, "detective.html", {**context, "said": said, "by_what": NOT_THE_TRUTH})

@@ -399,6 +399,10 @@ class Telemetry:
     healthy: Healthy | None = None
     lines_with: Callable[[Sequence[str], Sequence[str]], Iterable[str]] | None = None
 
+    def own_traces(self) -> Iterator[Trace]:
+        """Its traces, one after the other; what they are compared with is no part of them."""
+        return (self.evidence.traces[each.trace_id] for each in self.index)
+
 
 @dataclass(frozen=True, slots=True)
 class Sight:

@@ -215,14 +215,14 @@ def folded(found: Sequence[Row]) -> Iterator[FoldedRow]:
         below.setdefault(row.parent, []).append(n)
     kinds = _kinds(found, below)
     tops = _folded(found, below.get(None, []), kinds)
-    waiting: list[tuple[int, int | None, _Place]] = [(0, None, each) for each in reversed(tops)]
+    waiting: list[tuple[int | None, _Place]] = [(None, each) for each in reversed(tops)]
     index = 0
     while waiting:
-        depth, parent, (n, position, siblings, alike) = waiting.pop()
+        parent, (n, position, siblings, alike) = waiting.pop()
         row = replace(found[n], parent=parent, position=position, siblings=siblings)
         yield FoldedRow(row, alike)
         children = _folded(found, below.get(n, []), kinds)
-        waiting += [(depth + 1, index, each) for each in reversed(children)]
+        waiting += [(index, each) for each in reversed(children)]
         index += 1
 
 

@@ -276,9 +276,9 @@ class FolderArchive:
         """
         sums = _sums(folder, but_for)
         ids = (
-            case.case_id
-            for case in self.cases()
-            if called in (None, case.case_id.rpartition("-")[0])
+            each.name
+            for each in self._newest_first()
+            if called in (None, each.name.rpartition("-")[0])
         )
         return next((each for each in ids if _sums(self._cases_dir / each, but_for) == sums), None)
 
@@ -298,9 +298,9 @@ class FolderArchive:
     def holding(self, trace_id: str) -> tuple[str, ...]:
         """The ids of the cases with a trace whose id is, or begins with, that; newest first."""
         return tuple(
-            case.case_id
-            for case in self.cases()
-            if ids.meant(trace_id, self._trace_ids(case.case_id))
+            each.name
+            for each in self._newest_first()
+            if ids.meant(trace_id, self._trace_ids(each.name))
         )
 
     def _trace_ids(self, case_id: str) -> Iterable[str]:
@@ -361,7 +361,7 @@ class FolderArchive:
             return self._newest()
         folder = self._cases_dir / _checked(case_id)
         if not folder.is_dir():
-            known = [case.case_id for case in self.cases()]
+            known = [each.name for each in self._newest_first()]
             if self._working(case_id).is_dir():
                 raise CaseAtWork(
                     f"expected a case, found that {case_id} is still being written, or that its "
@@ -380,11 +380,16 @@ class FolderArchive:
                 with suppress(CaseError):
                     yield folder, told(folder)
 
-    def _newest(self) -> Path:
+    def _newest_first(self) -> list[Path]:
+        """The folders of all sealed cases that can be read, by their manifests alone."""
         opened_s = dict(self._of_each(lambda each: opened_unix_s(each, read_manifest(each))))
-        if not opened_s:
+        return sorted(opened_s, key=opened_s.__getitem__, reverse=True)
+
+    def _newest(self) -> Path:
+        folders = self._newest_first()
+        if not folders:
             raise UnknownCase("expected a case, found none; `lab run db-timeout` makes one")
-        return max(opened_s, key=lambda folder: opened_s[folder])
+        return folders[0]
 
 
 def _checked(case_id: str) -> str:

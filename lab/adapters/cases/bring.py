@@ -203,7 +203,6 @@ def _sealed(
     told: tuple[str, str],
 ) -> Brought:
     gathering.seal(*told, archive.now_s())
-    _refer(archive, room, wish)
     if wish.strict and not account.is_complete:
         raise CaseError(
             f"expected to read all of it (--strict), found {account.skipped_words}; leave "
@@ -211,9 +210,8 @@ def _sealed(
         )
     # The manifest says from which files traces came, and when: others may hold the same ones.
     twin = None if wish.again else archive.twin_of(room, wish.name, but_for=MANIFEST)
+    _refer(archive, room if twin is None else archive.folder(twin), wish)
     case_id = twin or archive.adopt(room, wish.name or IMPORTED)
-    if twin is not None:
-        _refer(archive, archive.folder(twin), wish)
     return Brought(case_id, twin is None, account.traces, account.kept, account=account)
 
 

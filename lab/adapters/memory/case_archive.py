@@ -123,7 +123,7 @@ class MemoryArchive:
             against = self._telemetry(other)
             refuse_same(found.index, against.index)
             healthy = Healthy(source=against.source, index=against.index)
-        own = {each.trace_id: found.evidence.traces[each.trace_id] for each in found.index}
+        own = {each.trace_id: each for each in found.own_traces()}
         traces = {**self._telemetry(other).evidence.traces, **own} if other else own
         said = stranger_evidence(traces, found.index, healthy)
         evidence = said if healthy else Evidence({}, (), {}, traces)

@@ -66,9 +66,11 @@ class RequestQuery:
 
     def check(self, evidence: Evidence) -> None:
         """UsageError for a word that this case does not know."""
-        _known("outcome", self.outcome, OUTCOMES)
-        _known("window", self.window, tuple(WINDOW_WORDS.values()))
-        _known("tenant", self.tenant, tuple(sorted({each.tenant for each in evidence.requests})))
+        check_known("outcome", self.outcome, OUTCOMES)
+        check_known("window", self.window, tuple(WINDOW_WORDS.values()))
+        check_known(
+            "tenant", self.tenant, tuple(sorted({each.tenant for each in evidence.requests}))
+        )
         routes = sorted({request.route for request in evidence.requests})
         if self.route is not None and not any(_is_route(self.route, each) for each in routes):
             raise UsageError(
@@ -103,7 +105,7 @@ def find_requests(
 ) -> list[Request]:
     """The requests that fit, sorted by one of `SORTS`; UsageError for a word nobody knows."""
     query.check(evidence)
-    _known("sort", sort, tuple(SORTS))
+    check_known("sort", sort, tuple(SORTS))
     tests = query.tests(evidence)
     found = [
         each
@@ -252,6 +254,7 @@ def routes_meant(evidence: Evidence, wanted: str) -> list[str]:
     return sorted({each.route for each in evidence.requests if _is_route(wanted, each.route)})
 
 
-def _known(option: str, word: str | None, words: tuple[str, ...]) -> None:
+def check_known(option: str, word: str | None, words: tuple[str, ...]) -> None:
+    """UsageError where a word was given for the option that is none of those."""
     if word is not None and word not in words:
         raise UsageError(f"expected --{option} to be one of {', '.join(words)}, got {word!r}")

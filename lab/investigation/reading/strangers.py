@@ -6,8 +6,8 @@ import math
 from dataclasses import replace
 from typing import Final, Protocol, TypeGuard, TypeVar
 
-from lab.domain.evidence import Evidence, Telemetry, stranger_evidence
-from lab.errors import NoReference
+from lab.domain.evidence import Evidence, Sample, Telemetry, stranger_evidence
+from lab.errors import NoReference, UsageError
 from lab.investigation.reading.edge_signals import Signals, signals
 from lab.investigation.reading.requests import axis_start_s
 from lab.investigation.reading.service_map import ServiceMap, service_map
@@ -48,6 +48,21 @@ _NO_REFERENCE: Final = (
     "`lab reference {} --before FROM..TO` or `--compare FILE` chooses one, and so does the chart "
     "on the desk's page of it"
 )
+
+
+def brought(case: Looked) -> Telemetry:
+    """The case, where it has no windows of its own; else UsageError."""
+    if isinstance(case, Telemetry):
+        return case
+    raise UsageError(
+        f"expected traces that somebody brought, got {case.case_id}: a case has a reference of "
+        "its own, the time before its incident"
+    )
+
+
+def healthy_count(case: Looked) -> int:
+    """How many of the traces that it has or is compared with are of a healthy time."""
+    return len(case.evidence.samples.get(Sample.REFERENCE, ()))
 
 
 def compared(case: Any) -> Any:

@@ -15,6 +15,7 @@ from lab.domain.rows import TraceSummary
 from lab.domain.trace import Span, Trace
 from lab.domain.wording import unknown_name
 from lab.errors import UsageError
+from lab.investigation.reading.requests import check_known
 from lab.investigation.reading.span_words import value_text
 
 OUTCOMES: Final = ("ok", "error")
@@ -105,12 +106,8 @@ def services_of(case: Telemetry) -> list[str]:
 
 
 def _check(case: Telemetry, query: TraceQuery, sort: str) -> None:
-    for option, word, words in (
-        ("outcome", query.outcome, OUTCOMES),
-        ("sort", sort, tuple(SORTS)),
-    ):
-        if word is not None and word not in words:
-            raise UsageError(f"expected --{option} to be one of {', '.join(words)}, got {word!r}")
+    check_known("outcome", query.outcome, OUTCOMES)
+    check_known("sort", sort, tuple(SORTS))
     if query.service is not None:
         known = services_of(case)
         if query.service not in known:

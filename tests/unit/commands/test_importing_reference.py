@@ -95,6 +95,18 @@ def imported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return Imported(name, str(read(lab, line)["case"]), lab)
 
 
+def test_what_an_import_is_compared_with_is_no_part_of_its_incident(
+    lab: Door, tmp_path: Path
+) -> None:
+    """The detective asked beside another import says the same, whatever was said to be healthy."""
+    calm = exported("db-timeout", tmp_path / "calm.jsonl", Window.REFERENCE)
+    bad = exported("db-timeout", tmp_path / "bad.jsonl", Window.CRIME)
+    before, case_id = (read(lab, f"import {each}")["case"] for each in (calm, bad))
+    said = read(lab, f"detect {case_id} --reference {before}")
+    lab(f"reference {case_id} --compare {before}")
+    assert read(lab, f"detect {case_id} --reference {before}") == said
+
+
 def test_the_culprit_is_who_the_truth_says(imported: Imported) -> None:
     """The detective names it, the map shows it, and what sets the hurt apart is of its service."""
     case_id, lab = imported.case_id, imported.lab
