@@ -187,8 +187,9 @@ class ForeignTempo:
         return True
 
     async def _trace(self, trace_id: str) -> bytes | None:
-        answer = await self._asking.ask(self._path + trace_id)
-        if answer.status == httpx.codes.NOT_FOUND and "v2" in self._path:
+        path = self._path  # Another trace may find the older one while this one waits.
+        answer = await self._asking.ask(path + trace_id)
+        if answer.status == httpx.codes.NOT_FOUND and "v2" in path:
             # Before Tempo 2.7 there is no second API, and an unknown trace is a 404 as well.
             older = await self._asking.ask(f"/api/traces/{trace_id}")
             if older.status == httpx.codes.OK:

@@ -305,6 +305,13 @@ def old_tempo(path: str, parameters: dict[str, str], headers: Any) -> tuple[int,
     return 200, {"batches": groups}
 
 
+def slow_old_tempo(path: str, parameters: dict[str, str], headers: Any) -> tuple[int, Any]:
+    """Which tells of the second trace that there is no second API when the first is here."""
+    if "/v2/" in path and path.endswith(TRACES[1].trace_id):
+        time.sleep(0.3)
+    return old_tempo(path, parameters, headers)
+
+
 def small_tempo(path: str, parameters: dict[str, str], headers: Any) -> tuple[int, Any]:
     if path == "/api/search" and int(parameters["limit"]) > 40:
         return 400, b"limit 2000 exceeds max limit 40"
@@ -317,7 +324,7 @@ def shared_tempo(path: str, parameters: dict[str, str], headers: Any) -> tuple[i
     return new_tempo(path, parameters, headers)
 
 
-@pytest.mark.parametrize("answer", [new_tempo, old_tempo, small_tempo])
+@pytest.mark.parametrize("answer", [new_tempo, old_tempo, slow_old_tempo, small_tempo])
 def test_a_tempo_of_any_age_and_size_is_read(
     answer: Any, lab: Lab, serve: Callable[[Any], Backend]
 ) -> None:
