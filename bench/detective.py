@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Final
 
-from detective_cases import RIGHT, Measured, Pair, cases_in, healthy, recorded_cases
+from detective_cases import Measured, Pair, cases_in, healthy, recorded_cases
 from detective_peers import NAMES, NotToBeHad, operation_of, peers
 from detective_split import HELD_OUT, TUNING
 from detective_variants import KINDS, Variant, variants
@@ -32,7 +32,7 @@ from lab.detective.floors import NAIVE, Seen, error_else_growth
 from lab.detective.incident import Incident, Period, incident_of
 from lab.detective.tuning import Tuning
 from lab.domain.trace import Trace
-from lab.domain.verdict import VerdictClass
+from lab.domain.verdict import DID_IT, VerdictClass
 from lab.investigation.reading.impact import hurt_requests
 from lab.settings import CHECKOUT
 
@@ -179,7 +179,7 @@ def peer_scores(cases: Sequence[Measured]) -> Mapping[str, tuple[list[Ranked], s
 
 def first_sight() -> int:
     """In how many held-out cases the first suspect was right when they were first met."""
-    right = {each.value for each in RIGHT}
+    right = {each.value for each in DID_IT}
     lines = FIRST_SIGHT.read_text(encoding="utf-8").splitlines()
     return sum(
         "| truth" in before and said.rpartition("-> ")[2].strip() in right

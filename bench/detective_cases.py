@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from detective_split import part_of
 
@@ -15,12 +14,9 @@ from lab.domain.accusation import Accusation
 from lab.domain.case import Case
 from lab.domain.mechanism import Mechanism
 from lab.domain.trace import Trace
-from lab.domain.verdict import VerdictClass
+from lab.domain.verdict import DID_IT, VerdictClass
 from lab.investigation.solving.judge import judge
 from lab.settings import CHECKOUT
-
-RIGHT: Final = frozenset({VerdictClass.SOLVED, VerdictClass.CLOSE})
-"""The span did it; *close* is for a wrong mechanism, or one of two parties."""
 
 Pair = tuple[str, str]
 """Trace id and span id."""
@@ -60,7 +56,7 @@ class Measured:
 
     def is_right(self, span: Pair | None) -> bool:
         """Whether this one did it, whatever the mechanism; of a case of nobody's no span did."""
-        return span is not None and not self.is_nobody and self.verdict([span]) in RIGHT
+        return span is not None and not self.is_nobody and self.verdict([span]) in DID_IT
 
     def kept_background(self) -> tuple[Trace, ...]:
         """Traces that no request began; the case keeps what its scenario searched for."""

@@ -6,7 +6,6 @@ built from; ``tests/`` and ``solution/`` come to it after the agent has ended.
 
 from __future__ import annotations
 
-import gzip
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -94,9 +93,6 @@ def exported(folder: Path) -> Iterator[Graded]:
         )
     for path in found:
         answer = json.loads(path.read_text(encoding="utf-8"))
-        yield Graded(answer["task"], answer, partial(_document, path.with_name(TASK_FILE)))
-
-
-def _document(path: Path) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
-    return found
+        yield Graded(
+            answer["task"], answer, partial(task_file.document_of, path.with_name(TASK_FILE))
+        )

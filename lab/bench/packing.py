@@ -38,13 +38,12 @@ def modules_for(entry: str) -> frozenset[str]:
     waiting = [entry]
     while waiting:
         name = waiting.pop()
-        if name in found or _source(name) is None:
+        source = _source(name)
+        if name in found or source is None:
             continue
         found.add(name)
         parts = name.split(".")
         waiting += [".".join(parts[:n]) for n in range(1, len(parts))]
-        source = _source(name)
-        assert source is not None
         waiting += _imported(ast.parse(source.read_text(encoding="utf-8")))
     return frozenset(found)
 

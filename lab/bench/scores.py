@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import Any, Final
 
 from lab.bench.agents import answered, solvers
-from lab.bench.grading import Unreadable, check, grade, nothing_said
+from lab.bench.grading import COUNTS, Unreadable, check, grade, nothing_said
 from lab.bench.harbor import Graded
 from lab.errors import UsageError
 from lab.mcp.task_file import of_document
@@ -21,8 +21,6 @@ SHARES: Final = (
     *("solved", "right_span", "right_mechanism", "right_scope", "path_named", "false_accusation"),
 )
 """Columns that are a share of the tasks that ask for it."""
-SUMS: Final = ("calls", "bytes_read", "seconds")
-"""Columns that are a mean of what was told, a task."""
 HEADINGS: Final[Mapping[str, str]] = {
     "solved": "Solved",
     "right_span": "Right span",
@@ -94,8 +92,9 @@ def scored(
 
 def _one(task: Graded, document: Mapping[str, Any], accusation: Mapping[str, Any] | None) -> Scores:
     answer = dict(task.answer)
-    found = nothing_said(answer)
-    if accusation is not None:
+    if accusation is None:
+        found = nothing_said(answer)
+    else:
         found = grade(dict(accusation), answer, dict(document))
     return {"task": task.task_id, "kind": answer["kind"], **found}
 
@@ -109,7 +108,7 @@ def summary(scores: Sequence[Scores]) -> Scores:
     cited = sum(each["evidence_cited"] for each in scores)
     shown = sum(each["evidence_shown"] for each in scores)
     row["evidence"] = {"share": shown / cited if cited else None, "of": cited}
-    for key in SUMS:
+    for key in COUNTS:
         told = [each[key] for each in scores if each[key] is not None]
         row[key] = fmean(told) if told else None
     return row

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
+from lab import umask
 from lab.commands.common import JsonOption, notes, print_json
 from lab.errors import DiskRefused, UsageError
 from lab.settings import Settings
@@ -96,7 +97,8 @@ def _export(
         notes.print(f"{name} …")
         try:
             tasks = tasks_of(case, PUBLIC_SEED if seed is None else seed)
-            written += [write_task(place, each, split).name for each in tasks]
+            with umask.asked_for():
+                written += [write_task(place, each, split).name for each in tasks]
         except OSError as error:
             raise DiskRefused(
                 f"expected to write below {place}, found: {error.strerror}; name another folder"

@@ -10,7 +10,7 @@ from lab.detective.detect import detect
 from lab.detective.floors import NAIVE, Seen
 from lab.detective.incident import incident_of
 from lab.domain.accusation import Accusation
-from lab.domain.verdict import VerdictClass
+from lab.domain.verdict import DID_IT, VerdictClass
 from lab.investigation.solving.judge import judge
 from lab.lint import Problem, Rule
 from lab.scenario_file import SCENARIO
@@ -23,7 +23,6 @@ AS_MUCH: Final = 0.8
 """Who explains this share of what the culprit does is as good an answer, or needs a reason."""
 EASY_UP_TO: Final = 2
 """The level above which a case should ask for more than a naive look."""
-DID_IT: Final = frozenset({VerdictClass.SOLVED, VerdictClass.CLOSE})
 NEEDS_A_REASON: Final = frozenset({VerdictClass.INNOCENT, VerdictClass.MESSENGER})
 """A bystander has one: it is the ``why`` of a decoy."""
 

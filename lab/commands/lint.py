@@ -153,11 +153,11 @@ def _telemetry_problems(
 
 def _recorded(settings: Settings, names: Sequence[str]) -> Iterator[Case]:
     """The recorded case of each scenario that has one."""
-    from lab.adapters.cases.recording_file import RECORDING, read_recording
+    from lab.adapters.cases.recording_file import read_recording, recordings
     from lab.terminal.reading_display import ReadingDisplay
 
-    paths = [settings.scenarios_dir / name / RECORDING for name in names]
-    sizes = {path: path.stat().st_size for path in paths if path.is_file()}
+    known = recordings(settings.scenarios_dir)
+    sizes = {known[name]: known[name].stat().st_size for name in names if name in known}
     with ReadingDisplay(notes, "asking the detective", sum(sizes.values())) as display:
         for path, size in sizes.items():
             yield read_recording(path)

@@ -53,6 +53,10 @@ class VerdictClass(StrEnum):
     SOMEBODY = ("somebody", "Somebody did it: a span in this case is to blame.")
 
 
+DID_IT: Final = frozenset({VerdictClass.SOLVED, VerdictClass.CLOSE})
+"""The span did it; *close* is for a wrong mechanism, or one of two parties."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """The class and its text; ``text`` never speaks of a span that was not accused."""

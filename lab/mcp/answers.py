@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from lab.errors import UsageError
 
@@ -17,11 +17,20 @@ _ROOM_FOR_THE_REST: Final = 2_048
 Arguments = Mapping[str, Any]
 Answer = dict[str, Any]
 
+T = TypeVar("T")
 
-def rows_of(key: str, rows: Sequence[Any], most: int, **more: Any) -> Answer:
-    """The first ``most`` of the rows under ``key``, with how many there are."""
-    shown = list(rows[:most])
-    counts = {"total": len(rows), "returned": len(shown), "truncated": len(shown) < len(rows)}
+
+def rows_of(
+    key: str,
+    found: Sequence[T],
+    most: int,
+    row: Callable[[T], Any] = lambda each: each,
+    /,
+    **more: Any,
+) -> Answer:
+    """The first ``most`` of what was found, each as its row, with how many there are."""
+    shown = [row(each) for each in found[:most]]
+    counts = {"total": len(found), "returned": len(shown), "truncated": len(shown) < len(found)}
     return {**more, **counts, key: shown}
 
 

@@ -9,6 +9,7 @@ from lab.domain.mechanism import NO_SPAN_RULE, Mechanism, Scope
 from lab.errors import UsageError
 from lab.investigation.reading.edge_signals import signals
 from lab.investigation.reading.healthy_twin import compare, twin_rows
+from lab.investigation.reading.logs import LogLine
 from lab.investigation.reading.requests import WINDOW_WORDS
 from lab.mcp.answers import Answer, Arguments, rows_of
 from lab.mcp.dossier import Dossier, moment
@@ -86,22 +87,26 @@ def _search_logs(_: Room, dossier: Dossier, asked: Arguments) -> Answer:
     wanted = {"service": asked.get("service_name"), "window": asked.get("period")}
     if (trace_id := asked.get("trace_id")) is not None:
         wanted["trace_id"] = trace_meant(dossier, trace_id).trace_id
-    rows = [
-        {
-            "time": moment(line.time_unix_s),
-            "period": line.window,
-            "service": line.service,
-            "severity": line.severity,
-            "body": line.body,
-            "trace_id": line.trace_id,
-            "span_id": line.span_id,
-        }
+    found = [
+        line
         for line in dossier.lines
         if all(each in {None, getattr(line, name)} for name, each in wanted.items())
         if asked.get("severity") in {None, line.severity}
         if line.says(asked.get("query", ""))
     ]
-    return rows_of("lines", rows, asked["limit"])
+    return rows_of("lines", found, asked["limit"], _line_row)
+
+
+def _line_row(line: LogLine) -> Answer:
+    return {
+        "time": moment(line.time_unix_s),
+        "period": line.window,
+        "service": line.service,
+        "severity": line.severity,
+        "body": line.body,
+        "trace_id": line.trace_id,
+        "span_id": line.span_id,
+    }
 
 
 def _signals(_: Room, dossier: Dossier, asked: Arguments) -> Answer:
@@ -173,27 +178,27 @@ def _spans(name: str, says: str, most: int, items: Mapping[str, Any] = SPAN) -> 
 
 
 LAB: Final = (
-    Tool("list_cases", "lab", "List the cases that can be asked about.", _list_cases, (limit(),),
+    Tool("list_cases", "List the cases that can be asked about.", _list_cases, (limit(),),
          "cases", about_a_case=False),
-    Tool("read_briefing", "lab", "Read what was noticed, when, and what is kept.", _read_briefing),
-    Tool("search_logs", "lab", "Find log lines, in order of time.", _search_logs,
+    Tool("read_briefing", "Read what was noticed, when, and what is kept.", _read_briefing),
+    Tool("search_logs", "Find log lines, in order of time.", _search_logs,
          (Param("query", "string", "Stands in the line, in whatever case."),
           Param("service_name", "string", "Who wrote it."),
           Param("severity", "string", "Only of this.",
                 words=("FATAL", "ERROR", "WARN", "INFO", "DEBUG")),
           Param("period", "string", "Only of this.", words=PERIODS),
           Param("trace_id", "string", "Only those of one trace."), limit()), "lines"),
-    Tool("get_signals", "lab", "Show rate, errors and latency at the edge over time.", _signals,
+    Tool("get_signals", "Show rate, errors and latency at the edge over time.", _signals,
          (Param("route", "string", "Only of this route."),
           Param("step_s", "number", "Seconds in one row.", default=1.0, least=0.1, most=3600)),
          "buckets"),
-    Tool("compare_with_healthy_twin", "lab",
+    Tool("compare_with_healthy_twin",
          "Lay a trace beside the trace of before that is most like it.", _twin,
          (TRACE_ID, Param("order", "string", "The greatest change first, or as the tree.",
                           default="change", words=("change", "tree")), limit(50)), "rows"),
-    Tool("list_mechanisms", "lab", "Define the words that an accusation may use.", _mechanisms,
+    Tool("list_mechanisms", "Define the words that an accusation may use.", _mechanisms,
          (), "mechanisms", about_a_case=False),
-    Tool("accuse", "lab", "Name the spans that did it and how, or say that nobody did.", _accuse,
+    Tool("accuse", "Name the spans that did it and how, or say that nobody did.", _accuse,
          (_spans("spans", "One span, or two that did it together.", 2),
           Param("mechanisms", "array", "One for all spans, or one for each in their order.",
                 most=2, items={"type": "string", "enum": [each.value for each in Mechanism]}),
@@ -202,11 +207,11 @@ LAB: Final = (
           _spans("path", "In a benchmark: spans of the way from the edge to the culprit.", 64),
           _spans("evidence", "In a benchmark: spans, and what each of them shows.", 32, CLAIM)),
          writes=True),
-    Tool("take_hint", "lab", "List the hints and their cost, or read one, which costs points.",
+    Tool("take_hint", "List the hints and their cost, or read one, which costs points.",
          _hint,
          (Param("number", "integer", "From 1; the last one is the solution.", least=1, most=50),),
          writes=True),
-    Tool("read_documentation", "lab", "Say how this works.", _documentation,
+    Tool("read_documentation", "Say how this works.", _documentation,
          (Param("topic", "string", "What about.", default="task", words=tuple(DOCS)),),
          about_a_case=False),
 )  # fmt: skip

@@ -13,7 +13,7 @@ from functools import cached_property
 from lab.domain.evidence import Evidence
 from lab.domain.load import Request
 from lab.domain.trace import Trace
-from lab.investigation.reading.logs import LogLine, read_logs
+from lab.investigation.reading.logs import LogLine, read_logs, window_at
 from lab.investigation.reading.requests import WINDOW_WORDS
 
 
@@ -50,9 +50,7 @@ class Dossier:
         request = self.requests.get(trace.trace_id)
         if request is not None:
             return WINDOW_WORDS[request.window]
-        start_s = trace.spans[0].start_ns / 1e9
-        inside = (w for w, each in self.evidence.windows.items() if start_s in each)
-        return next((WINDOW_WORDS[each] for each in inside if each in WINDOW_WORDS), None)
+        return window_at(self.evidence, trace.spans[0].start_ns / 1e9)
 
 
 def bare(evidence: Evidence) -> Evidence:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from lab import umask
 from lab.errors import DiskRefused, UsageError
 from lab.mcp.answers import Answer, Arguments
 from lab.mcp.dossier import Dossier
@@ -74,8 +75,10 @@ class ExamRoom:
             "seconds": round(time.monotonic() - self._began_s, 3),
         }
         try:
-            self._target.parent.mkdir(parents=True, exist_ok=True)
-            self._target.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+            with umask.asked_for():
+                self._target.parent.mkdir(parents=True, exist_ok=True)
+            with umask.whole_file(self._target) as file:
+                file.write((json.dumps(document, indent=2) + "\n").encode())
         except OSError as error:
             raise DiskRefused(
                 f"expected to write the accusation to {self._target}, found: {error.strerror}; "

@@ -51,14 +51,27 @@ def write(dossier_document: Mapping[str, Any], path: Path) -> None:
     path.write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
+def document_of(path: Path) -> dict[str, Any]:
+    """What a task file holds; UsageError where it cannot be read."""
+    try:
+        found: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
+    except (OSError, EOFError, ValueError) as error:
+        raise _unreadable(path) from error
+    return found
+
+
 def read(path: Path) -> Dossier:
     """The dossier of a task file; UsageError where it is none."""
     try:
-        return of_document(json.loads(gzip.decompress(path.read_bytes())))
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"expected {path} to be a task file of `lab bench export`, found that it cannot be read"
-        ) from error
+        return of_document(document_of(path))
+    except (ValueError, KeyError, TypeError) as error:
+        raise _unreadable(path) from error
+
+
+def _unreadable(path: Path) -> UsageError:
+    return UsageError(
+        f"expected {path} to be a task file of `lab bench export`, found that it cannot be read"
+    )
 
 
 def of_document(document: Mapping[str, Any]) -> Dossier:

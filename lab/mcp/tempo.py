@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -187,16 +187,14 @@ def _tempo_search(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
         if live is None:
             raise
         found = [(t, tuple(t)) for t in dossier.traces if t.trace_id in live]
-    rows = [
-        {
-            **row_of(dossier, trace),
-            "matched": len(spans),
-            "span_ids": [s.span_id for s in spans[:3]],
-        }
-        for trace, spans in found
-        if spans
-    ]
-    return rows_of("traces", rows, asked["limit"])
+
+    def row(match: tuple[Trace, Sequence[Span]]) -> Answer:
+        trace, spans = match
+        ids = [each.span_id for each in spans[:3]]
+        return {**row_of(dossier, trace), "matched": len(spans), "span_ids": ids}
+
+    matching = [(trace, spans) for trace, spans in found if spans]
+    return rows_of("traces", matching, asked["limit"], row)
 
 
 def _tempo_trace(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
@@ -252,26 +250,26 @@ def _traceql_docs(_: Room, _dossier: Dossier, asked: Arguments) -> Answer:
 
 
 TEMPO: Final = (
-    Tool("search_tempo_traces", "tempo", "Find traces by TraceQL.", _tempo_search,
+    Tool("search_tempo_traces", "Find traces by TraceQL.", _tempo_search,
          (text_param("query", "TraceQL, such as { status = error }.", required=True),
           time_param("start", "The trace began then or later."),
           time_param("end", "The trace began then or earlier."), limit()), "traces"),
-    Tool("get_tempo_trace", "tempo", "Show a whole trace; a large one as its topology.",
+    Tool("get_tempo_trace", "Show a whole trace; a large one as its topology.",
          _tempo_trace, (TRACE_ID,), "rows"),
-    Tool("diff_tempo_traces", "tempo", "Lay one trace beside another, the greatest change first.",
+    Tool("diff_tempo_traces", "Lay one trace beside another, the greatest change first.",
          _tempo_diff,
          (text_param("base_trace_id", "The trace to compare with.", required=True),
           text_param("compare_trace_id", "The trace that may differ.", required=True), limit(50)),
          "changes"),
-    Tool("list_tempo_attribute_names", "tempo", "List the attributes that spans carry.",
+    Tool("list_tempo_attribute_names", "List the attributes that spans carry.",
          _attribute_names,
          (Param("scope", "string", "Only of these.", words=("span", "resource")), limit(200, 1000)),
          "names"),
-    Tool("list_tempo_attribute_values", "tempo",
+    Tool("list_tempo_attribute_values",
          "List the values of an attribute, the most frequent first.", _attribute_values,
          (text_param("name", "Such as span.http.route or resource.service.name.", required=True),
           limit(50)), "values"),
-    Tool("get_tempo_traceql_docs", "tempo", "Say how to write TraceQL.", _traceql_docs,
+    Tool("get_tempo_traceql_docs", "Say how to write TraceQL.", _traceql_docs,
          (Param("topic", "string", "What about.", default="basic", words=tuple(DOCS)),),
          about_a_case=False),
 )  # fmt: skip

@@ -179,13 +179,12 @@ def text_param(name: str, says: str, *, required: bool = False) -> Param:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """``profile`` is whose names it follows; ``rows`` the key of the answer's list, if it has one.
+    """``rows`` is the key of the answer's list, if it has one.
 
     ``writes`` where something is changed by it beyond the note that it was called.
     """
 
     name: str
-    profile: str
     says: str
     run: Callable[[Room, Dossier, Arguments], Answer]
     params: tuple[Param, ...] = ()

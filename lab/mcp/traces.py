@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from lab.domain.critical_path import critical_path
 from lab.domain.reference import Operation
-from lab.domain.rows import summary_of
+from lab.domain.rows import extent_ns
 from lab.domain.trace import Kind, Span, Status, Trace
 from lab.errors import UsageError
 from lab.investigation.reading.service_map import Figures, service_map
@@ -71,9 +72,7 @@ def _search(_: Room, dossier: Dossier, asked: Arguments) -> Answer:
         if _lasted(trace, asked)
         if any(_fulfils(span, tests) for span in trace)
     ]
-    rows = [row_of(dossier, each) for each in found[: asked["search_depth"]]]
-    counts = {"total": len(found), "returned": len(rows), "truncated": len(rows) < len(found)}
-    return {**counts, "traces": rows}
+    return rows_of("traces", found, asked["search_depth"], partial(row_of, dossier))
 
 
 SpanTest = Callable[[Span], bool]
@@ -100,8 +99,9 @@ def _has(key: str, value: str) -> SpanTest:
 
 
 def _lasted(trace: Trace, asked: Arguments) -> bool:
-    took_ms = summary_of(trace).duration_ms
     least_ms, most_ms = asked.get("duration_min"), asked.get("duration_max")
+    start_ns, end_ns = extent_ns(trace)
+    took_ms = (end_ns - start_ns) / 1e6
     return (least_ms is None or took_ms >= least_ms) and (most_ms is None or took_ms <= most_ms)
 
 
@@ -166,6 +166,7 @@ def _topology(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
 
 def _critical_path(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
     trace = opened(room, dossier, asked["trace_id"])
+    path = critical_path(trace)
     rows = [
         {
             "span_id": each.span_id,
@@ -174,9 +175,9 @@ def _critical_path(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
             "start_time": moment(each.start_ns / 1e9),
             "length_ms": round(each.length_ms, 3),
         }
-        for each in reversed(critical_path(trace))
+        for each in reversed(path)
     ]
-    total_ms = round(sum(each.length_ms for each in critical_path(trace)), 3)
+    total_ms = round(sum(each.length_ms for each in path), 3)
     return rows_of("stretches", rows, len(rows), trace_id=trace.trace_id, length_ms=total_ms)
 
 
@@ -229,15 +230,15 @@ def _figures(found: Figures | None) -> Answer | None:
 
 
 JAEGER: Final = (
-    Tool("get_services", "jaeger", "List the services of which spans are kept.", _services,
+    Tool("get_services", "List the services of which spans are kept.", _services,
          (text_param("pattern", "A regular expression that a name has to contain."), limit(100)),
          "services"),
-    Tool("get_span_names", "jaeger", "List what a service does, by span name.", _span_names,
+    Tool("get_span_names", "List what a service does, by span name.", _span_names,
          (text_param("service_name", "A service.", required=True),
           text_param("pattern", "A regular expression that a name has to contain."),
           Param("span_kind", "string", "Only of this kind.", words=tuple(k.value for k in Kind)),
           limit(100)), "span_names"),
-    Tool("search_traces", "jaeger",
+    Tool("search_traces",
          "Find traces by one span that fulfils all that is asked, in order of time.", _search,
          (time_param("start_time_min", "The trace began then or later."),
           time_param("start_time_max", "The trace began then or earlier."),
@@ -250,18 +251,18 @@ JAEGER: Final = (
           Param("search_depth", "integer", "At most so many traces.", default=10, least=1,
                 most=100)),
          "traces"),
-    Tool("get_trace_topology", "jaeger",
+    Tool("get_trace_topology",
          "Show the tree of a trace without attributes; a large trace in groups.", _topology,
          (TRACE_ID, Param("depth", "integer", "So many levels.", least=1, most=500)), "rows"),
-    Tool("get_critical_path", "jaeger", "Show what the end of a trace waited for.", _critical_path,
+    Tool("get_critical_path", "Show what the end of a trace waited for.", _critical_path,
          (TRACE_ID,), "stretches"),
-    Tool("get_span_details", "jaeger", "Show all that some spans of a trace say.", _span_details,
+    Tool("get_span_details", "Show all that some spans of a trace say.", _span_details,
          (TRACE_ID,
           Param("span_ids", "array", "1 to 20 span ids.", required=True, least=1, most=20)),
          "spans"),
-    Tool("get_trace_errors", "jaeger", "Show the failed spans of a trace, the deepest first.",
+    Tool("get_trace_errors", "Show the failed spans of a trace, the deepest first.",
          _errors, (TRACE_ID,), "errors"),
-    Tool("get_service_dependencies", "jaeger",
+    Tool("get_service_dependencies",
          "Show who calls whom, how often and how well, before beside the incident.", _dependencies,
          (limit(100),), "dependencies"),
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from lab.domain import ids
 from lab.domain.rows import summary_of
 from lab.domain.trace import Span, Status, Trace
 from lab.errors import UsageError
@@ -75,9 +76,10 @@ def span_details(trace: Trace, span: Span) -> Answer:
 def trace_meant(dossier: Dossier, trace_id: str) -> Trace:
     """The trace whose id begins so; UsageError says what to ask where there is none, or several."""
     wanted = trace_id.strip().lower()
-    found = [each for each in dossier.traces if each.trace_id.startswith(wanted)]
+    by_id = {each.trace_id: each for each in dossier.traces}
+    found = ids.meant(wanted, by_id)
     if wanted and len(found) == 1:
-        return found[0]
+        return by_id[found[0]]
     if wanted in dossier.requests:
         raise UsageError(
             f"expected a trace that is kept, got {trace_id!r}: this request was made, but only a "

@@ -121,10 +121,11 @@ def _line(evidence: Evidence, text: str) -> LogLine | None:
     if line is None:
         return None
     told = {each.name: getattr(line, each.name) for each in fields(line)}
-    return LogLine(**told, window=_window(evidence, line.time_unix_s))
+    return LogLine(**told, window=window_at(evidence, line.time_unix_s))
 
 
-def _window(evidence: Evidence, at_s: float) -> str | None:
+def window_at(evidence: Evidence, at_s: float) -> str | None:
+    """``before``, ``incident`` or ``after`` of a moment in Unix seconds; None between two."""
     for window, word in WINDOW_WORDS.items():
         if window in evidence.windows and at_s in evidence.windows[window]:
             return word
@@ -151,5 +152,5 @@ def _event(evidence: Evidence, span: Span, event: Event) -> LogLine:
         body=" ".join((event.name, *words))[: kept.LONGEST_BODY],
         trace_id=span.trace_id,
         span_id=span.span_id,
-        window=_window(evidence, at_s),
+        window=window_at(evidence, at_s),
     )

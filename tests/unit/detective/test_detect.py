@@ -16,7 +16,7 @@ from lab.domain.accusation import Accusation
 from lab.domain.evidence import Evidence, Sample
 from lab.domain.mechanism import Mechanism, Scope
 from lab.domain.trace import Kind, Span, Trace
-from lab.domain.verdict import VerdictClass
+from lab.domain.verdict import DID_IT
 from lab.investigation.solving.judge import judge
 from lab.terminal.detection import said
 from tests.support.recorded_cases import RECORDINGS, recorded
@@ -38,7 +38,7 @@ def is_right(name: str) -> bool:
         return False
     accusation = Accusation(suspect.examples[:1], (suspect.mechanism,))
     found = judge(case.scenario, case.evidence, accusation).verdict
-    return found in {VerdictClass.SOLVED, VerdictClass.CLOSE}
+    return found in DID_IT
 
 
 def numbers(answer: Answer) -> list[tuple[Any, ...]]:
