@@ -52,16 +52,16 @@ def service_map(
     as_json: JsonOption = False,
 ) -> None:
     """Show who calls whom, how often, how well and how fast, before beside the incident."""
-    from lab.investigation.reading.strangers import is_alone, map_of
+    from lab.investigation.reading.strangers import map_of, map_shown
     from lab.terminal.comparing import map_document, map_table
 
     case = bootstrap.archive(Settings()).open(case_id)
     with reading(case):
-        found = map_of(case)
+        found = map_of(case) if as_json else map_shown(case)
     if as_json:
         print_json(map_document(found))
     else:
-        console.print(map_table(found, is_alone=is_alone(case)))
+        console.print(map_table(found))
     say_no_reference(case)
 
 

@@ -20,7 +20,6 @@ from lab.commands.common import (
     say_no_reference,
 )
 from lab.domain.evidence import Telemetry
-from lab.domain.wording import unknown_name
 from lab.errors import UsageError
 from lab.settings import Settings
 
@@ -217,11 +216,9 @@ def _list_background(case: Sight, limit: int, *, as_json: bool) -> None:
 def _list_groups(
     case: Sight, chosen: Sequence[Request], key: str, limit: int, *, as_json: bool
 ) -> None:
-    from lab.investigation.reading.requests import EDGE_KEYS, attribute_names, group_requests
+    from lab.investigation.reading.requests import group_requests
     from lab.terminal.requests import group_table
 
-    if key not in EDGE_KEYS and key not in (known := attribute_names(case.evidence)):
-        raise UsageError(unknown_name("attribute to group by", key, (*EDGE_KEYS, *known)))
     groups = group_requests(case.evidence, chosen, key)
     if as_json:
         print_json([asdict(each) for each in groups[:limit]])

@@ -17,7 +17,7 @@ from lab.desk.map_layout import Layout
 from lab.desk.pages import page
 from lab.desk.trace_page import Assist
 from lab.investigation.reading.service_map import MEASURES, MapEdge, ServiceMap, cells
-from lab.investigation.reading.strangers import map_of, map_shown
+from lab.investigation.reading.strangers import is_alone, map_of, map_shown
 
 router = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/api/v1", tags=["map"])
@@ -38,7 +38,8 @@ def map_page(request: Request, case: OpenFile, desk: TheDesk) -> HTMLResponse:
         "measures": MEASURES,
         "cells": cells,
         "box_width": BOX[0],
-        "line": LINE,
+        "line_height": LINE,
+        "is_alone": is_alone(case),
         "path_of": _path,
     }
     return page(request, "map.html", context)

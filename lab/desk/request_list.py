@@ -19,8 +19,6 @@ from lab.desk.pages import page
 from lab.domain import load
 from lab.domain.case import Case
 from lab.domain.evidence import Interval, Telemetry
-from lab.domain.wording import unknown_name
-from lab.errors import UsageError
 from lab.investigation.reading.background import background_rows, background_traces
 from lab.investigation.reading.edge_signals import stretches
 from lab.investigation.reading.impact import nearly_all_before_ms
@@ -291,9 +289,6 @@ def _groups(
 ) -> tuple[RequestGroup, ...]:
     if state.group is None:
         return ()
-    known = (*EDGE_KEYS, *attribute_names(case.evidence))
-    if state.group not in known:
-        raise UsageError(unknown_name("attribute to group by", state.group, known))
     return group_requests(case.evidence, found, state.group)
 
 

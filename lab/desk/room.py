@@ -54,7 +54,7 @@ def room(
     hurt = hurt_requests(found.evidence)
     kept = [each for each in hurt if each.trace_id in found.evidence.traces]
     ledger = desk.solving.ledger(found.case_id)
-    told = patterns(read_logs(found.evidence, desk.archive.logs(found.case_id)))
+    told = patterns(lines_of(desk, found))
     measured, restarted = signals(found.evidence, route=route or None), restarts(found.evidence)
     context = {
         "case": found,

@@ -81,10 +81,11 @@ def trace_page(
     desk.solving.note_look(case.case_id, trace.trace_id)
     drawn = desk.waterfall(case, trace)
     shown = trace.by_id.get(span) if details != "no" else None
+    lines = _logs(desk, case, trace)
     context = {
         **_context(case, trace),
         "span": None,
-        **(_details(desk, case, trace, shown) if shown else {}),
+        **(_details(desk, case, trace, shown, lines) if shown else {}),
         "twin_is_on": _twin_is_on(desk, case),
         "drawn": drawn,
         "plain": list(_plain(drawn, start)),
@@ -95,7 +96,7 @@ def trace_page(
         "unfinished": sum(each.is_unfinished for each in trace),
         "undated": sum(each.is_undated for each in trace),
         "explore": explore_url(desk.settings.url("grafana"), next(iter(trace))),
-        "never_kept": _never_kept(trace, _logs(desk, case, trace), span),
+        "never_kept": _never_kept(trace, lines, span),
         "asked_span": span if span and span not in trace.by_id else "",
     }
     return page(request, "trace.html", context)
@@ -115,14 +116,16 @@ def span_page(
     """All that is known of a span: a page of its own, or with ``part`` what goes into a pane."""
     trace = _trace(desk, case, trace_id)
     span = _span(desk, case, trace, span_id)
-    context = {**_context(case, trace), **_details(desk, case, trace, span)}
+    lines = _logs(desk, case, trace)
+    context = {**_context(case, trace), **_details(desk, case, trace, span, lines)}
     return page(request, "span_details.html" if part else "span.html", context)
 
 
-def _details(desk: Desk, case: CaseFile, trace: Trace, span: Span) -> dict[str, Any]:
+def _details(
+    desk: Desk, case: CaseFile, trace: Trace, span: Span, lines: Sequence[LogLine]
+) -> dict[str, Any]:
     """What `span_details.html` wants beside `_context`."""
     drawn = desk.waterfall(case, trace)
-    lines = _logs(desk, case, trace)
     inside = {each.span_id for each in _subtree(drawn, span)}
     row = next(row for row in drawn.rows if row.item is span)
     return {

@@ -79,7 +79,7 @@ def cut_by(trace: Trace) -> Mapping[str, Span]:
     """
     timed_out: dict[str, Span | None] = {}
     cut: dict[str, Span] = {}
-    level = [span for span in trace if trace.parent(span) is None]
+    level = list(trace.tops)
     timed_out.update({span.span_id: None for span in level})
     while level:
         span = level.pop()

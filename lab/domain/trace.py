@@ -208,6 +208,11 @@ class Trace:
         """The spans that name no parent, or that stand on a cycle of parents."""
         return tuple(span for span in self if span.span_id not in self._parent_ids)
 
+    @property
+    def tops(self) -> tuple[Span, ...]:
+        """The spans below none that came: roots, and those whose parents are missing."""
+        return tuple(span for span in self if self.parent(span) is None)
+
     @cached_property
     def missing_parents(self) -> frozenset[str]:
         """Ids that received spans name as parent and that never came."""
@@ -228,7 +233,7 @@ class Trace:
     @property
     def depth(self) -> int:
         """How many spans stand below each other where it is deepest."""
-        level = [span for span in self if self.parent(span) is None]
+        level = list(self.tops)
         found = 0
         while level:
             found += 1

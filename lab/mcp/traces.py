@@ -115,12 +115,8 @@ def topology(trace: Trace, depth: int | None = None) -> tuple[str, list[Answer]]
     return "group", list(_groups(trace, depth))
 
 
-def _tops(trace: Trace) -> list[Span]:
-    return [span for span in trace if trace.parent(span) is None]
-
-
 def _tree(trace: Trace, depth: int | None) -> Iterator[Answer]:
-    waiting = [(0, span) for span in reversed(_tops(trace))]
+    waiting = [(0, span) for span in reversed(trace.tops)]
     while waiting:
         level, span = waiting.pop()
         children = trace.children(span)
@@ -130,7 +126,7 @@ def _tree(trace: Trace, depth: int | None) -> Iterator[Answer]:
 
 
 def _groups(trace: Trace, depth: int | None) -> Iterator[Answer]:
-    waiting = [(0, group) for group in reversed(_alike(_tops(trace)))]
+    waiting = [(0, group) for group in reversed(_alike(trace.tops))]
     while waiting:
         level, spans = waiting.pop()
         first = spans[0]

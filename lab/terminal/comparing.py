@@ -21,7 +21,7 @@ from lab.investigation.reading.healthy_twin import (
     Runs,
     side_by_side,
 )
-from lab.investigation.reading.requests import WINDOW_WORDS
+from lab.investigation.reading.requests import in_words
 from lab.investigation.reading.service_map import Figures, MapEdge, ServiceMap
 from lab.terminal.tables import plain_table
 from lab.terminal.text import MARKS, clean, service_text
@@ -32,10 +32,10 @@ def map_document(found: ServiceMap) -> dict[str, Any]:
     return dataclasses.asdict(found)
 
 
-def map_table(found: ServiceMap, *, is_alone: bool = False) -> RenderableType:
+def map_table(found: ServiceMap) -> RenderableType:
     """Every arrow with calls per request, share of errors, p50 and p95, before → incident.
 
-    With ``is_alone`` there is no time before, and all is told of the one that there is.
+    Where both sides are the same there is no time before, and all is told once.
     """
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("who calls whom", overflow="fold")
@@ -45,8 +45,9 @@ def map_table(found: ServiceMap, *, is_alone: bool = False) -> RenderableType:
         arrow = "⇢" if edge.is_link else "→"
         table.add_row(
             Text(f"{clean(edge.caller, 40)} {arrow} {clean(edge.callee, 40)}"),
-            *_cells(edge, is_alone=is_alone),
+            *_cells(edge),
         )
+    is_alone = found.reference is found.crime
     rests_on = f"before: {found.reference}\nincident: {found.crime}"
     return Group(
         table,
@@ -59,8 +60,8 @@ def map_table(found: ServiceMap, *, is_alone: bool = False) -> RenderableType:
     )
 
 
-def _cells(edge: MapEdge, *, is_alone: bool) -> tuple[Text, ...]:
-    before, during = edge.crime if is_alone else edge.reference, edge.crime
+def _cells(edge: MapEdge) -> tuple[Text, ...]:
+    before, during = edge.reference, edge.crime
     return (
         _pair(before, during, lambda f: f"{f.per_trace:.2f}"),
         _pair(before, during, lambda f: f"{f.error_share:.0%}"),
@@ -165,9 +166,7 @@ def _whose(letter: str, trace: Trace, evidence: Evidence) -> Text:
     text = Text.assemble((letter, "bold"), "  ", (trace.trace_id, "cyan"), "  ")
     if request is None:
         return text.append(_took(trace.roots))
-    when = WINDOW_WORDS.get(request.window, request.window.value)
-    told = f"{request.route}: {request.status or 'no answer'} after {duration(request.latency_ms)}"
-    return text.append(clean(f"{told}, tenant {request.tenant}, {when}"))
+    return text.append(clean(in_words(request)))
 
 
 def _operation_of(row: BesideRow) -> Text:

@@ -15,7 +15,7 @@ from lab.domain.rows import FoldedRow, Gap, Missing, Row, Wire, extent_ns, folde
 from lab.domain.strata import standing
 from lab.domain.trace import AttributeValue, Event, Kind, Scope, Span, Status, Trace
 from lab.domain.wording import counted, duration, short_ids, times_usual
-from lab.investigation.reading.requests import WINDOW_WORDS
+from lab.investigation.reading.requests import in_words
 from lab.investigation.reading.span_words import context_of, data_size, operation, took, value_text
 from lab.terminal.guides import with_guides
 from lab.terminal.text import MARKS, clean, service_text
@@ -121,12 +121,8 @@ class TraceTree:
         request = self._evidence.request_of.get(self._trace.trace_id)
         if request is None:
             return text.append(f"\n{duration((end_ns - start_ns) / 1e6)} from first to last\n")
-        status = str(request.status) if request.status else "no answer"
-        when = WINDOW_WORDS.get(request.window, request.window.value)
-        what = f"{request.route}: {status} after {duration(request.latency_ms)}"
-        what += f" with {data_size(request.answer_bytes)}" if request.answer_bytes else ""
-        tenant = f"tenant {request.tenant}, " if request.tenant else ""
-        text.append("\n" + clean(f"{what}, {tenant}{when}"))
+        size = f" with {data_size(request.answer_bytes)}" if request.answer_bytes else ""
+        text.append("\n" + clean(in_words(request, size)))
         return text.append(f"; {standing(self._evidence.weight(request.trace_id))}\n", style="dim")
 
     def _table(self, console: Console, width: int, short: dict[str, str]) -> Table:

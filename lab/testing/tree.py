@@ -105,7 +105,7 @@ Placed = tuple[Span, Trace]
 
 def tops(traces: Iterable[Trace]) -> list[Placed]:
     """Where each tree begins: the spans without a parent among those received."""
-    found = [(span, trace) for trace in traces for span in trace if trace.parent(span) is None]
+    found = [(span, trace) for trace in traces for span in trace.tops]
     return sorted(found, key=lambda each: each[0].start_ns)
 
 

@@ -186,14 +186,15 @@ def contrasts(evidence: Evidence, *, limit: int = 40) -> Contrasts:
 
 
 def _few(evidence: Evidence, hurt_ids: Collection[str]) -> Evidence:
-    """Of thousands of traces some of each kind, evenly over time; each stands for its like."""
+    """Of thousands of requests some of each kind, evenly over time; each stands for its like."""
     if len(evidence.traces) <= 3 * MOST_OF_A_KIND:
         return evidence
     kinds: dict[object, list[str]] = {}
     for each in evidence.requests:
         kinds.setdefault((each.window, each.trace_id in hurt_ids), []).append(each.trace_id)
-    few = [each for ids in kinds.values() for each in ids[:: -(-len(ids) // MOST_OF_A_KIND)]]
-    traces = {each: evidence.traces[each] for each in few if each in evidence.traces}
+    few = {each for ids in kinds.values() for each in ids[:: -(-len(ids) // MOST_OF_A_KIND)]}
+    kept = (key for key in evidence.traces if key in few or key not in evidence.request_of)
+    traces = {each: evidence.traces[each] for each in kept}
     return replace(evidence, traces=traces, whole_ids=None)
 
 

@@ -183,7 +183,7 @@ def pair_rows(here: Trace, healthy: Trace) -> Iterator[PairedRow]:
     The n-th run of an operation below a pair is paired with the n-th of the other side;
     below a span without a counterpart nothing has one.
     """
-    tops = _pairs(_tops(here), _tops(healthy))
+    tops = _pairs(here.tops, healthy.tops)
     waiting = [(0, False, *pair) for pair in reversed(tops)]
     while waiting:
         depth, is_below, one, other = waiting.pop()
@@ -206,10 +206,6 @@ def _wire_ms(trace: Trace, span: Span | None) -> float | None:
 def _self_ms(trace: Trace, span: Span | None, wire_ms: float | None) -> float | None:
     """Without its children, and without the wire, which has a row of its own."""
     return max(0.0, trace.self_time_ms(span) - (wire_ms or 0.0)) if span else None
-
-
-def _tops(trace: Trace) -> Sequence[Span]:
-    return [span for span in trace if trace.parent(span) is None]
 
 
 def _pairs(ones: Sequence[Span], others: Sequence[Span]) -> list[tuple[Span | None, Span | None]]:
@@ -280,7 +276,7 @@ def side_by_side(traces: Sequence[Trace]) -> Iterator[BesideRow]:
     """
     top = _Node([], {})
     for at, trace in enumerate(traces):
-        waiting = [(top, span) for span in reversed(_tops(trace))]
+        waiting = [(top, span) for span in reversed(trace.tops)]
         while waiting:
             above, span = waiting.pop()
             node = above.below.setdefault(Operation.of(span), _Node([[] for _ in traces], {}))

@@ -10,7 +10,7 @@ from typing import Final
 from lab.domain.evidence import Evidence
 from lab.domain.load import Request, Window, percentile
 from lab.domain.trace import Span
-from lab.domain.wording import duration
+from lab.domain.wording import duration, unknown_name
 from lab.errors import UsageError
 from lab.investigation.reading.span_words import value_text
 
@@ -161,7 +161,10 @@ def group_requests(
 
     A request whose spans hold several values of an attribute is in a group of each. One whose
     trace is not kept is in none, for nobody can tell; one that lacks the attribute in *none*.
+    UsageError where no kept span has such an attribute.
     """
+    if key not in EDGE_KEYS and key not in (known := attribute_names(evidence)):
+        raise UsageError(unknown_name("attribute to group by", key, (*EDGE_KEYS, *known)))
     grouped: dict[str, list[Request]] = {}
     for request in requests:
         for value in _values(evidence, request, key):
@@ -252,6 +255,17 @@ def _is_route(wanted: str, route: str) -> bool:
 def routes_meant(evidence: Evidence, wanted: str) -> list[str]:
     """Those of the case's routes that ``wanted`` names, whole or by the path."""
     return sorted({each.route for each in evidence.requests if _is_route(wanted, each.route)})
+
+
+def in_words(request: Request, size: str = "") -> str:
+    """What was asked, and how it ended: ``GET /home: 200 after 12ms, tenant acme, incident``.
+
+    ``size`` stands behind the duration.
+    """
+    when = WINDOW_WORDS.get(request.window, request.window.value)
+    took = f"{request.status or 'no answer'} after {duration(request.latency_ms)}{size}"
+    tenant = f"tenant {request.tenant}, " if request.tenant else ""
+    return f"{request.route}: {took}, {tenant}{when}"
 
 
 def check_known(option: str, word: str | None, words: tuple[str, ...]) -> None:

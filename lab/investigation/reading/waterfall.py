@@ -163,7 +163,7 @@ def flame_graph(trace: Trace) -> Sequence[Flame]:
 
 def _boxes(trace: Trace) -> list[Flame]:
     boxes: list[Flame] = []
-    tops = [span for span in trace if trace.parent(span) is None]
+    tops = trace.tops
     waiting: list[tuple[int, int | None, list[Span]]] = [(0, None, each) for each in _alike(tops)]
     while waiting:
         depth, parent, spans = waiting.pop()

@@ -76,7 +76,12 @@ export class Overview {
     if (!brush || !width) return;
     brush.scale(scale, scale);
     const style = getComputedStyle(canvas);
-    const colour = (/** @type {string} */ name) => style.getPropertyValue(name);
+    /** @type {Map<string, string>} */
+    const known = new Map();  // Thousands of bars have a few colours.
+    const colour = (/** @type {string} */ name) => {
+      if (!known.has(name)) known.set(name, style.getPropertyValue(name));
+      return known.get(name) ?? "";
+    };
     const step = height / Math.max(1, model.rows.length);
     model.rows.forEach((row, n) => {
       if (row.kind !== "span" || row.untimed === "no start") return;

@@ -20,12 +20,12 @@ function span(className, text = "", tag = "span") {
 }
 
 /** What a screen reader says of a row. */
-export function spoken(/** @type {Model} */ model, /** @type {Row} */ row) {
+export function spoken(/** @type {Model} */ model, /** @type {Row} */ row, /** @type {number} */ index) {
   if (row.kind === "missing") return `parent ${row.id} never came`;
   if (row.kind === "gap") return `no child ran for ${duration(row.took ?? 0)}`;
   if (row.kind === "wire") return `on the wire to ${row.peer} and back, ${duration(row.took ?? 0)}`;
   const said = [`${model.service(row).name} ${(row.says ?? row.name ?? "").slice(0, SPOKEN)}`];
-  const repeats = model.stands(model.rows.indexOf(row));
+  const repeats = model.stands(index);
   if (repeats) said.push(`${repeats.count} of them, ${duration(repeats.took)} together`);
   if (row.peer) said.push(`to ${row.peer}`);
   said.push(row.untimed ?? duration(row.took ?? 0));
@@ -49,7 +49,7 @@ export function buildRow(model, index, found) {
   const row = /** @type {Row} */ (model.rows[index]);
   const made = span(`row ${row.kind}${found ? " found" : ""}`, "", "div");
   const marks = { role: "row", ariaLevel: String((row.depth ?? 0) + 1), ariaPosInSet: String(row.position) };
-  Object.assign(made, marks, { ariaSetSize: String(row.siblings), ariaLabel: spoken(model, row) });
+  Object.assign(made, marks, { ariaSetSize: String(row.siblings), ariaLabel: spoken(model, row, index) });
   if (row.below) made.ariaExpanded = String(!model.isClosed(index));
   made.dataset.index = String(index);
   if (row.kind === "span") made.classList.add(`hue-${model.service(row).hue}`);
