@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ import psutil
 from lab import bootstrap
 from lab.adapters.cases.archive import FolderArchive
 from lab.adapters.stack import processes
+from lab.adapters.stack.collector_metrics import stored_in
 from lab.adapters.stack.local import LocalStack
 from lab.adapters.stack.supervisor import Supervisor
 from lab.adapters.warden_client import WardenClient
@@ -35,6 +37,8 @@ CULPRIT = "gateway-catalog"
 
 LOOK_EVERY_S = 0.2
 """A look asks every part of the stack."""
+
+ACCEPTED = re.compile(r"^otelcol_receiver_accepted_spans(?:_total)?\{.*\} (\S+)$", re.MULTILINE)
 
 PHASES = ("preflight", "settle", "reference", "crime", "recovery", "evidence")
 
@@ -189,6 +193,13 @@ class Scene:
         """Every proxy as Toxiproxy itself tells it."""
         found: dict[str, Any] = self.toxiproxy("GET", "/proxies")
         return found
+
+    def spans_held(self) -> int:
+        """How many spans the Collector says that it has taken in and not passed on."""
+        url = f"{self.settings.url('otelcol_metrics')}/metrics"
+        page = httpx.get(url, trust_env=False, timeout=5).raise_for_status().text
+        accepted = ACCEPTED.search(page)
+        return (int(float(accepted[1])) if accepted else 0) - stored_in(page)
 
     # --- afterwards ---
 

@@ -86,7 +86,10 @@ def test_spans_that_a_collector_took_with_it_are_counted(scene: Scene) -> None:
     run = scene.start()
     for phase in ("reference", "crime", "recovery"):
         run.reach(phase)
-        kill(scene.pid("otelcol"))
+        collector = scene.pid("otelcol")
+        # Between two batches it holds nothing, and then nothing is lost with it.
+        wait_until(lambda: scene.spans_held() > 0, "the Collector to hold spans", every_s=0)
+        kill(collector)
         scene.await_ready("otelcol")
     received = scene.incomplete(run, "spans received")
     assert received.outcome is Outcome.FAILS
