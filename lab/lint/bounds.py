@@ -1,16 +1,19 @@
-"""Bounds on what nobody should feel leave room for what nobody could feel."""
+"""Bounds leave room for what nobody could feel, and vary with what a seed varies."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from lab.domain.bound import Unit
+from lab.domain.bound import Unit, quantity
 from lab.domain.scenario import Check, RequestCheck, Scenario, SpanDurationCheck
 from lab.lint.problem import Problem, Rule
 from lab.scenario_file import SCENARIO
+from lab.scenario_file.placeholders import texts_in
 from lab.scenario_file.positioned_yaml import read
+from lab.scenario_file.variants import FIELD
 
 USUAL_MS: Final = 100.0
 """A reference to try bounds at: about what a page takes in a healthy shop."""
@@ -25,10 +28,15 @@ _ROOM_MS: Final[Mapping[Rule, float]] = MappingProxyType(
     {Rule.UNFELT_AT_THE_EDGE: ROOM_AT_THE_EDGE_MS, Rule.UNFELT_IN_A_SPAN: ROOM_IN_A_SPAN_MS}
 )
 
+COMPARED: Final = frozenset({"bound", "duration", "self_time", "slower_than"})
+"""Fields that hold a duration to compare with."""
+
+_TYPED: Final = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:us|ms|s)\b")
+
 
 def bound_problems(scenario: Scenario) -> tuple[Problem, ...]:
-    """Every check of ``scenario`` that a busy moment of the machine would refute alone."""
-    return tuple(_tight(scenario))
+    """Every check that a busy moment of the machine, or another seed, would refute alone."""
+    return (*_tight(scenario), *_typed(scenario))
 
 
 def _tight(scenario: Scenario) -> Iterator[Problem]:
@@ -54,3 +62,18 @@ def _placed(scenario: Scenario) -> Iterator[tuple[tuple[str | int, ...], str, Ch
         yield ("checks", number), f"checks[{number}]", check
     for name, check in scenario.exhibits.items():
         yield ("exhibits", name), f"exhibits.{name}", check
+
+
+def _typed(scenario: Scenario) -> Iterator[Problem]:
+    """Durations compared with that stand as written where the scenario varies them."""
+    written = scenario.variation.as_written.values()
+    varied = {quantity(each) for each in written if isinstance(each, str)} - {None}
+    document = read(scenario.source[SCENARIO])
+    for path, text in texts_in(document.data, but_for={FIELD}):
+        if path[-1] in COMPARED:
+            for typed in _TYPED.findall(text):
+                if quantity(typed) in varied:
+                    file = f"scenarios/{scenario.id}/{SCENARIO}"
+                    field = "".join(f"[{x}]" if isinstance(x, int) else f".{x}" for x in path)
+                    line, rule = document.line(path), Rule.TYPED_VARIATION
+                    yield Problem(file, line, field.lstrip("."), rule, typed)

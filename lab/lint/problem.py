@@ -45,6 +45,10 @@ class Rule(StrEnum):
         "unfelt-in-a-span",
         "room for 15 ms above the reference: less is noise between two windows",
     )
+    TYPED_VARIATION = (
+        "typed-variation",
+        "a placeholder such as $(delay), since another seed has another value there",
+    )
     UNLINKED_CLAIM = (
         "unlinked-claim",
         "a link to an exhibit, and {} in place of each number",

@@ -66,7 +66,7 @@ def test_a_span_that_should_be_as_ever_gets_less_room_but_some(bound: str) -> No
         (EDGE, ">= 1.8x reference"),
         (SPAN, "unchanged"),
         (SPAN, "<= reference + 15ms"),
-        (SPAN, "reference + 150ms ±1%"),
+        (SPAN, "reference + 160ms ±1%"),
         ("measure: requests, route: POST /login, statistic: error_rate", "== 0%"),
     ],
 )
@@ -79,3 +79,28 @@ def test_every_case_of_the_house_leaves_room() -> None:
     """And so does what `lab new` begins with."""
     folder: Path = CHECKOUT / "scenarios"
     assert [each for one in load_all(folder).values() for each in bound_problems(one)] == []
+
+
+@pytest.mark.parametrize(
+    ("bound", "found"),
+    [
+        ("<= 150ms", ["150ms"]),
+        ("<= 0.15s", ["0.15s"]),
+        ("150ms ±10%", ["150ms"]),
+        ("<= $(delay)", []),
+        ("<= $(1.5x delay)", []),
+        ("<= reference + 151ms", []),
+        ("<= 1150ms", []),
+    ],
+)
+def test_a_varied_duration_is_not_typed_where_something_is_compared_with_it(
+    bound: str, found: list[str]
+) -> None:
+    """Another seed has another delay there, and would refute a case that is fair."""
+    added = f"  - {{{SPAN}, bound: '{bound}', label: one more}}"
+    text = FILES["scenario.yaml"].replace("\nchecks:\n", f"\nchecks:\n{added}\n")
+    problems = bound_problems(parse({**FILES, "scenario.yaml": text}, "slow-shelves"))
+    typed = [each for each in problems if each.rule is Rule.TYPED_VARIATION]
+    assert [each.found for each in typed] == found
+    line = text.splitlines().index(added) + 1
+    assert all((each.line, each.field) == (line, "checks[0].bound") for each in typed)
