@@ -78,10 +78,12 @@ clean: $(INSTALLED) ## Stop the stack and remove what it made in .lab/: asks, or
 tools: $(INSTALLED) ## Build the tools that are missing and list all
 	@$(LAB) tools --build
 
+# Tests of the code alone are shared by all processors; those of real parts follow, one by one.
+SHARED := -n logical
 .PHONY: test
 test: $(INSTALLED) ## Run every test, the real parts included
 	@$(LAB) tools --build
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest $(SHARED)
 
 .PHONY: test-adversity
 test-adversity: $(INSTALLED) ## Kill, hang and starve everything there is: the core of it is in `make test`

@@ -10,6 +10,7 @@ import pytest
 
 from lab.adapters.machine import ThisMachine
 from lab.ports.machine import Strain
+from tests.support import sharing
 from tests.support.lab_under_test import LabUnderTest, lab_up
 from tests.support.seen import SEEN
 from tests.support.seen_plugin import watch
@@ -36,6 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     insist_on_words()
     config.pluginmanager.register(watch(SEEN), "seen")
+    config.pluginmanager.register(sharing, "sharing")
 
 
 @pytest.hookimpl(wrapper=True)

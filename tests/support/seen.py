@@ -21,7 +21,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -121,7 +121,9 @@ class Seen:
 
     def note(self, kind: str, word: str, level: Level | None = None) -> None:
         """``word`` occurred; the most real sighting of it is kept."""
-        new = Sighting(self.level if level is None else level, self.where)
+        self._note(kind, word, Sighting(self.level if level is None else level, self.where))
+
+    def _note(self, kind: str, word: str, new: Sighting) -> None:
         old = self._sightings.get((kind, word))
         if old is None or new.level > old.level:
             self._sightings[kind, word] = new
@@ -148,6 +150,13 @@ class Seen:
             {"kind": kind, "word": word, "level": each.level.name.lower(), "where": each.where}
             for (kind, word), each in sorted(self._sightings.items())
         ]
+
+    def take(self, rows: Iterable[Mapping[str, str]]) -> None:
+        """Note every sighting of another ledger, as `rows` tells them, with its own place."""
+        for row in rows:
+            self._note(
+                row["kind"], row["word"], Sighting(Level[row["level"].upper()], row["where"])
+            )
 
     def harvest_diary(self, path: Path) -> None:
         """What a real warden wrote down of its removals."""

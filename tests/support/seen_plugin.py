@@ -51,8 +51,19 @@ class Watch:
         self._ledger.where = item.nodeid
         return (yield)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take over what a worker has seen; one that died saw nothing."""
+        self._ledger.take(getattr(node, "workeroutput", {}).get(FILE, ()))
+
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Keep the ledger; after the whole suite, be red where anything was never seen."""
+        """Keep the ledger; after the whole suite, be red where anything was never seen.
+
+        A worker hands its own to whoever shares the tests out, and judges nothing.
+        """
+        if (told := getattr(session.config, "workeroutput", None)) is not None:
+            told[FILE] = self._ledger.rows()
+            return
         cache = session.config.cache
         if cache is not None:
             cache.set(FILE, self._ledger.rows())

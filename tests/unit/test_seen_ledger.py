@@ -67,6 +67,19 @@ def test_a_suite_in_which_one_never_occurs_is_red_and_names_it(tmp_path: Path) -
     assert "colour 'red'" not in done.stdout
 
 
+def test_workers_that_share_a_suite_have_one_ledger(tmp_path: Path) -> None:
+    """What each has seen counts, and what none has is missing."""
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "part").mkdir()
+    done = run(tmp_path / "whole", RED + GREEN, "-n", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = json.loads((tmp_path / "whole" / ".pytest_cache" / "v" / FILE).read_text())
+    assert [each["where"].partition("::")[2] for each in rows] == ["test_green", "test_red"]
+    missing = run(tmp_path / "part", RED + RED.replace("test_red", "test_again"), "-n", "2")
+    assert missing.returncode == 1, missing.stdout + missing.stderr
+    assert missing.stdout.count("colour 'green': never seen") == 1
+
+
 @pytest.mark.parametrize(
     "options", [("suite/test_colours.py",), ("-k", "red"), ("--deselect", "nothing"), ("--lf",)]
 )

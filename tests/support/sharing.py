@@ -1,0 +1,29 @@
+"""A plugin that says which tests several workers share."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+CODE_ALONE: Final = "tests/unit/"
+"""Where tests start no stack."""
+
+
+class Sharing(LoadScopeScheduling):  # type: ignore[misc]
+    """Tests of the code alone one by one to whoever is free; all others to one worker.
+
+    Those come last in the suite, so nothing else is left then: what runs beside real parts
+    makes them late.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if nodeid.startswith(CODE_ALONE) else "real parts"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing:
+    """Share the tests out so, in the order of the suite, whatever `--dist` says."""
+    config.option.loadscopereorder = False
+    return Sharing(config, log)
