@@ -79,7 +79,7 @@ tools: $(INSTALLED) ## Build the tools that are missing and list all
 	@$(LAB) tools --build
 
 # Tests of the code alone are shared by all processors; those of real parts follow, one by one.
-SHARED := -n logical
+SHARED := -n logical --durations=25 --durations-min=10
 .PHONY: test
 test: $(INSTALLED) ## Run every test, the real parts included
 	@$(LAB) tools --build

@@ -12,6 +12,7 @@ from lab.adapters.cases.recording_file import RECORDING, read_recording, recordi
 from lab.detective.incident import Incident, Period, incident_of
 from lab.domain.accusation import Accusation
 from lab.domain.case import Case
+from lab.domain.evidence import Sample
 from lab.domain.mechanism import Mechanism
 from lab.domain.trace import Trace
 from lab.domain.verdict import DID_IT, VerdictClass
@@ -38,8 +39,9 @@ class Measured:
 
     @property
     def is_nobody(self) -> bool:
-        """Whether nobody did it."""
-        return self.case.scenario.truth.is_nobody
+        """Whether nobody did it, by the truth; or hurt anybody, as in a run without the culprit."""
+        hurt = self.case.evidence.samples.get(Sample.AFFECTED)
+        return self.case.scenario.truth.is_nobody or not hurt
 
     @property
     def mechanism(self) -> Mechanism:

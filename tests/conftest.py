@@ -51,13 +51,14 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let each test that fails be judged by what the machine did meanwhile.
 
-    A test that fails while it stood still says nothing of the lab. And tests that need no
-    shared stack come before the first that brings it up: it stays up to the end, and those
-    of the stack itself start two more. Three at once would starve each other.
+    A test that fails while it stood still says nothing of the lab. And tests of the code
+    alone come first, which several workers may share; then those that need no shared stack,
+    before the first that brings it up: it stays up to the end, and those of the stack itself
+    start two more. Three at once would starve each other.
     """
     for item in items:
         item.add_marker(pytest.mark.flaky(reruns=RERUNS, condition=_stood_still_during(item)))
-    items.sort(key=_shares_the_stack)
+    items.sort(key=lambda item: (not sharing.is_code_alone(item.nodeid), _shares_the_stack(item)))
 
 
 def _shares_the_stack(item: pytest.Item) -> bool:
