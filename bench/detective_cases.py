@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detective_split import part_of
+from held_out import SUFFIX
 
 from lab.adapters.cases.recording_file import RECORDING, read_recording, recordings
 from lab.detective.incident import Incident, Period, incident_of
@@ -30,12 +31,8 @@ class Measured:
     case: Case
     incident: Incident
     part: str
-
-    @property
-    def name(self) -> str:
-        """The scenario; with its seed where that is not the one as written."""
-        seed = "" if self.case.seed == 1 else f" seed {self.case.seed}"
-        return f"{self.case.scenario.id}{seed}"
+    name: str
+    """The scenario, or what a file of a live run, a twin or another seed is called."""
 
     @property
     def is_nobody(self) -> bool:
@@ -66,22 +63,22 @@ class Measured:
         return tuple(t for key, t in evidence.traces.items() if key not in evidence.request_of)
 
 
-def measured(case: Case) -> Measured:
+def measured(case: Case, name: str) -> Measured:
     """The case as it is measured: without anything that its scenario searched for."""
-    return Measured(case, incident_of(case.evidence), part_of(case.scenario.id, case.seed))
+    return Measured(case, incident_of(case.evidence), part_of(case.scenario.id, case.seed), name)
 
 
 def recorded_cases() -> Iterator[Measured]:
     """The recorded case of every scenario."""
     scenarios = CHECKOUT / "scenarios"
     for name in recordings(scenarios):
-        yield measured(read_recording(scenarios / name / RECORDING))
+        yield measured(read_recording(scenarios / name / RECORDING), name)
 
 
 def cases_in(folder: Path) -> Iterator[Measured]:
     """The case files of a folder, by name: live runs, twins, other seeds."""
-    for path in sorted(folder.rglob("*.case.zip")):
-        yield measured(read_recording(path))
+    for path in sorted(folder.rglob(f"*{SUFFIX}")):
+        yield measured(read_recording(path), path.name.removesuffix(SUFFIX))
 
 
 def halves(period: Period) -> tuple[Period, Period]:
