@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -36,6 +38,11 @@ def pytest_configure(config: pytest.Config) -> None:
     And let no text show a noun as Python prints it.
     """
     insist_on_words()
+    # Whoever shares tests out tells how wide its terminal is; what is tested is read by a pipe.
+    if hasattr(config, "workerinput"):
+        os.environ.pop("COLUMNS", None)
+    # Its consoles decide once how wide they are: not by what the first test happens to set.
+    importlib.import_module("lab.commands.common")
     config.pluginmanager.register(watch(SEEN), "seen")
     config.pluginmanager.register(sharing, "sharing")
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from lab.detective.detect import detect
 from lab.detective.floors import NAIVE, Seen
-from lab.detective.incident import incident_of
 from lab.domain.accusation import Accusation
 from lab.domain.verdict import DID_IT, VerdictClass
 from lab.investigation.solving.judge import judge
@@ -17,6 +16,7 @@ from lab.scenario_file import SCENARIO
 from lab.terminal.detection import str_of
 
 if TYPE_CHECKING:
+    from lab.detective.incident import Incident
     from lab.domain.case import Case
 
 AS_MUCH: Final = 0.8
@@ -45,23 +45,21 @@ class Difficulty:
         return None
 
 
-def difficulty(case: Case) -> Difficulty | None:
+def difficulty(case: Case, incident: Incident) -> Difficulty | None:
     """Who finds it by a naive look; None where nobody did it, for no naive method says that."""
     if case.scenario.truth.is_nobody:
         return None
-    seen = Seen(incident_of(case.evidence))
+    seen = Seen(incident)
     first = {name: next(iter(method(seen)), None) for name, method in NAIVE.items()}
     spans = {name: seen.pick(operation) for name, operation in first.items() if operation}
     found = [name for name, span in spans.items() if span and _graded(case, span) in DID_IT]
     return Difficulty(case.scenario.id, case.scenario.difficulty, tuple(found))
 
 
-def rivals(case: Case) -> Iterator[Problem]:
+def rivals(case: Case, incident: Incident) -> Iterator[Problem]:
     """Spans that explain nearly as much as the culprit, and would be graded without a reason."""
-    graded = [
-        (suspect, _graded(case, suspect.examples[0]))
-        for suspect in detect(incident_of(case.evidence)).suspects
-    ]
+    suspects = detect(incident).suspects
+    graded = [(each, _graded(case, each.examples[0])) for each in suspects]
     guilty = max((s.score for s, verdict in graded if verdict in DID_IT), default=None)
     if guilty is None:
         return

@@ -66,6 +66,7 @@ def lint(
     """
     from lab.adapters.cases.telemetry_files import case_files, given_leases, signal_files
     from lab.commands.fairness import difficulty, rivals
+    from lab.detective.incident import incident_of
     from lab.lint import TelemetryLint, dashboard_problems, merged
 
     started_s = time.monotonic()
@@ -85,8 +86,9 @@ def lint(
     difficulties: list[Difficulty] = []
     if fair:
         for case in _recorded(Settings(), sorted(chosen & scenarios.keys())):
-            problems += rivals(case)
-            difficulties += filter(None, [difficulty(case)])
+            incident = incident_of(case.evidence)
+            problems += rivals(case, incident)
+            difficulties += filter(None, [difficulty(case, incident)])
     read = Read(len(chosen), len(boards), len(files), size, time.monotonic() - started_s)
     _print(problems, difficulties, read, as_json)
     raise typer.Exit(1 if problems else 0)

@@ -46,7 +46,7 @@ NEEDS_NO_STACK = [
     "debrief --reveal",
     "proof --reveal",
     "schema",
-    "lint",
+    "lint db-timeout",
     "doctor",
     "tools",
     "status",

@@ -12,6 +12,7 @@ from lab.cli import app
 from lab.commands import fairness
 from lab.commands.fairness import Difficulty, difficulty
 from lab.detective.floors import NAIVE
+from lab.detective.incident import incident_of
 from tests.support.recorded_cases import RECORDINGS, recorded
 
 
@@ -67,4 +68,5 @@ def test_a_case_is_as_hard_as_its_level(
 
 def test_of_a_case_of_nobodys_nothing_is_said() -> None:
     """No naive method says that nobody did it."""
-    assert difficulty(recorded("card-declined")) is None
+    innocent = recorded("card-declined")
+    assert difficulty(innocent, incident_of(innocent.evidence)) is None

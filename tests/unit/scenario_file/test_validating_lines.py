@@ -83,7 +83,7 @@ def problems_of(name: str, text: str) -> tuple[str, ...]:
     return ()
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(st.sampled_from(PLACES), st.sampled_from(WRONG))
 def test_a_wrong_value_anywhere_is_told_on_the_line_of_its_field(
     place: tuple[str, tuple[str | int, ...]], value: object
