@@ -55,7 +55,7 @@ def service_map(
     from lab.investigation.reading.strangers import map_of, map_shown
     from lab.terminal.comparing import map_document, map_table
 
-    case = bootstrap.archive(Settings()).open(case_id)
+    case = bootstrap.archive(Settings()).joined(case_id)
     with reading(case):
         found = map_of(case) if as_json else map_shown(case)
     if as_json:

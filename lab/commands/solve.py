@@ -45,7 +45,7 @@ def briefing(
 
     settings = Settings()
     archive = bootstrap.archive(settings)
-    case = archive.load(case_id)
+    case = archive.load(case_id, at_once=False)
     notes_below = Footnotes(lab_command())
     console.print(Markdown(text(case, notes_below), hyperlinks=False))
     path = bootstrap.grafana_path(settings, case.scenario.id) if grafana else None
@@ -178,7 +178,7 @@ def proof(
     """Print every finding with expected and measured numbers, once the case is solved."""
     from lab.terminal.proof_tables import misses_table, proof_rows, proof_table
 
-    case = bootstrap.archive(Settings()).load(case_id)
+    case = bootstrap.archive(Settings()).load(case_id, at_once=False)
     _earned_or(reveal, case, "the proof")
     if as_json:
         print_json({"verdict": case.proof.verdict.value, "findings": proof_rows(case.proof)})
@@ -244,7 +244,7 @@ def exhibit(
     from lab.terminal.exhibits import exhibit_rows, exhibit_view
 
     archive = bootstrap.archive(Settings())
-    case = archive.load(case_id)
+    case = archive.load(case_id, at_once=False)
     ledger = Solving(archive, bootstrap.clock()).ledger(case.case_id)
     names = may_be_seen(case, ledger) if name is None else (name,)
     shown = [seen(case, ledger, each) for each in names]
@@ -275,7 +275,7 @@ def hint(
     from lab.terminal.tables import hint_table
 
     archive = bootstrap.archive(Settings())
-    case = archive.load(case_id)
+    case = archive.load(case_id, at_once=False)
     solving = Solving(archive, bootstrap.clock())
     if number is not None:
         solving.read_hint(case, number)

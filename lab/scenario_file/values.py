@@ -36,8 +36,6 @@ from lab.domain.wording import unknown_name
 from lab.load.actors import ACTORS, JOBS, TENANTS
 from lab.shop import topology
 from lab.shop.collector import COLLECTOR, SAMPLINGS, SETTING
-from lab.shop.keeper.environment import OTEL_CONDITIONS
-from lab.shop.settings import SETTINGS
 
 ROUTES: Final = (
     "POST /login",
@@ -80,7 +78,9 @@ class Entry(BaseModel):
     toxic), so each leaves them in the context for the refusal of an unknown one.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -332,6 +332,10 @@ def condition_problem(name: str, value: object) -> str | None:
     A setting in upper case is an environment variable as it stands, one of OpenTelemetry's;
     only the process that reads it knows its values.
     """
+    # What services read their settings with is slow to import, and many cases set nothing.
+    from lab.shop.keeper.environment import OTEL_CONDITIONS
+    from lab.shop.settings import SETTINGS
+
     service, _, setting = name.partition(".")
     if service == COLLECTOR:
         return _collector_problem(setting, value)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +20,7 @@ import pytest
 
 from lab.adapters.cases import case_folder
 from lab.adapters.cases.archive import FolderArchive
-from lab.adapters.cases.bring import Wish, bring_content
+from lab.adapters.cases.bring import Wish, bring_content, bring_file
 from lab.adapters.cases.journal_file import JournalFile
 from lab.adapters.formats.source import Content
 from lab.adapters.memory.case_archive import MemoryArchive
@@ -27,7 +28,7 @@ from lab.adapters.memory.clock import FakeClock
 from lab.adapters.otlp.traces import write_traces
 from lab.adapters.own_folders import MARK
 from lab.domain.case import Case
-from lab.domain.evidence import Evidence, Sample, Telemetry
+from lab.domain.evidence import Evidence, Sample, Sight, Telemetry
 from lab.domain.journal import Ending, Step
 from lab.domain.load import Request, Window
 from lab.domain.rows import summary_of
@@ -35,6 +36,7 @@ from lab.domain.trace import Trace
 from lab.errors import CaseAtWork, CaseError, NotOurs, UsageError
 from lab.ports.case_archive import CaseArchive
 from lab.scenario_file import varied
+from lab.settings import CHECKOUT
 from tests.support.sample_case import START_S, healthy_trace, request, sample_case
 
 
@@ -319,9 +321,59 @@ def test_a_damaged_file_is_named(
         path.write_bytes(
             {"truncated": text[: len(text) // 2], "garbage": b"\xff\x00{", "empty": b""}[damage]
         )
-    with pytest.raises(CaseError, match=rf"{name}: expected .*damaged: restore") as refusal:
-        archive.load("db-timeout-1")
-    assert "Traceback" not in str(refusal.value)
+    ways: tuple[Callable[[str], object], ...] = (
+        *(archive.load, partial(archive.load, at_once=False)),
+        *(archive.sight, archive.joined, archive.run_record),
+    )
+    for way in ways:
+        with pytest.raises(CaseError, match=rf"{name}: expected .*damaged: restore") as refusal:
+            way("db-timeout-1")
+        assert "Traceback" not in str(refusal.value)
+
+
+def test_a_trace_that_is_read_when_it_is_asked_for_is_as_strictly_read(
+    archive: FolderArchive, tmp_path: Path
+) -> None:
+    """The same case either way; a line that somebody changed is named once it is looked at."""
+    folder = folder_of(archive, tmp_path)
+    whole, later = archive.load(None), archive.load(None, at_once=False)
+    assert dict(later.evidence.traces) == whole.evidence.traces
+    assert dataclasses.replace(later, evidence=whole.evidence) == whole
+    path = folder / "traces.jsonl"
+    changed = path.read_text().replace('"startTimeUnixNano": "', '"startTimeUnixNano": "-', 1)
+    path.write_text(changed)
+    edit("proof.json", lambda it: it)(folder)
+    with pytest.raises(CaseError, match=r"traces.jsonl: .*line 1 .*startTimeUnixNano"):
+        archive.load(None)
+    later = archive.load(None, at_once=False)
+    with pytest.raises(CaseError, match=r"traces.jsonl: .*line 1 .*startTimeUnixNano"):
+        list(later.evidence.traces.values())
+
+
+def test_what_belongs_together_is_said_by_the_scenario_alone(
+    archive: FolderArchive, tmp_path: Path
+) -> None:
+    """It is not read where nothing was joined; where something was, it is, and must be right."""
+    folder = folder_of(archive, tmp_path)
+    (folder / "scenario" / "scenario.yaml").write_text("of another lab")
+    edit("proof.json", lambda it: it)(folder)
+    assert isinstance(archive.joined(None), Sight)
+    ids = archive.sight(None).evidence.samples[Sample.AFFECTED]
+    joined = {"samples": {"affected": ids, "joined": ids}}
+    edit("manifest.json", lambda it: it | joined)(folder)
+    with pytest.raises(CaseError, match="expected a scenario this lab understands"):
+        archive.joined(None)
+
+
+def test_the_traces_of_a_case_are_joined_as_its_scenario_says(tmp_path: Path) -> None:
+    """Each request has the same others as in the case that is read as a whole."""
+    archive = FolderArchive(tmp_path / "cases")
+    file = CHECKOUT / "scenarios" / "locked-drawer" / "recorded.case.zip"
+    case_id = bring_file(archive, file).case_id
+    whole, found = archive.load(case_id).evidence, archive.joined(case_id).evidence
+    stories = {each: whole.trace(each) for each in whole.traces}
+    assert {each: found.trace(each) for each in found.traces} == stories
+    assert any(story and story.joined for story in stories.values())
 
 
 def edit(name: str, change: Callable[[Any], Any]) -> Callable[[Path], None]:

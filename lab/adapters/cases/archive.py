@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 
 from lab.adapters import own_folders
 from lab.adapters.cases import case_folder, run_folder
-from lab.adapters.cases.journal_file import JournalFile
+from lab.adapters.cases.journal_file import JournalFile, read_journal
 from lab.adapters.cases.json_lines import append_line, whole_lines
 from lab.adapters.cases.logs import cut_logs, log_files
 from lab.adapters.cases.manifest import Manifest, read_manifest
@@ -33,7 +33,7 @@ from lab.adapters.cases.summaries import accusations, opened_unix_s, summary_of
 from lab.adapters.clock import SystemClock
 from lab.domain import ids
 from lab.domain.case import Case, CaseFile, CaseSummary
-from lab.domain.evidence import Evidence, Interval, Sight, Telemetry
+from lab.domain.evidence import Evidence, Interval, Sample, Sight, Telemetry
 from lab.domain.journal import RunRecord
 from lab.domain.load import Request
 from lab.domain.replay import Replay
@@ -150,8 +150,11 @@ class FolderArchive:
                 return run_folder.record_of(working)
         elif (folder := self._working(case_id)).is_dir():
             return run_folder.record_of(folder)
-        case = self.load(case_id)
-        return RunRecord(case.case_id, case.journal, is_case=True)
+        folder = self._sealed(case_id)
+        manifest = case_folder.sealed_manifest(folder)
+        if not isinstance(manifest, Manifest):
+            raise case_folder.nothing_to_grade(folder, manifest.source)
+        return RunRecord(folder.name, read_journal(folder / case_folder.JOURNAL), is_case=True)
 
     # --- sealed cases ---
 
@@ -160,18 +163,28 @@ class FolderArchive:
         found = (summary for _, summary in self._of_each(summary_of))
         return tuple(sorted(found, key=lambda case: case.opened_unix_s, reverse=True))
 
-    def load(self, case_id: str | None) -> Case:
-        """One case (None: the newest); CaseError says what is damaged, or which there are."""
+    def load(self, case_id: str | None, *, at_once: bool = True) -> Case:
+        """One case (None: the newest); CaseError says what is damaged, or which there are.
+
+        Unless ``at_once``, a trace is read when it is asked for.
+        """
         folder = self._sealed(case_id)
-        return replace(case_folder.read_case(folder), case_id=folder.name)
+        return replace(case_folder.read_case(folder, at_once=at_once), case_id=folder.name)
 
     def sight(self, case_id: str | None) -> Sight | Telemetry:
         """What anybody may look at of it; a trace is read when it is asked for."""
         folder = self._sealed(case_id)
         return replace(case_folder.read_sight(folder), case_id=folder.name)
 
+    def joined(self, case_id: str | None) -> Sight | CaseFile:
+        """The same, with what else belongs to a request; its scenario alone says how."""
+        folder = self._sealed(case_id)
+        manifest = read_manifest(folder)
+        has_joined = isinstance(manifest, Manifest) and manifest.samples.get(Sample.JOINED)
+        return self.load(folder.name, at_once=False) if has_joined else self.sight(folder.name)
+
     def open(self, case_id: str | None) -> CaseFile:
-        """The same, or a stranger's telemetry, which nobody can grade."""
+        """The whole case, or a stranger's telemetry, which nobody can grade."""
         folder = self._sealed(case_id)
         return replace(case_folder.read_case_file(folder), case_id=folder.name)
 

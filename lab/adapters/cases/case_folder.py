@@ -202,13 +202,14 @@ def _sha256(path: Path) -> str:
 # --- reading -----------------------------------------------------------------------------
 
 
-def read_case_file(folder: Path) -> CaseFile:
-    """Whatever the folder holds; CaseError names the first file that is not as it was sealed."""
-    manifest = _sealed_manifest(folder)
+def read_case_file(folder: Path, *, at_once: bool = True) -> CaseFile:
+    """What it holds, traces ``at_once`` or when asked for; CaseError names the first bad file."""
+    manifest = sealed_manifest(folder)
     if isinstance(manifest, TelemetryManifest):
         return _read_telemetry(folder, manifest)
     _check_logs(folder / LOGS)
     scenario = _read_scenario(folder, manifest.scenario_id, manifest.plan)
+    traces = _read_traces(folder / TRACES) if at_once else TracesOnDisk(folder / TRACES)
     return Case(
         case_id=manifest.case_id,
         scenario=scenario,
@@ -216,9 +217,7 @@ def read_case_file(folder: Path) -> CaseFile:
         opened_unix_s=manifest.opened_unix_s,
         ending=manifest.ending,
         versions=manifest.versions,
-        evidence=replace(
-            _evidence(folder, manifest, _read_traces(folder / TRACES)), joins=scenario.truth.joins
-        ),
+        evidence=replace(_evidence(folder, manifest, traces), joins=scenario.truth.joins),
         journal=read_journal(folder / JOURNAL),
         proof=validated(Proof, text_of(folder / PROOF), folder / PROOF),
         support_code=manifest.support_code,
@@ -243,13 +242,13 @@ def read_sight(folder: Path) -> Sight | Telemetry:
 
     The checksums are checked first, and what is sealed was read as a whole before.
     """
-    manifest = _sealed_manifest(folder)
+    manifest = sealed_manifest(folder)
     if isinstance(manifest, TelemetryManifest):
         return _read_telemetry(folder, manifest)
     return Sight(manifest.case_id, _evidence(folder, manifest, TracesOnDisk(folder / TRACES)))
 
 
-def _sealed_manifest(folder: Path) -> AnyManifest:
+def sealed_manifest(folder: Path) -> AnyManifest:
     """The manifest, once all that it speaks of is as it was sealed and no more than one reads."""
     manifest = read_manifest(folder)
     _check_sums(folder, manifest)
@@ -334,16 +333,21 @@ def _evidence(folder: Path, manifest: Manifest, traces: Mapping[str, Trace]) -> 
     )
 
 
-def read_case(folder: Path) -> Case:
-    """The whole case; NothingToGrade where the folder holds a stranger's telemetry."""
-    found = read_case_file(folder)
+def read_case(folder: Path, *, at_once: bool = True) -> Case:
+    """The case; NothingToGrade where the folder holds a stranger's telemetry."""
+    found = read_case_file(folder, at_once=at_once)
     if isinstance(found, Telemetry):
-        raise NothingToGrade(
-            f"expected a case with a truth, found {folder.name}: telemetry that somebody brought "
-            f"({found.source}). Nobody knows who did it, so there is nothing to brief, prove or "
-            "grade; `lab traces` and `lab trace` show it"
-        )
+        raise nothing_to_grade(folder, found.source)
     return found
+
+
+def nothing_to_grade(folder: Path, source: str) -> NothingToGrade:
+    """The error for whoever asks of a stranger's telemetry what only a case has."""
+    return NothingToGrade(
+        f"expected a case with a truth, found {folder.name}: telemetry that somebody brought "
+        f"({source}). Nobody knows who did it, so there is nothing to brief, prove or grade; "
+        "`lab traces` and `lab trace` show it"
+    )
 
 
 def _read_telemetry(folder: Path, manifest: TelemetryManifest) -> Telemetry:

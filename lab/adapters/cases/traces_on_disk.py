@@ -14,6 +14,7 @@ from pydantic_core import from_json
 
 from lab.adapters.bounds import MOST_SPANS, MOST_TRACES
 from lab.adapters.cases.json_lines import whole_lines
+from lab.adapters.cases.own_spelling import read_as_written
 from lab.adapters.cases.strict_reading import damaged
 from lab.adapters.otlp.fields import MalformedOtlpError, parse
 from lab.adapters.otlp.traces import read_traces
@@ -61,7 +62,7 @@ class TracesOnDisk(Mapping[str, Trace]):
 def traces_of_line(path: Path, number: int, line: str) -> dict[str, Trace]:
     """The traces of one line of ``path``; CaseDamaged where it is no OTLP/JSON."""
     try:
-        return read_traces(_json(line))
+        return read_as_written(document := _json(line)) or read_traces(document)
     except MalformedOtlpError as error:
         raise damaged(path, f"a trace as OTLP/JSON in line {number} ({error})") from error
 

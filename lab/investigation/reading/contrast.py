@@ -17,6 +17,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import accumulate
 from typing import Final
 
@@ -239,6 +240,7 @@ def _is_number(key: str, value: str) -> bool:
     return value.removeprefix("-").isdigit() and not _is_a_name(key)
 
 
+@lru_cache(maxsize=1024)
 def _is_a_name(key: str) -> bool:
     return key.replace("_", ".").rpartition(".")[2] in _NAMES_SOMETHING
 
@@ -293,9 +295,10 @@ def _kept(evidence: Evidence, requests: Iterable[Request]) -> Iterator[tuple[Tra
 
 
 def _trace_facts(trace: Trace) -> frozenset[Fact]:
-    return frozenset(
-        fact for span in trace for fact in ((span.service, "reached", "yes"), *_span_facts(span))
-    )
+    found = {(span.service, "reached", "yes") for span in trace}
+    for span in trace:
+        found.update(_span_facts(span))
+    return frozenset(found)
 
 
 def _span_facts(span: Span) -> Iterator[Fact]:
@@ -310,9 +313,14 @@ def _span_facts(span: Span) -> Iterator[Fact]:
             yield (span.service, key, text)
 
 
+_NO_TEXT: Final = (float, tuple)
+_NUMBERS: Final = (int, float)
+"""Tuples, for a union would be made anew for each of some ten thousand attributes."""
+
+
 def _text(value: AttributeValue) -> str | None:
     """A value that may stand in many traces; measured numbers hardly ever do."""
-    if isinstance(value, float | tuple):
+    if isinstance(value, _NO_TEXT):
         return None
     text = str(value)
     return text if 0 < len(text) <= LONGEST_VALUE else None
@@ -430,5 +438,5 @@ def _operation(span: Span) -> str:
 
 def _numbers(span: Span) -> Iterator[tuple[_Quantity, float]]:
     for key, value in span.attributes.items():
-        if isinstance(value, int | float) and not isinstance(value, bool) and not _is_a_name(key):
+        if isinstance(value, _NUMBERS) and not isinstance(value, bool) and not _is_a_name(key):
             yield (span.service, "", key), float(value)

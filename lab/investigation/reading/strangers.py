@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Final, Protocol, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeGuard, TypeVar
 
 from lab.domain.evidence import Evidence, Sample, Telemetry, stranger_evidence
 from lab.errors import NoReference, UsageError
-from lab.investigation.reading.edge_signals import Signals, signals
-from lab.investigation.reading.requests import axis_start_s
-from lab.investigation.reading.service_map import ServiceMap, service_map
+
+if TYPE_CHECKING:
+    # Whoever only asks whether there is a reference waits neither for charts nor for the map.
+    from lab.investigation.reading.edge_signals import Signals
+    from lab.investigation.reading.service_map import ServiceMap
 
 
 class Looked(Protocol):
@@ -74,6 +76,8 @@ def compared(case: Any) -> Any:
 
 def map_of(case: Looked) -> ServiceMap:
     """The map; of traces without a reference its first side is empty."""
+    from lab.investigation.reading.service_map import service_map
+
     return service_map(_in_one_window(case) if is_alone(case) else case.evidence)
 
 
@@ -99,6 +103,9 @@ def signals_evidence(case: Looked) -> Evidence:
 
 def overview_signals(case: Telemetry, *, columns: int = COLUMNS) -> Signals:
     """Rate, errors and latency of all roots over the time of the traces."""
+    from lab.investigation.reading.edge_signals import signals
+    from lab.investigation.reading.requests import axis_start_s
+
     evidence = signals_evidence(case)
     ends_s = [each.end_s for each in evidence.windows.values()]
     length_s = max(ends_s, default=1.0) - axis_start_s(evidence)
