@@ -57,6 +57,7 @@ class Desk:
             # Room first: while a case is read it takes twice its place.
             while len(self._read) >= MOST_CASES_IN_MEMORY:
                 self._read.popitem(last=False)
+                self._drawn = None  # It holds a trace of one that may be gone now.
             kept = (fingerprint, self.archive.open(case_id))
         self._read[case_id] = kept
         return kept[1]

@@ -12,15 +12,22 @@ from typing import Any, Final
 
 from pydantic_core import from_json
 
-from lab.adapters.bounds import MOST_SPANS, MOST_TRACES
+from lab.adapters.bounds import MOST_GROUPS_OF_A_TRACE, MOST_SPANS, MOST_TRACES
 from lab.adapters.cases.json_lines import whole_lines
 from lab.adapters.cases.own_spelling import read_as_written
 from lab.adapters.cases.strict_reading import damaged
 from lab.adapters.otlp.fields import MalformedOtlpError, parse
-from lab.adapters.otlp.traces import read_traces
-from lab.domain.trace import Trace
+from lab.adapters.otlp.traces import DEEPEST_TRACE, assemble, read_traces
+from lab.adapters.otlp.traces import MOST_SPANS as MOST_SPANS_OF_A_LINE
+from lab.domain.trace import Span, Trace
 
 _TRACE_ID: Final = re.compile(r'"traceId": ?"([0-9a-f]{32})"')
+_HEAD: Final = '{"resourceSpans": ['
+_NEXT: Final = ', {"resource": {"attributes": '
+"""Between two groups, as a case has them; in no string, where a quote would be escaped."""
+
+_PART: Final = 2**18
+"""Characters of a line that are parsed at once: the objects of JSON take many times the place."""
 
 
 class TracesOnDisk(Mapping[str, Trace]):
@@ -62,9 +69,40 @@ class TracesOnDisk(Mapping[str, Trace]):
 def traces_of_line(path: Path, number: int, line: str) -> dict[str, Trace]:
     """The traces of one line of ``path``; CaseDamaged where it is no OTLP/JSON."""
     try:
+        if found := _in_parts(line):
+            return found
         return read_as_written(document := _json(line)) or read_traces(document)
     except MalformedOtlpError as error:
         raise damaged(path, f"a trace as OTLP/JSON in line {number} ({error})") from error
+
+
+def _in_parts(line: str) -> dict[str, Trace]:
+    """The traces of a long line, read without ever holding all of its JSON.
+
+    None where it is short, or anything is wrong: what, one says who sees the whole.
+    """
+    spans: dict[str, list[Span]] = {}
+    try:
+        for part in _parts(line):
+            for trace_id, trace in read_traces(_json(part)).items():
+                spans.setdefault(trace_id, []).extend(trace.spans)
+    except MalformedOtlpError:
+        return {}
+    traces = {trace_id: assemble(trace_id, found) for trace_id, found in spans.items()}
+    count = sum(len(found) for found in spans.values())
+    deepest = max((trace.depth for trace in traces.values()), default=0)
+    return traces if count <= MOST_SPANS_OF_A_LINE and deepest <= DEEPEST_TRACE else {}
+
+
+def _parts(line: str) -> Iterator[str]:
+    is_long = len(line) > 2 * _PART and line.startswith(_HEAD)
+    if not is_long or line.count(_NEXT) >= MOST_GROUPS_OF_A_TRACE:
+        return
+    start = len(_HEAD)
+    while (end := line.find(_NEXT, start + _PART)) >= 0:
+        yield f"{_HEAD}{line[start:end]}]}}"
+        start = end + len(", ")
+    yield _HEAD + line[start:]
 
 
 def _json(line: str) -> Any:

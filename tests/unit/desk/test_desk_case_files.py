@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
 import shutil
+import weakref
 from pathlib import Path
 
 import httpx
@@ -13,7 +15,8 @@ import pytest
 from lab.adapters.cases.archive import FolderArchive
 from lab.adapters.clock import SystemClock
 from lab.desk.app import create_app
-from lab.desk.desk import Desk
+from lab.desk.desk import MOST_CASES_IN_MEMORY, Desk
+from lab.domain.trace import Trace
 from lab.settings import Settings
 from tests.support.desk_over_memory import HERE
 from tests.support.sample_case import START_S, sample_case
@@ -125,3 +128,22 @@ def test_the_support_code_finds_its_case(desk: DeskOverFolders) -> None:
     for code in ("01bb" * 8, "01bb01bb"):
         answer = desk.get(f"/accuse?suspect={code}")
         assert answer.headers["location"].startswith("/cases/db-timeout-2/")
+
+
+def test_no_more_cases_are_held_than_it_says(desk: DeskOverFolders) -> None:
+    """Nor what was drawn of one that is gone."""
+    for number in range(2, 6):
+        desk.archive.seal(sample_case(f"db-timeout-{number}"))
+    over = Desk(desk.archive, SystemClock(), Settings(state_dir=desk.cases.parent))
+
+    def read(number: int) -> weakref.ref[Trace]:
+        case = over.case_file(f"db-timeout-{number}")
+        trace = next(iter(case.evidence.traces.values()))
+        if number <= 3:
+            over.waterfall(case, trace)
+        return weakref.ref(trace)
+
+    held = [read(number) for number in range(1, 6)]
+    gc.collect()
+    assert [each() is not None for each in held[-MOST_CASES_IN_MEMORY:]] == [True, True]
+    assert [each() for each in held[:-MOST_CASES_IN_MEMORY]] == [None, None, None]
