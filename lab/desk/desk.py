@@ -29,8 +29,7 @@ MOST_CHOICES: Final = 50
 class Desk:
     """Cases by id, the newest read ones kept in memory.
 
-    A sealed case never changes, so what was read once, and found whole, stays right until
-    another takes its id.
+    A sealed case never changes: what was found whole stays right until another takes its id.
     """
 
     def __init__(
