@@ -50,8 +50,7 @@ class Desk:
             return self._kept(case_id)
 
     def _kept(self, case_id: str) -> CaseFile:
-        fingerprint = self.archive.fingerprint(case_id)
-        kept = self._read.pop(case_id, None)
+        fingerprint, kept = self.archive.fingerprint(case_id), self._read.pop(case_id, None)
         if kept is None or kept[0] != fingerprint:
             # Room first: while a case is read it takes twice its place.
             while len(self._read) >= MOST_CASES_IN_MEMORY:
