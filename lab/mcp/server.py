@@ -21,6 +21,7 @@ from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 
 from lab import __version__
+from lab.domain.wording import visible
 from lab.errors import LabError
 from lab.mcp.answers import Answer, size_of, text_of
 from lab.mcp.casework import DOCS, LAB
@@ -150,8 +151,9 @@ def _result(answer: Answer) -> types.CallToolResult:
 
 
 def _refusal(room: Room, said: str) -> types.CallToolResult:
-    room.sent(len(said.encode()))
-    return types.CallToolResult(content=[types.TextContent(text=said)], is_error=True)
+    text = visible(said)  # It quotes what was given, which may be no text that can be sent.
+    room.sent(len(text.encode()))
+    return types.CallToolResult(content=[types.TextContent(text=text)], is_error=True)
 
 
 def _briefing(case_id: str) -> types.Resource:

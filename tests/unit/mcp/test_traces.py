@@ -16,7 +16,7 @@ from lab.domain.case import Case
 from lab.domain.trace import Trace
 from lab.mcp.answers import MOST_BYTES
 from lab.mcp.casework import DOCS
-from lab.mcp.rooms import alias
+from lab.mcp.rooms import CasesRoom, alias
 from lab.mcp.server import PROFILES
 from tests.support.agents import AgentsRoom, asked, called, refused, told
 from tests.support.recorded_cases import RECORDINGS, recorded
@@ -39,8 +39,9 @@ def test_services_and_what_they_do(desk: AgentsRoom) -> None:
     assert found["services"] == ["auth", "checkout", "gateway"]
     short = told(desk.room, "get_services", limit=1)
     assert (short["returned"], short["total"], short["truncated"]) == (1, 5, True)
-    names = told(desk.room, "get_span_names", service_name="auth", span_kind="client")["span_names"]
-    assert [each["name"] for each in names] == ["SELECT"]
+    for kind in ("CLIENT", "client"):
+        found = told(desk.room, "get_span_names", service_name="auth", span_kind=kind)
+        assert [each["name"] for each in found["span_names"]] == ["SELECT"]
     assert "pattern: expected a regular expression" in refused(
         desk.room, "get_services", pattern="("
     )
@@ -77,11 +78,30 @@ def test_traces_are_found_by_one_span(
         ("{ .pool.size >= 10 }", 22),
         ('{ rootServiceName = "storefront" && traceDuration < 100ms }', 12),
         ("{ span.nothing = true }", 0),
+        ("{ span:status = error && span:name = `SELECT` && span:duration > 1s }", 10),
+        ('{ trace:rootService = "storefront" && trace:duration < 100ms }', 12),
+        ('{ statusMessage =~ ".*" && span:statusMessage != "" && kind = client }', 0),
     ],
 )
 def test_traceql_is_asked_of_the_kept_traces(desk: AgentsRoom, query: str, count: int) -> None:
     """One pair of braces; with the spans that fulfil it."""
     assert told(desk.room, "search_tempo_traces", query=query)["total"] == count
+
+
+def test_a_trace_lasts_until_its_last_span_has_ended(tmp_path: Path) -> None:
+    """Also where that outlives the root, and no single span lasts as long."""
+    spans = [
+        span("ab" * 16, 1, None, "shop GET", (0, 100)),
+        span("ab" * 16, 2, 1, "shop send later", (90, 180)),
+    ]
+    room = room_with(tmp_path, assemble("ab" * 16, spans))
+    found = told(room, "search_tempo_traces", query="{ traceDuration >= 180ms }")
+    assert "ab" * 16 in [each["trace_id"] for each in found["traces"]]
+    beyond = told(room, "search_tempo_traces", query="{ traceDuration > 180ms }")
+    assert "ab" * 16 not in [each["trace_id"] for each in beyond["traces"]]
+    assert told(room, "get_tempo_trace", trace_id="ab" * 16)["duration_ms"] == 180.0
+    lasting = told(room, "search_traces", duration_min="180ms", duration_max="180ms")
+    assert [each["trace_id"] for each in lasting["traces"]] == ["ab" * 16]
 
 
 @pytest.mark.parametrize(
@@ -105,6 +125,7 @@ def test_one_trace_from_every_side(desk: AgentsRoom) -> None:
     """Topology, critical path, errors, details, the twin, and the difference of two."""
     rows = told(desk.room, "get_trace_topology", trace_id=TRACE[:12])["rows"]
     assert [each["depth"] for each in rows] == [0, 1, 2, 3, 4, 4]
+    assert told(desk.room, "get_trace_topology", trace_id=TRACE, depth=0)["rows"] == rows
     assert len(told(desk.room, "get_trace_topology", trace_id=TRACE, depth=2)["rows"]) == 2
     assert told(desk.room, "get_critical_path", trace_id=TRACE)["length_ms"] == 1010.0
     errors = told(desk.room, "get_trace_errors", trace_id=TRACE)["errors"]
@@ -144,6 +165,16 @@ def test_attributes_logs_and_signals(desk: AgentsRoom) -> None:
     assert "span.pool.size" in told(desk.room, "list_tempo_attribute_names", scope="span")["names"]
     values = told(desk.room, "list_tempo_attribute_values", name="resource.service.name")["values"]
     assert values[0] == {"value": "auth", "spans": 66}
+    failed = told(
+        desk.room,
+        "list_tempo_attribute_values",
+        name="resource.service.name",
+        filter_query="{ status = error && kind = client }",
+    )
+    assert {each["value"] for each in failed["values"]} < {each["value"] for each in values}
+    assert "one pair of braces" in refused(
+        desk.room, "list_tempo_attribute_values", name="name", filter_query="{} >> {}"
+    )
     buckets = told(desk.room, "get_signals", step_s=4)["buckets"]
     assert sum(each["errors"] for each in buckets) == 11
     assert told(desk.room, "search_logs", query="nothing")["lines"] == []
@@ -151,6 +182,14 @@ def test_attributes_logs_and_signals(desk: AgentsRoom) -> None:
     assert told(desk.room, "get_service_dependencies")["dependencies"]
     assert len(told(desk.room, "list_mechanisms")["mechanisms"]) >= 18
     assert told(desk.room, "read_documentation", topic="scopes")["text"]
+
+
+def room_with(place: Path, *traces: Trace) -> CasesRoom:
+    """A case with these beside its own."""
+    case = sample_case()
+    kept = {**case.evidence.traces, **{each.trace_id: each for each in traces}}
+    evidence = dataclasses.replace(case.evidence, traces=kept)
+    return AgentsRoom(place, dataclasses.replace(case, evidence=evidence)).room
 
 
 def huge(count: int) -> Trace:
@@ -166,10 +205,7 @@ def huge(count: int) -> Trace:
 @pytest.mark.parametrize("tool", ["get_tempo_trace", "get_trace_topology"])
 def test_a_trace_of_10_000_spans_comes_as_its_topology(tmp_path: Path, tool: str) -> None:
     """One row for all that do the same in one place; nothing is cut, and it is quick."""
-    case = sample_case()
-    traces = {**case.evidence.traces, "ab" * 16: huge(10_000)}
-    evidence = dataclasses.replace(case.evidence, traces=traces)
-    room = AgentsRoom(tmp_path, dataclasses.replace(case, evidence=evidence)).room
+    room = room_with(tmp_path, huge(10_000))
     found = told(room, tool, trace_id="ab" * 16)
     assert (found["each_row_is"], found["total"], found["truncated"]) == ("group", 8, False)
     assert sum(each["spans"] for each in found["rows"]) == found["span_count"] == 9_999
@@ -177,15 +213,12 @@ def test_a_trace_of_10_000_spans_comes_as_its_topology(tmp_path: Path, tool: str
 
 def test_what_does_not_fit_is_cut_and_says_so(tmp_path: Path) -> None:
     """Two hundred spans of a kilobyte are more than 64 KiB."""
-    case = sample_case()
     spans = [span("ab" * 16, 1, None, "shop GET", (0, 300))]
     spans += [
         span("ab" * 16, n, 1, f"shop {n}", (n, n + 1), attributes={"note": "é" * 1000})
         for n in range(2, 200)
     ]
-    traces = {**case.evidence.traces, "ab" * 16: assemble("ab" * 16, spans)}
-    evidence = dataclasses.replace(case.evidence, traces=traces)
-    room = AgentsRoom(tmp_path, dataclasses.replace(case, evidence=evidence)).room
+    room = room_with(tmp_path, assemble("ab" * 16, spans))
     found = called(room, "get_tempo_trace", trace_id="ab" * 16)
     sent = found.model_dump_json(by_alias=True, exclude_none=True).encode()
     assert MOST_BYTES * 0.8 < len(sent) <= MOST_BYTES
