@@ -8,7 +8,6 @@ terminal that was closed.
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from typing import Final
@@ -33,9 +32,6 @@ Examples:
 
   lab heal && lab down            leave nothing behind
 """
-
-_OBJECTS_A_LOOK: Final = 50_000
-"""So many new ones, a few megabytes, before Python looks which of them are rubbish."""
 
 app = typer.Typer(
     name="lab",
@@ -66,8 +62,6 @@ def _options(
 
 def main() -> None:
     """Run the command line; whatever ends it becomes a sentence and an exit code."""
-    # All objects of a case stay; to look for rubbish among them took a tenth of the time.
-    gc.set_threshold(_OBJECTS_A_LOOK)
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()  # What cannot be written is known now, and not after the exit code.

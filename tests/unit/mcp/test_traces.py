@@ -17,7 +17,7 @@ from lab.domain.trace import Trace
 from lab.mcp.answers import MOST_BYTES
 from lab.mcp.casework import DOCS
 from lab.mcp.rooms import CasesRoom, alias
-from lab.mcp.server import PROFILES
+from lab.mcp.server import tools_of
 from tests.support.agents import AgentsRoom, asked, called, refused, told
 from tests.support.recorded_cases import RECORDINGS, recorded
 from tests.support.sample_case import sample_case, span, span_id
@@ -253,10 +253,10 @@ def questions(case: Case) -> list[tuple[str, dict[str, Any]]]:
             "scope": "all",
         },
     }
-    for tool in PROFILES["all"]:
+    for tool in tools_of("all").values():
         if any(each.name == "trace_id" and each.required for each in tool.params):
             given.setdefault(tool.name, {"trace_id": trace_id})
-    return [(tool.name, given.get(tool.name, {})) for tool in PROFILES["all"]]
+    return [(tool.name, given.get(tool.name, {})) for tool in tools_of("all").values()]
 
 
 async def everything(client: Client, case: Case) -> dict[str, str]:
@@ -275,7 +275,11 @@ async def everything(client: Client, case: Case) -> dict[str, str]:
 
 
 SAME_FOR_EVERY_CASE = {
-    *(each.name for each in PROFILES["all"] if not each.about_a_case and each.name != "list_cases"),
+    *(
+        each.name
+        for each in tools_of("all").values()
+        if not each.about_a_case and each.name != "list_cases"
+    ),
     *(f"deadspan://docs/{topic}" for topic in DOCS),
     "tools",
 }
@@ -327,7 +331,7 @@ def test_each_call_is_quick_once_the_case_is_read(tmp_path: Path, name: str) -> 
     case = recorded(name)
     room = AgentsRoom(tmp_path, case).room
     room.read_ahead()
-    tools = {each.name: each for each in PROFILES["all"]}
+    tools = {each.name: each for each in tools_of("all").values()}
     took_s = {}
     for tool, arguments in questions(case):
         if tool in {"accuse", "take_hint"}:
