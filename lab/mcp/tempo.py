@@ -20,10 +20,9 @@ from lab.investigation.reading.healthy_twin import pair_rows
 from lab.mcp.answers import Answer, Arguments, rows_of
 from lab.mcp.dossier import Dossier, spans_said
 from lab.mcp.toolbox import Param, Room, Tool, duration_ms, limit, text_param, time_param
-from lab.mcp.traces import topology
+from lab.mcp.traces import extent_ms, topology
 from lab.mcp.views import (
     TRACE_ID,
-    extent_ms,
     in_time,
     opened,
     row_of,

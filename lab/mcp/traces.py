@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from lab.domain.critical_path import critical_path
 from lab.domain.reference import Operation
+from lab.domain.rows import extent_ns
 from lab.domain.trace import Kind, Span, Status, Trace
 from lab.errors import UsageError
 from lab.investigation.reading.service_map import Figures, service_map
@@ -29,7 +30,6 @@ from lab.mcp.toolbox import (
 )
 from lab.mcp.views import (
     TRACE_ID,
-    extent_ms,
     in_time,
     opened,
     row_of,
@@ -112,6 +112,12 @@ def _lasted(trace: Trace, asked: Arguments) -> bool:
     least_ms, most_ms = asked.get("duration_min"), asked.get("duration_max")
     took_ms = extent_ms(trace)
     return (least_ms is None or took_ms >= least_ms) and (most_ms is None or took_ms <= most_ms)
+
+
+def extent_ms(trace: Trace) -> float:
+    """From its first start to its last end, as Tempo's ``traceDuration`` has it."""
+    start_ns, end_ns = extent_ns(trace)
+    return (end_ns - start_ns) / 1e6
 
 
 def topology(trace: Trace, depth: int | None = None) -> tuple[str, list[Answer]]:

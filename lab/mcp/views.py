@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from lab.domain import ids
-from lab.domain.rows import extent_ns, summary_of
+from lab.domain.rows import summary_of
 from lab.domain.trace import Span, Status, Trace
 from lab.errors import UsageError
 from lab.mcp.answers import Answer
@@ -94,12 +94,6 @@ def opened(room: Room, dossier: Dossier, trace_id: str) -> Trace:
     trace = trace_meant(dossier, trace_id)
     room.look(dossier.case_id, trace.trace_id)
     return trace
-
-
-def extent_ms(trace: Trace) -> float:
-    """From its first start to its last end, as Tempo's ``traceDuration`` has it."""
-    start_ns, end_ns = extent_ns(trace)
-    return (end_ns - start_ns) / 1e6
 
 
 def in_time(trace: Trace, least_s: float | None, most_s: float | None) -> bool:

@@ -13,7 +13,7 @@ from mcp import Client
 
 from lab.adapters.otlp.traces import assemble
 from lab.domain.case import Case
-from lab.domain.trace import Trace
+from lab.domain.trace import Span, Trace
 from lab.mcp.answers import MOST_BYTES
 from lab.mcp.casework import DOCS
 from lab.mcp.rooms import CasesRoom, alias
@@ -225,6 +225,62 @@ def test_what_does_not_fit_is_cut_and_says_so(tmp_path: Path) -> None:
     assert found.structured_content["truncated"] is True
     assert found.structured_content["total"] == 199
     assert len(found.structured_content["rows"]) == found.structured_content["returned"] < 199
+
+
+ODD_TRACES = {
+    "a cycle": [span("ab" * 16, 1, 2, "a x", (0, 10)), span("ab" * 16, 2, 1, "b y", (1, 9))],
+    "its own parent": [span("ab" * 16, 1, 1, "a x", (0, 10))],
+    "half a letter": [
+        span("ab" * 16, 1, None, "a \ud800", (0, 9), attributes={"\udfff": "\ud800"})
+    ],
+    "no number": [span("ab" * 16, 1, None, "a x", (0, 10), attributes={"x": float("nan")})],
+    "a long value": [span("ab" * 16, 1, None, "a x", (0, 10), attributes={"x": "é" * 200_000})],
+    "a long name": [span("ab" * 16, 1, None, f"a {'x' * 100_000}", (0, 10))],
+    "many attributes": [
+        span("ab" * 16, 1, None, "a x", (0, 10), attributes={f"k{n}": n for n in range(10_000)})
+    ],
+    "many services": [
+        span("ab" * 16, n, 1 if n > 1 else None, f"a-service-with-a-name-{n} x", (0, 10))
+        for n in range(1, 4_000)
+    ],
+    "no times": [
+        dataclasses.replace(span("ab" * 16, 1, None, "a x", (0, 10)), start_ns=0),
+        dataclasses.replace(span("ab" * 16, 2, 1, "a y", (0, 10)), end_ns=0),
+    ],
+    "the last of times": [
+        dataclasses.replace(span("ab" * 16, 1, None, "a x", (0, 1)), start_ns=1, end_ns=2**64 - 1)
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("spans", ODD_TRACES.values(), ids=ODD_TRACES)
+def test_an_odd_trace_is_answered_within_the_cap(tmp_path: Path, spans: list[Span]) -> None:
+    """By every tool that looks at it, with at least one row, however much that had to be cut."""
+    trace = assemble("ab" * 16, spans)
+    ids = [each.span_id for each in trace][:20]
+    given: dict[str, dict[str, Any]] = {
+        "get_span_names": {"service_name": trace.spans[0].service},
+        "get_span_details": {"span_ids": ids},
+        "search_tempo_traces": {"query": "{}"},
+        "list_tempo_attribute_values": {"name": "name"},
+        "diff_tempo_traces": {"base_trace_id": TRACE, "compare_trace_id": "ab" * 16},
+    }
+
+    async def story(client: Client) -> None:
+        for tool in tools_of("all").values():
+            if tool.writes or tool.name == "compare_with_healthy_twin":
+                continue
+            is_of_it = any(each.name == "trace_id" and each.required for each in tool.params)
+            asks = given.get(tool.name, {}) | ({"trace_id": "ab" * 16} if is_of_it else {})
+            found = await client.call_tool(tool.name, asks)
+            assert not found.is_error, (tool.name, found.content)
+            sent = found.model_dump_json(by_alias=True, exclude_none=True).encode()
+            assert len(sent) <= MOST_BYTES, tool.name
+            answer = found.structured_content
+            assert answer is not None
+            assert bool(answer.get("total")) == bool(answer.get("returned")), tool.name
+
+    asked(room_with(tmp_path, trace), story)
 
 
 # --- every tool of every recorded case ---
