@@ -74,13 +74,14 @@ def mcp(
 
 
 def _cases(settings: Settings, case_id: str | None) -> Callable[[], Room]:
-    archive = bootstrap.archive(settings)
     if case_id is not None:
-        archive.level(case_id)  # Whoever starts this is told at once that there is none.
+        # Whoever starts this is told at once that there is none.
+        bootstrap.archive(settings).level(case_id)
 
     def make() -> Room:
         from lab.mcp.rooms import CasesRoom
 
+        archive = bootstrap.archive(settings)
         live = partial(bootstrap.search_live, settings)
         return CasesRoom(archive, bootstrap.clock(), live, case_id)
 

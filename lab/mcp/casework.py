@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from lab.domain.mechanism import NO_SPAN_RULE, Mechanism, Scope
+from lab.domain.trace import Status
 from lab.errors import UsageError
 from lab.investigation.reading.edge_signals import signals
 from lab.investigation.reading.healthy_twin import compare, twin_rows
@@ -13,30 +14,28 @@ from lab.investigation.reading.logs import LogLine
 from lab.investigation.reading.requests import WINDOW_WORDS
 from lab.mcp.answers import Answer, Arguments, rows_of
 from lab.mcp.dossier import Dossier, moment
-from lab.mcp.toolbox import Param, Room, Tool, limit
+from lab.mcp.toolbox import ATTRIBUTE_VALUE, MOST_MS, Param, Room, Tool, limit
 from lab.mcp.views import TRACE_ID, trace_meant
 
 PERIODS: Final = tuple(WINDOW_WORDS.values())
 
-SPAN: Final[Mapping[str, Any]] = {
-    "type": "object",
-    "properties": {"trace_id": {"type": "string"}, "span_id": {"type": "string"}},
-    "required": ["trace_id", "span_id"],
-    "additionalProperties": False,
-}
-CLAIM: Final[Mapping[str, Any]] = {
-    "type": "object",
-    "properties": {
-        **SPAN["properties"],
-        "shows": {
-            "type": "object",
-            "description": "What the span shows: any of service, operation, status, duration_ms, "
-            "self_ms, exception, attributes (key and value).",
-        },
-    },
-    "required": ["trace_id", "span_id", "shows"],
-    "additionalProperties": False,
-}
+_IDS: Final = (
+    Param("trace_id", "string", required=True),
+    Param("span_id", "string", required=True),
+)
+_SHOWS: Final = Param(
+    "shows",
+    "object",
+    "What the span shows: any of these.",
+    required=True,
+    fields=(
+        *(Param(each, "string") for each in ("service", "operation", "exception")),
+        Param("status", "string", words=tuple(each.value for each in Status)),
+        Param("duration_ms", "number", least=0, most=MOST_MS),
+        Param("self_ms", "number", least=0, most=MOST_MS),
+        Param("attributes", "object", "Key and value.", most=64, items=ATTRIBUTE_VALUE),
+    ),
+)
 
 DOCS: Final[Mapping[str, str]] = {
     "task": (
@@ -151,18 +150,7 @@ def _accuse(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
         raise UsageError("expected spans, or nobody=true; got both or neither")
     if not asked.get("nobody") and not asked.get("mechanisms"):
         raise UsageError("expected a mechanism for what the spans did; list_mechanisms has them")
-    for name in ("spans", "path", "evidence"):
-        _check_items(name, asked.get(name, ()), {*SPAN["properties"], "shows"})
     return room.accuse(dossier.case_id, asked)
-
-
-def _check_items(name: str, items: Any, known: set[str]) -> None:
-    for number, each in enumerate(items):
-        ids = [each.get(key) for key in SPAN["required"]] if isinstance(each, dict) else [None]
-        if not all(isinstance(value, str) for value in ids) or each.keys() - known:
-            raise UsageError(
-                f"{name}[{number}]: expected an object with trace_id and span_id, got {each!r:.120}"
-            )
 
 
 def _hint(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
@@ -173,8 +161,10 @@ def _documentation(_: Room, _dossier: Dossier, asked: Arguments) -> Answer:
     return {"topic": asked["topic"], "text": DOCS[asked["topic"]]}
 
 
-def _spans(name: str, says: str, most: int, items: Mapping[str, Any] = SPAN) -> Param:
-    return Param(name, "array", says, most=most, items=items)
+def _spans(name: str, says: str, most: int, *more: Param) -> Param:
+    return Param(
+        name, "array", says, most=most, items=Param("span", "object", fields=(*_IDS, *more))
+    )
 
 
 LAB: Final = (
@@ -201,11 +191,12 @@ LAB: Final = (
     Tool("accuse", "Name the spans that did it and how, or say that nobody did.", _accuse,
          (_spans("spans", "One span, or two that did it together.", 2),
           Param("mechanisms", "array", "One for all spans, or one for each in their order.",
-                most=2, items={"type": "string", "enum": [each.value for each in Mechanism]}),
+                most=2,
+                items=Param("mechanism", "string", words=tuple(each.value for each in Mechanism))),
           Param("nobody", "boolean", "Nobody did anything wrong."),
           Param("scope", "string", "Whom it hit.", words=tuple(each.value for each in Scope)),
           _spans("path", "In a benchmark: spans of the way from the edge to the culprit.", 64),
-          _spans("evidence", "In a benchmark: spans, and what each of them shows.", 32, CLAIM)),
+          _spans("evidence", "In a benchmark: spans, and what each of them shows.", 32, _SHOWS)),
          writes=True),
     Tool("take_hint", "List the hints and their cost, or read one, which costs points.",
          _hint,

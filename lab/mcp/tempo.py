@@ -20,7 +20,7 @@ from lab.investigation.reading.healthy_twin import pair_rows
 from lab.mcp.answers import Answer, Arguments, rows_of
 from lab.mcp.dossier import Dossier, spans_said
 from lab.mcp.toolbox import Param, Room, Tool, duration_ms, limit, text_param, time_param
-from lab.mcp.traces import topology
+from lab.mcp.traces import extent_ms, topology
 from lab.mcp.views import (
     TRACE_ID,
     in_time,
@@ -36,29 +36,38 @@ DOCS: Final[Mapping[str, str]] = {
     ),
     "intrinsics": (
         "`name`, `status` (error, ok, unset), `kind` (server, client, internal, producer, "
-        "consumer), `duration` (of the span: 250ms, 1.5s), `traceDuration`, `rootName`, "
-        "`rootServiceName`."
+        "consumer), `duration` (of the span: 250ms, 1.5s), `statusMessage`, `traceDuration` (from "
+        "its first start to its last end), `rootName`, `rootServiceName`; also as `span:duration`, "
+        "`trace:duration`, `trace:rootName`, `trace:rootService`."
     ),
     "attributes": (
         "`span.<key>` and `resource.<key>`, or `.<key>` for either: "
-        '`{ span.db.system.name = "postgresql" }`. Values are strings in double quotes, numbers, '
-        "`true` or `false`. `list_tempo_attribute_names` lists the keys."
+        '`{ span.db.system.name = "postgresql" }`. Values are strings in double quotes or '
+        "backticks, numbers, `true` or `false`. `list_tempo_attribute_names` lists the keys."
     ),
     "operators": (
         "`=`, `!=`, `>`, `>=`, `<`, `<=`, and `=~`, `!~` with a regular expression that has to "
         "match the whole value."
     ),
-    "structure": (
-        "`>>`, `>`, `~`, `||` and pipelines such as `| count()` join several spans. They are "
-        "passed to the running store, where there is one; the answer then holds those of its "
-        "finds that this case keeps."
+    "structural": (
+        "`>>`, `>`, `~` and `||` join several spans. They are passed to the running store, where "
+        "there is one; the answer then holds those of its finds that this case keeps. Else look "
+        "at single traces: get_tempo_trace."
+    ),
+    "aggregates": (
+        "Pipelines such as `| count() > 2` or `| avg(duration) > 1s` are passed to the running "
+        "store as well, where there is one. Without it, list_tempo_attribute_values counts spans."
+    ),
+    "metrics": (
+        "Queries such as `| rate()` are not answered: a case keeps a sample of traces, so their "
+        "numbers would be of the sample. get_signals has rate, errors and latency of all requests."
     ),
 }
 """Topic → what it is about, as documentation for whoever writes a query."""
 
 _CONDITION: Final = re.compile(
     r"\s*(?P<field>[A-Za-z.][\w.:/-]*)\s*(?P<sign>=~|!~|!=|>=|<=|=|>|<)\s*"
-    r'(?P<value>"(?:[^"\\]|\\.)*"|[\w.µ-]+)\s*'
+    r'(?P<value>"(?:[^"\\]|\\.)*"|`[^`]*`|[\w.µ-]+)\s*'
 )
 _SIGNS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "=": operator.eq,
@@ -75,10 +84,18 @@ _INTRINSIC: Final[Mapping[str, Callable[[Span, Trace], Any]]] = {
     "status": lambda span, _: span.status.value,
     "kind": lambda span, _: span.kind.value,
     "duration": lambda span, _: span.duration_ms,
-    "traceDuration": lambda _, trace: max(each.duration_ms for each in trace),
+    "traceDuration": lambda _, trace: extent_ms(trace),
     "rootName": lambda _, trace: trace.roots[0].name if trace.roots else None,
     "rootServiceName": lambda _, trace: trace.roots[0].service if trace.roots else None,
+    "statusMessage": lambda span, _: span.status_message,
 }
+_SCOPED: Final[Mapping[str, str]] = {
+    **{f"span:{each}": each for each in ("name", "status", "statusMessage", "kind", "duration")},
+    "trace:duration": "traceDuration",
+    "trace:rootName": "rootName",
+    "trace:rootService": "rootServiceName",
+}
+"""An intrinsic as newer queries call it → as older ones do; both are TraceQL."""
 _TIMES: Final = frozenset({"duration", "traceDuration"})
 
 
@@ -107,6 +124,7 @@ class Condition:
 
 def value_of(field: str, span: Span, trace: Trace) -> Any:
     """What a span has under a field of TraceQL; None where it has nothing."""
+    field = _SCOPED.get(field, field)
     if field in _INTRINSIC:
         return _INTRINSIC[field](span, trace)
     scope, _, key = field.partition(".")
@@ -141,7 +159,7 @@ def conditions(query: str) -> tuple[Condition, ...]:
 
 
 def _condition(match: re.Match[str]) -> Condition:
-    field, sign, word = match["field"], match["sign"], match["value"]
+    field, sign, word = _SCOPED.get(match["field"], match["field"]), match["sign"], match["value"]
     if field not in _INTRINSIC and not re.match(r"(span|resource|)\.\S", field):
         raise BeyondTheCase(
             f"expected a field such as name, status, duration, span.<key> or resource.<key>, got "
@@ -154,13 +172,13 @@ def _value(field: str, sign: str, word: str) -> Any:
     try:
         if field in _TIMES:
             return duration_ms(word)
-        if word.startswith('"'):
-            text = re.sub(r"\\(.)", r"\1", word[1:-1])
+        if word[0] in '"`':  # Between the second kind nothing is escaped.
+            text = re.sub(r"\\(.)", r"\1", word[1:-1]) if word[0] == '"' else word[1:-1]
             return re.compile(text).pattern if sign in {"=~", "!~"} else text
         if word in {"true", "false"}:
             return word == "true"
         return word if field in {"status", "kind"} else float(word)
-    except (ValueError, re.error) as error:
+    except (ValueError, OverflowError, RecursionError, re.error) as error:
         raise BeyondTheCase(f"expected a value of {field}, got {word!r:.80}") from error
 
 
@@ -235,10 +253,11 @@ def _attribute_names(_: Room, dossier: Dossier, asked: Arguments) -> Answer:
 
 
 def _attribute_values(_: Room, dossier: Dossier, asked: Arguments) -> Answer:
+    wanted = conditions(asked.get("filter_query", "{}"))
     counts = Counter(
         str(found)
         for trace in dossier.traces
-        for span in trace
+        for span in fits(trace, wanted)
         if (found := value_of(asked["name"], span, trace)) is not None
     )
     rows = [{"value": value[:500], "spans": n} for value, n in counts.most_common()]
@@ -268,6 +287,7 @@ TEMPO: Final = (
     Tool("list_tempo_attribute_values",
          "List the values of an attribute, the most frequent first.", _attribute_values,
          (text_param("name", "Such as span.http.route or resource.service.name.", required=True),
+          text_param("filter_query", "Only of spans that fulfil it: one pair of braces."),
           limit(50)), "values"),
     Tool("get_tempo_traceql_docs", "Say how to write TraceQL.", _traceql_docs,
          (Param("topic", "string", "What about.", default="basic", words=tuple(DOCS)),),

@@ -5,11 +5,10 @@ What they are made of is shared with the same tools by Grafana's names (`lab.mcp
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from lab.domain.critical_path import critical_path
 from lab.domain.reference import Operation
@@ -19,7 +18,16 @@ from lab.errors import UsageError
 from lab.investigation.reading.service_map import Figures, service_map
 from lab.mcp.answers import Answer, Arguments, rows_of
 from lab.mcp.dossier import Dossier, moment
-from lab.mcp.toolbox import Param, Room, Tool, limit, text_param, time_param
+from lab.mcp.toolbox import (
+    ATTRIBUTE_VALUE,
+    Param,
+    Room,
+    Tool,
+    limit,
+    pattern_param,
+    text_param,
+    time_param,
+)
 from lab.mcp.views import (
     TRACE_ID,
     in_time,
@@ -44,7 +52,7 @@ def _span_names(_: Room, dossier: Dossier, asked: Arguments) -> Answer:
         for trace in dossier.traces
         for span in trace
         if span.service == asked["service_name"]
-        if asked.get("span_kind") in {None, span.kind.value}
+        if asked.get("span_kind") in {None, span.kind.name, span.kind.value}
     )
     wanted = set(_matching(sorted({name for name, _ in counts}), asked))
     rows = [
@@ -56,11 +64,8 @@ def _span_names(_: Room, dossier: Dossier, asked: Arguments) -> Answer:
 
 
 def _matching(names: Sequence[str], asked: Arguments) -> list[str]:
-    try:
-        wanted = re.compile(asked.get("pattern", ""))
-    except re.error as error:
-        raise UsageError(f"pattern: expected a regular expression, found {error}") from error
-    return [name for name in names if wanted.search(name)]
+    wanted = asked.get("pattern")
+    return [name for name in names if wanted is None or wanted.search(name)]
 
 
 def _search(_: Room, dossier: Dossier, asked: Arguments) -> Answer:
@@ -87,7 +92,7 @@ def _span_tests(asked: Arguments) -> Iterator[SpanTest]:
     if asked.get("with_errors"):
         yield lambda span: span.status is Status.ERROR
     for key, value in (asked.get("attributes") or {}).items():
-        yield _has(key, str(value).lower())
+        yield _has(key, _plain(value))
 
 
 def _fulfils(span: Span, tests: Sequence[SpanTest]) -> bool:
@@ -95,14 +100,24 @@ def _fulfils(span: Span, tests: Sequence[SpanTest]) -> bool:
 
 
 def _has(key: str, value: str) -> SpanTest:
-    return lambda span: str(span.attributes.get(key, span.resource.get(key))).lower() == value
+    return lambda span: _plain(span.attributes.get(key, span.resource.get(key))) == value
+
+
+def _plain(value: Any) -> str:
+    """An attribute's value as a text, whoever wrote ``true`` or a number as one."""
+    return str(list(value) if isinstance(value, tuple) else value).lower()
 
 
 def _lasted(trace: Trace, asked: Arguments) -> bool:
     least_ms, most_ms = asked.get("duration_min"), asked.get("duration_max")
-    start_ns, end_ns = extent_ns(trace)
-    took_ms = (end_ns - start_ns) / 1e6
+    took_ms = extent_ms(trace)
     return (least_ms is None or took_ms >= least_ms) and (most_ms is None or took_ms <= most_ms)
+
+
+def extent_ms(trace: Trace) -> float:
+    """From its first start to its last end, as Tempo's ``traceDuration`` has it."""
+    start_ns, end_ns = extent_ns(trace)
+    return (end_ns - start_ns) / 1e6
 
 
 def topology(trace: Trace, depth: int | None = None) -> tuple[str, list[Answer]]:
@@ -156,7 +171,7 @@ def _alike(spans: Sequence[Span]) -> list[list[Span]]:
 
 def _topology(room: Room, dossier: Dossier, asked: Arguments) -> Answer:
     trace = opened(room, dossier, asked["trace_id"])
-    each, rows = topology(trace, asked.get("depth"))
+    each, rows = topology(trace, asked.get("depth") or None)
     return rows_of("rows", rows, len(rows), **row_of(dossier, trace), each_row_is=each)
 
 
@@ -227,12 +242,13 @@ def _figures(found: Figures | None) -> Answer | None:
 
 JAEGER: Final = (
     Tool("get_services", "List the services of which spans are kept.", _services,
-         (text_param("pattern", "A regular expression that a name has to contain."), limit(100)),
+         (pattern_param(), limit(100)),
          "services"),
     Tool("get_span_names", "List what a service does, by span name.", _span_names,
          (text_param("service_name", "A service.", required=True),
-          text_param("pattern", "A regular expression that a name has to contain."),
-          Param("span_kind", "string", "Only of this kind.", words=tuple(k.value for k in Kind)),
+          pattern_param(),
+          Param("span_kind", "string", "Only of this kind.",
+                words=(*(each.name for each in Kind), *Kind)),
           limit(100)), "span_names"),
     Tool("search_traces",
          "Find traces by one span that fulfils all that is asked, in order of time.", _search,
@@ -240,7 +256,8 @@ JAEGER: Final = (
           time_param("start_time_max", "The trace began then or earlier."),
           text_param("service_name", "Service of the span."),
           text_param("operation_name", "Name of the span."),
-          Param("attributes", "object", "Key and value of attributes of the span."),
+          Param("attributes", "object", "Key and value of attributes of the span.", most=64,
+                items=ATTRIBUTE_VALUE),
           Param("with_errors", "boolean", "Only spans with status error."),
           Param("duration_min", "duration", "Least duration of the trace."),
           Param("duration_max", "duration", "Greatest duration of the trace."),
@@ -249,12 +266,14 @@ JAEGER: Final = (
          "traces"),
     Tool("get_trace_topology",
          "Show the tree of a trace without attributes; a large trace in groups.", _topology,
-         (TRACE_ID, Param("depth", "integer", "So many levels.", least=1, most=500)), "rows"),
+         (TRACE_ID, Param("depth", "integer", "So many levels; 0 for all.", least=0, most=500)),
+         "rows"),
     Tool("get_critical_path", "Show what the end of a trace waited for.", _critical_path,
          (TRACE_ID,), "stretches"),
     Tool("get_span_details", "Show all that some spans of a trace say.", _span_details,
          (TRACE_ID,
-          Param("span_ids", "array", "1 to 20 span ids.", required=True, least=1, most=20)),
+          Param("span_ids", "array", "1 to 20 span ids.", required=True, least=1, most=20,
+                items=Param("span id", "string"))),
          "spans"),
     Tool("get_trace_errors", "Show the failed spans of a trace, the deepest first.",
          _errors, (TRACE_ID,), "errors"),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import anyio
 from mcp import Client
+from mcp.shared.memory import create_client_server_memory_streams
 
 from lab.adapters.memory.case_archive import MemoryArchive
 from lab.adapters.memory.clock import FakeClock
@@ -40,10 +43,23 @@ def asked(
     """What ``story`` comes to with a client in this process."""
 
     async def run() -> Any:
-        async with Client(server_of(Opening(lambda: room), profile), mode=mode) as client:
+        async with Client(_in_memory(room, profile), mode=mode) as client:
             return await story(client)
 
     return asyncio.run(run())
+
+
+@asynccontextmanager
+async def _in_memory(room: Room, profile: str) -> AsyncIterator[Any]:
+    """The client's ends of two streams, as over pipes."""
+    server = server_of(Opening(lambda: room), profile)
+    async with (
+        create_client_server_memory_streams() as (client_ends, server_ends),
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(server.run, *server_ends)
+        yield client_ends
+        group.cancel_scope.cancel()
 
 
 def called(room: Room, tool: str, **arguments: Any) -> Any:

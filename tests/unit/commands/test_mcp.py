@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -60,10 +61,20 @@ def test_one_module_alone_imports_the_sdk() -> None:
     assert found == {"lab/mcp/server.py"}
 
 
-def test_a_server_waits_for_no_client_no_scenario_and_no_model_that_nobody_uses(
-    tmp_path: Path,
-) -> None:
-    """What makes it start in half the time."""
+HELLO = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "t", "version": "1"},
+    },
+}
+
+
+def test_the_first_answer_waits_for_nothing_that_it_does_not_need(tmp_path: Path) -> None:
+    """No client, no web server, no tool, no case, and no model that nobody uses."""
     code = (
         "import sys\n"
         "from lab.cli import app\n"
@@ -76,14 +87,16 @@ def test_a_server_waits_for_no_client_no_scenario_and_no_model_that_nobody_uses(
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={"LAB_STATE_DIR": str(tmp_path), "PATH": "/usr/bin:/bin"},
-        stdin=subprocess.DEVNULL,
+        input=json.dumps(HELLO) + "\n",
         capture_output=True,
         text=True,
         check=True,
     )
     built, *modules = done.stderr.rpartition("MODULES ")[2].split()
     assert built == "False"
-    assert "mcp.server.lowlevel.server" in modules
-    slow = {"mcp.client", "mcp.server.mcpserver", "lab.scenario_file", "lab.investigation.solving"}
-    assert not slow & set(modules)
-    assert done.stdout == ""
+    assert "mcp.server.runner" in modules
+    of_the_sdk = {"mcp.client", "mcp.server.mcpserver", "mcp.server.lowlevel", "mcp.server.auth"}
+    web = {"starlette", "uvicorn", "httpx", "fastapi"}
+    ours = {"lab.scenario_file", "lab.investigation", "lab.mcp.toolbox", "lab.adapters.cases"}
+    assert not (of_the_sdk | web | ours) & set(modules)
+    assert json.loads(done.stdout)["result"]["serverInfo"]["name"] == "deadspan"

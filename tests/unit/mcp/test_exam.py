@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,3 +61,22 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     room = ExamRoom(dossier_of(sample_case()), tmp_path / "file" / "accusation.json")
     assert "say another file with --accusation" in refused(room, "accuse", nobody=True)
+
+
+@pytest.mark.parametrize(
+    ("claim", "place"),
+    [
+        ({"spans": [{**CULPRIT, "span_id": 6}]}, "spans[0].span_id"),
+        ({"spans": [CULPRIT], "path": [{**CULPRIT, "trace_id": None}]}, "path[0].trace_id"),
+        ({"spans": [CULPRIT], "evidence": [{**CULPRIT, "shows": "an error"}]}, "evidence[0].shows"),
+        ({"spans": [CULPRIT], "mechanisms": [["timeout"]]}, "mechanisms[0]"),
+    ],
+)
+def test_no_accusation_is_written_that_grading_would_reject(
+    target: Path, claim: dict[str, Any], place: str
+) -> None:
+    """The agent is told while it can still mend it."""
+    room = ExamRoom(dossier_of(sample_case()), target)
+    said = refused(room, "accuse", **{"mechanisms": ["timeout"], **claim})
+    assert f"{place}: expected " in said
+    assert not target.exists()

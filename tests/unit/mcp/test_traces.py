@@ -13,11 +13,11 @@ from mcp import Client
 
 from lab.adapters.otlp.traces import assemble
 from lab.domain.case import Case
-from lab.domain.trace import Trace
+from lab.domain.trace import Span, Trace
 from lab.mcp.answers import MOST_BYTES
 from lab.mcp.casework import DOCS
-from lab.mcp.rooms import alias
-from lab.mcp.server import PROFILES
+from lab.mcp.rooms import CasesRoom, alias
+from lab.mcp.server import tools_of
 from tests.support.agents import AgentsRoom, asked, called, refused, told
 from tests.support.recorded_cases import RECORDINGS, recorded
 from tests.support.sample_case import sample_case, span, span_id
@@ -39,8 +39,9 @@ def test_services_and_what_they_do(desk: AgentsRoom) -> None:
     assert found["services"] == ["auth", "checkout", "gateway"]
     short = told(desk.room, "get_services", limit=1)
     assert (short["returned"], short["total"], short["truncated"]) == (1, 5, True)
-    names = told(desk.room, "get_span_names", service_name="auth", span_kind="client")["span_names"]
-    assert [each["name"] for each in names] == ["SELECT"]
+    for kind in ("CLIENT", "client"):
+        found = told(desk.room, "get_span_names", service_name="auth", span_kind=kind)
+        assert [each["name"] for each in found["span_names"]] == ["SELECT"]
     assert "pattern: expected a regular expression" in refused(
         desk.room, "get_services", pattern="("
     )
@@ -77,11 +78,30 @@ def test_traces_are_found_by_one_span(
         ("{ .pool.size >= 10 }", 22),
         ('{ rootServiceName = "storefront" && traceDuration < 100ms }', 12),
         ("{ span.nothing = true }", 0),
+        ("{ span:status = error && span:name = `SELECT` && span:duration > 1s }", 10),
+        ('{ trace:rootService = "storefront" && trace:duration < 100ms }', 12),
+        ('{ statusMessage =~ ".*" && span:statusMessage != "" && kind = client }', 0),
     ],
 )
 def test_traceql_is_asked_of_the_kept_traces(desk: AgentsRoom, query: str, count: int) -> None:
     """One pair of braces; with the spans that fulfil it."""
     assert told(desk.room, "search_tempo_traces", query=query)["total"] == count
+
+
+def test_a_trace_lasts_until_its_last_span_has_ended(tmp_path: Path) -> None:
+    """Also where that outlives the root, and no single span lasts as long."""
+    spans = [
+        span("ab" * 16, 1, None, "shop GET", (0, 100)),
+        span("ab" * 16, 2, 1, "shop send later", (90, 180)),
+    ]
+    room = room_with(tmp_path, assemble("ab" * 16, spans))
+    found = told(room, "search_tempo_traces", query="{ traceDuration >= 180ms }")
+    assert "ab" * 16 in [each["trace_id"] for each in found["traces"]]
+    beyond = told(room, "search_tempo_traces", query="{ traceDuration > 180ms }")
+    assert "ab" * 16 not in [each["trace_id"] for each in beyond["traces"]]
+    assert told(room, "get_tempo_trace", trace_id="ab" * 16)["duration_ms"] == 180.0
+    lasting = told(room, "search_traces", duration_min="180ms", duration_max="180ms")
+    assert [each["trace_id"] for each in lasting["traces"]] == ["ab" * 16]
 
 
 @pytest.mark.parametrize(
@@ -105,6 +125,7 @@ def test_one_trace_from_every_side(desk: AgentsRoom) -> None:
     """Topology, critical path, errors, details, the twin, and the difference of two."""
     rows = told(desk.room, "get_trace_topology", trace_id=TRACE[:12])["rows"]
     assert [each["depth"] for each in rows] == [0, 1, 2, 3, 4, 4]
+    assert told(desk.room, "get_trace_topology", trace_id=TRACE, depth=0)["rows"] == rows
     assert len(told(desk.room, "get_trace_topology", trace_id=TRACE, depth=2)["rows"]) == 2
     assert told(desk.room, "get_critical_path", trace_id=TRACE)["length_ms"] == 1010.0
     errors = told(desk.room, "get_trace_errors", trace_id=TRACE)["errors"]
@@ -144,6 +165,16 @@ def test_attributes_logs_and_signals(desk: AgentsRoom) -> None:
     assert "span.pool.size" in told(desk.room, "list_tempo_attribute_names", scope="span")["names"]
     values = told(desk.room, "list_tempo_attribute_values", name="resource.service.name")["values"]
     assert values[0] == {"value": "auth", "spans": 66}
+    failed = told(
+        desk.room,
+        "list_tempo_attribute_values",
+        name="resource.service.name",
+        filter_query="{ status = error && kind = client }",
+    )
+    assert {each["value"] for each in failed["values"]} < {each["value"] for each in values}
+    assert "one pair of braces" in refused(
+        desk.room, "list_tempo_attribute_values", name="name", filter_query="{} >> {}"
+    )
     buckets = told(desk.room, "get_signals", step_s=4)["buckets"]
     assert sum(each["errors"] for each in buckets) == 11
     assert told(desk.room, "search_logs", query="nothing")["lines"] == []
@@ -151,6 +182,14 @@ def test_attributes_logs_and_signals(desk: AgentsRoom) -> None:
     assert told(desk.room, "get_service_dependencies")["dependencies"]
     assert len(told(desk.room, "list_mechanisms")["mechanisms"]) >= 18
     assert told(desk.room, "read_documentation", topic="scopes")["text"]
+
+
+def room_with(place: Path, *traces: Trace) -> CasesRoom:
+    """A case with these beside its own."""
+    case = sample_case()
+    kept = {**case.evidence.traces, **{each.trace_id: each for each in traces}}
+    evidence = dataclasses.replace(case.evidence, traces=kept)
+    return AgentsRoom(place, dataclasses.replace(case, evidence=evidence)).room
 
 
 def huge(count: int) -> Trace:
@@ -166,10 +205,7 @@ def huge(count: int) -> Trace:
 @pytest.mark.parametrize("tool", ["get_tempo_trace", "get_trace_topology"])
 def test_a_trace_of_10_000_spans_comes_as_its_topology(tmp_path: Path, tool: str) -> None:
     """One row for all that do the same in one place; nothing is cut, and it is quick."""
-    case = sample_case()
-    traces = {**case.evidence.traces, "ab" * 16: huge(10_000)}
-    evidence = dataclasses.replace(case.evidence, traces=traces)
-    room = AgentsRoom(tmp_path, dataclasses.replace(case, evidence=evidence)).room
+    room = room_with(tmp_path, huge(10_000))
     found = told(room, tool, trace_id="ab" * 16)
     assert (found["each_row_is"], found["total"], found["truncated"]) == ("group", 8, False)
     assert sum(each["spans"] for each in found["rows"]) == found["span_count"] == 9_999
@@ -177,21 +213,74 @@ def test_a_trace_of_10_000_spans_comes_as_its_topology(tmp_path: Path, tool: str
 
 def test_what_does_not_fit_is_cut_and_says_so(tmp_path: Path) -> None:
     """Two hundred spans of a kilobyte are more than 64 KiB."""
-    case = sample_case()
     spans = [span("ab" * 16, 1, None, "shop GET", (0, 300))]
     spans += [
         span("ab" * 16, n, 1, f"shop {n}", (n, n + 1), attributes={"note": "é" * 1000})
         for n in range(2, 200)
     ]
-    traces = {**case.evidence.traces, "ab" * 16: assemble("ab" * 16, spans)}
-    evidence = dataclasses.replace(case.evidence, traces=traces)
-    room = AgentsRoom(tmp_path, dataclasses.replace(case, evidence=evidence)).room
+    room = room_with(tmp_path, assemble("ab" * 16, spans))
     found = called(room, "get_tempo_trace", trace_id="ab" * 16)
     sent = found.model_dump_json(by_alias=True, exclude_none=True).encode()
     assert MOST_BYTES * 0.8 < len(sent) <= MOST_BYTES
     assert found.structured_content["truncated"] is True
     assert found.structured_content["total"] == 199
     assert len(found.structured_content["rows"]) == found.structured_content["returned"] < 199
+
+
+ODD_TRACES = {
+    "a cycle": [span("ab" * 16, 1, 2, "a x", (0, 10)), span("ab" * 16, 2, 1, "b y", (1, 9))],
+    "its own parent": [span("ab" * 16, 1, 1, "a x", (0, 10))],
+    "half a letter": [
+        span("ab" * 16, 1, None, "a \ud800", (0, 9), attributes={"\udfff": "\ud800"})
+    ],
+    "no number": [span("ab" * 16, 1, None, "a x", (0, 10), attributes={"x": float("nan")})],
+    "a long value": [span("ab" * 16, 1, None, "a x", (0, 10), attributes={"x": "é" * 200_000})],
+    "a long name": [span("ab" * 16, 1, None, f"a {'x' * 100_000}", (0, 10))],
+    "many attributes": [
+        span("ab" * 16, 1, None, "a x", (0, 10), attributes={f"k{n}": n for n in range(10_000)})
+    ],
+    "many services": [
+        span("ab" * 16, n, 1 if n > 1 else None, f"a-service-with-a-name-{n} x", (0, 10))
+        for n in range(1, 4_000)
+    ],
+    "no times": [
+        dataclasses.replace(span("ab" * 16, 1, None, "a x", (0, 10)), start_ns=0),
+        dataclasses.replace(span("ab" * 16, 2, 1, "a y", (0, 10)), end_ns=0),
+    ],
+    "the last of times": [
+        dataclasses.replace(span("ab" * 16, 1, None, "a x", (0, 1)), start_ns=1, end_ns=2**64 - 1)
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("spans", ODD_TRACES.values(), ids=ODD_TRACES)
+def test_an_odd_trace_is_answered_within_the_cap(tmp_path: Path, spans: list[Span]) -> None:
+    """By every tool that looks at it, with at least one row, however much that had to be cut."""
+    trace = assemble("ab" * 16, spans)
+    ids = [each.span_id for each in trace][:20]
+    given: dict[str, dict[str, Any]] = {
+        "get_span_names": {"service_name": trace.spans[0].service},
+        "get_span_details": {"span_ids": ids},
+        "search_tempo_traces": {"query": "{}"},
+        "list_tempo_attribute_values": {"name": "name"},
+        "diff_tempo_traces": {"base_trace_id": TRACE, "compare_trace_id": "ab" * 16},
+    }
+
+    async def story(client: Client) -> None:
+        for tool in tools_of("all").values():
+            if tool.writes or tool.name == "compare_with_healthy_twin":
+                continue
+            is_of_it = any(each.name == "trace_id" and each.required for each in tool.params)
+            asks = given.get(tool.name, {}) | ({"trace_id": "ab" * 16} if is_of_it else {})
+            found = await client.call_tool(tool.name, asks)
+            assert not found.is_error, (tool.name, found.content)
+            sent = found.model_dump_json(by_alias=True, exclude_none=True).encode()
+            assert len(sent) <= MOST_BYTES, tool.name
+            answer = found.structured_content
+            assert answer is not None
+            assert bool(answer.get("total")) == bool(answer.get("returned")), tool.name
+
+    asked(room_with(tmp_path, trace), story)
 
 
 # --- every tool of every recorded case ---
@@ -220,10 +309,10 @@ def questions(case: Case) -> list[tuple[str, dict[str, Any]]]:
             "scope": "all",
         },
     }
-    for tool in PROFILES["all"]:
+    for tool in tools_of("all").values():
         if any(each.name == "trace_id" and each.required for each in tool.params):
             given.setdefault(tool.name, {"trace_id": trace_id})
-    return [(tool.name, given.get(tool.name, {})) for tool in PROFILES["all"]]
+    return [(tool.name, given.get(tool.name, {})) for tool in tools_of("all").values()]
 
 
 async def everything(client: Client, case: Case) -> dict[str, str]:
@@ -242,7 +331,11 @@ async def everything(client: Client, case: Case) -> dict[str, str]:
 
 
 SAME_FOR_EVERY_CASE = {
-    *(each.name for each in PROFILES["all"] if not each.about_a_case and each.name != "list_cases"),
+    *(
+        each.name
+        for each in tools_of("all").values()
+        if not each.about_a_case and each.name != "list_cases"
+    ),
     *(f"deadspan://docs/{topic}" for topic in DOCS),
     "tools",
 }
@@ -294,7 +387,7 @@ def test_each_call_is_quick_once_the_case_is_read(tmp_path: Path, name: str) -> 
     case = recorded(name)
     room = AgentsRoom(tmp_path, case).room
     room.read_ahead()
-    tools = {each.name: each for each in PROFILES["all"]}
+    tools = {each.name: each for each in tools_of("all").values()}
     took_s = {}
     for tool, arguments in questions(case):
         if tool in {"accuse", "take_hint"}:
