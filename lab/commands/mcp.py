@@ -81,9 +81,8 @@ def _cases(settings: Settings, case_id: str | None) -> Callable[[], Room]:
     def make() -> Room:
         from lab.mcp.rooms import CasesRoom
 
-        archive = bootstrap.archive(settings)
         live = partial(bootstrap.search_live, settings)
-        return CasesRoom(archive, bootstrap.clock(), live, case_id)
+        return CasesRoom(bootstrap.archive(settings), bootstrap.clock(), live, case_id)
 
     return make
 
