@@ -32,7 +32,7 @@ from lab.investigation.reading.span_words import operation
 from lab.investigation.reading.strangers import compared, is_alone
 from lab.investigation.reading.waterfall import Flame, Waterfall, flame_graph
 
-PLAIN_ROWS: Final = 500
+PLAIN_ROWS: Final = 200
 """Rows a page of the plain table has, which whoever has no script reads."""
 
 FLAME_ROWS: Final = 200

@@ -150,13 +150,26 @@ def test_the_servers_rows_stay_until_the_script_has_its_own(
     assert page.evaluate("window.shifts") <= 0.02
 
 
+def test_rows_fill_their_pane_before_the_script_draws_its_own(
+    page: Page, desk: RunningDesk
+) -> None:
+    """However tall the window is; those that nobody would see are not laid out."""
+    desk.add(with_spans(many(150)))
+    page.set_viewport_size({"width": 1280, "height": 3_000})
+    page.route("**/waterfall", lambda _: None)
+    page.goto(desk.path(SAMPLE, "traces", TRACE))
+    expect(page.locator("#plain tbody tr").first).to_be_visible()
+    assert page.locator("#plain").evaluate("(pane) => pane.scrollHeight > pane.clientHeight")
+    assert page.locator("#plain tbody tr:visible").count() < 100
+
+
 def test_a_page_without_a_script_is_whole(chromium: Browser, desk: RunningDesk) -> None:
     """The table as long as it is, and none of the tools that only a script could obey."""
-    code = recorded(desk).support_code
-    assert code
+    desk.add(with_spans(many(150)))
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto(desk.path(CASE, "traces", code))
+    page.goto(desk.path(SAMPLE, "traces", TRACE))
+    expect(page.locator("#plain tbody tr")).to_have_count(150)
     expect(page.locator("#plain tbody tr").last).to_be_visible()
     expect(page.locator("#tools")).to_be_hidden()
     expect(page.get_by_label("Marks")).to_be_visible()

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from lab.adapters.otlp.traces import assemble
+from lab.desk.pages import STATIC
+from lab.desk.trace_page import PLAIN_ROWS
 from lab.domain.case import Case
 from lab.domain.marks import seal_of, why
 from lab.domain.trace import Event, Kind, Link, Span, Trace
@@ -229,9 +231,20 @@ def test_a_trace_of_any_size_opens(tmp_path: Path, number: int) -> None:
     desk = DeskUnderTest(tmp_path, case_with(assemble(FATAL, spans)))
     assert len([row for row in rows_of(desk) if row["kind"] == "span"]) == number
     text = desk.get(PAGE).text
-    assert text.count("/spans/") <= 501
-    assert ("Further rows" in text) == (number > 500)
-    assert "Further rows" in desk.get(f"{PAGE}?from=500").text or number <= 1000
+    assert text.count("/spans/") <= PLAIN_ROWS + 1
+    assert ("Further rows" in text) == (number > PLAIN_ROWS)
+    further = desk.get(f"{PAGE}?from={PLAIN_ROWS}").text
+    assert "Further rows" in further or number <= 2 * PLAIN_ROWS
+
+
+def test_what_the_script_needs_is_asked_for_before_it_runs(desk: DeskUnderTest) -> None:
+    """Each of its modules, and the rows; further rows are read without it."""
+    text = desk.get(PAGE).text
+    modules = {f"/static/waterfall/{each.name}" for each in (STATIC / "waterfall").glob("*.js")}
+    assert set(re.findall(r'rel="modulepreload" href="([^"]+)"', text)) == modules
+    asked = re.findall(r'rel="preload" as="fetch" crossorigin href="([^"]+)"', text)
+    assert asked == re.findall(r'data-document="([^"]+)"', text) == [f"{API}/waterfall"]
+    assert "preload" not in desk.get(f"{PAGE}?from=1").text
 
 
 def test_cycles_orphans_and_wild_clocks_open(tmp_path: Path) -> None:

@@ -41,6 +41,13 @@
 
 /** @typedef {{ traceId: string, length: number, logs: number, services: { name: string, hue: number }[], rows: Row[] }} Trace */
 
+/**
+ * First row of repeats → how many there are, and how long they took together; and row index → the
+ * first row of its repeats, -1 where it is none or stands alone.
+ *
+ * @typedef {{ told: Map<number, { count: number, took: number }>, leads: Int32Array }} Repeats
+ */
+
 /** @typedef {"" | "found" | "errors" | "critical" | "slow"} Show */
 
 /** From this many times the usual on, a span counts as slow. */
@@ -66,10 +73,8 @@ export class Model {
   unfolded = new Set();
   /** What of the trace is seen, in ms: from, to. @type {[number, number]} */
   view;
-  /** First row of repeats → how many there are, and how long they took together. @type {Map<number, { count: number, took: number }>} */
-  repeats = new Map();
-  /** Row index → the first row of its repeats, -1 where it is none or stands alone. */
-  #leads;
+  /** Worked out when somebody folds them. @type {Repeats | null} */
+  #repeats = null;
   /** Indices of the rows on the page, top to bottom. @type {number[]} */
   visible = [];
   /** Row index → its place in `visible`, -1 where it is hidden. */
@@ -78,17 +83,15 @@ export class Model {
   matches = [];
   /** @type {Map<string, number>} */
   #byId = new Map();
-  /** @type {string[]} */
+  /** What is looked in, row by row; made when somebody looks for something. @type {string[]} */
   #texts = [];
 
   constructor(/** @type {Trace} */ trace) {
     this.trace = trace;
     this.rows = trace.rows;
     this.view = [0, trace.length || 1];
-    this.#leads = this.#findRepeats();
     this.rows.forEach((row, n) => {
       if (row.kind === "span" && row.id) this.#byId.set(row.id, n);
-      this.#texts.push(this.#text(row).toLowerCase());
     });
     this.update();
   }
@@ -123,7 +126,7 @@ export class Model {
 
   /** How many repeats a row stands for now; nothing where it stands for itself alone. */
   stands(/** @type {number} */ index) {
-    return this.folded && !this.unfolded.has(index) ? this.repeats.get(index) : undefined;
+    return this.folded && !this.unfolded.has(index) ? this.repeats.told.get(index) : undefined;
   }
 
   /** See another stretch of the trace, in ms; what reaches beyond it is cut off. */
@@ -138,8 +141,13 @@ export class Model {
     return this.view[0] <= 0 && this.view[1] >= (this.trace.length || 1);
   }
 
-  /** Siblings that do the same with the same end, three or more of them. */
+  get repeats() {
+    return (this.#repeats ??= this.#findRepeats());
+  }
+
+  /** Siblings that do the same with the same end, three or more of them. @returns {Repeats} */
   #findRepeats() {
+    const told = new Map();
     const leads = new Int32Array(this.rows.length).fill(-1);
     /** @type {Map<string, number[]>} */
     const groups = new Map();
@@ -158,14 +166,15 @@ export class Model {
         leads[n] = lead;
         took += this.rows[n]?.took ?? 0;
       }
-      this.repeats.set(lead, { count: group.length, took });
+      told.set(lead, { count: group.length, took });
     }
-    return leads;
+    return { told, leads };
   }
 
   #isFolded(/** @type {number} */ index) {
-    const lead = this.#leads[index] ?? -1;
-    return this.folded && lead >= 0 && lead !== index && !this.unfolded.has(lead);
+    if (!this.folded) return false;
+    const lead = this.repeats.leads[index] ?? -1;
+    return lead >= 0 && lead !== index && !this.unfolded.has(lead);
   }
 
   /** Work out anew which rows are found and which are shown. */
@@ -173,6 +182,7 @@ export class Model {
     const wanted = this.query.trim().toLowerCase();
     this.matches = [];
     if (wanted) {
+      if (!this.#texts.length) this.#texts = this.rows.map((row) => this.#text(row).toLowerCase());
       this.#texts.forEach((text, n) => text.includes(wanted) && this.matches.push(n));
     }
     const kept = this.#kept();
@@ -225,7 +235,7 @@ export class Model {
   reveal(/** @type {number} */ index) {
     for (let up = this.parent(index); up >= 0; up = this.parent(up)) if (this.isClosed(up)) this.toggle(up);
     for (let up = index; up >= 0; up = this.parent(up)) {
-      if (this.#isFolded(up)) this.unfolded.add(/** @type {number} */ (this.#leads[up]));
+      if (this.#isFolded(up)) this.unfolded.add(/** @type {number} */ (this.repeats.leads[up]));
     }
     this.update();
     if (this.places[index] === -1) {

@@ -23,7 +23,8 @@ export class Overview {
     canvas.addEventListener("pointerup", () => this.#end());
     canvas.addEventListener("pointercancel", () => this.#drop());
     canvas.addEventListener("dblclick", () => this.onLook(0, this.#whole));
-    new ResizeObserver(() => this.draw()).observe(canvas);
+    // After the frame of which this is told: rows are seen before the strip with all of them.
+    new ResizeObserver(() => void setTimeout(() => this.draw())).observe(canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
   }
 
