@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 
 from lab.domain.critical_path import critical_path
@@ -276,14 +277,28 @@ def _chain(spans: int, depth: int) -> Trace:
     return Trace("t", tuple(made))
 
 
-def test_ten_thousand_spans_are_ready_to_be_drawn_in_well_under_a_second() -> None:
-    """Also where they stand 150 below each other, or all in one line."""
-    for depth in (150, 10_000):
-        # Of the processor, not of a clock: other work on the machine does not count.
-        started = time.process_time()
-        drawn = waterfall(_chain(10_000, depth), NOTHING)
+MOST_OF_PLAIN_WORK = 80
+"""Times as long as 200,000 squares take, which is 12 ms on an idle machine of 2026."""
+
+
+@pytest.mark.parametrize("depth", [150, 10_000])
+def test_ten_thousand_spans_are_ready_to_be_drawn_in_well_under_a_second(depth: int) -> None:
+    """Also where they stand 150 below each other, or all in one line.
+
+    By the best of a few tries, of the processor, beside work that a slow machine slows as well.
+    """
+    chain = _chain(10_000, depth)
+    took_s, plain_s = [], []
+    for _ in range(4):
+        began_s = time.process_time()
+        assert sum(number * number for number in range(200_000))
+        plain_s.append(time.process_time() - began_s)
+        found = Trace(chain.trace_id, chain.spans)  # One that has worked out nothing yet.
+        began_s = time.process_time()
+        drawn = waterfall(found, NOTHING)
+        took_s.append(time.process_time() - began_s)
         assert len([row for row in drawn.rows if not isinstance(row.item, Gap)]) == 10_000
-        assert time.process_time() - started < 2
+    assert min(took_s) <= MOST_OF_PLAIN_WORK * min(plain_s), (took_s, plain_s)
 
 
 # --- the flame graph ---
