@@ -45,7 +45,7 @@ def waterfall_document(drawn: Waterfall, lines: Iterable[LogLine]) -> dict[str, 
 
 
 def _short(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if value not in (None, False, 0, "", [])}
+    return {key: value for key, value in row.items() if value}
 
 
 def _row(drawn: Waterfall, row: Row, moments: Mapping[str, list[float]]) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from lab.domain.trace import AttributeValue, Kind, Link, Span, Trace
 from lab.domain.wording import duration
 
+_JSON: Final = json.JSONEncoder(ensure_ascii=False)
+
 
 def took(span: Span) -> str:
     """How long a span took; *unfinished* without an end, *no start* without a beginning."""
@@ -25,7 +27,7 @@ def context_of(item: Span | Link) -> dict[str, AttributeValue]:
 
 def value_text(value: AttributeValue) -> str:
     """An attribute's value as people read it: text as it is, all else as JSON has it."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else _JSON.encode(value)
 
 
 def data_size(count: int) -> str:
