@@ -121,7 +121,8 @@ class Seen:
 
     def note(self, kind: str, word: str, level: Level | None = None) -> None:
         """``word`` occurred; the most real sighting of it is kept."""
-        self._note(kind, word, Sighting(self.level if level is None else level, self.where))
+        # A word of an enum as plain text, which is all that one process hands to another.
+        self._note(kind, str(word), Sighting(self.level if level is None else level, self.where))
 
     def _note(self, kind: str, word: str, new: Sighting) -> None:
         old = self._sightings.get((kind, word))

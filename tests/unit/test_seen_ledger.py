@@ -71,8 +71,12 @@ def test_workers_that_share_a_suite_have_one_ledger(tmp_path: Path) -> None:
     """What each has seen counts, and what none has is missing."""
     (tmp_path / "whole").mkdir()
     (tmp_path / "part").mkdir()
-    done = run(tmp_path / "whole", RED + GREEN, "-n", "2")
+    member = 'enum.StrEnum("Colour", {"GREEN": "green"}).GREEN'
+    done = run(
+        tmp_path / "whole", "import enum\n" + RED + GREEN.replace('"green"', member), "-n", "2"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "Error" not in done.stdout + done.stderr
     rows = json.loads((tmp_path / "whole" / ".pytest_cache" / "v" / FILE).read_text())
     assert [each["where"].partition("::")[2] for each in rows] == ["test_green", "test_red"]
     missing = run(tmp_path / "part", RED + RED.replace("test_red", "test_again"), "-n", "2")
