@@ -10,7 +10,6 @@ from lab import bootstrap
 from lab.commands.cases import may_see_answers
 from lab.commands.common import JsonOption, console, print_json, reading
 from lab.domain.case import Case
-from lab.domain.evidence import Telemetry
 from lab.errors import NoReference, NotEarned, UsageError
 from lab.settings import Settings
 
@@ -62,7 +61,7 @@ def detect(
 def _incident(archive: CaseArchive, case: CaseFile, reference: str | None) -> Incident:
     """What the detective may know of it; UsageError where nothing tells how it was before."""
     from lab.detective.incident import incident_between, incident_of, incident_said
-    from lab.investigation.reading.strangers import is_alone, no_reference
+    from lab.investigation.reading.strangers import is_alone, no_reference, own_traces
 
     if isinstance(case, Case):
         if reference is not None:
@@ -75,5 +74,4 @@ def _incident(archive: CaseArchive, case: CaseFile, reference: str | None) -> In
             f"expected a reference, or --reference CASE, found neither: {no_reference(case)}"
         )
     before = archive.open(reference)
-    calm = before.own_traces() if isinstance(before, Telemetry) else before.evidence.traces.values()
-    return incident_between(calm, case.own_traces())
+    return incident_between(own_traces(before), case.own_traces())

@@ -21,7 +21,6 @@ from lab.commands.common import (
     print_json,
     run_async,
 )
-from lab.domain.evidence import Telemetry
 from lab.errors import DiskRefused, UsageError
 from lab.settings import Settings
 
@@ -96,11 +95,11 @@ def replay(
     from lab.adapters.cases.bring import without_secrets
     from lab.adapters.otlp.sender import OtlpSender
     from lab.domain.replay import Replay, batches
+    from lab.investigation.reading.strangers import own_traces
 
     archive = bootstrap.archive(Settings())
     case = archive.open(case_id)
-    own = case.own_traces() if isinstance(case, Telemetry) else case.evidence.traces.values()
-    traces = tuple(own)
+    traces = tuple(own_traces(case))
     ids = [each.trace_id for each in traces]
     end_ns = int((time.time() - ENDED_AGO_S) * 1e9)
     retold = Replay.ending_at(traces, end_ns, secrets.token_hex(16))

@@ -13,6 +13,7 @@ from lab.lint.problem import Problem, Rule
 from lab.scenario_file import SCENARIO
 from lab.scenario_file.placeholders import texts_in
 from lab.scenario_file.positioned_yaml import read
+from lab.scenario_file.validating import field_at
 from lab.scenario_file.variants import FIELD
 
 USUAL_MS: Final = 100.0
@@ -70,10 +71,9 @@ def _typed(scenario: Scenario) -> Iterator[Problem]:
     varied = {quantity(each) for each in written if isinstance(each, str)} - {None}
     document = read(scenario.source[SCENARIO])
     for path, text in texts_in(document.data, but_for={FIELD}):
-        if path[-1] in COMPARED:
-            for typed in _TYPED.findall(text):
-                if quantity(typed) in varied:
-                    file = f"scenarios/{scenario.id}/{SCENARIO}"
-                    field = "".join(f"[{x}]" if isinstance(x, int) else f".{x}" for x in path)
-                    line, rule = document.line(path), Rule.TYPED_VARIATION
-                    yield Problem(file, line, field.lstrip("."), rule, typed)
+        typed = _TYPED.findall(text) if path[-1] in COMPARED else ()
+        for each in typed:
+            if quantity(each) in varied:
+                file = f"scenarios/{scenario.id}/{SCENARIO}"
+                line, field = document.line(path), field_at(path)
+                yield Problem(file, line, field, Rule.TYPED_VARIATION, each)

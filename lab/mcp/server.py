@@ -87,7 +87,7 @@ class Handler:
     handler: Callable[[Any, Any], Awaitable[Any]]
 
 
-class Desk:
+class PipeServer:
     """All that the SDK's runner asks of a server, for a pipe.
 
     The SDK's own ``Server`` imports a web server and its sign-in before anything else, which is
@@ -149,7 +149,7 @@ def _capabilities() -> types.ServerCapabilities:
     )
 
 
-def server_of(room: Opening, profile: str = "all") -> Desk:
+def server_of(room: Opening, profile: str = "all") -> PipeServer:
     """A server over ``room``; calls are answered one after the other."""
     at_once = anyio.CapacityLimiter(1)
 
@@ -180,7 +180,7 @@ def server_of(room: Opening, profile: str = "all") -> Desk:
         return types.ReadResourceResult(contents=[found])
 
     page = types.PaginatedRequestParams
-    return Desk(
+    return PipeServer(
         {
             "tools/list": Handler(page, list_tools),
             "tools/call": Handler(types.CallToolRequestParams, call_tool),

@@ -103,9 +103,14 @@ def _told(
 
 
 def _placed(document: Document, path: Sequence[PathPart], message: str) -> tuple[int, str]:
-    where = "".join(f"[{part}]" if isinstance(part, int) else f".{_key(part)}" for part in path)
     said = abridged(message, LONGEST_MESSAGE)
-    return document.line(path), f"{where.lstrip('.') or _TOP}: {said}"
+    return document.line(path), f"{field_at(path) or _TOP}: {said}"
+
+
+def field_at(path: Sequence[PathPart]) -> str:
+    """A path as problems name it: ``checks[4].of.duration``; empty at the top."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{_key(part)}" for part in path)
+    return "".join(parts).lstrip(".")
 
 
 def _key(part: object) -> str:

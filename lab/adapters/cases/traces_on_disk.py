@@ -69,9 +69,7 @@ class TracesOnDisk(Mapping[str, Trace]):
 def traces_of_line(path: Path, number: int, line: str) -> dict[str, Trace]:
     """The traces of one line of ``path``; CaseDamaged where it is no OTLP/JSON."""
     try:
-        if found := _in_parts(line):
-            return found
-        return read_as_written(document := _json(line)) or read_traces(document)
+        return _in_parts(line) or _read(line)
     except MalformedOtlpError as error:
         raise damaged(path, f"a trace as OTLP/JSON in line {number} ({error})") from error
 
@@ -79,12 +77,12 @@ def traces_of_line(path: Path, number: int, line: str) -> dict[str, Trace]:
 def _in_parts(line: str) -> dict[str, Trace]:
     """The traces of a long line, read without ever holding all of its JSON.
 
-    None where it is short, or anything is wrong: what, one says who sees the whole.
+    Nothing where it is short, or anything is wrong: who sees the whole says what.
     """
     spans: dict[str, list[Span]] = {}
     try:
         for part in _parts(line):
-            for trace_id, trace in read_traces(_json(part)).items():
+            for trace_id, trace in _read(part).items():
                 spans.setdefault(trace_id, []).extend(trace.spans)
     except MalformedOtlpError:
         return {}
@@ -103,6 +101,11 @@ def _parts(line: str) -> Iterator[str]:
         yield f"{_HEAD}{line[start:end]}]}}"
         start = end + len(", ")
     yield _HEAD + line[start:]
+
+
+def _read(text: str) -> dict[str, Trace]:
+    document = _json(text)
+    return read_as_written(document) or read_traces(document)
 
 
 def _json(line: str) -> Any:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol, TypeGuard, TypeVar
 
 from lab.domain.evidence import Evidence, Sample, Telemetry, stranger_evidence
+from lab.domain.trace import Trace
 from lab.errors import NoReference, UsageError
 
 if TYPE_CHECKING:
@@ -60,6 +62,11 @@ def brought(case: Looked) -> Telemetry:
         f"expected traces that somebody brought, got {case.case_id}: a case has a reference of "
         "its own, the time before its incident"
     )
+
+
+def own_traces(case: Looked) -> Iterable[Trace]:
+    """The traces of the case itself: what an import is compared with is no part of it."""
+    return case.own_traces() if isinstance(case, Telemetry) else case.evidence.traces.values()
 
 
 def healthy_count(case: Looked) -> int:
