@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from lab.adapters.cases.archive import FolderArchive
 from lab.adapters.cases.case_folder import read_case_file, write_case, write_checksums
@@ -76,7 +76,13 @@ READS: Final = (
     *("exhibit warm-query --case {case}", "exhibit --case {case} --json"),
     *("detect {case} --anyway", "detect {case} --anyway --json"),
 )
-"""Every command that reads a case, in an order in which each has something to say."""
+"""Every command that reads a case."""
+
+FIRST: Final = {
+    **dict.fromkeys(EARNED, "debrief {case} --give-up"),
+    "import {state}/out.case.zip --again": "export {case} --to {state}/out.case.zip",
+}
+"""What has to be said before one of them has something to say."""
 
 NOT_READING: Final = {
     **dict.fromkeys(
@@ -232,17 +238,29 @@ def test_every_command_is_tried_or_shows_nothing_of_a_case() -> None:
     assert not tried & NOT_READING.keys()
 
 
+@pytest.fixture
+def state(hostile: Path, tmp_path: Path) -> Path:
+    """The same for one test alone: what another one found out in the case is not known in it."""
+    return Path(shutil.copytree(hostile, tmp_path / "state"))
+
+
 @pytest.mark.parametrize("line", READS)
 def test_no_command_lets_an_attack_through(
-    line: str, hostile: Path, capsys: pytest.CaptureFixture[str]
+    line: str, state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nor does an error that quotes it."""
-    case = subject(FolderArchive(hostile / "cases"))
+    case = subject(FolderArchive(state / "cases"))
     trace = case.evidence.traces[HURT]
-    words = line.format(
-        case=CASE_ID, trace=trace.trace_id, span=trace.spans[0].span_id, state=hostile
-    )
-    done = CliRunner().invoke(app, words.split(), env={"LAB_STATE_DIR": str(hostile)})
+
+    def done_by(line: str) -> Result:
+        words = line.format(
+            case=CASE_ID, trace=trace.trace_id, span=trace.spans[0].span_id, state=state
+        )
+        return CliRunner().invoke(app, words.split(), env={"LAB_STATE_DIR": str(state)})
+
+    if line in FIRST:
+        assert done_by(FIRST[line]).exit_code == 0
+    done = done_by(line)
     assert done.exception is None or isinstance(done.exception, SystemExit | LabError), done
     said = done.output
     if isinstance(done.exception, LabError):
@@ -254,9 +272,9 @@ def test_no_command_lets_an_attack_through(
         assert obeyed(said) == []
 
 
-def test_the_debrief_and_the_briefing_do_hold_it(hostile: Path) -> None:
+def test_the_debrief_and_the_briefing_do_hold_it(state: Path) -> None:
     """So the test above has something to look for."""
-    env = {"LAB_STATE_DIR": str(hostile)}
+    env = {"LAB_STATE_DIR": str(state)}
     for words in (["briefing", "db-timeout-1"], ["debrief", "db-timeout-1", "--give-up"]):
         assert "pwned" in CliRunner().invoke(app, words, env=env).output
 
@@ -302,22 +320,14 @@ class Obedient(HTMLParser):
         self._in_script = False
 
 
-@pytest.fixture(scope="module")
-def at_the_desk(hostile: Path, tmp_path_factory: pytest.TempPathFactory) -> FolderArchive:
-    """A copy of the case, so that what is given up at the desk is not given up here."""
-    place = tmp_path_factory.mktemp("desk") / "cases"
-    shutil.copytree(hostile / "cases" / CASE_ID, place / CASE_ID)
-    (place / CASE_ID / "accusations.jsonl").unlink(missing_ok=True)
-    return FolderArchive(place)
-
-
 @pytest.mark.parametrize("given_up", [False, True], ids=["open", "given up"])
 def test_no_address_of_the_desk_lets_an_attack_through(
-    at_the_desk: FolderArchive, tmp_path: Path, given_up: bool
+    state: Path, tmp_path: Path, given_up: bool
 ) -> None:
     """Every page and every JSON address; what is Markdown is obeyed by no viewer either."""
-    case = subject(at_the_desk)
-    desk = DeskUnderTest(tmp_path, archive=at_the_desk)
+    archive = FolderArchive(state / "cases")
+    case = subject(archive)
+    desk = DeskUnderTest(tmp_path, archive=archive)
     if given_up:
         room = f"/cases/{case.case_id}"
         desk.send(f"{room}/debrief", f"{room}/give-up")
