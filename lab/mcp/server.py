@@ -47,6 +47,9 @@ _TITLE: Final = "Deadspan"
 MOST_HTTP_BYTES: Final = 256 * 1024
 """Of a request over HTTP."""
 
+RESOURCES_A_PAGE: Final = 200
+"""Each is a few hundred bytes, and an answer has 64 KiB at most."""
+
 _DOCS_URI: Final = "deadspan://docs/"
 _CASE_URI: Final = "case://"
 _BRIEFING: Final = "/briefing"
@@ -164,9 +167,9 @@ def server_of(room: Opening, profile: str = "all") -> PipeServer:
             _called, profile, room, params.name, arguments, limiter=at_once
         )
 
-    async def list_resources(_: Any, _params: Any) -> types.ListResourcesResult:
+    async def list_resources(_: Any, params: Any) -> types.ListResourcesResult:
         found = await to_thread.run_sync(_resources, room, limiter=at_once)
-        return types.ListResourcesResult(resources=found)
+        return _page(found, params.cursor if params else None)
 
     async def list_templates(_: Any, _params: Any) -> types.ListResourceTemplatesResult:
         template = types.ResourceTemplate(
@@ -243,6 +246,18 @@ def _resources(opening: Opening) -> list[types.Resource]:
     from lab.mcp.casework import DOCS
 
     return [*map(_briefing, opening().case_ids()), *map(_docs, DOCS)]
+
+
+def _page(found: list[types.Resource], cursor: str | None) -> types.ListResourcesResult:
+    """So many as an answer may hold, from where the last one ended; MCPError for another cursor."""
+    starts = {str(number): number for number in range(0, len(found), RESOURCES_A_PAGE)}
+    if cursor is not None and cursor not in starts:
+        raise MCPError(types.INVALID_PARAMS, f"expected a nextCursor of ours, got {cursor!r:.80}")
+    end = starts.get(cursor or "", 0) + RESOURCES_A_PAGE
+    return types.ListResourcesResult(
+        resources=found[end - RESOURCES_A_PAGE : end],
+        next_cursor=str(end) if end < len(found) else None,
+    )
 
 
 def _briefing(case_id: str) -> types.Resource:

@@ -30,7 +30,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from lab.adapters import own_folders
 from lab.adapters.bounds import (
@@ -43,6 +43,7 @@ from lab.adapters.bounds import (
 from lab.adapters.cases.indexed_traces import IndexedTraces
 from lab.adapters.cases.journal_file import read_journal, write_entry
 from lab.adapters.cases.json_lines import whole_lines
+from lab.adapters.cases.known_scenario import KNOWN, read_scenario
 from lab.adapters.cases.manifest import (
     FORMAT,
     MANIFEST,
@@ -54,6 +55,7 @@ from lab.adapters.cases.manifest import (
     manifest_text,
     read_manifest,
 )
+from lab.adapters.cases.noted_traces import NOTED
 from lab.adapters.cases.reference_file import COMPARED, STRETCH, read_stretch
 from lab.adapters.cases.replay_file import REPLAYS
 from lab.adapters.cases.strict_reading import (
@@ -64,7 +66,7 @@ from lab.adapters.cases.strict_reading import (
     validated,
 )
 from lab.adapters.cases.trace_index import INDEX
-from lab.adapters.cases.traces_on_disk import TracesOnDisk, bounded_lines
+from lab.adapters.cases.traces_on_disk import TracesOnDisk, all_traces
 from lab.adapters.otlp.traces import trace_to_otlp
 from lab.domain.case import Case, CaseFile
 from lab.domain.evidence import Evidence, Healthy, Sight, Telemetry, stranger_evidence
@@ -72,11 +74,7 @@ from lab.domain.load import Request, Window
 from lab.domain.proof import Proof
 from lab.domain.record import Records, RecordsLine
 from lab.domain.trace import Trace
-from lab.domain.variation import Plan
-from lab.errors import CaseError, NothingToGrade, ScenarioError, UsageError
-
-if TYPE_CHECKING:
-    from lab.domain.scenario import Scenario
+from lab.errors import CaseError, NothingToGrade, UsageError
 
 SCENARIO: Final = "scenario"
 REQUESTS: Final = "requests.jsonl"
@@ -97,7 +95,7 @@ OWNER: Final = ".owner.json"
 LEDGERS: Final = frozenset({ACCUSATIONS, REPLAYS})
 """What is written into a case after it was sealed; never imported with it."""
 
-OWN_NOTES: Final = frozenset({ARRIVED, OWNER, INDEX, STRETCH})
+OWN_NOTES: Final = frozenset({ARRIVED, OWNER, INDEX, STRETCH, KNOWN, NOTED})
 """What the lab keeps beside a case for itself; never sealed."""
 
 _OF_A_CASE: Final = frozenset({MANIFEST, REQUESTS, TRACES, LOGS, JOURNAL, PROOF})
@@ -208,8 +206,9 @@ def read_case_file(folder: Path, *, at_once: bool = True) -> CaseFile:
     if isinstance(manifest, TelemetryManifest):
         return _read_telemetry(folder, manifest)
     _check_logs(folder / LOGS)
-    scenario = _read_scenario(folder, manifest.scenario_id, manifest.plan)
-    traces = _read_traces(folder / TRACES) if at_once else TracesOnDisk(folder / TRACES)
+    scenario = read_scenario(folder / SCENARIO, folder / KNOWN, manifest.scenario_id, manifest.plan)
+    read = all_traces if at_once else TracesOnDisk
+    traces = read(folder / TRACES, sealed_files(folder)[TRACES])
     return Case(
         case_id=manifest.case_id,
         scenario=scenario,
@@ -245,7 +244,8 @@ def read_sight(folder: Path) -> Sight | Telemetry:
     manifest = sealed_manifest(folder)
     if isinstance(manifest, TelemetryManifest):
         return _read_telemetry(folder, manifest)
-    return Sight(manifest.case_id, _evidence(folder, manifest, TracesOnDisk(folder / TRACES)))
+    traces = TracesOnDisk(folder / TRACES, sealed_files(folder)[TRACES])
+    return Sight(manifest.case_id, _evidence(folder, manifest, traces))
 
 
 def sealed_manifest(folder: Path) -> AnyManifest:
@@ -390,24 +390,6 @@ def _said_to_be_healthy(
 def read_requests(path: Path) -> tuple[Request, ...]:
     """Every request of a log whose last line may be torn; CaseError names a damaged line."""
     return tuple(validated(Request, line, path, number) for number, line in whole_lines(path))
-
-
-def _read_scenario(folder: Path, scenario_id: str, plan: Plan) -> Scenario:
-    # Whoever only looks at traces does not wait for the language of scenarios.
-    from lab import scenario_file
-
-    texts = {path.name: text_of(path) for path in sorted((folder / SCENARIO).glob("*"))}
-    try:
-        return scenario_file.parse(texts, scenario_id, plan)
-    except ScenarioError as error:
-        raise CaseError(
-            f"{folder / SCENARIO}: expected a scenario this lab understands; "
-            f"another version wrote it, or it was changed:\n{error}"
-        ) from error
-
-
-def _read_traces(path: Path) -> dict[str, Trace]:
-    return {key: trace for _, _, found in bounded_lines(path) for key, trace in found.items()}
 
 
 def _read_records(path: Path) -> Records:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
 from lab.adapters.cases.strict_reading import damaged
-from lab.adapters.cases.trace_index import INDEX, Entry, read_index, saying, write_index
+from lab.adapters.cases.trace_index import Entry, read_index, saying, write_index
 from lab.adapters.cases.traces_on_disk import bounded_lines, traces_of_line
 from lab.domain.rows import TraceSummary, summary_of
 from lab.domain.trace import Trace
@@ -33,8 +31,6 @@ def made_index(folder: Path, traces: Path, traces_sha256: str) -> tuple[Entry, .
         return write_index(folder, found.values(), traces_sha256)
     except OSError:
         # It is read without one, only more slowly.
-        with contextlib.suppress(OSError):
-            (folder / f"{INDEX}.part-{os.getpid()}").unlink()
         return tuple(sorted(found.values(), key=lambda each: each.summary.place_in_time))
 
 

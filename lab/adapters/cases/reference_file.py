@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.adapters import own_folders
+from lab.adapters.cases.own_note import write_note
 from lab.domain.evidence import Interval
 from lab.domain.rows import TraceSummary
 from lab.errors import UsageError
@@ -33,10 +34,8 @@ def read_stretch(folder: Path) -> Interval | None:
 
 def write_stretch(folder: Path, stretch: Interval) -> None:
     """Say that this stretch was healthy, and nothing else; OSError where the disk refuses."""
-    part = folder / f"{STRETCH}.part-{os.getpid()}"
     told = {"start_unix_s": stretch.start_s, "end_unix_s": stretch.end_s}
-    part.write_text(json.dumps(told), encoding="utf-8")
-    part.replace(folder / STRETCH)
+    write_note(folder / STRETCH, json.dumps(told))
     own_folders.discard(folder / COMPARED, within=folder)
 
 

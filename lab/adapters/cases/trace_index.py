@@ -10,14 +10,14 @@ array in the order of `_FIELDS`.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from pydantic_core import from_json
+
+from lab.adapters.cases.own_note import read_note, write_note
 from lab.domain.rows import TraceSummary
 
 INDEX: Final = ".index.jsonl"
@@ -30,8 +30,7 @@ _FIELDS: Final = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A trace: what a list shows, and its line's first byte and length in ``traces.jsonl``."""
 
     summary: TraceSummary
@@ -43,30 +42,25 @@ def write_index(folder: Path, entries: Iterable[Entry], traces_sha256: str) -> t
     """Write the index of the traces with that SHA-256; the entries in order of time."""
     ordered = tuple(sorted(entries, key=lambda each: each.summary.place_in_time))
     rows = "".join(json.dumps(_row(each), separators=(",", ":")) + "\n" for each in ordered)
-    path = folder / INDEX
-    part = path.with_name(f"{INDEX}.part-{os.getpid()}")
-    with part.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(json.dumps(_head(traces_sha256, rows)) + "\n" + rows)
-    part.replace(path)
+    write_note(folder / INDEX, rows, _made_of(traces_sha256))
     return ordered
-
-
-def _head(traces_sha256: str, rows: str) -> dict[str, Any]:
-    """What says of which traces the index is, and that it is whole."""
-    digest = hashlib.sha256(rows.encode()).hexdigest()
-    return {"version": _VERSION, "traces": traces_sha256, "rows": digest}
 
 
 def read_index(folder: Path, traces_sha256: str) -> tuple[Entry, ...] | None:
     """What `write_index` wrote; None where there is none that can be believed."""
+    rows = read_note(folder / INDEX, _made_of(traces_sha256))
     try:
-        head, _, rows = (folder / INDEX).read_text(encoding="utf-8").partition("\n")
-        if json.loads(head) != _head(traces_sha256, rows):
-            return None
-        read = json.loads("[" + rows.rstrip("\n").replace("\n", ",") + "]")
-        return tuple(map(_entry, read))
-    except (OSError, ValueError, TypeError, RecursionError):
+        return None if rows is None else tuple(map(_entry, _arrays(rows)))
+    except (ValueError, TypeError, RecursionError):
         return None
+
+
+def _made_of(traces_sha256: str) -> dict[str, Any]:
+    return {"version": _VERSION, "traces": traces_sha256}
+
+
+def _arrays(rows: str) -> Any:
+    return from_json("[" + rows.rstrip("\n").replace("\n", ",") + "]")
 
 
 def saying(path: Path, texts: Iterable[str], entries: Iterable[Entry]) -> Iterator[str]:
@@ -89,6 +83,6 @@ def _entry(row: list[Any]) -> Entry:
     (*before, services, linked, root_ms, status, at, length) = row
     if len(row) != len(_FIELDS):
         raise ValueError("another number of fields")
-    # By their places, which are those in `TraceSummary`: half of the time of a list of thousands.
+    # By their places, which are those in `TraceSummary`.
     told = *before, tuple(services), tuple(linked), root_ms, status
-    return Entry(TraceSummary(*told), at, length)
+    return Entry(TraceSummary._make(told), at, length)

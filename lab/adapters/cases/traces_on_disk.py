@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from pydantic_core import from_json
 
 from lab.adapters.bounds import MOST_GROUPS_OF_A_TRACE, MOST_SPANS, MOST_TRACES
 from lab.adapters.cases.json_lines import whole_lines
+from lab.adapters.cases.noted_traces import NOTED, note_traces, noted_trace, noted_traces
 from lab.adapters.cases.own_spelling import read_as_written
 from lab.adapters.cases.strict_reading import damaged
 from lab.adapters.otlp.fields import MalformedOtlpError, parse
@@ -31,26 +33,35 @@ _PART: Final = 2**18
 
 
 class TracesOnDisk(Mapping[str, Trace]):
-    """Trace id → trace, over a file with a trace a line, as a case is sealed with."""
+    """Trace id → trace, over a file with a trace a line, as a case is sealed with.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    They come from the note of them where there is one, and are noted once all were read.
+    """
+
+    def __init__(self, path: Path, traces_sha256: str) -> None:
+        self._path, self._sha256 = path, traces_sha256
         self._unread: dict[str, tuple[int, str]] = {}
         self._read: dict[str, Trace] = {}
-        for number, line in whole_lines(path):
+        noted = noted_traces(path.parent, traces_sha256)
+        self._noted = noted or {}
+        for number, line in whole_lines(path) if noted is None else ():
             named = frozenset(_TRACE_ID.findall(line))
             if len(named) == 1:
                 self._unread[min(named)] = number, line
             else:
                 # Brought from elsewhere: several traces in a line, or ids in base64.
                 self._read |= traces_of_line(path, number, line)
-        self._ids = dict.fromkeys((*self._unread, *self._read))
+        self._ids = dict.fromkeys((*self._noted, *self._unread, *self._read))
 
     def __getitem__(self, trace_id: str) -> Trace:
         """The trace; CaseDamaged where its line is none."""
-        if trace_id not in self._read:
+        if trace_id in self._noted and trace_id not in self._read:
+            self._read[trace_id] = _as_noted(self._path, self._noted[trace_id])
+        elif trace_id not in self._read:
             number, line = self._unread[trace_id]
             self._read |= traces_of_line(self._path, number, line)
+            if self._read.keys() == self._ids.keys():
+                _note(self._path, self._read, self._sha256)
         return self._read[trace_id]
 
     def __contains__(self, trace_id: object) -> bool:
@@ -64,6 +75,31 @@ class TracesOnDisk(Mapping[str, Trace]):
     def __len__(self) -> int:
         """How many there are."""
         return len(self._ids)
+
+
+def all_traces(path: Path, traces_sha256: str) -> dict[str, Trace]:
+    """All traces of a sealed file; CaseDamaged for one that is none, or more than a case may hold.
+
+    They are read from the note of them where there is one, and are noted else.
+    """
+    noted = noted_traces(path.parent, traces_sha256)
+    if noted is not None:
+        return {trace_id: _as_noted(path, told) for trace_id, told in noted.items()}
+    traces = {key: trace for _, _, found in bounded_lines(path) for key, trace in found.items()}
+    _note(path, traces, traces_sha256)
+    return traces
+
+
+def _note(path: Path, traces: Mapping[str, Trace], traces_sha256: str) -> None:
+    with suppress(OSError):  # They are read without a note, only more slowly.
+        note_traces(path.parent, traces, traces_sha256)
+
+
+def _as_noted(path: Path, told: str) -> Trace:
+    try:
+        return noted_trace(told)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise damaged(path.with_name(NOTED), "traces as the lab notes them") from error
 
 
 def traces_of_line(path: Path, number: int, line: str) -> dict[str, Trace]:

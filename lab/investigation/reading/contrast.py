@@ -24,7 +24,7 @@ from typing import Final
 from lab.domain.evidence import Evidence
 from lab.domain.load import Request, Window, weighted_percentile
 from lab.domain.rows import wire_of
-from lab.domain.trace import AttributeValue, Span, Status, Trace
+from lab.domain.trace import Span, Status, Trace
 from lab.investigation.reading.background import background_traces
 from lab.investigation.reading.impact import hurt_requests
 
@@ -307,23 +307,19 @@ def _span_facts(span: Span) -> Iterator[Fact]:
         yield (span.service, "error at", _operation(span))
     for kind in span.exceptions:
         yield (span.service, "exception", kind)
+    service = span.service
     for key, value in span.attributes.items():
-        text = _text(value)
-        if text is not None and key not in _LEFT_OUT:
-            yield (span.service, key, text)
+        # Measured numbers hardly ever stand in many traces, nor do lists.
+        if key in _LEFT_OUT or isinstance(value, _NO_TEXT):
+            continue
+        text = str(value)
+        if 0 < len(text) <= LONGEST_VALUE:
+            yield service, key, text
 
 
 _NO_TEXT: Final = (float, tuple)
 _NUMBERS: Final = (int, float)
 """Tuples, for a union would be made anew for each of some ten thousand attributes."""
-
-
-def _text(value: AttributeValue) -> str | None:
-    """A value that may stand in many traces; measured numbers hardly ever do."""
-    if isinstance(value, _NO_TEXT):
-        return None
-    text = str(value)
-    return text if 0 < len(text) <= LONGEST_VALUE else None
 
 
 # --- how long, how much, how often --------------------------------------------------------

@@ -22,8 +22,8 @@ from lab.cli import app
 from lab.domain.ledger import Ledger
 from lab.mcp.answers import MOST_BYTES
 from lab.mcp.casework import DOCS
-from lab.mcp.rooms import alias
-from lab.mcp.server import PROFILES
+from lab.mcp.rooms import CasesRoom, alias
+from lab.mcp.server import PROFILES, RESOURCES_A_PAGE
 from tests.support.agents import AgentsRoom, Mode, asked, called, refused, told
 from tests.support.sample_case import sample_case, span_id
 
@@ -263,6 +263,30 @@ def test_briefing_and_documentation_are_resources_too(desk: AgentsRoom) -> None:
     assert len(listed) == 1 + len(DOCS)
     assert "The clock stops at checkout" in briefing.contents[0].text
     assert {each.contents[0].text for each in docs} == set(DOCS.values())
+
+
+@pytest.mark.parametrize("count", [1, RESOURCES_A_PAGE, 3 * RESOURCES_A_PAGE])
+def test_of_many_cases_the_resources_come_page_by_page(
+    desk: AgentsRoom, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Each once, none of them in an answer beyond measure; a cursor that is not ours is refused."""
+    ids = [f"{'a-long-name-of-a-case-' * 3}of-somebody-{number}" for number in range(1, count + 1)]
+    monkeypatch.setattr(CasesRoom, "case_ids", lambda _: ids)
+
+    async def story(client: Client) -> list[str]:
+        names, cursor = list[str](), None
+        while page := await client.list_resources(cursor=cursor):
+            assert len(page.model_dump_json()) <= MOST_BYTES
+            names += [each.name for each in page.resources]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        for wrong in ("1", "-200", "x", "", "\ud800"):
+            with pytest.raises(MCPError):
+                await client.list_resources(cursor=wrong)
+        return names
+
+    assert asked(desk.room, story) == [*(f"{each} briefing" for each in ids), *DOCS]
 
 
 # --- judge and ledger ---

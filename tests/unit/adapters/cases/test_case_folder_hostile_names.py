@@ -91,6 +91,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for folder in (tmp_path / "state" / "cases", tmp_path / "elsewhere"):
         (folder / "db-timeout-1").mkdir(parents=True)
         case_folder.write_case(folder / "db-timeout-1", sample_case())
+    # What the lab notes beside a case when it first reads it is there already.
+    case_folder.read_case(tmp_path / "state" / "cases" / "db-timeout-1")
     shutil.copytree(CHECKOUT / "scenarios" / "db-timeout", tmp_path / "elsewhere" / "db-timeout")
     return tmp_path
 

@@ -1,0 +1,104 @@
+"""The traces of a sealed case as the lab noted them: span by span, each a short row.
+
+OTLP/JSON names every field and the kind of every value, and has to be checked field by field.
+What was read once is noted in a third of the room, and is read again in a fifth of the time. A
+trace that a row cannot hold is noted as OTLP/JSON: whether it can is found by reading it back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic_core import from_json
+
+from lab.adapters.cases.own_note import code_of, read_note, write_note
+from lab.adapters.otlp.fields import parse
+from lab.adapters.otlp.traces import read_traces, trace_to_otlp
+from lab.domain.trace import Event, Kind, Scope, Span, Status, Trace
+
+NOTED: Final = ".traces.jsonl"
+"""A dot in front, as nothing has that is sealed."""
+
+_KINDS: Final = {each.value: each for each in Kind}
+_STATUSES: Final = {each.value: each for each in Status}
+
+
+def note_traces(folder: Path, traces: Mapping[str, Trace], traces_sha256: str) -> None:
+    """Note the traces of the file with that SHA-256; OSError where the disk refuses."""
+    lines = (f"{trace_id} {_told(trace)}\n" for trace_id, trace in traces.items())
+    write_note(folder / NOTED, "".join(lines), _made_of(traces_sha256))
+
+
+def noted_traces(folder: Path, traces_sha256: str) -> dict[str, str] | None:
+    """Trace id → what `noted_trace` reads; None where there is no note that can be believed."""
+    text = read_note(folder / NOTED, _made_of(traces_sha256))
+    if text is None:
+        return None
+    pairs = (line.partition(" ") for line in text.splitlines())
+    return {trace_id: told for trace_id, _, told in pairs}
+
+
+def noted_trace(told: str) -> Trace:
+    """The trace that was noted so; an error of Python's own where the lab noted no such thing."""
+    if told.startswith("{"):
+        (trace,) = read_traces(parse(told)).values()
+        return trace
+    trace_id, makers, rows = from_json(told)
+    return Trace(trace_id, tuple(_spans(trace_id, [_maker(*each) for each in makers], rows)))
+
+
+def _made_of(traces_sha256: str) -> dict[str, str]:
+    code = code_of("domain", "adapters/cases", "adapters/otlp")
+    return {"traces": traces_sha256, "code": code}
+
+
+def _told(trace: Trace) -> str:
+    told = json.dumps(_short(trace), separators=(",", ":"))
+    with suppress(ValueError):  # A text may hold what only Python's own parser takes.
+        if noted_trace(told) == trace:
+            return told
+    return json.dumps(trace_to_otlp(trace))
+
+
+def _short(trace: Trace) -> list[Any]:
+    """Id, what made the spans, and the spans, each with the number of its maker."""
+    makers: list[list[Any]] = []
+    rows = []
+    for span in trace.spans:
+        scope = [span.scope.name, span.scope.version, span.scope.schema_url]
+        maker = [span.service, span.resource, scope, span.resource_schema_url]
+        if maker not in makers:
+            makers.append(maker)
+        events = [[each.name, each.time_ns, each.attributes] for each in span.events]
+        rows.append([
+            makers.index(maker), span.span_id, span.parent_id, span.name, span.kind,
+            span.start_ns, span.end_ns, span.status, span.status_message, span.attributes,
+            events, span.trace_state, span.flags,
+        ])  # fmt: skip
+    return [trace.trace_id, makers, rows]
+
+
+_Maker = tuple[str, dict[str, Any], Scope, str]
+
+
+def _maker(service: str, resource: dict[str, Any], scope: list[str], schema_url: str) -> _Maker:
+    name, version, scope_schema_url = scope
+    return service, resource, Scope(name, version, schema_url=scope_schema_url), schema_url
+
+
+def _spans(trace_id: str, makers: list[_Maker], rows: list[Any]) -> Iterator[Span]:
+    # By their places, as `Span` has them: whoever compares reads thousands.
+    for (
+        maker, span_id, parent_id, name, kind, start_ns, end_ns, status, message, attributes,
+        events, trace_state, flags,
+    ) in rows:  # fmt: skip
+        service, resource, scope, schema_url = makers[maker]
+        yield Span(
+            trace_id, span_id, parent_id, name, _KINDS[kind], service, start_ns, end_ns,
+            _STATUSES[status], message, attributes, tuple(Event(*each) for each in events), (),
+            resource, scope, trace_state, flags, schema_url,
+        )  # fmt: skip

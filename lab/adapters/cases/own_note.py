@@ -1,0 +1,53 @@
+"""What the lab notes beside a sealed case for itself, because it is quicker to read again.
+
+A note is made of what is sealed and of nothing else, so it is never sealed, exported or taken
+from an archive. Its first line says of what it was made; where that is no longer so, or the
+note is not whole, it is not believed, and made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import lab
+
+
+def write_note(path: Path, text: str, made_of: Mapping[str, Any] | None = None) -> None:
+    """Write the note in one step; OSError where the disk refuses, and nothing is left then."""
+    part = path.with_name(f"{path.name}.part-{os.getpid()}-{threading.get_ident()}")
+    head = "" if made_of is None else f"{json.dumps(_head(text, made_of))}\n"
+    try:
+        with part.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(head + text)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_note(path: Path, made_of: Mapping[str, Any]) -> str | None:
+    """The text of the note; None where there is none that can be believed."""
+    try:
+        head, _, text = path.read_text(encoding="utf-8").partition("\n")
+        return text if json.loads(head) == _head(text, made_of) else None
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+@cache
+def code_of(*rooms: str) -> str:
+    """What changes with every change of those rooms of the lab, and costs no reading of them."""
+    own = Path(lab.__file__).parent
+    files = sorted(path for room in rooms for path in (own / room).glob("*.py"))
+    told = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return hashlib.sha256(repr(told).encode()).hexdigest()
+
+
+def _head(text: str, made_of: Mapping[str, Any]) -> dict[str, Any]:
+    return {**made_of, "sha256": hashlib.sha256(text.encode()).hexdigest()}
