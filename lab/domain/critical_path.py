@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lab.domain.trace import Span, Trace
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """A stretch of time in which everybody waited for this span itself, not for a child of it."""
+class Stretch(NamedTuple):
+    """A stretch of time in which everybody waited for this span itself, not for a child of it.
+
+    A tuple, as what is on its way here: many thousands of them are made for a case.
+    """
 
     span_id: str
     start_ns: int
@@ -22,8 +24,7 @@ class Stretch:
         return (self.end_ns - self.start_ns) / 1e6
 
 
-@dataclass(frozen=True, slots=True)
-class _Stay:
+class _Stay(NamedTuple):
     """A span that is waited for from ``start_ns`` to ``end_ns``."""
 
     span: Span
@@ -62,15 +63,15 @@ def critical_path(trace: Trace) -> tuple[Stretch, ...]:
 
 
 def _waited_for(trace: Trace, stay: _Stay) -> Iterator[_Stay]:
-    clipped = (
-        _Stay(child, max(child.start_ns, stay.start_ns), min(child.end_ns, stay.end_ns))
-        for child in trace.children(stay.span)
-        if not child.is_undated
-    )
-    lasting = [child for child in clipped if child.start_ns < child.end_ns]
+    lasting: list[_Stay] = []
+    for child in trace.children(stay.span):
+        start_ns, end_ns = max(child.start_ns, stay.start_ns), min(child.end_ns, stay.end_ns)
+        if start_ns < end_ns and not child.is_undated:
+            lasting.append(_Stay(child, start_ns, end_ns))
     # Of two that end together the longer one is waited for.
+    lasting.sort(key=lambda each: (-each.end_ns, each.start_ns))
     reached = stay.end_ns
-    for child in sorted(lasting, key=lambda each: (-each.end_ns, each.start_ns)):
-        if child.end_ns <= reached:
-            yield child
-            reached = child.start_ns
+    for each in lasting:
+        if each.end_ns <= reached:
+            yield each
+            reached = each.start_ns

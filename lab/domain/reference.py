@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from lab.domain.load import percentile
 from lab.domain.trace import Kind, Span, Trace
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """What makes two spans comparable: who does what to whom."""
+class Operation(NamedTuple):
+    """What makes two spans comparable: who does what to whom.
+
+    A tuple, for all that compares looks up each span's, and its hash is most of that.
+    """
 
     service: str
     name: str

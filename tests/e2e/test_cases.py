@@ -220,9 +220,12 @@ def test_without_its_culprit_a_case_is_refuted(lab: LabUnderTest, name: str) -> 
 def test_with_tempo_gone_a_case_is_incomplete(lab: LabUnderTest) -> None:
     """Tempo stopped inside the crime and kept down leaves no verdict, and no traceback."""
     stack = bootstrap.local_stack(lab.settings)
+    scenario = bootstrap.scenarios(lab.settings)["db-timeout"]
+    # Nothing will come, however long one waits.
+    impatient = replace(scenario, observation=replace(scenario.observation, within_s=5.0))
     try:
         watcher = _Watcher(lambda: stack.stop_part("tempo"))
-        case = _run(lab.settings, bootstrap.scenarios(lab.settings)["db-timeout"], watcher)
+        case = _run(lab.settings, impatient, watcher)
     finally:
         # What the Collector still holds for Tempo would come in the middle of another run.
         anyio.run(stack.restart_part, "otelcol")
