@@ -19,6 +19,7 @@ from lab.errors import UsageError
 from lab.investigation.reading.healthy_twin import pair_rows
 from lab.mcp.answers import Answer, Arguments, rows_of
 from lab.mcp.dossier import Dossier, spans_said
+from lab.mcp.patterns import Pattern
 from lab.mcp.toolbox import Param, Room, Tool, duration_ms, limit, text_param, time_param
 from lab.mcp.traces import extent_ms, topology
 from lab.mcp.views import (
@@ -76,9 +77,10 @@ _SIGNS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     ">=": operator.ge,
     "<": operator.lt,
     "<=": operator.le,
-    "=~": lambda found, wanted: re.fullmatch(wanted, str(found)) is not None,
-    "!~": lambda found, wanted: re.fullmatch(wanted, str(found)) is None,
+    "=~": lambda found, wanted: wanted.is_all_of(str(found)),
+    "!~": lambda found, wanted: not wanted.is_all_of(str(found)),
 }
+_BY_PATTERN: Final = frozenset({"=~", "!~"})
 _INTRINSIC: Final[Mapping[str, Callable[[Span, Trace], Any]]] = {
     "name": lambda span, _: span.name,
     "status": lambda span, _: span.status.value,
@@ -165,6 +167,8 @@ def _condition(match: re.Match[str]) -> Condition:
             f"expected a field such as name, status, duration, span.<key> or resource.<key>, got "
             f"{field!r}; get_tempo_traceql_docs says more"
         )
+    if sign in _BY_PATTERN and word[0] not in '"`':
+        raise BeyondTheCase(f"expected an expression in quotes after {sign}, got {word!r:.80}")
     return Condition(field, sign, _value(field, sign, word))
 
 
@@ -174,11 +178,11 @@ def _value(field: str, sign: str, word: str) -> Any:
             return duration_ms(word)
         if word[0] in '"`':  # Between the second kind nothing is escaped.
             text = re.sub(r"\\(.)", r"\1", word[1:-1]) if word[0] == '"' else word[1:-1]
-            return re.compile(text).pattern if sign in {"=~", "!~"} else text
+            return Pattern(text) if sign in _BY_PATTERN else text
         if word in {"true", "false"}:
             return word == "true"
         return word if field in {"status", "kind"} else float(word)
-    except (ValueError, OverflowError, RecursionError, re.error) as error:
+    except (ValueError, OverflowError) as error:
         raise BeyondTheCase(f"expected a value of {field}, got {word!r:.80}") from error
 
 

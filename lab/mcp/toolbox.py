@@ -15,6 +15,7 @@ from lab.domain.wording import abridged, near_names
 from lab.errors import LabError
 from lab.mcp.answers import Answer, Arguments, fitted
 from lab.mcp.dossier import Dossier
+from lab.mcp.patterns import Pattern
 
 _DURATION: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ns|us|µs|ms|s|m|h)")
 _UNIT_MS: Final = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4, "h": 3.6e6}
@@ -149,7 +150,7 @@ class Param:
     def _unreadable(self, value: Any) -> str | None:
         try:
             _PARSED.get(self.kind, _as_it_is)(value)
-        except (ValueError, OverflowError, RecursionError, re.error):
+        except (ValueError, OverflowError, RecursionError):
             return f"expected {self.expected}, got {_shown(value)}"
         return None
 
@@ -228,13 +229,13 @@ _PARSED: Final[Mapping[str, Callable[[Any], Any]]] = {
     "moment": _moment,
     "duration": duration_ms,
     "string": _sendable,
-    "pattern": re.compile,
+    "pattern": Pattern,
     "integer": int,
 }
 _AN: Final = {
     "moment": "an RFC 3339 time such as 2026-03-01T14:02:00Z",
     "duration": "a duration such as 250ms or 1.5s",
-    "pattern": "a regular expression",
+    "pattern": "a regular expression (RE2)",
     "integer": "a whole number",
     "number": "a number",
     "string": "a text",
@@ -293,7 +294,7 @@ def time_param(name: str, says: str) -> Param:
 
 def pattern_param() -> Param:
     """What a name has to contain."""
-    return Param("pattern", "pattern", "A regular expression that a name has to contain.")
+    return Param("pattern", "pattern", "A regular expression (RE2) that a name has to contain.")
 
 
 def text_param(name: str, says: str, *, required: bool = False) -> Param:

@@ -65,7 +65,7 @@ def _span_names(_: Room, dossier: Dossier, asked: Arguments) -> Answer:
 
 def _matching(names: Sequence[str], asked: Arguments) -> list[str]:
     wanted = asked.get("pattern")
-    return [name for name in names if wanted is None or wanted.search(name)]
+    return [name for name in names if wanted is None or wanted.is_in(name)]
 
 
 def _search(_: Room, dossier: Dossier, asked: Arguments) -> Answer:
