@@ -18,6 +18,9 @@ from tests.support.seen import SEEN
 from tests.support.seen_plugin import watch
 from tests.support.words import insist_on_words
 
+# Programs that tests start are a user's, who waits for Python's compiler once and not each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 RERUNS: Final = 2
 STALL_S: Final = 0.25
 """A sleeper kept from the processors for so long: nothing else here met its time either.

@@ -56,8 +56,11 @@ def case_in(state: Path) -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every regular file below ``folder``."""
-    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    """Every regular file below ``folder``, but for what the lab notes for itself."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {
+        str(path): path.read_bytes() for path in files if path.name not in case_folder.OWN_NOTES
+    }
 
 
 def reseal(folder: Path) -> None:
