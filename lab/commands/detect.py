@@ -9,13 +9,12 @@ import typer
 from lab import bootstrap
 from lab.commands.cases import may_see_answers
 from lab.commands.common import JsonOption, console, print_json, reading
-from lab.domain.case import Case
+from lab.domain.evidence import Sight, Telemetry
 from lab.errors import NoReference, NotEarned, UsageError
 from lab.settings import Settings
 
 if TYPE_CHECKING:
     from lab.detective.incident import Incident
-    from lab.domain.case import CaseFile
     from lab.ports.case_archive import CaseArchive
 
 
@@ -36,19 +35,20 @@ def detect(
     it says nothing without --anyway, which stands in your ledger as help you took.
     """
     from lab.detective.detect import detect as ask
-    from lab.investigation.solving.moves import Solving
     from lab.terminal.detection import answer_document, answer_table, verdict_word
 
     archive = bootstrap.archive(Settings())
-    case = archive.open(case_id)
+    case = archive.sight(case_id)
     with reading(case):
         incident = _incident(archive, case, reference)
-    if isinstance(case, Case) and not may_see_answers(case.case_id):
+    if not isinstance(case, Telemetry) and not may_see_answers(case.case_id):
         if not anyway:
             raise NotEarned(
                 f"expected a case that is solved or given up, found that {case.case_id} is open; "
                 "--anyway lets the detective speak, and your ledger says so"
             )
+        from lab.investigation.solving.moves import Solving
+
         Solving(archive, bootstrap.clock()).note_assist(case.case_id, "detective")
     answer = ask(incident)
     if as_json:
@@ -58,12 +58,12 @@ def detect(
     raise typer.Exit(0 if verdict_word(answer) == "accuses" else 1)
 
 
-def _incident(archive: CaseArchive, case: CaseFile, reference: str | None) -> Incident:
+def _incident(archive: CaseArchive, case: Sight | Telemetry, reference: str | None) -> Incident:
     """What the detective may know of it; UsageError where nothing tells how it was before."""
     from lab.detective.incident import incident_between, incident_of, incident_said
     from lab.investigation.reading.strangers import is_alone, no_reference, own_traces
 
-    if isinstance(case, Case):
+    if not isinstance(case, Telemetry):
         if reference is not None:
             raise UsageError(f"expected no --reference: {case.case_id} has a reference of its own")
         return incident_of(case.evidence)

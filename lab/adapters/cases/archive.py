@@ -33,7 +33,7 @@ from lab.adapters.cases.summaries import accusations, opened_unix_s, summary_of
 from lab.adapters.clock import SystemClock
 from lab.domain import ids
 from lab.domain.case import Case, CaseFile, CaseSummary
-from lab.domain.evidence import Evidence, Interval, Sample, Sight, Telemetry
+from lab.domain.evidence import Evidence, Interval, Sight, Telemetry
 from lab.domain.journal import RunRecord
 from lab.domain.load import Request
 from lab.domain.replay import Replay
@@ -176,12 +176,10 @@ class FolderArchive:
         folder = self._sealed(case_id)
         return replace(case_folder.read_sight(folder), case_id=folder.name)
 
-    def joined(self, case_id: str | None) -> Sight | CaseFile:
+    def joined(self, case_id: str | None) -> Sight | Telemetry:
         """The same, with what else belongs to a request; its scenario alone says how."""
         folder = self._sealed(case_id)
-        manifest = read_manifest(folder)
-        has_joined = isinstance(manifest, Manifest) and manifest.samples.get(Sample.JOINED)
-        return self.load(folder.name, at_once=False) if has_joined else self.sight(folder.name)
+        return replace(case_folder.read_sight(folder, joined=True), case_id=folder.name)
 
     def open(self, case_id: str | None) -> CaseFile:
         """The whole case, or a stranger's telemetry, which nobody can grade."""

@@ -43,7 +43,7 @@ from lab.adapters.bounds import (
 from lab.adapters.cases.indexed_traces import IndexedTraces
 from lab.adapters.cases.journal_file import read_journal, write_entry
 from lab.adapters.cases.json_lines import whole_lines
-from lab.adapters.cases.known_scenario import KNOWN, read_scenario
+from lab.adapters.cases.known_scenario import KNOWN, read_joins, read_scenario
 from lab.adapters.cases.manifest import (
     FORMAT,
     MANIFEST,
@@ -69,11 +69,12 @@ from lab.adapters.cases.trace_index import INDEX
 from lab.adapters.cases.traces_on_disk import TracesOnDisk, all_traces
 from lab.adapters.otlp.traces import trace_to_otlp
 from lab.domain.case import Case, CaseFile
-from lab.domain.evidence import Evidence, Healthy, Sight, Telemetry, stranger_evidence
+from lab.domain.evidence import Evidence, Healthy, Sample, Sight, Telemetry, stranger_evidence
 from lab.domain.load import Request, Window
 from lab.domain.proof import Proof
 from lab.domain.record import Records, RecordsLine
 from lab.domain.trace import Trace
+from lab.domain.variation import Plan
 from lab.errors import CaseError, NothingToGrade, UsageError
 
 SCENARIO: Final = "scenario"
@@ -206,7 +207,7 @@ def read_case_file(folder: Path, *, at_once: bool = True) -> CaseFile:
     if isinstance(manifest, TelemetryManifest):
         return _read_telemetry(folder, manifest)
     _check_logs(folder / LOGS)
-    scenario = read_scenario(folder / SCENARIO, folder / KNOWN, manifest.scenario_id, manifest.plan)
+    scenario = read_scenario(*_scenario_of(folder, manifest))
     read = all_traces if at_once else TracesOnDisk
     traces = read(folder / TRACES, sealed_files(folder)[TRACES])
     return Case(
@@ -236,16 +237,24 @@ def read_telemetry(folder: Path) -> Telemetry:
     )
 
 
-def read_sight(folder: Path) -> Sight | Telemetry:
+def read_sight(folder: Path, *, joined: bool = False) -> Sight | Telemetry:
     """What anybody may look at; each trace is read when it is asked for, CaseDamaged then.
 
-    The checksums are checked first, and what is sealed was read as a whole before.
+    With what else belongs to a request only where it is ``joined``: the scenario says how. The
+    checksums are checked first, and what is sealed was read as a whole before.
     """
     manifest = sealed_manifest(folder)
     if isinstance(manifest, TelemetryManifest):
         return _read_telemetry(folder, manifest)
     traces = TracesOnDisk(folder / TRACES, sealed_files(folder)[TRACES])
-    return Sight(manifest.case_id, _evidence(folder, manifest, traces))
+    evidence = _evidence(folder, manifest, traces)
+    if joined and manifest.samples.get(Sample.JOINED):
+        evidence = replace(evidence, joins=read_joins(*_scenario_of(folder, manifest)))
+    return Sight(manifest.case_id, evidence)
+
+
+def _scenario_of(folder: Path, manifest: Manifest) -> tuple[Path, Path, str, Plan]:
+    return folder / SCENARIO, folder / KNOWN, manifest.scenario_id, manifest.plan
 
 
 def sealed_manifest(folder: Path) -> AnyManifest:

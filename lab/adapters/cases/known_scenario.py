@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lab.adapters.cases.own_note import code_of, read_note, write_note
 from lab.adapters.cases.strict_reading import text_of
+from lab.domain.join import Join
 from lab.domain.variation import Plan
 from lab.errors import CaseError, ScenarioError
 
@@ -39,19 +40,40 @@ def read_scenario(sealed: Path, note: Path, scenario_id: str, plan: Plan) -> Sce
 
     ``note`` is where it was noted, or is from now on where the disk takes it.
     """
-    texts = {path.name: text_of(path) for path in sorted(sealed.glob("*"))}
+    from lab.domain.scenario import Scenario
+
+    texts = _texts(sealed)
+    made_of = _made_of(texts, scenario_id, plan)
+    known = _known(read_note(note, made_of), part=1)
+    if isinstance(known, Scenario):
+        return known
+    scenario = _parsed(sealed, texts, scenario_id, plan)
+    parts = (as_json(each) for each in (scenario.truth.joins, scenario))
+    told = "\n".join(json.dumps(each, separators=(",", ":")) for each in parts)
+    with suppress(OSError):
+        write_note(note, told, made_of)
+    return scenario
+
+
+def read_joins(sealed: Path, note: Path, scenario_id: str, plan: Plan) -> tuple[Join, ...]:
+    """Which traces belong to a request beside its own; the rest of the scenario stays unread.
+
+    The same errors as `read_scenario`.
+    """
+    known = _known(read_note(note, _made_of(_texts(sealed), scenario_id, plan)), part=0)
+    if isinstance(known, tuple) and all(isinstance(each, Join) for each in known):
+        return known
+    return read_scenario(sealed, note, scenario_id, plan).truth.joins
+
+
+def _texts(sealed: Path) -> Mapping[str, str]:
+    return {path.name: text_of(path) for path in sorted(sealed.glob("*"))}
+
+
+def _made_of(texts: Mapping[str, str], scenario_id: str, plan: Plan) -> Mapping[str, str]:
     asked = json.dumps([scenario_id, texts, dict(plan)], sort_keys=True)
-    made_of = {
-        "scenario": hashlib.sha256(asked.encode()).hexdigest(),
-        "code": code_of("domain", "scenario_file"),
-    }
-    text = read_note(note, made_of)
-    known = None if text is None else _known(text)
-    if known is None:
-        known = _parsed(sealed, texts, scenario_id, plan)
-        with suppress(OSError):
-            write_note(note, json.dumps(as_json(known), separators=(",", ":")), made_of)
-    return known
+    digest = hashlib.sha256(asked.encode()).hexdigest()
+    return {"scenario": digest, "code": code_of("domain", "scenario_file", "adapters/cases")}
 
 
 def _parsed(sealed: Path, texts: Mapping[str, str], scenario_id: str, plan: Plan) -> Scenario:
@@ -67,14 +89,12 @@ def _parsed(sealed: Path, texts: Mapping[str, str], scenario_id: str, plan: Plan
         ) from error
 
 
-def _known(text: str) -> Scenario | None:
-    from lab.domain.scenario import Scenario
-
+def _known(text: str | None, part: int) -> Any:
+    """The value in that line of a note; None where there is none."""
     try:
-        found = from_json(json.loads(text))
+        return None if text is None else from_json(json.loads(text.split("\n")[part]))
     except (ValueError, TypeError, LookupError, AttributeError, ImportError, RecursionError):
         return None
-    return found if isinstance(found, Scenario) else None
 
 
 def as_json(value: Any) -> Any:

@@ -21,8 +21,6 @@ from lab.adapters.otlp.traces import read_traces, trace_to_otlp
 from lab.domain.trace import Event, Kind, Scope, Span, Status, Trace
 
 NOTED: Final = ".traces.jsonl"
-"""A dot in front, as nothing has that is sealed."""
-
 _KINDS: Final = {each.value: each for each in Kind}
 _STATUSES: Final = {each.value: each for each in Status}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from pathlib import Path
 from types import NoneType
 from typing import Any, Final, TypeVar
@@ -65,7 +65,7 @@ def validated(kind: type[T], text: str, path: Path, line: int | None = None) -> 
 
 
 _BOUNDED: Final = (str, int, NoneType)
-"""What no bound is on: nearly all that a request holds, and a case has thousands."""
+"""What no bound is on. A request holds nothing else but finite times, and a case has thousands."""
 
 
 def out_of_bounds(value: object) -> tuple[str, str] | None:
@@ -77,6 +77,11 @@ def out_of_bounds(value: object) -> tuple[str, str] | None:
     return next(_problems(value, "a list or map", MOST_ELEMENTS), None)
 
 
+@functools.cache
+def _fields(kind: type[Any]) -> tuple[Field[Any], ...]:
+    return fields(kind)
+
+
 def _problems(
     value: object, name: str, most: int, most_inside: int = MOST_ELEMENTS
 ) -> Iterator[tuple[str, str]]:
@@ -85,9 +90,9 @@ def _problems(
             yield "finite numbers", str(value)
     elif is_dataclass(value):
         known = MOST_IN.get(type(value).__name__, {})
-        for each in fields(value):
+        for each in _fields(type(value)):  # type: ignore[arg-type]
             held = getattr(value, each.name)
-            if isinstance(held, _BOUNDED):
+            if isinstance(held, _BOUNDED) or (type(held) is float and math.isfinite(held)):
                 continue
             yield from _problems(
                 held,

@@ -12,7 +12,7 @@ import pytest
 
 from lab import scenario_file
 from lab.adapters.cases import known_scenario
-from lab.adapters.cases.known_scenario import KNOWN, as_json, from_json, read_scenario
+from lab.adapters.cases.known_scenario import KNOWN, as_json, from_json, read_joins, read_scenario
 from lab.adapters.cases.own_note import write_note
 from lab.domain.scenario import Scenario
 from lab.domain.variation import Plan
@@ -27,11 +27,15 @@ VARIED = "silent-bank"
 @pytest.fixture
 def sealed(tmp_path: Path) -> Path:
     """A case's folder with the files of a scenario that can vary."""
-    place = tmp_path / "scenario"
-    place.mkdir()
-    for name in scenario_file.FILES:
-        shutil.copy(CHECKOUT / "scenarios" / VARIED / name, place)
-    return place
+    return copied(VARIED, tmp_path)
+
+
+def copied(name: str, place: Path) -> Path:
+    """The files of a scenario, where a case has them."""
+    (place / "scenario").mkdir()
+    for file in scenario_file.FILES:
+        shutil.copy(CHECKOUT / "scenarios" / name / file, place / "scenario")
+    return place / "scenario"
 
 
 def read(sealed: Path, plan: Plan = SCENARIOS[VARIED].plan) -> Scenario:
@@ -71,6 +75,20 @@ def test_it_is_read_once(noted: Path) -> None:
     """Then the note is enough, for the same plan."""
     assert read(noted) == SCENARIOS[VARIED]
     assert PARSED == []
+
+
+def test_its_joins_are_read_alone(tmp_path: Path) -> None:
+    """By whoever only looks: neither the language nor the rest of the scenario is needed."""
+    name = "locked-drawer"
+    truth = SCENARIOS[name].truth
+    assert truth.joins
+    asked = copied(name, tmp_path), tmp_path / KNOWN, name, SCENARIOS[name].plan
+    assert read_joins(*asked) == truth.joins
+    head, joins, _ = (tmp_path / KNOWN).read_text().split("\n")
+    made_of = {key: value for key, value in json.loads(head).items() if key != "sha256"}
+    write_note(tmp_path / KNOWN, joins, made_of)
+    assert read_joins(*asked) == truth.joins
+    assert (tmp_path / KNOWN).read_text().endswith(joins)
 
 
 def test_another_plan_is_another_scenario(noted: Path) -> None:
@@ -114,9 +132,12 @@ def test_what_is_no_scenario_is_not_believed(noted: Path, told: Any) -> None:
     note = noted.parent / KNOWN
     head = json.loads(note.read_text().partition("\n")[0])
     del head["sha256"]
-    write_note(note, json.dumps(told), head)
-    assert read(noted) == SCENARIOS[VARIED]
-    assert PARSED == [VARIED]
+    for text in (json.dumps(told), f"{json.dumps(told)}\n{json.dumps(told)}"):
+        write_note(note, text, head)
+        assert read(noted) == SCENARIOS[VARIED]
+        write_note(note, text, head)
+        assert read_joins(noted, note, VARIED, SCENARIOS[VARIED].plan) == ()
+    assert PARSED == [VARIED] * 4
 
 
 def test_where_nothing_can_be_written_it_is_read_each_time(noted: Path) -> None:
