@@ -709,7 +709,26 @@ def test_what_a_dead_run_left_is_deleted_by_its_id(tmp_path: Path) -> None:
     assert [each.name for each in (tmp_path / "cases").iterdir()] == [MARK]
 
 
-@pytest.mark.parametrize("path", ["notes.md", ".notes", "scenario/draft.md", "mine/list.txt"])
+def test_what_the_lab_noted_in_a_case_is_deleted_with_it(tmp_path: Path) -> None:
+    """Also the half of a note whose writer was killed."""
+    archive = FolderArchive(tmp_path / "cases")
+    sealed(archive)
+    archive.load("db-timeout-1")
+    folder = tmp_path / "cases" / "db-timeout-1"
+    for note in (".scenario.json", ".traces.jsonl"):
+        assert (folder / note).is_file()
+        (folder / f"{note}.part-17-140").write_text("half")
+    archive.delete("db-timeout-1")
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("notes.md", ".notes", "scenario/draft.md", "mine/list.txt"),
+        *("mine.part-1", "scenario/.scenario.json", ".scenario.json.bak"),
+    ],
+)
 def test_a_case_in_which_somebody_keeps_files_is_not_deleted(tmp_path: Path, path: str) -> None:
     archive = FolderArchive(tmp_path / "cases")
     sealed(archive)

@@ -56,6 +56,7 @@ from lab.adapters.cases.manifest import (
     read_manifest,
 )
 from lab.adapters.cases.noted_traces import NOTED
+from lab.adapters.cases.own_note import PART
 from lab.adapters.cases.reference_file import COMPARED, STRETCH, read_stretch
 from lab.adapters.cases.replay_file import REPLAYS
 from lab.adapters.cases.strict_reading import (
@@ -184,13 +185,19 @@ def _sealed_files(folder: Path) -> Iterator[Path]:
 
 def others_in(folder: Path) -> tuple[Path, ...]:
     """What lies in a case's folder and that the lab did not write there."""
-    known = {*sealed_files(folder), *LEDGERS, CHECKSUMS, *OWN_NOTES}
+    known = {*sealed_files(folder), *LEDGERS, CHECKSUMS, *OWN_NOTES, SCENARIO}
     return tuple(
         path
         for path in sorted(folder.rglob("*"))
-        if str(path.relative_to(folder)) not in known | {SCENARIO} or path.is_symlink()
+        if path.is_symlink() or _name_of(path.relative_to(folder)) not in known
         if COMPARED not in path.relative_to(folder).parts
     )
+
+
+def _name_of(member: Path) -> str:
+    """As the lab wrote it, be it whole or the part of a note."""
+    note, _, _ = str(member).partition(PART)
+    return note if note in OWN_NOTES else str(member)
 
 
 def _sha256(path: Path) -> str:

@@ -14,14 +14,17 @@ import threading
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import lab
+
+PART: Final = ".part-"
+"""Behind the name of a note that is being written, or whose writer was killed."""
 
 
 def write_note(path: Path, text: str, made_of: Mapping[str, Any] | None = None) -> None:
     """Write the note in one step; OSError where the disk refuses, and nothing is left then."""
-    part = path.with_name(f"{path.name}.part-{os.getpid()}-{threading.get_ident()}")
+    part = path.with_name(f"{path.name}{PART}{os.getpid()}-{threading.get_ident()}")
     head = "" if made_of is None else f"{json.dumps(_head(text, made_of))}\n"
     try:
         with part.open("w", encoding="utf-8", newline="\n") as file:
