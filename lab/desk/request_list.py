@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlencode
 
@@ -178,7 +179,7 @@ def page_of_traces(case: Telemetry, state: TraceListState) -> dict[str, Any]:
     down = state.order == "down"
     found = find_traces(case, state.query(), sort=state.sort, descending=down)
     start = (state.page - 1) * TRACES_A_PAGE
-    roots = Counter(each.name[:LONGEST_NAME] for each in case.index)
+    roots = Counter(map(attrgetter("name"), case.index))
     return {
         "case": case,
         "state": state,
@@ -186,7 +187,9 @@ def page_of_traces(case: Telemetry, state: TraceListState) -> dict[str, Any]:
         "total": len(found),
         "pages": max(1, -(-len(found) // TRACES_A_PAGE)),
         "services": services_of(case)[:MOST_OFFERED],
-        "roots": [name for name, _ in roots.most_common(MOST_OFFERED)],
+        "roots": list(
+            dict.fromkeys(name[:LONGEST_NAME] for name, _ in roots.most_common(MOST_OFFERED))
+        ),
         "outcomes": TRACE_OUTCOMES,
         "sorts": tuple(TRACE_SORTS),
     }

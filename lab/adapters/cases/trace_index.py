@@ -29,6 +29,8 @@ _FIELDS: Final = (
     "unfinished", "is_whole", "services", "linked", "root_ms", "status", "at", "length",
 )  # fmt: skip
 
+_SERVICES, _LINKED = _FIELDS.index("services"), _FIELDS.index("linked")
+
 
 class Entry(NamedTuple):
     """A trace: what a list shows, and its line's first byte and length in ``traces.jsonl``."""
@@ -51,7 +53,7 @@ def read_index(folder: Path, traces_sha256: str) -> tuple[Entry, ...] | None:
     rows = read_note(folder / INDEX, _made_of(traces_sha256))
     try:
         return None if rows is None else tuple(map(_entry, _arrays(rows)))
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return None
 
 
@@ -60,7 +62,8 @@ def _made_of(traces_sha256: str) -> dict[str, Any]:
 
 
 def _arrays(rows: str) -> Any:
-    return from_json("[" + rows.rstrip("\n").replace("\n", ",") + "]")
+    # Hardly a text of it is there twice.
+    return from_json("[" + rows.rstrip("\n").replace("\n", ",") + "]", cache_strings="none")
 
 
 def saying(path: Path, texts: Iterable[str], entries: Iterable[Entry]) -> Iterator[str]:
@@ -80,9 +83,9 @@ def _row(entry: Entry) -> list[Any]:
 
 
 def _entry(row: list[Any]) -> Entry:
-    (*before, services, linked, root_ms, status, at, length) = row
     if len(row) != len(_FIELDS):
         raise ValueError("another number of fields")
-    # By their places, which are those in `TraceSummary`.
-    told = *before, tuple(services), tuple(linked), root_ms, status
-    return Entry(TraceSummary._make(told), at, length)
+    length, at = row.pop(), row.pop()
+    # By their places, which are those in `TraceSummary`; only lists have to become tuples.
+    row[_SERVICES], row[_LINKED] = tuple(row[_SERVICES]), tuple(row[_LINKED])
+    return Entry(TraceSummary._make(row), at, length)

@@ -45,12 +45,24 @@ def test_each_field_is_read_back_from_its_place(tmp_path: Path) -> None:
         [],
         {},
         "row",
+        "sixteen letters.",
+        dict.fromkeys(map(str, range(16))),
         5,
         ["a" * 32, "frontend", "GET /", 3, 4.5, 5, 6, 7, 8, True, [], [], 9.5, 200, 10],
         ["a" * 32, "frontend", "GET /", 3, 4.5, 5, 6, 7, 8, True, [], [], 9.5, 200, 10, 11, 12],
         ["a" * 32, "frontend", "GET /", 3, 4.5, 5, 6, 7, 8, True, 1, [], 9.5, 200, 10, 11],
     ],
-    ids=["empty", "map", "text", "number", "one less", "one more", "services"],
+    ids=[
+        "empty",
+        "map",
+        "text",
+        "long text",
+        "long map",
+        "number",
+        "one less",
+        "one more",
+        "services",
+    ],
 )
 def test_a_row_of_another_shape_is_believed_in_no_part(tmp_path: Path, row: Any) -> None:
     """Then all traces are read anew, as where there is no index."""
