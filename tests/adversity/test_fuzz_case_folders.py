@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -21,7 +20,6 @@ from typer.testing import CliRunner
 from lab.adapters.cases import case_folder
 from lab.adapters.cases.archive import FolderArchive
 from lab.cli import app
-from lab.commands.common import console
 from lab.errors import CaseError, LabError
 from lab.settings import CHECKOUT
 from tests.support.fuzz import fuzz
@@ -73,18 +71,14 @@ def reseal(folder: Path) -> None:
 
 def told(state: Path, *words: str) -> str:
     """What ``lab`` answers; an error of the lab's own or an answer, never anything else."""
-    began, printed, usual = time.monotonic(), io.StringIO(), console.file
-    console.file = printed
-    try:
-        result = CliRunner().invoke(app, words, env={"LAB_STATE_DIR": str(state)})
-    finally:
-        console.file = usual
+    began = time.monotonic()
+    result = CliRunner().invoke(app, words, env={"LAB_STATE_DIR": str(state)})
     assert time.monotonic() - began < FEW_SECONDS
     if isinstance(result.exception, LabError):
         return str(result.exception)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    assert "\x1b" not in printed.getvalue()
-    return printed.getvalue() + result.output
+    assert "\x1b" not in result.output
+    return result.output
 
 
 @pytest.mark.parametrize("words", READERS, ids=lambda words: words[0])
