@@ -23,13 +23,13 @@ class Pattern:
 
     def is_in(self, text: str) -> bool:
         """Whether some part of the text fits."""
-        return self._compiled.search(_sendable(text)) is not None
+        return self._compiled.search(_as_utf8(text)) is not None
 
     def is_all_of(self, text: str) -> bool:
         """Whether the whole text fits."""
-        return self._compiled.fullmatch(_sendable(text)) is not None
+        return self._compiled.fullmatch(_as_utf8(text)) is not None
 
 
-def _sendable(text: str) -> str:
+def _as_utf8(text: str) -> str:
     """The same, with a question mark for half a letter, which is no UTF-8."""
     return text.encode(errors="replace").decode()

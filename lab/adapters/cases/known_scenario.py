@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from lab.adapters.cases.own_note import code_of, read_note, write_note
+from lab.adapters.cases.own_note import code_of_notes, read_note, write_note
 from lab.adapters.cases.strict_reading import text_of
 from lab.domain.join import Join
 from lab.domain.variation import Plan
@@ -73,7 +73,7 @@ def _texts(sealed: Path) -> Mapping[str, str]:
 def _made_of(texts: Mapping[str, str], scenario_id: str, plan: Plan) -> Mapping[str, str]:
     asked = json.dumps([scenario_id, texts, dict(plan)], sort_keys=True)
     digest = hashlib.sha256(asked.encode()).hexdigest()
-    return {"scenario": digest, "code": code_of("domain", "scenario_file", "adapters/cases")}
+    return {"scenario": digest, "code": code_of_notes()}
 
 
 def _parsed(sealed: Path, texts: Mapping[str, str], scenario_id: str, plan: Plan) -> Scenario:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from pydantic_core import from_json
 
-from lab.adapters.cases.own_note import code_of, read_note, write_note
+from lab.adapters.cases.own_note import code_of_notes, read_note, write_note
 from lab.adapters.otlp.fields import parse
 from lab.adapters.otlp.traces import read_traces, trace_to_otlp
 from lab.domain.trace import Event, Kind, Scope, Span, Status, Trace
@@ -50,8 +50,7 @@ def noted_trace(told: str) -> Trace:
 
 
 def _made_of(traces_sha256: str) -> dict[str, str]:
-    code = code_of("domain", "adapters/cases", "adapters/otlp")
-    return {"traces": traces_sha256, "code": code}
+    return {"traces": traces_sha256, "code": code_of_notes()}
 
 
 def _told(trace: Trace) -> str:

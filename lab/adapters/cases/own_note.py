@@ -18,17 +18,22 @@ from typing import Any, Final
 
 import lab
 
+_MADE_BY: Final = ("domain", "scenario_file", "adapters/cases", "adapters/otlp")
 PART: Final = ".part-"
 """Behind the name of a note that is being written, or whose writer was killed."""
 
 
-def write_note(path: Path, text: str, made_of: Mapping[str, Any] | None = None) -> None:
-    """Write the note in one step; OSError where the disk refuses, and nothing is left then."""
+def write_note(path: Path, text: str, made_of: Mapping[str, Any]) -> None:
+    """Write the note and of what it was made; OSError where the disk refuses."""
+    write_whole(path, f"{json.dumps(_head(text, made_of))}\n{text}")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write the file in one step; OSError where the disk refuses, and nothing is left then."""
     part = path.with_name(f"{path.name}{PART}{os.getpid()}-{threading.get_ident()}")
-    head = "" if made_of is None else f"{json.dumps(_head(text, made_of))}\n"
     try:
         with part.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(head + text)
+            file.write(text)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -44,10 +49,10 @@ def read_note(path: Path, made_of: Mapping[str, Any]) -> str | None:
 
 
 @cache
-def code_of(*rooms: str) -> str:
-    """What changes with every change of those rooms of the lab, and costs no reading of them."""
+def code_of_notes() -> str:
+    """What changes with all code that notes are made by, and costs no reading of it."""
     own = Path(lab.__file__).parent
-    files = sorted(path for room in rooms for path in (own / room).glob("*.py"))
+    files = sorted(path for room in _MADE_BY for path in (own / room).glob("*.py"))
     told = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return hashlib.sha256(repr(told).encode()).hexdigest()
 

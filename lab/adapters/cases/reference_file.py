@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.adapters import own_folders
-from lab.adapters.cases.own_note import write_note
+from lab.adapters.cases.own_note import write_whole
 from lab.domain.evidence import Interval
 from lab.domain.rows import TraceSummary
 from lab.errors import UsageError
@@ -35,7 +35,7 @@ def read_stretch(folder: Path) -> Interval | None:
 def write_stretch(folder: Path, stretch: Interval) -> None:
     """Say that this stretch was healthy, and nothing else; OSError where the disk refuses."""
     told = {"start_unix_s": stretch.start_s, "end_unix_s": stretch.end_s}
-    write_note(folder / STRETCH, json.dumps(told))
+    write_whole(folder / STRETCH, json.dumps(told))
     own_folders.discard(folder / COMPARED, within=folder)
 
 

@@ -302,12 +302,12 @@ def _trace_facts(trace: Trace) -> frozenset[Fact]:
 
 
 def _span_facts(span: Span) -> Iterator[Fact]:
-    yield (span.service, "span", _operation(span))
+    service, operation = span.service, _operation(span)
+    yield service, "span", operation
     if span.status is Status.ERROR:
-        yield (span.service, "error at", _operation(span))
+        yield service, "error at", operation
     for kind in span.exceptions:
-        yield (span.service, "exception", kind)
-    service = span.service
+        yield service, "exception", kind
     for key, value in span.attributes.items():
         # Measured numbers hardly ever stand in many traces, nor do lists.
         if key in _LEFT_OUT or isinstance(value, _NO_TEXT):

@@ -112,7 +112,7 @@ def test_with_another_language_it_is_read_anew(
     noted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A note of yesterday's lab says nothing today."""
-    monkeypatch.setattr(known_scenario, "code_of", lambda *_: "another")
+    monkeypatch.setattr(known_scenario, "code_of_notes", lambda: "another")
     assert read(noted) == SCENARIOS[VARIED]
     assert PARSED == [VARIED]
 

@@ -75,7 +75,7 @@ def test_a_note_of_other_traces_or_by_other_code_is_not_believed(
     """Then the traces themselves are read."""
     note_traces(tmp_path, {SPAN.trace_id: Trace(SPAN.trace_id, (SPAN,))}, SUM)
     assert noted_traces(tmp_path, "1" * 64) is None
-    monkeypatch.setattr(module, "code_of", lambda *_: "another")
+    monkeypatch.setattr(module, "code_of_notes", lambda: "another")
     assert noted_traces(tmp_path, SUM) is None
 
 
