@@ -55,14 +55,18 @@ class TracesOnDisk(Mapping[str, Trace]):
 
     def __getitem__(self, trace_id: str) -> Trace:
         """The trace; CaseDamaged where its line is none."""
-        if trace_id in self._noted and trace_id not in self._read:
-            self._read[trace_id] = _as_noted(self._path, self._noted[trace_id])
-        elif trace_id not in self._read:
-            number, line = self._unread[trace_id]
-            self._read |= traces_of_line(self._path, number, line)
-            if self._read.keys() == self._ids.keys():
-                _note(self._path, self._read, self._sha256)
+        if trace_id not in self._read:
+            if trace_id in self._noted:
+                self._read[trace_id] = _as_noted(self._path, self._noted[trace_id])
+            else:
+                self._read_line(*self._unread[trace_id])
         return self._read[trace_id]
+
+    def _read_line(self, number: int, line: str) -> None:
+        self._read |= traces_of_line(self._path, number, line)
+        if self._read.keys() == self._ids.keys():
+            # In the order of the file, whatever was asked for first.
+            _note(self._path, {each: self._read[each] for each in self._ids}, self._sha256)
 
     def __contains__(self, trace_id: object) -> bool:
         """Whether there is such a trace; reads none."""

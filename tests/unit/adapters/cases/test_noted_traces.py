@@ -103,6 +103,16 @@ def test_they_are_noted_once_all_were_read(folder: Path) -> None:
     assert (folder / NOTED).exists()
 
 
+def test_they_are_noted_in_the_order_of_the_file(folder: Path) -> None:
+    """Whatever was asked for first: a list is the same the second time."""
+    found = read_sight(folder).evidence.traces
+    in_order = list(found)
+    for each in reversed(in_order):
+        assert found[each].trace_id == each
+    assert (folder / NOTED).exists()
+    assert list(read_sight(folder).evidence.traces) == in_order
+
+
 def test_whoever_reads_all_at_once_notes_them(folder: Path) -> None:
     """So a case that arrives has its note before anybody asks."""
     assert all_traces(folder / TRACES, sum_of(folder)) == sample_case().evidence.traces
