@@ -11,7 +11,6 @@ import json
 import math
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -21,6 +20,7 @@ import httpx
 from lab.adapters import loopback, outside
 from lab.adapters.store_http import Answer, StoreHttp
 from lab.errors import TraceStoreError
+from lab.frozen import dataclass
 from lab.investigation.running.collect import trace_ids
 
 DEADLINE_S: Final = 30.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -14,6 +13,7 @@ import httpx
 from lab.adapters.otlp.fields import MalformedOtlpError, parse
 from lab.domain.trace import Trace
 from lab.errors import TraceStoreError
+from lab.frozen import dataclass
 
 MOST_BYTES: Final = 16 * 2**20
 """Of one answer; as much as the largest trace that is read, with all its spans carry."""

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, TypeVar
@@ -28,6 +28,7 @@ from urllib3.exceptions import NewConnectionError
 
 from lab.domain.fault import Fault, Stream, Toxic
 from lab.errors import InjectorError, StackNotReady
+from lab.frozen import dataclass
 from lab.ports.injector import EdgeState
 from lab.shop.topology import EDGES
 

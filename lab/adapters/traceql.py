@@ -9,13 +9,13 @@ Grafana's documentation, *Construct a TraceQL query*, names the fields.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, Final
 
 from lab.domain.predicate import Predicate
 from lab.domain.reference import ReferenceStats
 from lab.domain.trace import AttributeValue, Kind, Status, Trace
 from lab.errors import NeedsTraceQL
+from lab.frozen import dataclass
 
 _CLAUSE: Final = r'([\w.:-]+)\s*(=~?)\s*("[^"\\]*"|[\w.+-]+)'
 _SET: Final = re.compile(rf"\{{\s*((?:{_CLAUSE}(?:\s*&&\s*{_CLAUSE})*)?)\s*\}}")

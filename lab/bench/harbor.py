@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from string import Template
@@ -20,6 +19,7 @@ from lab.bench import grading
 from lab.bench.packing import packed
 from lab.bench.tasks import Task
 from lab.errors import UsageError
+from lab.frozen import dataclass
 from lab.mcp import task_file
 from lab.settings import CHECKOUT
 

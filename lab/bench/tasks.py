@@ -12,7 +12,7 @@ import json
 import random
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from lab.domain.evidence import Evidence, Interval, Sample, read_line
 from lab.domain.load import Request, Window
 from lab.domain.trace import Span, Trace
 from lab.domain.verdict import VerdictClass
+from lab.frozen import dataclass
 from lab.investigation.solving.briefing import briefing
 from lab.investigation.solving.judge import Trial
 from lab.mcp.dossier import Dossier, bare

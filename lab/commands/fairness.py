@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lab.detective.detect import detect
 from lab.detective.floors import NAIVE, Seen
 from lab.domain.accusation import Accusation
 from lab.domain.verdict import DID_IT, VerdictClass
+from lab.frozen import dataclass
 from lab.investigation.solving.judge import judge
 from lab.lint import Problem, Rule
 from lab.scenario_file import SCENARIO

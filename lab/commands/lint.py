@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +12,7 @@ import typer
 
 from lab.commands.common import JsonOption, notes, print_json
 from lab.errors import ScenarioError, UsageError
+from lab.frozen import dataclass
 from lab.settings import CHECKOUT, Settings
 
 if TYPE_CHECKING:

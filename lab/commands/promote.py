@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
@@ -23,6 +23,7 @@ from lab.domain.proof import Outcome, ProofVerdict
 from lab.domain.trace import Span, Status, Trace
 from lab.domain.wording import duration, unknown_name
 from lab.errors import UsageError
+from lab.frozen import dataclass
 from lab.settings import Settings
 
 if TYPE_CHECKING:

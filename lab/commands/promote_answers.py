@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -12,6 +12,7 @@ import typer
 from lab.domain.mechanism import Scope
 from lab.domain.wording import unknown_name
 from lab.errors import UsageError
+from lab.frozen import dataclass
 
 NEEDED: Final = {
     "name": "what to call the scenario, lower-case words joined by hyphens",

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
 import typer
 import typer.main
 from typer.core import TyperCommand, TyperGroup
+
+from lab.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -21,6 +21,7 @@ from lab.commands.common import (
 )
 from lab.domain.evidence import Telemetry
 from lab.errors import UsageError
+from lab.frozen import dataclass
 from lab.settings import Settings
 
 if TYPE_CHECKING:

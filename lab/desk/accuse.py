@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
@@ -19,6 +18,7 @@ from lab.domain.case import Case
 from lab.domain.mechanism import NO_SPAN_RULE, Mechanism, Scope
 from lab.domain.trace import Span, Trace
 from lab.errors import LabError, UnknownCase, UsageError
+from lab.frozen import dataclass
 from lab.investigation.reading.pasted_links import (
     SHAPES,
     read_paste,

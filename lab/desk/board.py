@@ -6,7 +6,6 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, Form, Query, Request
@@ -22,6 +21,7 @@ from lab.domain.ids import NUMBERED
 from lab.domain.journal import Step
 from lab.domain.verdict import EXAMPLE_LEVEL
 from lab.errors import PreconditionError, UnknownCase, UsageError
+from lab.frozen import dataclass
 from lab.investigation.solving.choice import unsolved
 
 LOOK_EVERY_S: Final = 0.25

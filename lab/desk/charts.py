@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from lab.domain.evidence import Interval
 from lab.domain.load import Request
 from lab.domain.wording import counted, duration
+from lab.frozen import dataclass
 from lab.investigation.reading.edge_signals import Bucket, Restart, Signals, Stretch
 from lab.investigation.reading.requests import outcome_of
 

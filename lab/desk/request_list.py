@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
 from typing import Annotated, Any, Final, Literal
@@ -20,6 +19,7 @@ from lab.desk.pages import page
 from lab.domain import load
 from lab.domain.case import Case
 from lab.domain.evidence import Interval, Telemetry
+from lab.frozen import dataclass
 from lab.investigation.reading.background import background_rows, background_traces
 from lab.investigation.reading.edge_signals import stretches
 from lab.investigation.reading.impact import nearly_all_before_ms

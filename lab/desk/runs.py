@@ -12,13 +12,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
 from lab import bootstrap
 from lab.adapters.cases.recording_file import recordings
 from lab.errors import LabError, PreconditionError, RunInProgress, UsageError
+from lab.frozen import dataclass
 from lab.settings import CHECKOUT, Settings
 
 MOST_EVENTS: Final = 5_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
@@ -24,6 +23,7 @@ from lab.domain.rows import Gap, Item, Missing, Wire
 from lab.domain.strata import standing
 from lab.domain.trace import Span, Status, Trace
 from lab.errors import UnknownCase, UsageError
+from lab.frozen import dataclass
 from lab.investigation.reading.healthy_twin import Comparison, compare, twin_rows, without_repeats
 from lab.investigation.reading.ids import resolve_span, resolve_trace
 from lab.investigation.reading.logs import LogLine, read_logs

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from lab.detective.charges import Charge, Sign
 from lab.detective.hurt import is_more, middle
@@ -12,6 +11,7 @@ from lab.detective.scene import Scene
 from lab.domain.mechanism import Mechanism
 from lab.domain.reference import Operation
 from lab.domain.trace import Kind, Span, Status, Trace
+from lab.frozen import dataclass
 
 FEWEST_SPANS = 5
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lab.domain.mechanism import Mechanism, Scope
 from lab.domain.reference import Operation
+from lab.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from lab.detective.profile import Profile, Usual, answer_to, is_timed_out, operation_of
@@ -12,6 +11,7 @@ from lab.detective.tuning import Tuning
 from lab.domain.marks import cut_by
 from lab.domain.reference import Operation
 from lab.domain.trace import Span, Status, Trace
+from lab.frozen import dataclass
 
 
 class Sign(StrEnum):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from math import sqrt
 from statistics import median
 from typing import Final
@@ -16,6 +15,7 @@ from typing import Final
 from lab.detective.incident import EdgeRequest, Incident
 from lab.detective.tuning import Tuning
 from lab.domain.load import percentile
+from lab.frozen import dataclass
 
 FEWEST: Final = 3
 """Fewer requests than these are nobody's pattern."""

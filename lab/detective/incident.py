@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from lab.domain.evidence import Evidence, Interval, Sample
 from lab.domain.load import Request, Window
 from lab.domain.trace import Kind, Span, Status, Trace
+from lab.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from lab.detective.carrying import scales
 from lab.detective.charges import Charge, Sign
@@ -15,6 +14,7 @@ from lab.detective.scene import Scene
 from lab.domain.mechanism import Mechanism
 from lab.domain.reference import Operation
 from lab.domain.trace import Kind, Span, Status
+from lab.frozen import dataclass
 
 MOST = 0.5
 AT_ONCE_MS = 100.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from statistics import fmean
 
@@ -13,6 +13,7 @@ from lab.domain.critical_path import critical_path
 from lab.domain.load import percentile
 from lab.domain.reference import Operation
 from lab.domain.trace import Kind, Span, Trace
+from lab.frozen import dataclass
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from lab.detective.charges import Charge, Sign, charges_of_delay, charges_of_failure
@@ -14,6 +13,7 @@ from lab.detective.profile import Profile, Usual, is_wait_for_slot, profile_of
 from lab.detective.tuning import Tuning
 from lab.domain.reference import Operation
 from lab.domain.trace import Kind
+from lab.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

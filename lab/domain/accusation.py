@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lab.domain.mechanism import Mechanism, Scope
+from lab.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

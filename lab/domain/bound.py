@@ -17,12 +17,12 @@ whichever is more.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
 from lab.domain.proof import Outcome
+from lab.frozen import dataclass
 
 GRAMMAR: Final = (
     "'>= 95%', '<= 250ms', '== 0', '400ms..480ms', '1.5s ±5%', '>= 10x reference', "

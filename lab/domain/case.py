@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lab.domain.evidence import Evidence, Sample, Telemetry
@@ -11,6 +10,7 @@ from lab.domain.ids import is_numbered
 from lab.domain.instrumentation import Instrumentation
 from lab.domain.journal import Ending, JournalEntry
 from lab.domain.proof import Proof, ProofVerdict
+from lab.frozen import dataclass
 
 if TYPE_CHECKING:
     # Whoever only looks at traces does not wait for the language of scenarios.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
@@ -18,6 +18,7 @@ from lab.domain.reference import ReferenceStats
 from lab.domain.rows import TraceSummary
 from lab.domain.strata import Coverage, stands_for
 from lab.domain.trace import Trace
+from lab.frozen import dataclass
 
 if TYPE_CHECKING:
     # Whoever only looks at traces does not wait for the language of scenarios.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -12,6 +12,7 @@ from lab.domain.reference import ReferenceStats
 from lab.domain.schedule import Schedule
 from lab.domain.trace import AttributeValue, Trace
 from lab.domain.variation import SettingValue
+from lab.frozen import dataclass
 
 if TYPE_CHECKING:
     # The warden, which puts harm in, does not wait for the language of scenarios.

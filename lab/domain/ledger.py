@@ -7,7 +7,6 @@ the same one, so that a case begun in one is solved in the other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, Final, TypeVar
@@ -15,6 +14,7 @@ from typing import Any, Final, TypeVar
 from lab.domain.accusation import Accusation
 from lab.domain.mechanism import Mechanism, Scope
 from lab.domain.verdict import EXAMPLE_LEVEL, VerdictClass, points
+from lab.frozen import dataclass
 
 Word = TypeVar("Word", bound=StrEnum)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Final
 
 from lab.domain.record import RecordQuery
+from lab.frozen import dataclass
 
 COLLECT_WITHIN_S: Final = 40.0
 """Two to four seconds on a calm machine; a busy one gets the time, rather than no verdict."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from lab.domain.bound import Bound
 from lab.domain.proof import Outcome
 from lab.domain.reference import ReferenceStats
 from lab.domain.trace import AttributeValue, Kind, Span, Status, Trace
+from lab.frozen import dataclass
 
 _EQUALITIES: Final = ("service", "name", "kind", "status", "peer")
 _RELATIONS: Final = ("parent", "ancestor", "child", "no_child", "no_joined", "link")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 
 from lab.domain.journal import Step
+from lab.frozen import dataclass
 
 
 class Outcome(StrEnum):

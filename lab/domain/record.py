@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
+
+from lab.frozen import dataclass
 
 Scalar = str | bool | int | float
 """What is written down of a line, beside its time."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from lab.domain.bound import Bound
@@ -10,6 +9,7 @@ from lab.domain.evidence import Evidence, LogLine, Sample
 from lab.domain.journal import Step
 from lab.domain.load import Request, RequestFilter, Window
 from lab.domain.predicate import Predicate
+from lab.frozen import dataclass
 
 
 class Answered(StrEnum):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import NamedTuple
 
 from lab.domain.load import percentile
 from lab.domain.trace import Kind, Span, Trace
+from lab.frozen import dataclass
 
 
 class Operation(NamedTuple):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from lab.domain.trace import Event, Link, Span, Trace
+from lab.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

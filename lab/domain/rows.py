@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from lab.domain.reference import Operation
 from lab.domain.trace import AttributeValue, Kind, Span, Status, Trace
+from lab.frozen import dataclass
 
 GAP_SHARE: Final = 0.1
 """Time without a span is drawn from this share of the root's duration on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -23,6 +23,7 @@ from lab.domain.symptom import Symptom
 from lab.domain.trace import Span, Trace
 from lab.domain.twin import Tier, Twin
 from lab.domain.variation import Plan, Variation, changes
+from lab.frozen import dataclass
 
 MOST_AFFECTED: Final = parse(">= 80%")
 """The share of affected traces a truth must be found in, where a case does not say."""

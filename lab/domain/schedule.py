@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from random import Random
 from typing import Final
+
+from lab.frozen import dataclass
 
 SHORTEST_S: Final = 0.5
 """What is shorter, on or off, could be over before anybody has read it back."""

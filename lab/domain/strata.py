@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from lab.domain.load import Request
+from lab.frozen import dataclass
 
 if TYPE_CHECKING:
     # Whoever only looks at traces does not wait for the language of scenarios.

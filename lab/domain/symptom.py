@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -13,6 +12,7 @@ from lab.domain.predicate import Predicate
 from lab.domain.proof import Outcome
 from lab.domain.reference import ReferenceStats
 from lab.domain.trace import Trace
+from lab.frozen import dataclass
 
 HARDLY_ANY: Final = parse("<= 1%")
 """The share of affected requests a healthy shop may have, where a case does not say."""

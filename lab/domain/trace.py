@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from functools import cached_property
 from typing import Final
+
+from lab.frozen import dataclass
 
 AttributeValue = str | bool | int | float | tuple["AttributeValue", ...]
 """What an OTLP attribute may hold here; nested maps are kept as their JSON text."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice, product
 from random import Random
 from typing import Final
+
+from lab.frozen import dataclass
 
 AS_WRITTEN_SEED: Final = 1
 """The seed of a run that names none: nothing is varied, whatever a scenario could vary."""

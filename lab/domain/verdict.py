@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from lab.frozen import dataclass
 
 POINTS: Final = 100
 """What a solved case is worth, whatever its difficulty: flat, so that no case is shunned."""

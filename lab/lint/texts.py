@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from lab.domain.exhibit import exhibits_in
 from lab.domain.predicate import Predicate
 from lab.domain.scenario import Scenario
+from lab.frozen import dataclass
 from lab.lint.problem import Problem, Rule
 from lab.lint.vocabulary import (
     CONTROL_WORDS,

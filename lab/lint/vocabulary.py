@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from lab.frozen import dataclass
 from lab.lint.problem import Rule
 from lab.shop.topology import EDGES
 

@@ -6,13 +6,13 @@ The tools know nothing else, so what is not in here no answer can tell.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 
 from lab.domain.evidence import Evidence
 from lab.domain.load import Request
 from lab.domain.trace import Trace
+from lab.frozen import dataclass
 from lab.investigation.reading.logs import LogLine, read_logs, window_at
 from lab.investigation.reading.requests import WINDOW_WORDS
 

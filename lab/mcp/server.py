@@ -11,7 +11,6 @@ import sys
 import threading
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -28,6 +27,7 @@ from pydantic import BaseModel
 from lab import __version__
 from lab.domain.wording import visible
 from lab.errors import LabError
+from lab.frozen import dataclass
 from lab.mcp.answers import Answer, size_of, text_of
 
 if TYPE_CHECKING:

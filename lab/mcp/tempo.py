@@ -11,11 +11,11 @@ import operator
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from lab.domain.trace import Span, Trace
 from lab.errors import UsageError
+from lab.frozen import dataclass
 from lab.investigation.reading.healthy_twin import pair_rows
 from lab.mcp.answers import Answer, Arguments, rows_of
 from lab.mcp.dossier import Dossier, spans_said

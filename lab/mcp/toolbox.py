@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from math import inf
 from typing import Any, Final, Protocol
@@ -13,6 +12,7 @@ from typing import Any, Final, Protocol
 from lab.domain.evidence import Evidence
 from lab.domain.wording import abridged, near_names
 from lab.errors import LabError
+from lab.frozen import dataclass
 from lab.mcp.answers import Answer, Arguments, fitted
 from lab.mcp.dossier import Dossier
 from lab.mcp.patterns import Pattern

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from lab.domain.fault import Fault
+from lab.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

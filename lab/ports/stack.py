@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from lab.domain.instrumentation import Instrumentation
+from lab.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from lab.domain.fault import Conditions, Fault
+from lab.frozen import dataclass
 from lab.ports.injector import EdgeState
 from lab.ports.services import ShopState
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
@@ -25,6 +24,8 @@ from ruamel.yaml.events import (
     NodeEvent,
     ScalarEvent,
 )
+
+from lab.frozen import dataclass
 
 DEEPEST: Final = 20
 

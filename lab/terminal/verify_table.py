@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
@@ -11,6 +10,7 @@ from rich.text import Text
 
 from lab.domain.proof import Finding, Outcome, Proof, ProofVerdict
 from lab.errors import LabError, UsageError
+from lab.frozen import dataclass
 from lab.investigation.running.verify import Result
 from lab.terminal.text import clean
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from lab.domain.bound import Bound, Form, Unit
@@ -12,6 +11,7 @@ from lab.domain.proof import Outcome
 from lab.domain.reference import ReferenceStats
 from lab.domain.trace import Span, Trace
 from lab.domain.wording import counted
+from lab.frozen import dataclass
 from lab.testing.source import TraceSet
 
 NONE: Final = "== 0"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from lab.adapters.otlp import personal_data
@@ -12,6 +11,7 @@ from lab.domain.proof import Outcome
 from lab.domain.trace import Event, Link, Span, Status, Trace
 from lab.domain.wording import counted, unknown_name, visible
 from lab.errors import UsageError
+from lab.frozen import dataclass
 from lab.testing import report
 from lab.testing.source import TraceSet
 

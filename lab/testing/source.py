@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +12,7 @@ from typing import Protocol
 from lab.adapters.otlp.traces import assemble, write_traces
 from lab.domain.reference import ReferenceStats
 from lab.domain.trace import Span, Trace
+from lab.frozen import dataclass
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from typing import Final
 
 from lab.domain.proof import Outcome
 from lab.domain.trace import Span
+from lab.frozen import dataclass
 from lab.testing.source import Spans, TraceSet, look_at
 
 __tracebackhide__ = True

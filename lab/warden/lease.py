@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 from lab.domain.fault import Fault
 from lab.domain.variation import SettingValue
+from lab.frozen import dataclass
 
 
 class LeaseState(StrEnum):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeVar, cast
 
 from lab.domain.fault import Fault
 from lab.errors import InjectorError, LabError, LeaseError, StackNotReady
+from lab.frozen import dataclass
 from lab.ports.clock import Clock
 from lab.ports.injector import EdgeState, Injector
 from lab.ports.services import Services

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,7 @@ from lab.adapters.formats.source import Content
 from lab.domain.case import Case, CaseFile
 from lab.domain.wording import visible
 from lab.errors import CaseError, UsageError
+from lab.frozen import dataclass
 
 IMPORTED: Final = "imported"
 """What a case is called that no scenario made, unless whoever brings it names it."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from lab.adapters.cases.json_lines import whole_lines
 from lab.adapters.otlp import fields
 from lab.domain.evidence import Interval
+from lab.frozen import dataclass
 
 PATTERN: Final = "signals-logs*.jsonl"
 """The Collector's file and those it has moved aside at their size limit (``deploy/otelcol``)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -23,6 +23,7 @@ from lab.domain.proof import Proof, ProofVerdict
 from lab.domain.record import RecordsLine
 from lab.domain.variation import Plan
 from lab.errors import CaseError
+from lab.frozen import dataclass
 from lab.shop import topology
 
 _DRAFT: Final = 1

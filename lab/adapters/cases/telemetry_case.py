@@ -7,7 +7,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Final
@@ -27,6 +27,7 @@ from lab.adapters.otlp.traces import MOST_SPANS as MOST_SPANS_OF_A_TRACE
 from lab.domain.rows import STATUS_CODES, status_told, summary_of
 from lab.domain.trace import Kind, Link, Span, Status, Trace, in_time
 from lab.errors import CaseError
+from lab.frozen import dataclass
 
 Tell = Callable[[str, int], None]
 """Told what is being counted, and how many there are so far."""

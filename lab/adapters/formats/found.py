@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from lab.domain.trace import Span
 from lab.domain.wording import counted, visible
+from lab.frozen import dataclass
 
 LONGEST_SOURCE: Final = 120
 MOST_TOLD: Final = 1000

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from lab.adapters.bounds import LONGEST_STRING_BYTES
 from lab.adapters.formats.unpacking import Readable
 from lab.adapters.otlp.fields import MalformedOtlpError, parse
 from lab.errors import CaseError
+from lab.frozen import dataclass
 
 Path = tuple[str | int, ...]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from lab.domain.load import LoadPlan, LoadProgress, LoadReport, Request, Window, percentile
 from lab.errors import LoadError
+from lab.frozen import dataclass
 from lab.ports.clock import Clock
 
 _REQUEST = TypeAdapter(Request)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
@@ -22,6 +21,7 @@ from lab.adapters import loopback, outside
 from lab.adapters.otlp.traces import write_traces
 from lab.domain.trace import Trace
 from lab.errors import ReplayRefused
+from lab.frozen import dataclass
 
 PATH: Final = "/v1/traces"
 """Where OTLP/HTTP takes traces (OpenTelemetry specification, *OTLP/HTTP Request*)."""

@@ -10,11 +10,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from lab.errors import PartFailed, ToolMissing
+from lab.frozen import dataclass
 
 _ANSWER_S: Final = 20.0
 _OLDEST: Final[Mapping[str, tuple[int, int]]] = {

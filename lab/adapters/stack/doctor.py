@@ -9,7 +9,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
@@ -27,6 +26,7 @@ from lab.adapters.stack.supervisor import Supervisor
 from lab.adapters.tools import go_toolchain, toolbox
 from lab.adapters.warden_client import WardenClient
 from lab.errors import LabError, ToolMissing
+from lab.frozen import dataclass
 from lab.ports.injector import EdgeState
 from lab.settings import Settings
 from lab.shop.keeper import secret

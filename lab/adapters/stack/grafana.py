@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Final
@@ -21,6 +20,7 @@ from lab.adapters import loopback
 from lab.domain.evidence import Interval
 from lab.domain.load import Window
 from lab.errors import PartFailed, ToolMissing
+from lab.frozen import dataclass
 from lab.settings import CHECKOUT, Settings
 from lab.shop.topology import HOST
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import httpx
 
 from lab.adapters.stack import postgres
 from lab.adapters.stack.readiness import Probe, answers, holds_proxies, responds
+from lab.frozen import dataclass
 from lab.settings import Settings
 from lab.shop.keeper import secret
 from lab.shop.topology import EDGES, SERVICES

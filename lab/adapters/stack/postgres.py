@@ -13,7 +13,6 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
@@ -24,6 +23,7 @@ from lab.adapters import own_folders
 from lab.adapters.stack import processes
 from lab.adapters.stack.readiness import Probe
 from lab.errors import StackNotReady, ToolMissing
+from lab.frozen import dataclass
 from lab.settings import CHECKOUT, Settings
 from lab.shop.migrate import migrate
 from lab.shop.topology import DATABASES, HOST

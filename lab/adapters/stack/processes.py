@@ -10,12 +10,12 @@ import contextlib
 import os
 import signal
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import psutil
 
 from lab.errors import StackNotReady
+from lab.frozen import dataclass
 
 _CLOCK_SKEW_S: Final = 2.0
 """psutil derives start times on Linux from a boot time in whole seconds."""

@@ -18,7 +18,6 @@ import time
 import xmlrpc.client
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +26,7 @@ import httpx
 from lab.adapters import loopback
 from lab.adapters.stack.processes import Birth
 from lab.errors import PartFailed
+from lab.frozen import dataclass
 from lab.shop.topology import HOST
 
 _USER: Final = "lab"

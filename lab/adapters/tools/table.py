@@ -9,11 +9,11 @@ import hashlib
 import platform
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from lab.errors import ToolMissing
+from lab.frozen import dataclass
 from lab.settings import CHECKOUT
 
 MODULES_DIR: Final = CHECKOUT / "deploy" / "local" / "tools"

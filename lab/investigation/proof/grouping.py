@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
@@ -13,6 +12,7 @@ from lab.domain.proof import Finding, Outcome
 from lab.domain.reference import ReferenceStats
 from lab.domain.scenario import OccupancyCheck, SpanGroupsCheck
 from lab.domain.trace import AttributeValue
+from lab.frozen import dataclass
 
 _CRIME: Final = (Sample.AFFECTED, Sample.UNAFFECTED)
 _FEWEST_GROUPS: Final = 2

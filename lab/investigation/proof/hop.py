@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
@@ -12,6 +11,7 @@ from lab.domain.evidence import Evidence, Sample
 from lab.domain.fault import Fault, Toxic
 from lab.domain.scenario import Scenario
 from lab.domain.trace import Kind, Trace
+from lab.frozen import dataclass
 from lab.investigation.proof.affected import affected_traces
 
 TOLERATED_SHARE: Final = 0.05

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
@@ -15,6 +14,7 @@ from lab.domain.proof import Outcome, ProofVerdict
 from lab.domain.reference import ReferenceStats
 from lab.domain.scenario import Scenario
 from lab.domain.trace import Kind, Status, Trace
+from lab.frozen import dataclass
 from lab.investigation.proof.affected import affected_traces
 
 MOST: Final = parse("> 50%")

@@ -7,7 +7,6 @@ culprit is what lies below it: an error that was there first, or the time that w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
 from typing import Final
@@ -20,6 +19,7 @@ from lab.domain.reference import Operation, ReferenceStats
 from lab.domain.rows import OUTLIVES_MS
 from lab.domain.scenario import Alternative, Origin, Scenario, Truth
 from lab.domain.trace import Kind, Span, Status, Trace
+from lab.frozen import dataclass
 from lab.investigation.proof.share import Share
 
 CHECK: Final = "it began there"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TypeVar
 
 from lab.domain.bound import Bound
 from lab.domain.journal import Step
 from lab.domain.proof import Finding
+from lab.frozen import dataclass
 
 Item = TypeVar("Item")
 

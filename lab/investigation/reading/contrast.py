@@ -16,7 +16,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate
 from typing import Final
@@ -25,6 +25,7 @@ from lab.domain.evidence import Evidence
 from lab.domain.load import Request, Window, weighted_percentile
 from lab.domain.rows import wire_of
 from lab.domain.trace import Span, Status, Trace
+from lab.frozen import dataclass
 from lab.investigation.reading.background import background_traces
 from lab.investigation.reading.impact import hurt_requests
 

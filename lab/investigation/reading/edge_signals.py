@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from lab.domain.evidence import Evidence
 from lab.domain.load import Request, percentile
 from lab.domain.trace import AttributeValue, Span
+from lab.frozen import dataclass
 from lab.investigation.reading.requests import WINDOW_WORDS, axis_start_s
 
 MOST_BUCKETS: Final = 600

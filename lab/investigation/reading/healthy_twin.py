@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import median
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from lab.domain.load import Window
 from lab.domain.reference import Operation
 from lab.domain.rows import wire_of
 from lab.domain.trace import Span, Status, Trace
+from lab.frozen import dataclass
 
 STEADY: Final = 0.05
 """A change by less than this share of the healthy time is none."""

@@ -6,10 +6,9 @@ request of the incident is hurt where it went as no request of its route did bef
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lab.domain.evidence import Evidence
 from lab.domain.load import Request, Window, percentile
+from lab.frozen import dataclass
 from lab.investigation.reading.requests import outcome_of
 
 UNUSUAL_SHARE = 0.99

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Final
 
 from lab.domain import evidence as kept
 from lab.domain.evidence import Evidence
 from lab.domain.trace import Event, Span, Trace
 from lab.errors import UsageError
+from lab.frozen import dataclass
 from lab.investigation.reading.requests import WINDOW_WORDS
 from lab.investigation.reading.span_words import value_text
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,6 +13,7 @@ from lab.domain.evidence import Evidence
 from lab.domain.replay import Replay
 from lab.domain.trace import Span, Trace
 from lab.errors import UsageError
+from lab.frozen import dataclass
 from lab.investigation.reading.ids import resolve_span, resolve_trace
 
 SHAPES: Final = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
@@ -12,6 +11,7 @@ from lab.domain.load import Request, Window, percentile
 from lab.domain.trace import Span
 from lab.domain.wording import duration, unknown_name
 from lab.errors import UsageError
+from lab.frozen import dataclass
 from lab.investigation.reading.span_words import value_text
 
 WINDOW_WORDS: Final[Mapping[Window, str]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from math import log
 from typing import Final, Self
@@ -13,6 +13,7 @@ from lab.domain.load import Window, weighted_percentile
 from lab.domain.strata import Coverage
 from lab.domain.trace import Kind, Span, Status, Trace
 from lab.domain.wording import duration
+from lab.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from lab.domain.evidence import Telemetry
@@ -15,6 +14,7 @@ from lab.domain.rows import TraceSummary
 from lab.domain.trace import Span, Trace
 from lab.domain.wording import unknown_name
 from lab.errors import UsageError
+from lab.frozen import dataclass
 from lab.investigation.reading.requests import check_known
 from lab.investigation.reading.span_words import value_text
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from lab.domain.critical_path import Stretch, critical_path
 from lab.domain.marks import (
@@ -18,6 +17,7 @@ from lab.domain.marks import (
 from lab.domain.reference import Operation, OperationStats, ReferenceStats
 from lab.domain.rows import Row, extent_ns, rows
 from lab.domain.trace import Span, Status, Trace
+from lab.frozen import dataclass
 from lab.investigation.reading.span_words import operation
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
 from lab.domain.evidence import Sample
 from lab.domain.trace import Trace
 from lab.errors import TraceStoreError
+from lab.frozen import dataclass
 from lab.ports.clock import Clock
 from lab.ports.trace_store import TraceSearch, TraceStore
 

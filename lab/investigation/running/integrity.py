@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from lab.domain.journal import JournalEntry, Step
 from lab.domain.load import LoadReport
 from lab.domain.observation import Loss
 from lab.domain.proof import Finding, Outcome, Proof, ProofVerdict
+from lab.frozen import dataclass
 from lab.investigation.proof.slowness import Slowness
 from lab.ports.injector import EdgeState
 from lab.ports.machine import Strain

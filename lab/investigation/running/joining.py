@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from lab.domain.evidence import Interval
@@ -11,6 +10,7 @@ from lab.domain.join import Join
 from lab.domain.journal import Step
 from lab.domain.proof import Finding, Outcome
 from lab.errors import TraceStoreError
+from lab.frozen import dataclass
 from lab.investigation.running.waiting import GIVE_UP_S, until_same
 from lab.ports.clock import Clock
 from lab.ports.trace_store import TraceStore

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lab.errors import LeaseError, PartFailed, StackNotReady
+from lab.frozen import dataclass
 from lab.ports.warden import HarmMark, Removal, Warden
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from lab.domain.evidence import Interval
@@ -12,6 +12,7 @@ from lab.domain.journal import Step
 from lab.domain.proof import Finding, Outcome
 from lab.domain.record import Record, RecordQuery, Records, Source
 from lab.errors import PartFailed
+from lab.frozen import dataclass
 from lab.investigation.running.joining import same_for_s
 from lab.investigation.running.waiting import GIVE_UP_S, until_same
 from lab.ports.clock import Clock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -20,6 +20,7 @@ from lab.domain.proof import Finding
 from lab.domain.record import Records, count_by_trace
 from lab.domain.scenario import Scenario
 from lab.errors import HarmStopped, LabError
+from lab.frozen import dataclass
 from lab.investigation.proof.prove import pick_support_code, prove, prove_at_the_edge
 from lab.investigation.proof.slowness import by_slowness_alone
 from lab.investigation.running import fair_dice, integrity, joining, sampling

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from lab.domain.case import Case
@@ -14,6 +14,7 @@ from lab.domain.proof import Finding, Outcome, Proof, ProofVerdict
 from lab.domain.scenario import Scenario
 from lab.domain.twin import Twin
 from lab.errors import MachineStrained
+from lab.frozen import dataclass
 from lab.investigation.proof.but_for import twin_finding, twin_scenario, twins_of
 from lab.investigation.proof.slowness import twin_by_slowness_alone
 from lab.investigation.running.integrity import STRAINED, excused, is_excused, strains_of

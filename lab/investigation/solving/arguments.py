@@ -6,7 +6,6 @@ They speak of the span and of how it was before, and of no other span by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
@@ -18,6 +17,7 @@ from lab.domain.reference import Operation, OperationStats, ReferenceStats
 from lab.domain.rows import OUTLIVES_MS, wire_of
 from lab.domain.trace import Kind, Span, Status, Trace
 from lab.domain.wording import counted, duration, times_usual
+from lab.frozen import dataclass
 
 _HALF: Final = 0.5
 _SERVER_ERROR: Final = 500

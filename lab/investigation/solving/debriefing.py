@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from lab.domain.case import Case
 from lab.domain.evidence import Evidence, Sample
@@ -15,6 +14,7 @@ from lab.domain.predicate import Predicate
 from lab.domain.reference import Operation
 from lab.domain.trace import Span, Trace
 from lab.domain.wording import duration
+from lab.frozen import dataclass
 from lab.investigation.reading.logs import LogLine
 from lab.investigation.reading.requests import outcome_of
 from lab.investigation.solving.exhibits import Witness, told, with_measure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache, partial
 from typing import Final
 
@@ -19,6 +19,7 @@ from lab.domain.scenario import Check
 from lab.domain.trace import Span, Trace
 from lab.domain.wording import duration
 from lab.errors import NotEarned, UsageError
+from lab.frozen import dataclass
 from lab.investigation.proof.measure import check_finding
 from lab.investigation.reading.requests import WINDOW_WORDS
 

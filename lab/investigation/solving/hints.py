@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from lab.domain.case import Case
 from lab.domain.ledger import Ledger
 from lab.domain.verdict import HINT_COST
+from lab.frozen import dataclass
 from lab.investigation.solving.exhibits import told, with_measure
 
 _WAYS: Final = tuple(
