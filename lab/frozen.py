@@ -77,8 +77,8 @@ def _dataclass(plain: type[Any] | None = None, /, *, frozen: bool = False, **how
     made: Any = dataclasses.dataclass(init=False, repr=False, eq=False, **how)(plain)
     for name, method in _SHARED.items():
         setattr(made, name, vars(plain).get(name, method))
-    names = [each.name for each in _fields(made)]
-    made._parts = attrgetter(*names) if names else lambda _value: ()
+    names = [each.name for each in _fields(made) if each.compare]
+    made._parts = attrgetter(*names) if names else staticmethod(lambda _value: ())
     return made
 
 

@@ -209,7 +209,8 @@ def debrief(
     from lab.terminal.exhibits import Footnotes
 
     archive = bootstrap.archive(Settings())
-    case = archive.load(case_id)
+    # What cannot be read as a whole is not given up.
+    case = archive.load(case_id, at_once=give_up)
     solving = Solving(archive, bootstrap.clock())
     if give_up:
         solving.give_up(case.case_id)

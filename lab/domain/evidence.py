@@ -12,6 +12,7 @@ from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
+from lab.domain.join import Join, Partners, partner_ids
 from lab.domain.load import Request, RequestFilter, Window
 from lab.domain.record import Records, count_by_trace
 from lab.domain.reference import ReferenceStats
@@ -22,7 +23,6 @@ from lab.frozen import dataclass
 
 if TYPE_CHECKING:
     # Whoever only looks at traces does not wait for the language of scenarios.
-    from lab.domain.join import Join
     from lab.domain.symptom import Counts, Symptom
 
 
@@ -129,6 +129,7 @@ class Evidence:
     of them belong to which request. ``records`` holds what the scenario has kept beside spans,
     ``logs`` the log lines of its traces, and those of no trace, as a case file has them.
     ``whole_ids`` are the traces that an index tells to be whole; None where there is none.
+    ``known_partners`` is what `partners` found before; None where nobody looked.
     """
 
     windows: Mapping[Window, Interval]
@@ -139,6 +140,7 @@ class Evidence:
     records: Records = field(default_factory=dict)
     logs: tuple[str, ...] = field(default=(), repr=False)
     whole_ids: frozenset[str] | None = field(default=None, repr=False)
+    known_partners: Partners | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def log_lines(self) -> tuple[LogLine, ...]:
@@ -206,25 +208,29 @@ class Evidence:
 
     def trace(self, trace_id: str) -> Trace | None:
         """One trace with what is joined to it; None where none of it came."""
-        return self._with_joined.get(trace_id) or self.traces.get(trace_id)
+        own, others = self.traces.get(trace_id), self.partners.get(trace_id)
+        if own is None or not others:
+            return own
+        if trace_id not in self._stories:
+            joined = tuple(self.traces[each] for each in others if each in self.traces)
+            self._stories[trace_id] = replace(own, joined=joined)
+        return self._stories[trace_id]
 
     @cached_property
-    def _with_joined(self) -> Mapping[str, Trace]:
-        """The traces to which others belong."""
+    def _stories(self) -> dict[str, Trace]:
+        return {}
+
+    @cached_property
+    def partners(self) -> Partners:
+        """Which of the traces belong to which."""
         if not self.joins:
             return {}
-        joined = [
-            self.traces[each] for each in self.samples.get(Sample.JOINED, ()) if each in self.traces
-        ]
-        whole = [trace for trace in joined if trace.is_whole]
+        if self.known_partners is not None:
+            return self.known_partners
+        joined = map(self.traces.get, self.samples.get(Sample.JOINED, ()))
+        whole = [trace for trace in joined if trace is not None and trace.is_whole]
         begun = [trace for key, trace in self.traces.items() if key in self.request_of]
-        partners: dict[str, tuple[Trace, ...]] = {}
-        for join in self.joins:
-            for owner, others in join.partners(begun, whole).items():
-                partners[owner] = (*partners.get(owner, ()), *others)
-        return {
-            owner: replace(self.traces[owner], joined=others) for owner, others in partners.items()
-        }
+        return partner_ids(self.joins, begun, whole)
 
     def without_strangers(self) -> Evidence:
         """The same less what was found for a join and belongs to no request that was sampled.
@@ -239,10 +245,7 @@ class Evidence:
             for trace_id in ids
         }
         owned = {
-            each.trace_id
-            for owner, trace in self._with_joined.items()
-            if owner in asked
-            for each in trace.joined
+            each for owner, others in self.partners.items() if owner in asked for each in others
         }
         strangers = {
             trace_id
@@ -260,8 +263,8 @@ class Evidence:
 
     def joined_to(self, trace_id: str) -> tuple[Trace, ...]:
         """The requests' traces that the one of that id belongs to; none of a request's own."""
-        owners = self._with_joined.values()
-        return tuple(each for each in owners if trace_id in {one.trace_id for one in each.joined})
+        owners = (owner for owner, others in self.partners.items() if trace_id in others)
+        return tuple(trace for trace in map(self.trace, owners) if trace is not None)
 
     @cached_property
     def reference_stats(self) -> ReferenceStats:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from lab.domain.trace import Span, Trace
 from lab.frozen import dataclass
+
+Partners = Mapping[str, tuple[str, ...]]
+"""Trace id → the ids of what belongs to it, for each trace to which others belong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,17 @@ class Join:
         if self.on is None:
             return {link.trace_id for span in other for link in span.links}
         return _values(other, self.on)
+
+
+def partner_ids(
+    joins: Iterable[Join], traces: Collection[Trace], found: Collection[Trace]
+) -> Partners:
+    """Those of ``found`` that belong to each of the traces by one join or another."""
+    partners: dict[str, tuple[str, ...]] = {}
+    for join in joins:
+        for owner, others in join.partners(traces, found).items():
+            partners[owner] = (*partners.get(owner, ()), *(each.trace_id for each in others))
+    return partners
 
 
 def _bearers(trace: Trace, attribute: str, value: object) -> tuple[Span, ...]:

@@ -21,11 +21,10 @@ _PAUSE_S: Final = 0.05
 class Switchboard:
     """Which faults of one lease are on, and how they came to be.
 
-    Time counts from `begin`, on the monotonic clock; until then only what is due at
-    second 0 is. ``changes`` is odd from before a switch until it was read back (a
-    sequence lock): whoever finds it even, and unchanged afterwards, has looked at a
-    moment between two switches. A switch that fails leaves it odd for ever, for the
-    call may still reach Toxiproxy.
+    Time counts from `begin`, on the monotonic clock; until then only what is due at second 0 is.
+    ``changes`` is odd from before a switch until it was read back (a sequence lock): whoever finds
+    it even, and unchanged afterwards, has looked at a moment between two switches. A switch that
+    fails leaves it odd for ever, for the call may still reach Toxiproxy.
     """
 
     def __init__(

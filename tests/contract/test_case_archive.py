@@ -715,7 +715,8 @@ def test_what_the_lab_noted_in_a_case_is_deleted_with_it(tmp_path: Path) -> None
     sealed(archive)
     archive.load("db-timeout-1")
     folder = tmp_path / "cases" / "db-timeout-1"
-    for note in (".scenario.json", ".traces.jsonl"):
+    (folder / ".partners.json").write_text("of a case with joins")
+    for note in (".scenario.json", ".traces.jsonl", ".partners.json"):
         assert (folder / note).is_file()
         (folder / f"{note}.part-17-140").write_text("half")
     archive.delete("db-timeout-1")

@@ -55,6 +55,7 @@ from lab.adapters.cases.manifest import (
     manifest_text,
     read_manifest,
 )
+from lab.adapters.cases.noted_partners import PARTNERS, with_partners
 from lab.adapters.cases.noted_traces import NOTED
 from lab.adapters.cases.own_note import PART
 from lab.adapters.cases.reference_file import COMPARED, STRETCH, read_stretch
@@ -97,7 +98,7 @@ OWNER: Final = ".owner.json"
 LEDGERS: Final = frozenset({ACCUSATIONS, REPLAYS})
 """What is written into a case after it was sealed; never imported with it."""
 
-OWN_NOTES: Final = frozenset({ARRIVED, OWNER, INDEX, STRETCH, KNOWN, NOTED})
+OWN_NOTES: Final = frozenset({ARRIVED, OWNER, INDEX, STRETCH, KNOWN, NOTED, PARTNERS})
 """What the lab keeps beside a case for itself; never sealed."""
 
 _OF_A_CASE: Final = frozenset({MANIFEST, REQUESTS, TRACES, LOGS, JOURNAL, PROOF})
@@ -216,7 +217,8 @@ def read_case_file(folder: Path, *, at_once: bool = True) -> CaseFile:
     _check_logs(folder / LOGS)
     scenario = read_scenario(*_scenario_of(folder, manifest))
     read = all_traces if at_once else TracesOnDisk
-    traces = read(folder / TRACES, sealed_files(folder)[TRACES])
+    sums = sealed_files(folder)
+    evidence = _evidence(folder, manifest, read(folder / TRACES, sums[TRACES]))
     return Case(
         case_id=manifest.case_id,
         scenario=scenario,
@@ -224,7 +226,7 @@ def read_case_file(folder: Path, *, at_once: bool = True) -> CaseFile:
         opened_unix_s=manifest.opened_unix_s,
         ending=manifest.ending,
         versions=manifest.versions,
-        evidence=replace(_evidence(folder, manifest, traces), joins=scenario.truth.joins),
+        evidence=with_partners(replace(evidence, joins=scenario.truth.joins), folder, sums),
         journal=read_journal(folder / JOURNAL),
         proof=validated(Proof, text_of(folder / PROOF), folder / PROOF),
         support_code=manifest.support_code,
@@ -253,10 +255,11 @@ def read_sight(folder: Path, *, joined: bool = False) -> Sight | Telemetry:
     manifest = sealed_manifest(folder)
     if isinstance(manifest, TelemetryManifest):
         return _read_telemetry(folder, manifest)
-    traces = TracesOnDisk(folder / TRACES, sealed_files(folder)[TRACES])
-    evidence = _evidence(folder, manifest, traces)
+    sums = sealed_files(folder)
+    evidence = _evidence(folder, manifest, TracesOnDisk(folder / TRACES, sums[TRACES]))
     if joined and manifest.samples.get(Sample.JOINED):
-        evidence = replace(evidence, joins=read_joins(*_scenario_of(folder, manifest)))
+        joins = read_joins(*_scenario_of(folder, manifest))
+        evidence = with_partners(replace(evidence, joins=joins), folder, sums)
     return Sight(manifest.case_id, evidence)
 
 

@@ -89,10 +89,10 @@ def _parsed(sealed: Path, texts: Mapping[str, str], scenario_id: str, plan: Plan
         ) from error
 
 
-def _known(text: str | None, part: int) -> Any:
+def _known(text: bytes | None, part: int) -> Any:
     """The value in that line of a note; None where there is none."""
     try:
-        return None if text is None else from_json(json.loads(text.split("\n")[part]))
+        return None if text is None else from_json(json.loads(text.split(b"\n")[part]))
     except (ValueError, TypeError, LookupError, AttributeError, ImportError, RecursionError):
         return None
 

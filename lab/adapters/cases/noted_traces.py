@@ -31,19 +31,26 @@ def note_traces(folder: Path, traces: Mapping[str, Trace], traces_sha256: str) -
     write_note(folder / NOTED, "".join(lines), _made_of(traces_sha256))
 
 
-def noted_traces(folder: Path, traces_sha256: str) -> dict[str, str] | None:
+def noted_traces(folder: Path, traces_sha256: str) -> dict[str, memoryview] | None:
     """Trace id → what `noted_trace` reads; None where there is no note that can be believed."""
-    text = read_note(folder / NOTED, _made_of(traces_sha256))
-    if text is None:
-        return None
-    pairs = (line.partition(" ") for line in text.splitlines())
-    return {trace_id: told for trace_id, _, told in pairs}
+    told = read_note(folder / NOTED, _made_of(traces_sha256))
+    return None if told is None else dict(_lines(told))
 
 
-def noted_trace(told: str) -> Trace:
+def _lines(told: bytes) -> Iterator[tuple[str, memoryview]]:
+    # Nothing is copied: most commands want a few lines of some megabytes.
+    whole, start = memoryview(told), 0
+    while (end := told.find(b"\n", start)) >= 0:
+        blank = told.index(b" ", start)
+        yield told[start:blank].decode(), whole[blank + 1 : end]
+        start = end + 1
+
+
+def noted_trace(told: bytes | memoryview) -> Trace:
     """The trace that was noted so; an error of Python's own where the lab noted no such thing."""
-    if told.startswith("{"):
-        (trace,) = read_traces(parse(told)).values()
+    told = bytes(told)
+    if told.startswith(b"{"):
+        (trace,) = read_traces(parse(told.decode())).values()
         return trace
     trace_id, makers, rows = from_json(told)
     return Trace(trace_id, tuple(_spans(trace_id, [_maker(*each) for each in makers], rows)))
@@ -56,7 +63,7 @@ def _made_of(traces_sha256: str) -> dict[str, str]:
 def _told(trace: Trace) -> str:
     told = json.dumps(_short(trace), separators=(",", ":"))
     with suppress(ValueError):  # A text may hold what only Python's own parser takes.
-        if noted_trace(told) == trace:
+        if noted_trace(told.encode()) == trace:
             return told
     return json.dumps(trace_to_otlp(trace))
 

@@ -25,7 +25,7 @@ PART: Final = ".part-"
 
 def write_note(path: Path, text: str, made_of: Mapping[str, Any]) -> None:
     """Write the note and of what it was made; OSError where the disk refuses."""
-    write_whole(path, f"{json.dumps(_head(text, made_of))}\n{text}")
+    write_whole(path, f"{json.dumps(_head(text.encode(), made_of))}\n{text}")
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -39,10 +39,11 @@ def write_whole(path: Path, text: str) -> None:
         part.unlink(missing_ok=True)
 
 
-def read_note(path: Path, made_of: Mapping[str, Any]) -> str | None:
-    """The text of the note; None where there is none that can be believed."""
+def read_note(path: Path, made_of: Mapping[str, Any]) -> bytes | None:
+    """The text of the note in UTF-8; None where there is none that can be believed."""
     try:
-        head, _, text = path.read_text(encoding="utf-8").partition("\n")
+        with path.open("rb") as file:
+            head, text = file.readline(), file.read()
         return text if json.loads(head) == _head(text, made_of) else None
     except (OSError, ValueError, RecursionError):
         return None
@@ -57,5 +58,5 @@ def code_of_notes() -> str:
     return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
-def _head(text: str, made_of: Mapping[str, Any]) -> dict[str, Any]:
-    return {**made_of, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+def _head(text: bytes, made_of: Mapping[str, Any]) -> dict[str, Any]:
+    return {**made_of, "sha256": hashlib.sha256(text).hexdigest()}

@@ -61,9 +61,9 @@ def _made_of(traces_sha256: str) -> dict[str, Any]:
     return {"version": _VERSION, "traces": traces_sha256}
 
 
-def _arrays(rows: str) -> Any:
+def _arrays(rows: bytes) -> Any:
     # Hardly a text of it is there twice.
-    return from_json("[" + rows.rstrip("\n").replace("\n", ",") + "]", cache_strings="none")
+    return from_json(b"[" + rows.rstrip(b"\n").replace(b"\n", b",") + b"]", cache_strings="none")
 
 
 def saying(path: Path, texts: Iterable[str], entries: Iterable[Entry]) -> Iterator[str]:

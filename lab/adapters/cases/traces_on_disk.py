@@ -99,7 +99,7 @@ def _note(path: Path, traces: Mapping[str, Trace], traces_sha256: str) -> None:
         note_traces(path.parent, traces, traces_sha256)
 
 
-def _as_noted(path: Path, told: str) -> Trace:
+def _as_noted(path: Path, told: memoryview) -> Trace:
     try:
         return noted_trace(told)
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:

@@ -298,24 +298,19 @@ def _kept(evidence: Evidence, requests: Iterable[Request]) -> Iterator[tuple[Tra
 def _trace_facts(trace: Trace) -> frozenset[Fact]:
     found = {(span.service, "reached", "yes") for span in trace}
     for span in trace:
-        found.update(_span_facts(span))
+        service, operation = span.service, _operation(span)
+        found.add((service, "span", operation))
+        if span.status is Status.ERROR:
+            found.add((service, "error at", operation))
+        found.update((service, "exception", kind) for kind in span.exceptions)
+        for key, value in span.attributes.items():
+            # Measured numbers hardly ever stand in many traces, nor do lists.
+            if key in _LEFT_OUT or isinstance(value, _NO_TEXT):
+                continue
+            text = str(value)
+            if 0 < len(text) <= LONGEST_VALUE:
+                found.add((service, key, text))
     return frozenset(found)
-
-
-def _span_facts(span: Span) -> Iterator[Fact]:
-    service, operation = span.service, _operation(span)
-    yield service, "span", operation
-    if span.status is Status.ERROR:
-        yield service, "error at", operation
-    for kind in span.exceptions:
-        yield service, "exception", kind
-    for key, value in span.attributes.items():
-        # Measured numbers hardly ever stand in many traces, nor do lists.
-        if key in _LEFT_OUT or isinstance(value, _NO_TEXT):
-            continue
-        text = str(value)
-        if 0 < len(text) <= LONGEST_VALUE:
-            yield service, key, text
 
 
 _NO_TEXT: Final = (float, tuple)
@@ -409,18 +404,21 @@ def _measured(kept: _Kept) -> Mapping[_Quantity, _Measured]:
 
 def _quantities(trace: Trace) -> Mapping[_Quantity, float]:
     found: dict[_Quantity, float] = {}
-    calls = Counter[tuple[str | None, str, str]]()
+    calls: dict[tuple[str | None, str, str], int] = {}
     for span in trace:
         owner = span.service, _operation(span)
-        calls[span.parent_id, *owner] += 1
-        for key, value in _numbers(span):
-            found[key] = max(found.get(key, value), value)
+        call = span.parent_id, *owner
+        calls[call] = calls.get(call, 0) + 1
+        for key, value in span.attributes.items():
+            if isinstance(value, _NUMBERS) and not (isinstance(value, bool) or _is_a_name(key)):
+                named = span.service, "", key
+                found[named] = max(found.get(named, value), float(value))
         if not span.is_timed:
             continue
         wire = wire_of(trace, span)
-        own_ms = trace.self_time_ms(span)
-        own = ("self", own_ms) if wire is None else ("wire", wire.length_ms)
-        found[*owner, own[0]] = found.get((*owner, own[0]), 0.0) + own[1]
+        own_ms = trace.self_time_ms(span) if wire is None else wire.length_ms
+        own = *owner, "self" if wire is None else "wire"
+        found[own] = found.get(own, 0.0) + own_ms
         if trace.children(span):  # Else it is all its own.
             found[*owner, "took"] = max(found.get((*owner, "took"), 0.0), span.duration_ms)
     for (_, service, operation), count in calls.items():
@@ -430,10 +428,5 @@ def _quantities(trace: Trace) -> Mapping[_Quantity, float]:
 
 
 def _operation(span: Span) -> str:
-    return f"{span.name} → {span.peer}" if span.peer else span.name
-
-
-def _numbers(span: Span) -> Iterator[tuple[_Quantity, float]]:
-    for key, value in span.attributes.items():
-        if isinstance(value, _NUMBERS) and not isinstance(value, bool) and not _is_a_name(key):
-            yield (span.service, "", key), float(value)
+    peer = span.peer
+    return f"{span.name} → {peer}" if peer else span.name

@@ -66,7 +66,7 @@ def test_the_traces_of_a_recorded_case_are_noted_in_rows(name: str, tmp_path: Pa
     assert noted is not None
     for trace_id, told in noted.items():
         has_links = any(span.links for span in traces[trace_id])
-        assert told.startswith("{" if has_links else "["), trace_id
+        assert bytes(told[:1]) == (b"{" if has_links else b"["), trace_id
 
 
 def test_a_note_of_other_traces_or_by_other_code_is_not_believed(

@@ -15,7 +15,7 @@ MADE_OF = {"version": 1, "traces": "0" * 64}
 def test_what_was_written_is_read(tmp_path: Path, text: str) -> None:
     """To the last character, and nothing lies beside it."""
     write_note(tmp_path / ".note", text, MADE_OF)
-    assert read_note(tmp_path / ".note", MADE_OF) == text
+    assert read_note(tmp_path / ".note", MADE_OF) == text.encode()
     assert [each.name for each in tmp_path.iterdir()] == [".note"]
 
 
