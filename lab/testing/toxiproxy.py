@@ -231,14 +231,18 @@ def _is_alive(pid: int) -> bool:
 _START_S: Final = 10.0
 
 _KEEPER: Final = (
-    "import subprocess, sys\n"
-    "child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)\n"
+    "import shutil, subprocess, sys\n"
+    "child = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL)\n"
     "try: sys.stdin.read()\n"
     "finally:\n"
     "    child.kill()\n"
     "    child.wait()\n"
+    "    shutil.rmtree(sys.argv[1], ignore_errors=True)\n"
 )
-"""Ends its child once whoever started it is gone, for then nobody holds the other end of stdin."""
+"""Ends its child, and removes the folder of its secret, once whoever started it is gone.
+
+For then nobody holds the other end of stdin.
+"""
 
 
 @contextmanager
@@ -256,7 +260,7 @@ def started() -> Iterator[Api]:
         guarded = "+guard" in _version(binary)
         words += ["-secret-file", str(secret_file)] if guarded else []
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _KEEPER, *words],
+            [sys.executable, "-I", "-S", "-c", _KEEPER, folder, *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

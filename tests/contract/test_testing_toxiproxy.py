@@ -123,20 +123,23 @@ with proxied(sys.argv[1]) as proxy:
 """
 
 
-def test_what_was_started_ends_with_a_killed_test(upstream: str) -> None:
-    """``kill -9`` leaves nobody who could clean up: the proxy is gone all the same."""
+def test_what_was_started_ends_with_a_killed_test(upstream: str, tmp_path: Path) -> None:
+    """``kill -9`` leaves nobody who could clean up: proxy and secret are gone all the same."""
     command: list[Any] = [sys.executable, "-c", KILLED, upstream]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=CHECKOUT) as process:
+    there = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=CHECKOUT, env=there) as process:
         assert process.stdout is not None
         port = int(process.stdout.readline())
+        assert [each.name for each in tmp_path.glob("*/*")] == ["secret"]
         process.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return
+            is_gone = probe.connect_ex(("127.0.0.1", port)) != 0
+        if is_gone and not list(tmp_path.iterdir()):
+            return
         time.sleep(0.05)
-    raise AssertionError(f"somebody still listens at {port}")
+    raise AssertionError(f"somebody still listens at {port}, or left {list(tmp_path.iterdir())}")
 
 
 def test_without_any_it_says_what_to_do(
