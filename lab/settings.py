@@ -17,7 +17,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    HttpUrl,
     TypeAdapter,
     model_validator,
 )
@@ -37,6 +36,8 @@ Store = Literal["tempo", "jaeger"]
 
 def _base_url(text: str) -> str:
     """``text`` if it is one, without a slash at its end: paths are put behind it."""
+    from pydantic import HttpUrl  # A twentieth of a command that reads; hardly any asks for it.
+
     TypeAdapter(HttpUrl).validate_python(text.replace("{port}", "1"))
     return text.rstrip("/")
 

@@ -24,7 +24,7 @@ from typing import Final
 from lab.domain.evidence import Evidence
 from lab.domain.load import Request, Window, weighted_percentile
 from lab.domain.rows import wire_of
-from lab.domain.trace import Span, Status, Trace
+from lab.domain.trace import AttributeValue, Span, Status, Trace
 from lab.frozen import dataclass
 from lab.investigation.reading.background import background_traces
 from lab.investigation.reading.impact import hurt_requests
@@ -304,13 +304,15 @@ def _trace_facts(trace: Trace) -> frozenset[Fact]:
             found.add((service, "error at", operation))
         found.update((service, "exception", kind) for kind in span.exceptions)
         for key, value in span.attributes.items():
-            # Measured numbers hardly ever stand in many traces, nor do lists.
-            if key in _LEFT_OUT or isinstance(value, _NO_TEXT):
-                continue
-            text = str(value)
-            if 0 < len(text) <= LONGEST_VALUE:
+            text = value if isinstance(value, str) else _text_of(value)
+            if 0 < len(text) <= LONGEST_VALUE and key not in _LEFT_OUT:
                 found.add((service, key, text))
     return frozenset(found)
+
+
+def _text_of(value: AttributeValue) -> str:
+    """Empty for measured numbers, which hardly ever stand in many traces, and for lists."""
+    return "" if isinstance(value, _NO_TEXT) else str(value)
 
 
 _NO_TEXT: Final = (float, tuple)

@@ -177,8 +177,10 @@ def _accusable(case: Case) -> Iterator[Trace]:
     )
     for trace_id in dict.fromkeys(ids):
         request = case.evidence.request_of.get(trace_id)
+        if request is None or request.window is not Window.CRIME:
+            continue
         trace = case.evidence.trace(trace_id)
-        if trace is not None and request is not None and request.window is Window.CRIME:
+        if trace is not None:
             yield trace
 
 
