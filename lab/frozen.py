@@ -27,12 +27,6 @@ class _Frozen:
     __slots__ = ()
     _parts: Callable[[object], object]
 
-    def __init__(self, *args: Any, **named: Any) -> None:
-        # Asked for once a class: what is compiled now stands in this one's place from here on.
-        kind: Any = type(self)
-        kind.__init__ = _maker(kind)
-        kind.__init__(self, *args, **named)
-
     @recursive_repr()
     def __repr__(self) -> str:
         told = (each.name for each in _fields(self) if each.repr)
@@ -75,7 +69,7 @@ def _dataclass(plain: type[Any] | None = None, /, *, frozen: bool = False, **how
     if not frozen or not how.keys() <= _QUICK:
         return dataclasses.dataclass(frozen=frozen, **how)(plain)
     made: Any = dataclasses.dataclass(init=False, repr=False, eq=False, **how)(plain)
-    for name, method in _SHARED.items():
+    for name, method in {**_SHARED, "__init__": _compiled_later(made)}.items():
         setattr(made, name, vars(plain).get(name, method))
     names = [each.name for each in _fields(made) if each.compare]
     made._parts = attrgetter(*names) if names else staticmethod(lambda _value: ())
@@ -84,6 +78,15 @@ def _dataclass(plain: type[Any] | None = None, /, *, frozen: bool = False, **how
 
 def _fields(value: Any) -> tuple[Field[Any], ...]:
     return fields(value)
+
+
+def _compiled_later(kind: Any) -> Callable[..., None]:
+    def init(self: Any, *args: Any, **named: Any) -> None:
+        # Asked for once: what is compiled now stands in its place from here on.
+        kind.__init__ = _maker(kind)
+        kind.__init__(self, *args, **named)
+
+    return init
 
 
 def _maker(kind: type[Any]) -> Callable[..., None]:

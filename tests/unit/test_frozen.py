@@ -169,6 +169,17 @@ def test_a_method_of_the_class_itself_stays() -> None:
     assert repr(Own(1)) == "mine"
 
 
+def test_a_heir_that_is_made_in_its_own_way_stays_so() -> None:
+    """The method that is compiled later takes the place of its own class's, and of no other's."""
+
+    class Child(Heir):
+        def __init__(self, a: int) -> None:
+            super().__init__(a=a, c=a)
+
+    assert [Child(4).c, Child(5).c] == [4, 5]
+    assert repr(Heir(a=6)) == "Heir(a=6, b=2, c=3)"
+
+
 def test_frozen_classes_are_made_nowhere_else() -> None:
     """But by what knows nothing of the lab."""
     others = (
