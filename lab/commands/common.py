@@ -67,6 +67,10 @@ class _SafeConsole(Console):
         for text, style, control in super().render(renderable, options):
             yield Segment(text if control else visible(text), style, control)
 
+    def print(self, *objects: Any, **how: Any) -> None:
+        """As Rich prints, but nothing is cut off at the terminal's last column."""
+        super().print(*objects, **{"crop": False} | how)
+
 
 def _console(*, stderr: bool = False) -> Console:
     """A console that writes to what the stream is when it writes."""

@@ -204,7 +204,7 @@ def print_opened(case: Case, reveal: bool, *, stack: bool = True) -> None:
     from lab.terminal.exhibits import Footnotes
     from lab.terminal.proof_tables import proof_table
 
-    notes_below = Footnotes(lab_command())
+    notes_below = Footnotes(lab_command(), case.case_id)
     text = Markdown(briefing(case, notes_below), hyperlinks=False)
     panel = Group(text, *notes_below.lines())
     console.print(Panel(panel, title=Text(case.scenario.title), padding=(1, 2)))

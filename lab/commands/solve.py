@@ -46,7 +46,7 @@ def briefing(
     settings = Settings()
     archive = bootstrap.archive(settings)
     case = archive.load(case_id, at_once=False)
-    notes_below = Footnotes(lab_command())
+    notes_below = Footnotes(lab_command(), case.case_id)
     console.print(Markdown(text(case, notes_below), hyperlinks=False))
     path = bootstrap.grafana_path(settings, case.scenario.id) if grafana else None
     if grafana and path is None:
@@ -225,7 +225,7 @@ def debrief(
     if as_markdown:
         typer.echo(post_mortem(case, ledger, found))
         return
-    notes_below = Footnotes(lab_command())
+    notes_below = Footnotes(lab_command(), case.case_id)
     console.print(Markdown(post_mortem(case, ledger, found, notes_below), hyperlinks=False))
     for line in notes_below.lines():
         console.print(line)

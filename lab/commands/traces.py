@@ -37,7 +37,8 @@ def _option(help_text: str, *names: str, metavar: str | None = None) -> Any:
 
 
 OutcomeOption = Annotated[
-    str | None, _option("ok, error (5xx or no answer; of an import a failed span), rejected (4xx).")
+    str | None,
+    _option("ok, error (5xx or no answer; of an import a failed span), rejected (4xx), slow."),
 ]
 RouteOption = Annotated[
     str | None,

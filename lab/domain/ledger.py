@@ -111,6 +111,12 @@ class Ledger:
         """Those entries that were judged."""
         return tuple(entry for entry in self.entries if entry.verdict is not None)
 
+    @property
+    def tries(self) -> tuple[LedgerEntry, ...]:
+        """Those accusations that the case took; what is tried in a solved one is no part of it."""
+        before = [each for each in self._until_solved() if each.verdict is not None]
+        return (*before, self.solved) if self.solved else tuple(before)
+
     @cached_property
     def solved(self) -> LedgerEntry | None:
         """The accusation that closed the case."""

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from lab.domain.evidence import Evidence
@@ -23,7 +22,7 @@ from lab.investigation.reading.healthy_twin import (
 )
 from lab.investigation.reading.requests import in_words
 from lab.investigation.reading.service_map import Figures, MapEdge, ServiceMap
-from lab.terminal.tables import plain_table
+from lab.terminal.tables import WholeTable, plain_table
 from lab.terminal.text import MARKS, clean, service_text
 
 
@@ -37,7 +36,7 @@ def map_table(found: ServiceMap) -> RenderableType:
 
     Where both sides are the same there is no time before, and all is told once.
     """
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = WholeTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("who calls whom", overflow="fold")
     for heading in ("calls a request", "errors", "p50", "p95"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -87,7 +86,7 @@ DEEPEST: Final = 24
 def twin_table(comparison: Comparison, *, in_tree_order: bool, limit: int) -> RenderableType:
     """The pairs, the greatest change of self time first, or as the tree has them."""
     rows = comparison.rows if in_tree_order else comparison.by_change
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = WholeTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("span", overflow="fold")
     for heading in ("self", "healthy", "change"):
         table.add_column(heading, justify="right", no_wrap=True)

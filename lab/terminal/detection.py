@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from lab.detective.answer import Answer, Suspect
+from lab.terminal.tables import WholeTable
 from lab.terminal.text import clean
 
 NOT_THE_TRUTH: Final = (
@@ -64,7 +64,7 @@ def verdict_word(answer: Answer) -> str:
 
 def answer_table(answer: Answer) -> RenderableType:
     """The verdict in a sentence, the suspects with their reasons, and what to think of it."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = WholeTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("explains", justify="right", no_wrap=True)
     table.add_column("who", overflow="fold")
     table.add_column("how")

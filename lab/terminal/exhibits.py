@@ -20,11 +20,12 @@ from lab.terminal.text import clean
 class Footnotes:
     """Writes links as numbers, and keeps what they stand for, in the order of the text.
 
-    ``command`` is what a reader types to ask the lab.
+    ``command`` is what a reader types to ask the lab. Each one names the case: what a reader has
+    may not be the newest.
     """
 
-    def __init__(self, command: str) -> None:
-        self._command = command
+    def __init__(self, command: str, case_id: str) -> None:
+        self._command, self._case_id = command, case_id
         self._found: dict[str, Exhibit] = {}
 
     def __call__(self, words: str, found: Exhibit) -> str:
@@ -37,6 +38,7 @@ class Footnotes:
         """What each number stands for, and the command that shows it."""
         for number, found in enumerate(self._found.values(), start=1):
             told = f"{found.claim}: {found.told}; {self._command} exhibit {found.name}"
+            told += f" -c {self._case_id}"
             yield Text(f"[{number}] {clean(told)}", style="dim")
 
 

@@ -23,7 +23,7 @@ from lab.investigation.reading.requests import (
     into_window_s,
     outcome_of,
 )
-from lab.terminal.tables import plain_table
+from lab.terminal.tables import WholeTable, plain_table
 from lab.terminal.text import clean
 
 _LEAST_DIGITS: Final = 8
@@ -48,7 +48,7 @@ def background_table(
 def _background(evidence: Evidence, traces: Sequence[Trace], *, full: bool) -> Table:
     ids = list(evidence.traces)
     shown = {each: each for each in ids} if full else short_ids(ids, _LEAST_DIGITS)
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = WholeTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for heading in ("trace", "when", "into it", "took", "spans"):
         table.add_column(heading, justify="left" if heading in {"trace", "when"} else "right")
     table.add_column("begins with", overflow="fold")
@@ -141,7 +141,7 @@ class RequestTable:
     def _table(self, *, full: bool, roomy: bool) -> Table:
         ids = list(self._evidence.traces)
         shown = {each: each for each in ids} if full else short_ids(ids, _LEAST_DIGITS)
-        table = Table(
+        table = WholeTable(
             box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, int(roomy), 0, 0)
         )
         for heading in ("trace", "when", "into it", "status", "latency"):

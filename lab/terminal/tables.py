@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.panel import Panel
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from lab.domain.accusation import Accusation
@@ -28,9 +29,44 @@ _VERDICT_STYLES: Final = {
 }
 
 
+LEAST_FOLDED: Final = 20
+"""Columns that a text may be folded to; below it there would be a word, or half of one, a line."""
+
+
+_WIDEST: Final = 1000
+
+
+class WholeTable(Table):
+    """A table of which nothing is cut off: ``3.55s`` would be ``3.55``, and a column be gone.
+
+    Columns give way that may fold. Where that is not enough its lines are longer than the
+    terminal's, which goes on in the next one.
+    """
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it as wide as it has to be."""
+        _, right, _, left = self.padding
+        between = len(self.columns) - 1 + len(self.columns) * (left + right)
+        needed = between + sum(self._least(console, options, each) for each in self.columns)
+        yield from super().__rich_console__(
+            console, options.update_width(max(options.max_width, needed))
+        )
+
+    @staticmethod
+    def _least(console: Console, options: ConsoleOptions, column: Column) -> int:
+        unbound = options.update_width(_WIDEST)
+        cells = (column.header, *column.cells)
+        widest = max(Measurement.get(console, unbound, each).maximum for each in cells)
+        return (
+            min(widest, LEAST_FOLDED)
+            if column.overflow == "fold" and not column.no_wrap
+            else widest
+        )
+
+
 def plain_table(*headings: str, fold: Sequence[str] = (), right: Sequence[str] = ()) -> Table:
     """A table of bare columns; those in ``fold`` give way when the terminal is narrow."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = WholeTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in headings:
         table.add_column(
             heading,

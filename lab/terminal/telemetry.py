@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from lab.domain.evidence import Telemetry
 from lab.domain.rows import TraceSummary
 from lab.domain.trace import Status
 from lab.domain.wording import counted, duration, short_ids
+from lab.terminal.tables import WholeTable
 from lab.terminal.text import MARKS, clean, service_text
 
 _LEAST_DIGITS: Final = 8
@@ -52,7 +52,7 @@ def telemetry_table(
         return Text("no trace fits; leave a filter out, or see `lab traces --help`")
     ids = [each.trace_id for each in case.index]
     shown = {each: each for each in ids} if full else short_ids(ids, _LEAST_DIGITS)
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = WholeTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for heading in ("trace", "began", "took", "spans", "services", "own errors", "whole"):
         table.add_column(heading, justify="left" if heading in {"trace", "began"} else "right")
     table.add_column("root", overflow="fold")

@@ -406,7 +406,9 @@ class FolderArchive:
 def _checked(case_id: str) -> str:
     # A case id becomes a path, so nothing else may get through.
     if not _CASE_ID.fullmatch(case_id):
-        raise UnknownCase(f"expected a case id such as db-timeout-1, got {case_id!r}")
+        raise UnknownCase(
+            f"expected a case id such as db-timeout-1, got {case_id!r}; `lab cases` lists yours"
+        )
     return case_id
 
 

@@ -14,6 +14,7 @@ from lab.domain.reference import Operation
 from lab.domain.rows import wire_of
 from lab.domain.trace import Span, Status, Trace
 from lab.frozen import dataclass
+from lab.investigation.reading.requests import outcome_of
 
 STEADY: Final = 0.05
 """A change by less than this share of the healthy time is none."""
@@ -138,8 +139,9 @@ def healthy_twin(evidence: Evidence, trace: Trace) -> Trace | None:
     """The whole reference trace of the same route that is nearest to ``trace``.
 
     Of a trace that no request began it is one of its kind: with the same root, from before.
-    Nearest is, in this order: the fewest operations that one has and the other has not,
-    the same tenant, the latency nearest to the route's median, and the lower trace id.
+    Nearest is, in this order: that of a request which went well, the fewest operations that one
+    has and the other has not, the same tenant, the latency nearest to the route's median, and
+    the lower trace id.
     """
     route = _route(evidence, trace)
     alike = [
@@ -152,11 +154,17 @@ def healthy_twin(evidence: Evidence, trace: Trace) -> Trace | None:
     usual_ms = median(each.roots[0].duration_ms for each in alike)
     wanted, tenant = _operations(trace), _tenant(evidence, trace)
 
-    def distance(each: Trace) -> tuple[int, bool, float, str]:
+    def distance(each: Trace) -> tuple[bool, int, bool, float, str]:
         others = _operations(each)
         apart = (wanted - others).total() + (others - wanted).total()
         off_ms = abs(each.roots[0].duration_ms - usual_ms)
-        return apart, _tenant(evidence, each) != tenant, off_ms, each.trace_id
+        return (
+            not _went_well(evidence, each),
+            apart,
+            _tenant(evidence, each) != tenant,
+            off_ms,
+            each.trace_id,
+        )
 
     return min(alike, key=distance)
 
@@ -172,6 +180,11 @@ def _route(evidence: Evidence, trace: Trace) -> object:
 def _tenant(evidence: Evidence, trace: Trace) -> str | None:
     request = evidence.request_of.get(trace.trace_id)
     return request.tenant if request else None
+
+
+def _went_well(evidence: Evidence, trace: Trace) -> bool:
+    request = evidence.request_of.get(trace.trace_id)
+    return request is None or outcome_of(request) == "ok"
 
 
 def _operations(trace: Trace) -> Counter[Operation]:

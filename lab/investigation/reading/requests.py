@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Final
@@ -21,7 +22,9 @@ WINDOW_WORDS: Final[Mapping[Window, str]] = {
 }
 """The windows a learner knows, in an on-call engineer's words."""
 
-OUTCOMES: Final = ("ok", "error", "rejected")
+SLOW: Final = "slow"
+OUTCOMES: Final = ("ok", "error", "rejected", SLOW)
+"""By what requests are chosen; a slow one is ok, and slower than nearly all of its route before."""
 
 SORTS: Final[Mapping[str, Callable[[Request], tuple[object, ...]]]] = {
     "time": lambda request: (request.start_s,),
@@ -69,7 +72,7 @@ class RequestQuery:
         check_known("outcome", self.outcome, OUTCOMES)
         check_known("window", self.window, tuple(WINDOW_WORDS.values()))
         check_known(
-            "tenant", self.tenant, tuple(sorted({each.tenant for each in evidence.requests}))
+            "tenant", self.tenant, tuple(sorted({each.tenant for each in evidence.requests} - {""}))
         )
         routes = sorted({request.route for request in evidence.requests})
         if self.route is not None and not any(_is_route(self.route, each) for each in routes):
@@ -80,7 +83,7 @@ class RequestQuery:
     def tests(self, evidence: Evidence) -> tuple[Callable[[Request], bool], ...]:
         """One for each thing that is asked, the cheapest first; all of them must hold."""
         asked: list[tuple[object, Callable[[Request], bool]]] = [
-            (self.outcome, lambda each: outcome_of(each) == self.outcome),
+            (self.outcome, _went_so(evidence, self.outcome)),
             (self.window, lambda each: WINDOW_WORDS[each.window] == self.window),
             (self.tenant, lambda each: each.tenant == self.tenant),
             (self.route, lambda each: _is_route(self.route or "", each.route)),
@@ -112,8 +115,22 @@ def find_requests(
         for each in evidence.requests
         if each.window in WINDOW_WORDS and all(test(each) for test in tests)
     ]
+    if not found and query.service is not None:
+        services = {span.service for trace in evidence.traces.values() for span in trace}
+        check_known("service", query.service, tuple(sorted(services)))
     found.sort(key=SORTS[sort], reverse=descending)
     return found
+
+
+def _went_so(evidence: Evidence, outcome: str | None) -> Callable[[Request], bool]:
+    if outcome != SLOW:
+        return lambda each: outcome_of(each) == outcome
+    from lab.investigation.reading.impact import nearly_all_before_ms  # Which asks this module.
+
+    usual_ms = nearly_all_before_ms(evidence)
+    return lambda each: (
+        outcome_of(each) == "ok" and each.latency_ms > usual_ms.get(each.route, math.inf)
+    )
 
 
 def axis_start_s(evidence: Evidence) -> float:

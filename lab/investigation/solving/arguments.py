@@ -116,7 +116,13 @@ def _n_plus_one(accused: Accused) -> str:
     inside = [each for each in trace.children(span) if trace.repeats(each) > 1]
     call = inside[0] if inside else span
     usual = accused.evidence.reference_stats.for_span(call)
-    each = f"each of about {duration(call.duration_ms)}"
+    parent = trace.parent(call)
+    alike = [
+        each.duration_ms
+        for each in (trace.children(parent) if parent else (call,))
+        if Operation.of(each) == Operation.of(call)
+    ]
+    each = f"each of about {duration(median(alike))}"
     each += f" (usually {duration(usual.p50_ms)})" if usual else ""
     verb = "makes" if inside else "is one of"
     before = _before(Accused(call, trace, accused.evidence))

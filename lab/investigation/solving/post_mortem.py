@@ -66,7 +66,7 @@ def _told(witness: Witness) -> str:
 
 
 def _result(ledger: Ledger) -> str:
-    tries = counted(len(ledger.accusations), "accusation")
+    tries = counted(len(ledger.tries), "accusation")
     hints = counted(len(ledger.hints_charged), "hint")
     if ledger.given_up or ledger.solved is None:
         return f"Given up after {tries} and {hints}."

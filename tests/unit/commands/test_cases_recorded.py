@@ -21,6 +21,7 @@ from typer.testing import CliRunner, Result
 from lab.adapters.cases.archive import FolderArchive
 from lab.cli import app
 from lab.domain.case import Case
+from lab.domain.exhibit import exhibits_in
 from lab.domain.ids import NUMBERED
 from lab.domain.load import Window
 from lab.errors import LabError
@@ -141,6 +142,10 @@ def test_every_reading_command_answers_before_and_after_the_case_is_solved(door:
         _tells_no_answer(line, said, case)
         if line.startswith("traces {case}"):
             assert not _empty(line, said, case), f"{line}: {said}"
+    footnotes = re.findall(r"lab (exhibit \S+ -c \S+)", " ".join(door.reads(READING[0]).split()))
+    assert len(footnotes) == len(set(exhibits_in(case.scenario.briefing)))
+    for line in footnotes:
+        assert door.reads(line), line
     for line in ("debrief {case}", "proof {case}", "detect {case}"):
         assert door.types(line).exit_code != 0, "not earned yet"
     twin = door.types("twin {trace} --case {case} --json")

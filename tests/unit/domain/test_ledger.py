@@ -52,6 +52,15 @@ def test_what_an_agent_called_is_noted_each_time_until_the_case_is_closed(solvin
     assert found.accusations == ()
 
 
+def test_what_is_tried_in_a_solved_case_is_no_part_of_solving_it() -> None:
+    """It was solved at the second try, whatever is asked of the judge later."""
+    solved = LedgerEntry(2.0, accusation=GUILTY, verdict=VerdictClass.SOLVED)
+    ledger = Ledger((wrong(1.0), solved, wrong(3.0), replace(solved, time_unix_s=4.0)))
+    assert ledger.tries == (wrong(1.0), solved)
+    assert Ledger((wrong(1.0), wrong(3.0))).tries == (wrong(1.0), wrong(3.0))
+    assert len(ledger.accusations) == 4
+
+
 @pytest.mark.parametrize(
     "entry",
     [

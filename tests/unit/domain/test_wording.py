@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.domain.wording import near_names, plain_markdown
+from lab.domain.wording import near_names, plain_markdown, times_usual
 from tests.support.obedient import obeyed
 
 
@@ -14,6 +14,14 @@ def test_near_names_are_offered_nearest_first_and_strangers_are_not() -> None:
     known = ["db-timeout", "slow-shelves", "card-declined"]
     assert near_names("db-timout", known) == ("db-timeout",)
     assert near_names("zzz", known) == ()
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [(0.5, "×0.5"), (9.94, "×9.9"), (9.95, "×10"), (9999.4, "×9999"), (9999.5, "×9999+")],
+)
+def test_a_factor_that_is_not_told_whole_says_so(times: float, said: str) -> None:
+    assert times_usual(times) == said
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from lab.investigation.reading.ids import resolve_span, resolve_trace
 from lab.investigation.reading.requests import RequestQuery, find_requests
 from lab.investigation.solving.briefing import briefing
 from lab.terminal.requests import request_rows, request_table
+from tests.support.recorded_cases import recorded
 from tests.support.sample_case import sample_case
 
 CASE = sample_case()
@@ -55,6 +56,16 @@ def test_filters_narrow_the_list(filters: dict[str, str], count: int) -> None:
     assert len(find_requests(EVIDENCE, RequestQuery(**filters))) == count  # type: ignore[arg-type]
 
 
+def test_what_a_list_calls_slow_can_be_asked_for() -> None:
+    """Those and no others; a failed one is red before it is slow."""
+    evidence = recorded("one-by-one").evidence
+    slow = find_requests(evidence, RequestQuery(outcome="slow"))
+    everything = find_requests(evidence, RequestQuery())
+    listed = printed(request_table(evidence, everything), width=160)
+    assert 0 < len(slow) == listed.count("◆ slow") < len(everything)
+    assert printed(request_table(evidence, slow), width=160).count("◆ slow") == len(slow)
+
+
 def test_slowest_come_first_on_request() -> None:
     """The slowest of all, then the limit."""
     slowest = find_requests(EVIDENCE, RequestQuery(), sort="latency", descending=True)[:2]
@@ -64,7 +75,9 @@ def test_slowest_come_first_on_request() -> None:
 @pytest.mark.parametrize(
     ("filters", "complaint"),
     [
-        ({"outcome": "red"}, "expected --outcome to be one of ok, error, rejected, got 'red'"),
+        ({"outcome": "red"}, "expected --outcome to be one of ok, error, rejected, slow, got"),
+        ({"tenant": "nobody"}, "expected --tenant to be one of [a-z]"),
+        ({"service": "gatewya"}, "expected --service to be one of auth, .*got 'gatewya'"),
         ({"window": "crime"}, "expected --window to be one of before, incident, after"),
         ({"route": "/home"}, "expected --route to be one of GET /products, POST /checkout"),
     ],

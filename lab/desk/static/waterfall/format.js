@@ -17,7 +17,8 @@ export function duration(ms) {
   return `${Math.floor(seconds / 60)}m${String(seconds % 60).padStart(2, "0")}s`;
 }
 
-/** How many times the usual: `×1.4`, `×14`; `×9999` at most. */
+/** How many times the usual: `×1.4`, `×14`; `×9999+` beyond that. */
 export function times(/** @type {number} */ factor) {
-  return factor < 9.95 ? `×${factor.toFixed(1)}` : `×${Math.min(factor, 9999).toFixed(0)}`;
+  if (factor >= 9999.5) return "×9999+";
+  return factor < 9.95 ? `×${factor.toFixed(1)}` : `×${factor.toFixed(0)}`;
 }

@@ -68,6 +68,19 @@ def test_the_first_row_of_a_comparison_is_what_changed_most_of_itself() -> None:
     assert comparison.by_change[0].change_ms == pytest.approx(148)
 
 
+@pytest.mark.parametrize("name", ["card-declined", "db-timeout", "one-by-one"])
+def test_the_twin_of_a_request_went_well(name: str) -> None:
+    """A card that was declined before the incident says nothing of one that is declined in it."""
+    found = recorded(name).evidence
+    answers = {
+        twin.trace_id: found.request_of[twin.trace_id].status
+        for each in found.whole_traces(Sample.AFFECTED)
+        if (twin := healthy_twin(found, each)) is not None
+    }
+    assert answers
+    assert all(status is not None and status < 400 for status in answers.values())
+
+
 def test_what_one_side_lacks_stays_in_the_list() -> None:
     """A checkout that died at auth never came to pay; a step that is new is shown as new."""
     died, healthy = silent_login_check(ID, warm=False), healthy_checkout("b" * 32)

@@ -37,6 +37,22 @@ def accused(case: Case, service: str, name: str, **wanted: object) -> Accused:
     raise AssertionError(f"{service} {name}: not there")
 
 
+def test_the_time_of_many_calls_is_that_of_one_in_the_middle() -> None:
+    """Whichever of forty is accused: the slowest of them says nothing of how long each takes."""
+    first = accused(recorded("one-by-one"), "checkout", "GET", peer="catalog")
+    calls = [
+        Accused(each, first.trace, first.evidence)
+        for each in first.trace
+        if (each.service, each.name, each.peer) == ("checkout", "GET", "catalog")
+        if first.trace.repeats(each) > 10
+    ]
+    said = {argument(Mechanism.N_PLUS_ONE, each) for each in calls}
+    assert len(calls) > 10
+    assert len(said) == 1
+    (told,) = said
+    assert re.search(r"each of about \d+\.\dms \(usually", told)
+
+
 @pytest.mark.parametrize(
     ("name", "service", "span", "peer", "says"),
     [
