@@ -54,7 +54,7 @@ def cases(
     elif found:
         console.print(case_table(found))
     else:
-        console.print(f"no case yet: `{lab_command()} run db-timeout` makes one")
+        console.print(f"no case yet: `{lab_command()} practice db-timeout` opens a recorded one")
     if leftovers:
         newest = f"`{lab_command()} journal {leftovers[0]}` tells of the newest"
         notes.print(f"runs that became no case: {len(leftovers)}; {newest}")

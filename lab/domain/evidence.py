@@ -201,10 +201,10 @@ class Evidence:
     def coverage(self, window: Window) -> Coverage:
         """How much of a window the traces that are kept of it stand for."""
         begun = [each.trace_id for each in self.requests if each.window is window]
-        stood_for = sum(self._weights.get(each, 0.0) for each in begun)
+        weights = [self._weights.get(each, 0.0) for each in begun]
         known = self.whole_ids
         kept = sum(1 for _ in self.kept_in(window)) if known is None else len(known & {*begun})
-        return Coverage(kept, round(stood_for), len(begun))
+        return Coverage(kept, round(sum(weights)), len(begun), max(weights, default=0.0))
 
     def trace(self, trace_id: str) -> Trace | None:
         """One trace with what is joined to it; None where none of it came."""

@@ -42,18 +42,30 @@ def recorded(request: Request, counts: Counts) -> tuple[int, ...]:
     return tuple(min(counts[name].get(request.trace_id, 0), 2) for name in sorted(counts))
 
 
+HEAVY_SHARE = 0.1
+"""A trace that stands for more of a window's requests, and for twice its part, moves a median."""
+
+
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How many ``traces`` are kept of a window, and how many of its ``requests`` they stand for."""
+    """How many ``traces`` are kept of a window, and how many of its ``requests`` they stand for.
+
+    ``heaviest`` is for how many that one stands which stands for the most.
+    """
 
     traces: int
     stands_for: int
     requests: int
+    heaviest: float = 0.0
 
     def __str__(self) -> str:
         """For people: ``44 kept traces, which stand for 310 of 320 requests``."""
         of = "all of" if self.stands_for == self.requests else f"{self.stands_for} of"
-        return f"{self.traces} kept traces, which stand for {of} {self.requests} requests"
+        told = f"{self.traces} kept traces, which stand for {of} {self.requests} requests"
+        usual = self.stands_for / max(self.traces, 1)
+        if self.heaviest <= max(HEAVY_SHARE * self.requests, 2 * usual):
+            return told
+        return f"{told}, one alone for {self.heaviest:.0f}: `lab signals` has the times of all"
 
 
 def stands_for(

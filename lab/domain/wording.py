@@ -54,9 +54,7 @@ def counted(number: int, noun: str) -> str:
 
 def times_usual(times: float) -> str:
     """How many times the usual: ``×1.4``, ``×14``; ``×9999+`` beyond that."""
-    if times >= 9999.5:
-        return "×9999+"
-    return f"×{times:.1f}" if times < 9.95 else f"×{times:.0f}"
+    return f"×{times:.1f}" if times < 9.95 else f"×{times:.0f}" if times < 9999.5 else "×9999+"
 
 
 _OPENS: Final = re.compile(r"!(?=\[)|\](?=\((?!https?://))|\](?=:(?![ \t]*<?https?://))")

@@ -19,6 +19,7 @@ from lab.investigation.reading.healthy_twin import (
     PairedRow,
     Runs,
     side_by_side,
+    without_repeats,
 )
 from lab.investigation.reading.requests import in_words
 from lab.investigation.reading.service_map import Figures, MapEdge, ServiceMap
@@ -85,7 +86,9 @@ DEEPEST: Final = 24
 
 def twin_table(comparison: Comparison, *, in_tree_order: bool, limit: int) -> RenderableType:
     """The pairs, the greatest change of self time first, or as the tree has them."""
-    rows = comparison.rows if in_tree_order else comparison.by_change
+    rows = without_repeats(comparison.rows)
+    if not in_tree_order:
+        rows = sorted(rows, key=lambda row: -abs(row.change_ms))
     table = WholeTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("span", overflow="fold")
     for heading in ("self", "healthy", "change"):
@@ -100,12 +103,12 @@ def twin_table(comparison: Comparison, *, in_tree_order: bool, limit: int) -> Re
             _presence(row),
         )
     here, healthy = comparison.here, comparison.healthy
-    shown = f"{min(limit, len(rows))} of {counted(len(rows), 'row')}; self: without its children"
+    shown = f"{min(limit, len(rows))} of {counted(len(rows), 'row')}"
     return Group(
         Text.assemble("trace   ", (here.trace_id, "cyan"), f"  {_took(here.roots)}"),
         Text.assemble("healthy ", (healthy.trace_id, "cyan"), f"  {_took(healthy.roots)}"),
         table,
-        Text(shown, "dim"),
+        Text(f"{shown}; self: without its children and the wire; ×: together", "dim"),
     )
 
 
@@ -117,11 +120,16 @@ def _title(row: PairedRow, indent: int) -> Text:
     span = row.here or row.either
     if row.is_wire:
         told = f"⇄ on the wire to {clean(span.peer or '?', 40)} and back"
-        return Text("  " * indent).append(told, style="dim")
+        return Text("  " * indent).append(told, style="dim").append(_times(row))
     mark, style = MARKS[span.status]
     text = Text("  " * indent).append(f"{mark} " if mark else "", style=style)
     text.append_text(service_text(span.service)).append(f" {clean(span.name, 120)}")
-    return text.append(f" ({clean(span.peer, 40)})" if span.peer else "", style="dim")
+    text.append(f" ({clean(span.peer, 40)})" if span.peer else "", style="dim")
+    return text.append(_times(row))
+
+
+def _times(row: PairedRow) -> str:
+    return f" ×{row.count}" if row.count > 1 else ""
 
 
 def _change(row: PairedRow) -> Text:

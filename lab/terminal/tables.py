@@ -44,7 +44,9 @@ class WholeTable(Table):
     """
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draw it as wide as it has to be."""
+        """Draw it as wide as it has to be; nothing where it has no rows."""
+        if not self.row_count:
+            return
         _, right, _, left = self.padding
         between = len(self.columns) - 1 + len(self.columns) * (left + right)
         needed = between + sum(self._least(console, options, each) for each in self.columns)

@@ -399,7 +399,10 @@ class FolderArchive:
     def _newest(self) -> Path:
         folders = self._newest_first()
         if not folders:
-            raise UnknownCase("expected a case, found none; `lab run db-timeout` makes one")
+            raise UnknownCase(
+                "expected a case, found none; `lab run db-timeout` makes one, and "
+                "`lab practice db-timeout` opens a recorded one"
+            )
         return folders[0]
 
 

@@ -48,10 +48,8 @@ def _lines(told: bytes) -> Iterator[tuple[str, memoryview]]:
 
 def noted_trace(told: bytes | memoryview) -> Trace:
     """The trace that was noted so; an error of Python's own where the lab noted no such thing."""
-    told = bytes(told)
-    if told.startswith(b"{"):
-        (trace,) = read_traces(parse(told.decode())).values()
-        return trace
+    if (told := bytes(told)).startswith(b"{"):
+        return next(iter(read_traces(parse(told.decode())).values()))
     trace_id, makers, rows = from_json(told)
     return Trace(trace_id, tuple(_spans(trace_id, [_maker(*each) for each in makers], rows)))
 
@@ -86,15 +84,12 @@ def _short(trace: Trace) -> list[Any]:
     return [trace.trace_id, makers, rows]
 
 
-_Maker = tuple[str, dict[str, Any], Scope, str]
-
-
-def _maker(service: str, resource: dict[str, Any], scope: list[str], schema_url: str) -> _Maker:
+def _maker(service: str, resource: Any, scope: list[str], schema_url: str) -> tuple[Any, ...]:
     name, version, scope_schema_url = scope
     return service, resource, Scope(name, version, schema_url=scope_schema_url), schema_url
 
 
-def _spans(trace_id: str, makers: list[_Maker], rows: list[Any]) -> Iterator[Span]:
+def _spans(trace_id: str, makers: list[tuple[Any, ...]], rows: list[Any]) -> Iterator[Span]:
     # By their places, as `Span` has them: whoever compares reads thousands.
     for (
         maker, span_id, parent_id, name, kind, start_ns, end_ns, status, message, attributes,
