@@ -49,7 +49,7 @@ def _lines(told: bytes) -> Iterator[tuple[str, memoryview]]:
 def noted_trace(told: bytes | memoryview) -> Trace:
     """The trace that was noted so; an error of Python's own where the lab noted no such thing."""
     if (told := bytes(told)).startswith(b"{"):
-        return next(iter(read_traces(parse(told.decode())).values()))
+        return read_traces(parse(told.decode())).popitem()[1]
     trace_id, makers, rows = from_json(told)
     return Trace(trace_id, tuple(_spans(trace_id, [_maker(*each) for each in makers], rows)))
 
