@@ -231,13 +231,14 @@ def _is_alive(pid: int) -> bool:
 _START_S: Final = 10.0
 
 _KEEPER: Final = (
-    "import shutil, subprocess, sys\n"
+    "import os, subprocess, sys\n"
     "child = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL)\n"
     "try: sys.stdin.read()\n"
     "finally:\n"
     "    child.kill()\n"
     "    child.wait()\n"
-    "    shutil.rmtree(sys.argv[1], ignore_errors=True)\n"
+    "    os.remove(os.path.join(sys.argv[1], 'secret'))\n"
+    "    os.rmdir(sys.argv[1])\n"
 )
 """Ends its child, and removes the folder of its secret, once whoever started it is gone.
 

@@ -17,6 +17,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"net/http"
@@ -109,13 +110,30 @@ func (d door) behind() (http.Handler, error) {
 	plain := &http.Transport{DialContext: dial, DisableCompression: true, MaxIdleConnsPerHost: 16}
 	http2 := &http.Transport{DialContext: dial, DisableCompression: true, Protocols: &onlyHTTP2}
 	return &httputil.ReverseProxy{
-		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Body = toItsLength(r.Out)
+		},
 		Transport:     byProtocol{plain, http2},
 		FlushInterval: -1, // Answers that grow while they are read shall be seen growing.
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			http.Error(w, "nobody answers behind this door: "+err.Error(), http.StatusBadGateway)
 		},
 	}, nil
+}
+
+// The transport reads on behind a body's last byte, to see that none follows. Whoever is asked may
+// have answered by then; as soon as that answer is begun, the server closes what it read the question
+// from, and the transport takes that for a broken question and hangs up in the middle of the answer
+// (https://github.com/golang/go/issues/40747). So here the body ends where its length says.
+func toItsLength(r *http.Request) io.ReadCloser {
+	if r.Body == nil || r.ContentLength <= 0 {
+		return r.Body
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(r.Body, r.ContentLength), r.Body}
 }
 
 type byProtocol struct{ plain, http2 *http.Transport }
