@@ -139,11 +139,15 @@ def test_a_trace_that_another_vendors_edge_began_stays_one(carried: Carried) -> 
 
     on_the_way = ON_THE_WAY - {ACTORS}
     wait_until(lambda: {span["service"] for span in stored()} == on_the_way, "every hop's spans")
-    wait_until(lambda: any(_is_first(span) for span in stored()), "the gateway's span")
-    spans = stored()
-    ids = {span["spanId"] for span in spans}
-    (first,) = [span for span in spans if span.get("parentSpanId") not in ids]
-    assert _is_first(first)
+
+    def begun() -> list[dict[str, str]]:
+        """What is below no span that has come: until all have, that is more than the first one."""
+        spans = stored()
+        ids = {span["spanId"] for span in spans}
+        return [span for span in spans if span.get("parentSpanId") not in ids]
+
+    wait_until(lambda: list(map(_is_first, begun())) == [True], "one span above all others")
+    (first,), spans = begun(), stored()
     assert first["parentSpanId"] == base64.b64encode(bytes.fromhex(span_id)).decode()
     assert {span.get("traceState") for span in spans} == {headers.get("tracestate")}
 
