@@ -24,7 +24,7 @@ from lab.domain.strata import standing
 from lab.domain.trace import Span, Status, Trace
 from lab.errors import UnknownCase, UsageError
 from lab.frozen import dataclass
-from lab.investigation.reading.healthy_twin import Comparison, compare, twin_rows, without_repeats
+from lab.investigation.reading.healthy_twin import Comparison, compare, twin_rows
 from lab.investigation.reading.ids import resolve_span, resolve_trace
 from lab.investigation.reading.logs import LogLine, read_logs
 from lab.investigation.reading.requests import WINDOW_WORDS, outcome_of
@@ -208,9 +208,7 @@ def twin_page(
 
 
 def _twin_rows(comparison: Comparison, order: str) -> dict[str, Any]:
-    rows = without_repeats(comparison.rows)
-    if order != "tree":
-        rows = sorted(rows, key=lambda row: -abs(row.change_ms))
+    rows = comparison.folded(in_tree_order=order == "tree")
     changed, steady = comparison.changed(rows)
     widest_ms = max((abs(row.change_ms) for row in rows), default=0.0)
     return {"changed": changed, "steady": steady, "widest_ms": widest_ms}

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -19,7 +18,6 @@ from lab.investigation.reading.healthy_twin import (
     PairedRow,
     Runs,
     side_by_side,
-    without_repeats,
 )
 from lab.investigation.reading.requests import in_words
 from lab.investigation.reading.service_map import Figures, MapEdge, ServiceMap
@@ -37,7 +35,7 @@ def map_table(found: ServiceMap) -> RenderableType:
 
     Where both sides are the same there is no time before, and all is told once.
     """
-    table = WholeTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = WholeTable()
     table.add_column("who calls whom", overflow="fold")
     for heading in ("calls a request", "errors", "p50", "p95"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -86,10 +84,8 @@ DEEPEST: Final = 24
 
 def twin_table(comparison: Comparison, *, in_tree_order: bool, limit: int) -> RenderableType:
     """The pairs, the greatest change of self time first, or as the tree has them."""
-    rows = without_repeats(comparison.rows)
-    if not in_tree_order:
-        rows = sorted(rows, key=lambda row: -abs(row.change_ms))
-    table = WholeTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    rows = comparison.folded(in_tree_order=in_tree_order)
+    table = WholeTable()
     table.add_column("span", overflow="fold")
     for heading in ("self", "healthy", "change"):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -64,7 +63,7 @@ def verdict_word(answer: Answer) -> str:
 
 def answer_table(answer: Answer) -> RenderableType:
     """The verdict in a sentence, the suspects with their reasons, and what to think of it."""
-    table = WholeTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = WholeTable()
     table.add_column("explains", justify="right", no_wrap=True)
     table.add_column("who", overflow="fold")
     table.add_column("how")

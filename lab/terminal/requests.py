@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +20,7 @@ from lab.investigation.reading.requests import (
     WINDOW_WORDS,
     RequestGroup,
     into_window_s,
+    is_slow,
     outcome_of,
 )
 from lab.terminal.tables import WholeTable, plain_table
@@ -48,7 +48,7 @@ def background_table(
 def _background(evidence: Evidence, traces: Sequence[Trace], *, full: bool) -> Table:
     ids = list(evidence.traces)
     shown = {each: each for each in ids} if full else short_ids(ids, _LEAST_DIGITS)
-    table = WholeTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = WholeTable()
     for heading in ("trace", "when", "into it", "took", "spans"):
         table.add_column(heading, justify="left" if heading in {"trace", "when"} else "right")
     table.add_column("begins with", overflow="fold")
@@ -141,9 +141,7 @@ class RequestTable:
     def _table(self, *, full: bool, roomy: bool) -> Table:
         ids = list(self._evidence.traces)
         shown = {each: each for each in ids} if full else short_ids(ids, _LEAST_DIGITS)
-        table = WholeTable(
-            box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, int(roomy), 0, 0)
-        )
+        table = WholeTable(padding=(0, int(roomy), 0, 0))
         for heading in ("trace", "when", "into it", "status", "latency"):
             right = heading in {"into it", "status", "latency"}
             table.add_column(heading, justify="right" if right else "left", no_wrap=True)
@@ -167,8 +165,7 @@ class RequestTable:
 
     def _mark(self, request: Request) -> tuple[str, str]:
         """The outcome; of a success whether nearly all of its route were quicker before."""
-        usual_ms = self._usual_ms.get(request.route)
-        if outcome_of(request) == "ok" and usual_ms is not None and request.latency_ms > usual_ms:
+        if is_slow(request, self._usual_ms):
             return "◆ slow", "yellow"
         return _MARKS[outcome_of(request)]
 

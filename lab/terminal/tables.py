@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
+from rich.padding import PaddingDimensions
 from rich.panel import Panel
 from rich.table import Column, Table
 from rich.text import Text
@@ -30,8 +31,7 @@ _VERDICT_STYLES: Final = {
 
 
 LEAST_FOLDED: Final = 20
-"""Columns that a text may be folded to; below it there would be a word, or half of one, a line."""
-
+"""Characters that a text may be folded to; below that half a word would stand in a line."""
 
 _WIDEST: Final = 1000
 
@@ -42,6 +42,9 @@ class WholeTable(Table):
     Columns give way that may fold. Where that is not enough its lines are longer than the
     terminal's, which goes on in the next one.
     """
+
+    def __init__(self, *, padding: PaddingDimensions = (0, 1)) -> None:
+        super().__init__(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=padding)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw it as wide as it has to be; nothing where it has no rows."""
@@ -59,16 +62,13 @@ class WholeTable(Table):
         unbound = options.update_width(_WIDEST)
         cells = (column.header, *column.cells)
         widest = max(Measurement.get(console, unbound, each).maximum for each in cells)
-        return (
-            min(widest, LEAST_FOLDED)
-            if column.overflow == "fold" and not column.no_wrap
-            else widest
-        )
+        may_fold = column.overflow == "fold" and not column.no_wrap
+        return min(widest, LEAST_FOLDED) if may_fold else widest
 
 
 def plain_table(*headings: str, fold: Sequence[str] = (), right: Sequence[str] = ()) -> Table:
     """A table of bare columns; those in ``fold`` give way when the terminal is narrow."""
-    table = WholeTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = WholeTable(padding=(0, 1, 0, 0))
     for heading in headings:
         table.add_column(
             heading,

@@ -7,7 +7,6 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -52,7 +51,7 @@ def telemetry_table(
         return Text("no trace fits; leave a filter out, or see `lab traces --help`")
     ids = [each.trace_id for each in case.index]
     shown = {each: each for each in ids} if full else short_ids(ids, _LEAST_DIGITS)
-    table = WholeTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = WholeTable()
     for heading in ("trace", "began", "took", "spans", "services", "own errors", "whole"):
         table.add_column(heading, justify="left" if heading in {"trace", "began"} else "right")
     table.add_column("root", overflow="fold")

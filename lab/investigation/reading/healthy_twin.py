@@ -72,7 +72,12 @@ class Comparison:
     @property
     def by_change(self) -> tuple[PairedRow, ...]:
         """The same rows, the greatest change of self time first."""
-        return tuple(sorted(self.rows, key=lambda row: -abs(row.change_ms)))
+        return tuple(sorted(self.rows, key=_by_change))
+
+    def folded(self, *, in_tree_order: bool) -> Sequence[PairedRow]:
+        """The rows without repeats, the greatest change first, or as the tree has them."""
+        rows = without_repeats(self.rows)
+        return rows if in_tree_order else sorted(rows, key=_by_change)
 
     def changed(self, rows: Sequence[PairedRow]) -> tuple[Sequence[PairedRow], Sequence[PairedRow]]:
         """Those of ``rows`` that changed, and those that all but did not, or say it once more."""
@@ -83,6 +88,10 @@ class Comparison:
             is_steady = row.is_paired and abs(row.change_ms) <= least_ms
             parts[is_steady or row.is_below_missing].append(row)
         return parts
+
+
+def _by_change(row: PairedRow) -> float:
+    return -abs(row.change_ms)
 
 
 def without_repeats(rows: Sequence[PairedRow]) -> Sequence[PairedRow]:

@@ -128,8 +128,13 @@ def _went_so(evidence: Evidence, outcome: str | None) -> Callable[[Request], boo
     from lab.investigation.reading.impact import nearly_all_before_ms  # Which asks this module.
 
     usual_ms = nearly_all_before_ms(evidence)
-    return lambda each: (
-        outcome_of(each) == "ok" and each.latency_ms > usual_ms.get(each.route, math.inf)
+    return lambda each: is_slow(each, usual_ms)
+
+
+def is_slow(request: Request, usual_ms: Mapping[str, float]) -> bool:
+    """Whether it went well, and took longer than nearly all of its route before, where known."""
+    return outcome_of(request) == "ok" and request.latency_ms > usual_ms.get(
+        request.route, math.inf
     )
 
 
