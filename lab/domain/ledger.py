@@ -112,10 +112,14 @@ class Ledger:
         return tuple(entry for entry in self.entries if entry.verdict is not None)
 
     @property
+    def way(self) -> tuple[LedgerEntry, ...]:
+        """What was done until the case was solved, and the accusation that solved it."""
+        return (*self._until_solved(), *([self.solved] if self.solved else []))
+
+    @property
     def tries(self) -> tuple[LedgerEntry, ...]:
         """Those accusations that the case took; what is tried in a solved one is no part of it."""
-        before = [each for each in self._until_solved() if each.verdict is not None]
-        return (*before, self.solved) if self.solved else tuple(before)
+        return tuple(entry for entry in self.way if entry.verdict is not None)
 
     @cached_property
     def solved(self) -> LedgerEntry | None:

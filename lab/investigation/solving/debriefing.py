@@ -255,10 +255,9 @@ def _own_way(ledger: Ledger) -> tuple[OwnStep, ...]:
     if not ledger.entries:
         return ()
     began_s = ledger.entries[0].time_unix_s
-    ended = ledger.entries.index(ledger.solved) + 1 if ledger.solved else None
     return tuple(
         OwnStep(max(0.0, entry.time_unix_s - began_s), _said(entry), entry.looked_at)
-        for entry in ledger.entries[:ended]
+        for entry in ledger.way
     )
 
 
