@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import MISSING, Field, FrozenInstanceError, fields
+from functools import cache
 from operator import attrgetter
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any, Final
@@ -82,13 +83,16 @@ def _fields(value: Any) -> tuple[Field[Any], ...]:
 
 def _compiled_later(kind: Any) -> Callable[..., None]:
     def init(self: Any, *args: Any, **named: Any) -> None:
-        # Asked for once: what is compiled now stands in its place from here on.
-        kind.__init__ = _maker(kind)
-        kind.__init__(self, *args, **named)
+        made = _maker(kind)
+        # In its place from here on, unless somebody has put a method of his own there.
+        if kind.__init__ is init:
+            kind.__init__ = made
+        made(self, *args, **named)
 
     return init
 
 
+@cache
 def _maker(kind: type[Any]) -> Callable[..., None]:
     """``__init__`` for a frozen class, line by line what the standard library would write."""
     known: dict[str, Any] = {"_put": object.__setattr__, "_not_given": _NOT_GIVEN}

@@ -72,8 +72,10 @@ class Watch:
             if self._missing:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Name each that is missing."""
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+        """Name each that is missing, behind all else: where somebody reads only how it ended."""
+        yield
         if self._missing:
             terminalreporter.section("never seen in the whole suite", red=True)
             for line in self._missing:

@@ -126,6 +126,22 @@ def test_no_name_can_be_put_on_a_value() -> None:
         Quick(1).z = 2
 
 
+def test_what_is_put_in_place_of_a_class_s_own_method_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also before the first value, for which the class's own is compiled."""
+    kind: Any = frozen.dataclass(frozen=True, slots=True)(body("Watched"))
+    made, told = kind.__init__, []
+
+    def init(self: Any, *args: Any) -> None:
+        made(self, *args)
+        told.append(self.a)
+
+    monkeypatch.setattr(kind, "__init__", init)
+    assert (kind(1).b, kind(2).a) == ("x", 2)
+    assert told == [1, 2]
+
+
 def test_one_without_fields() -> None:
     assert Empty() == Empty()
     assert len({Empty(), Empty()}) == 1

@@ -61,9 +61,10 @@ def test_a_suite_in_which_one_never_occurs_is_red_and_names_it(tmp_path: Path) -
     """Although every test passes."""
     done = run(tmp_path, RED)
     assert done.returncode == 1
-    assert "1 passed" in done.stdout
-    assert "never seen in the whole suite" in done.stdout
-    assert "colour 'green': never seen" in done.stdout
+    *_, title, missing, ending = done.stdout.splitlines()
+    assert "never seen in the whole suite" in title
+    assert missing == "colour 'green': never seen"
+    assert "1 passed" in ending
     assert "colour 'red'" not in done.stdout
 
 
@@ -126,6 +127,35 @@ def test_what_a_test_makes_by_hand_is_not_seen() -> None:
     before = SEEN.rows()
     Judgement(VerdictClass.SOLVED, "by hand")
     assert SEEN.rows() == before
+
+
+TWO_JUDGEMENTS = """
+from tests.support.seen import Seen
+from tests.support.seen_plugin import watch
+
+watch(ledger := Seen())
+
+from lab.domain.accusation import Accusation
+from lab.investigation.solving.judge import judge
+from tests.support.evidence import DB_TIMEOUT, db_timeout
+
+evidence = db_timeout().evidence()
+judge(DB_TIMEOUT, evidence, Accusation((), (), nobody=True))
+judge(DB_TIMEOUT, evidence, Accusation((("no", "such"),), (DB_TIMEOUT.truth.mechanism,)))
+print(*(row["word"] for row in ledger.rows()))
+"""
+
+
+def test_each_judgement_of_the_judge_is_seen() -> None:
+    """The second of a process as well as its first, for which the class was still incomplete."""
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_JUDGEMENTS],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["somebody", "unknown-trace"], done.stderr
 
 
 def test_the_reasons_of_a_removal_are_read_from_the_code() -> None:
