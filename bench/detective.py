@@ -345,7 +345,7 @@ def each_case(scores: Sequence[Score]) -> list[str]:
 def _in_short(operation: object) -> str:
     service, name = getattr(operation, "service", ""), getattr(operation, "name", "")
     peer = getattr(operation, "peer", None)
-    return f"{service} {name}" + (f" → {peer}" if peer else "")
+    return f"{service} {name}" + (f" ({peer})" if peer else "")
 
 
 def misses(scores: Sequence[Score]) -> Iterator[str]:

@@ -200,7 +200,7 @@ def twin_page(
         "twin_is_on": is_on,
         "ledger": desk.solving.ledger(case.case_id),
         "order": "tree" if order == "tree" else "change",
-        "says": lambda span: operation(trace, span),
+        "operation": operation,
         "comparison": comparison,
         **(_twin_rows(comparison, order) if comparison else {}),
     }

@@ -21,6 +21,7 @@ from lab.investigation.reading.healthy_twin import (
 )
 from lab.investigation.reading.requests import in_words
 from lab.investigation.reading.service_map import Figures, MapEdge, ServiceMap
+from lab.investigation.reading.span_words import operation_without_statement
 from lab.terminal.tables import WholeTable, plain_table
 from lab.terminal.text import MARKS, clean, service_text
 
@@ -92,7 +93,11 @@ def twin_table(comparison: Comparison, *, in_tree_order: bool, limit: int) -> Re
     table.add_column("", no_wrap=True)
     for row in rows[:limit]:
         table.add_row(
-            _title(row, indent=min(row.depth, DEEPEST) if in_tree_order else 0),
+            _title(
+                row,
+                comparison.says(row, operation_without_statement),
+                indent=min(row.depth, DEEPEST) if in_tree_order else 0,
+            ),
             "" if row.self_ms is None else duration(row.self_ms),
             "" if row.healthy_self_ms is None else duration(row.healthy_self_ms),
             _change(row),
@@ -112,14 +117,14 @@ def _took(roots: tuple[Span, ...]) -> str:
     return duration(roots[0].duration_ms) if roots else ""
 
 
-def _title(row: PairedRow, indent: int) -> Text:
+def _title(row: PairedRow, says: str, indent: int) -> Text:
     span = row.here or row.either
     if row.is_wire:
         told = f"⇄ on the wire to {clean(span.peer or '?', 40)} and back"
         return Text("  " * indent).append(told, style="dim").append(_times(row))
     mark, style = MARKS[span.status]
     text = Text("  " * indent).append(f"{mark} " if mark else "", style=style)
-    text.append_text(service_text(span.service)).append(f" {clean(span.name, 120)}")
+    text.append_text(service_text(span.service)).append(f" {clean(says, 120)}")
     text.append(f" ({clean(span.peer, 40)})" if span.peer else "", style="dim")
     return text.append(_times(row))
 
@@ -177,7 +182,7 @@ def _operation_of(row: BesideRow) -> Text:
     mark, style = MARKS[Status.ERROR if failed else Status.UNSET]
     text = Text("  " * min(row.depth, DEEPEST)).append(f"{mark} " if mark else "", style=style)
     text.append(clean(row.operation.service, 40), style="bold")
-    text.append(f" {clean(row.operation.name, 120)}")
+    text.append(f" {clean(row.says, 120)}")
     peer = row.operation.peer
     return text.append(f" ({clean(peer, 40)})" if peer else "", style="dim")
 

@@ -97,6 +97,6 @@ def said(answer: Answer) -> str:
 
 
 def str_of(suspect: Suspect) -> str:
-    """Whom, for people: ``catalog SELECT → catalog_db``."""
+    """Whom, for people: ``catalog SELECT (catalog_db)``."""
     who = suspect.operation
-    return f"{who.service} {who.name}" + (f" → {who.peer}" if who.peer else "")
+    return f"{who.service} {who.name}" + (f" ({who.peer})" if who.peer else "")

@@ -16,7 +16,13 @@ from lab.domain.strata import standing
 from lab.domain.trace import AttributeValue, Event, Kind, Scope, Span, Status, Trace
 from lab.domain.wording import counted, duration, short_ids, times_usual
 from lab.investigation.reading.requests import in_words
-from lab.investigation.reading.span_words import context_of, data_size, operation, took, value_text
+from lab.investigation.reading.span_words import (
+    context_of,
+    data_size,
+    operation_without_statement,
+    took,
+    value_text,
+)
 from lab.terminal.guides import with_guides
 from lab.terminal.text import MARKS, clean, service_text
 
@@ -301,18 +307,14 @@ def _title(trace: Trace, row: Row, times: int) -> Text:
     title.append(f"{mark} " if mark else "", style=style)
     title.append(f"{KIND_MARKS[item.kind]} ", style="dim")
     title.append_text(service_text(item.service)).append(" ")
-    title.append(clean(_name(trace, item), 120) or "(no name)", style="default")
+    title.append(
+        clean(operation_without_statement(trace, item), 120) or "(no name)", style="default"
+    )
     if item.peer:
         title.append(f" ({clean(item.peer, 40)})", style="dim")
     if answered := _answered(item):
         title.append(f" {answered}", style="dim")
     return title
-
-
-def _name(trace: Trace, span: Span) -> str:
-    """With the route, where it calls by HTTP; a statement takes the room of the numbers."""
-    is_query = "db.query.text" in span.attributes or "db.statement" in span.attributes
-    return span.name if is_query else operation(trace, span)
 
 
 def _answered(span: Span) -> str:

@@ -431,4 +431,4 @@ def _quantities(trace: Trace) -> Mapping[_Quantity, float]:
 
 def _operation(span: Span) -> str:
     peer = span.peer
-    return f"{span.name} → {peer}" if peer else span.name
+    return f"{span.name} ({peer})" if peer else span.name

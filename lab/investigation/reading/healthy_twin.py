@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 from typing import Any, Final
@@ -15,6 +15,7 @@ from lab.domain.rows import wire_of
 from lab.domain.trace import Span, Status, Trace
 from lab.frozen import dataclass
 from lab.investigation.reading.requests import outcome_of
+from lab.investigation.reading.span_words import operation_without_statement
 
 STEADY: Final = 0.05
 """A change by less than this share of the healthy time is none."""
@@ -28,8 +29,8 @@ class PairedRow:
     """A span and the healthy span that does the same; one of both is None where it has none.
 
     With ``is_wire`` it is the way there and back of both calls: ``self_ms`` then is that time,
-    and the calls' own rows are without it. ``count`` such rows may be told as one, in all.
-    ``is_below_missing`` where a row above it is missing here already.
+    and the calls' own rows are without it. ``is_below_missing`` where a row above it is missing
+    here already. ``repeats`` are the spans of further rows that are told with it as one.
     """
 
     depth: int
@@ -39,7 +40,12 @@ class PairedRow:
     healthy_self_ms: float | None
     is_wire: bool = False
     is_below_missing: bool = False
-    count: int = 1
+    repeats: tuple[Span, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many rows it tells."""
+        return 1 + len(self.repeats)
 
     @property
     def either(self) -> Span:
@@ -79,6 +85,11 @@ class Comparison:
         rows = without_repeats(self.rows)
         return rows if in_tree_order else sorted(rows, key=_by_change)
 
+    def says(self, row: PairedRow, words: Callable[[Trace, Span], str]) -> str:
+        """What a row's span does, in ``words``; of repeats that differ, their name."""
+        trace = self.here if row.here else self.healthy
+        return _alike((words(trace, each) for each in (row.either, *row.repeats)), row.either.name)
+
     def changed(self, rows: Sequence[PairedRow]) -> tuple[Sequence[PairedRow], Sequence[PairedRow]]:
         """Those of ``rows`` that changed, and those that all but did not, or say it once more."""
         slight_ms = SLIGHT * max((abs(row.change_ms) for row in self.rows), default=0.0)
@@ -117,7 +128,13 @@ def _together(one: PairedRow, other: PairedRow) -> PairedRow:
             (one.healthy_self_ms, other.healthy_self_ms),
         )
     )
-    return replace(one, self_ms=here, healthy_self_ms=healthy, count=one.count + other.count)
+    repeats = (*one.repeats, other.either)
+    return replace(one, self_ms=here, healthy_self_ms=healthy, repeats=repeats)
+
+
+def _alike(told: Iterable[str], otherwise: str) -> str:
+    words = set(told)
+    return words.pop() if len(words) == 1 else otherwise
 
 
 def twin_rows(comparison: Comparison, *, in_tree_order: bool) -> list[dict[str, Any]]:
@@ -278,10 +295,14 @@ class Runs:
 
 @dataclass(frozen=True, slots=True)
 class BesideRow:
-    """An operation below its callers, and its `Runs` in each trace; None where it has none."""
+    """An operation below its callers, and its `Runs` in each trace; None where it has none.
+
+    ``says`` is what it does, with the route where all its runs have the same.
+    """
 
     depth: int
     operation: Operation
+    says: str
     runs: tuple[Runs | None, ...]
 
 
@@ -308,8 +329,12 @@ def side_by_side(traces: Sequence[Trace]) -> Iterator[BesideRow]:
     unread = [(0, each) for each in reversed(top.below.items())]
     while unread:
         depth, (operation, node) = unread.pop()
-        runs = (_runs(*each) for each in zip(traces, node.spans, strict=True))
-        yield BesideRow(depth, operation, tuple(runs))
+        sides = tuple(zip(traces, node.spans, strict=True))
+        told = (
+            operation_without_statement(trace, span) for trace, spans in sides for span in spans
+        )
+        runs = tuple(_runs(*each) for each in sides)
+        yield BesideRow(depth, operation, _alike(told, operation.name), runs)
         unread += [(depth + 1, each) for each in reversed(node.below.items())]
 
 

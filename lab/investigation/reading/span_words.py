@@ -59,6 +59,12 @@ def operation(trace: Trace, span: Span) -> str:
     return said if len(said) <= LONGEST_OPERATION else f"{said[: LONGEST_OPERATION - 1]}…"
 
 
+def operation_without_statement(trace: Trace, span: Span) -> str:
+    """As `operation`, but of a query its name alone: where a row has little room."""
+    is_query = "db.query.text" in span.attributes or "db.statement" in span.attributes
+    return span.name if is_query else operation(trace, span)
+
+
 def whom(trace: Trace, span: Span) -> str:
     """Who calls or answers whom here; of a service's own work, who called it."""
     if span.kind is Kind.CLIENT:

@@ -67,7 +67,7 @@ def test_of_a_closed_case_it_speaks_freely(state: Path) -> None:
     )
     assert assists(state) == ()
     said = lab(state, "detect", CASE).stdout
-    assert "catalog SELECT → catalog_db, latency, hitting all" in said
+    assert "catalog SELECT (catalog_db), latency, hitting all" in said
 
 
 def write_otlp(path: Path, sample: str) -> str:

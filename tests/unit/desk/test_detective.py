@@ -30,5 +30,5 @@ def test_a_closed_one_shows_it_beside_the_learners_way(desk: DeskUnderTest) -> N
     desk.send(f"{CASE}/debrief", f"{CASE}/give-up")
     assert f'href="{CASE}/detective"' in desk.get(f"{CASE}/debrief").text
     shown = desk.get(f"{CASE}/detective").text
-    assert "catalog SELECT → catalog_db, latency" in shown
+    assert "catalog SELECT (catalog_db), latency" in shown
     assert f'href="{CASE}/traces/' in shown

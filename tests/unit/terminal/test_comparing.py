@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,17 +19,19 @@ from lab.commands import compare as commands
 from lab.domain.evidence import Sample
 from lab.investigation.reading.healthy_twin import Comparison, compare, twin_rows
 from lab.investigation.reading.service_map import service_map
-from lab.terminal.comparing import map_document, map_table, twin_table
+from lab.terminal.comparing import beside_table, map_document, map_table, twin_table
+from lab.terminal.trace_tree import trace_tree
 from tests.support.evidence import db_timeout
+from tests.support.recorded_cases import recorded
 from tests.support.sample_case import sample_case
 
 FATAL = "01bb" * 8
 Run = Callable[..., str]
 
 
-def printed(renderable: RenderableType) -> str:
+def printed(renderable: RenderableType, width: int = 100) -> str:
     out = io.StringIO()
-    Console(file=out, width=100, color_system=None).print(renderable)
+    Console(file=out, width=width, color_system=None).print(renderable)
     return out.getvalue()
 
 
@@ -56,6 +60,29 @@ def test_in_the_order_of_the_tree_rows_are_indented() -> None:
     assert "\n    ✖ error gateway GET (auth)" in text
     assert "\n  ⇄ on the wire to gateway and back" in text
     assert "4 of 19 rows" in text
+
+
+@pytest.mark.parametrize("case", ["db-timeout", "one-by-one", "green-corpse"])
+def test_a_span_is_called_the_same_in_a_tree_a_twin_and_beside_others(case: str) -> None:
+    """Service, what it does, and whom it calls: a reader looks for the one in the other."""
+    evidence = recorded(case).evidence
+    here = evidence.whole_traces(Sample.AFFECTED)[0]
+    comparison = compare(evidence, here)
+    assert comparison is not None
+    tree = printed(trace_tree(here, evidence, unfolded=True), width=300)
+    spans = [row for row in comparison.rows if row.here and not row.is_wire]
+    assert len(spans) == len(here.spans)
+    for shown in (
+        twin_table(
+            dataclasses.replace(comparison, rows=tuple(spans)), in_tree_order=True, limit=99
+        ),
+        beside_table([here], evidence),
+    ):
+        rows = re.findall(
+            r"^ *(?:✖ error )?(\S+ .+? \(\S+\))(?: ×\d+)?  ", printed(shown, 300), re.MULTILINE
+        )
+        assert len(rows) > 3
+        assert [each for each in rows if each not in tree] == []
 
 
 def test_a_program_gets_every_pair() -> None:

@@ -17,6 +17,7 @@ from lab.investigation.reading.healthy_twin import (
     compare,
     healthy_twin,
     pair_rows,
+    side_by_side,
     without_repeats,
 )
 from lab.investigation.reading.service_map import (
@@ -27,6 +28,7 @@ from lab.investigation.reading.service_map import (
     cells,
     service_map,
 )
+from lab.investigation.reading.span_words import operation
 from tests.support.evidence import db_timeout, slow_shelves
 from tests.support.hostile import hostile_traces
 from tests.support.recorded_cases import recorded
@@ -235,6 +237,25 @@ def test_what_only_one_side_has_is_one_row_of_each_operation() -> None:
     rows = without_repeats(list(pair_rows(trace(ID, many), trace(ID, one))))
     assert [row.count for row in rows] == [1, 1, 39]
     assert (rows[2].self_ms, rows[2].healthy_self_ms) == (78.0, None)
+
+
+@pytest.mark.parametrize(
+    ("paths", "says"), [(("/prices", "/prices"), "GET /prices"), (("/a", "/b"), "GET")]
+)
+def test_rows_told_as_one_say_what_they_have_in_common(paths: tuple[str, str], says: str) -> None:
+    """Their route if it is one; whichever side has them, and beside other traces as well."""
+    calls = (
+        client("a", "GET", n, 2, "b", attributes={"url.path": path}) for n, path in enumerate(paths)
+    )
+    many, none = (
+        trace(ID, internal("a", "cart", 0, 9, *calls)),
+        trace(ID, internal("a", "cart", 0, 9)),
+    )
+    for here, healthy in ((many, none), (none, many)):
+        found = Comparison(here, healthy, tuple(pair_rows(here, healthy)))
+        _, calls_row = found.folded(in_tree_order=True)
+        assert (calls_row.count, found.says(calls_row, operation)) == (2, says)
+        assert [each.says for each in side_by_side((here, healthy))] == ["cart", says]
 
 
 # --- the map ---
