@@ -4,7 +4,8 @@ The standard one compiles six methods a class while a module is imported, and a 
 one case imports a hundred and fifty such classes, of most of which it makes no value. Here frozen
 classes share their methods, and the only one that cannot be shared, how a value is made, is
 compiled for the first value. All else is the standard library's: `fields`, `replace`, `asdict`,
-slots and `match`. For a type checker it is the standard one.
+slots and `match`. What the lab has no use for is refused where a class is defined: fields that are
+no argument, or are hashed otherwise than compared. For a type checker it is the standard one.
 """
 
 from __future__ import annotations
@@ -70,11 +71,33 @@ def _dataclass(plain: type[Any] | None = None, /, *, frozen: bool = False, **how
     if not frozen or not how.keys() <= _QUICK:
         return dataclasses.dataclass(frozen=frozen, **how)(plain)
     made: Any = dataclasses.dataclass(init=False, repr=False, eq=False, **how)(plain)
+    _refuse(made)
     for name, method in {**_SHARED, "__init__": _compiled_later(made)}.items():
-        setattr(made, name, vars(plain).get(name, method))
+        # A class with an `__eq__` of its own has None for `__hash__`, which is no method either.
+        setattr(made, name, vars(plain).get(name) or method)
     names = [each.name for each in _fields(made) if each.compare]
     made._parts = attrgetter(*names) if names else staticmethod(lambda _value: ())
     return made
+
+
+def _refuse(made: type[Any]) -> None:
+    """TypeError for what the methods here do not do as the standard library's would."""
+    given = {each.name for each in _fields(made)}
+    is_optional = False
+    for name, each in made.__dataclass_fields__.items():
+        is_plain = each.init and each.hash is None and name != "self"
+        if not (is_plain if name in given else _is_of_the_class(each)):
+            raise TypeError(f"expected a plain field, found {name} of {made.__qualname__}")
+        if name in given and not each.kw_only:
+            needed = each.default is MISSING and each.default_factory is MISSING
+            if is_optional and needed:
+                raise TypeError(f"non-default argument {name!r} follows default argument")
+            is_optional = not needed
+
+
+def _is_of_the_class(each: Field[Any]) -> bool:
+    told = each.type if isinstance(each.type, str) else repr(each.type)
+    return "ClassVar" in told
 
 
 def _fields(value: Any) -> tuple[Field[Any], ...]:

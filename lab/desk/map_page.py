@@ -60,16 +60,16 @@ def drawing(found: ServiceMap) -> tuple[Layout, Sequence[Sequence[str]]]:
 
 
 def _words(edge: MapEdge) -> Sequence[str]:
-    """What stands on an arrow: the median of a call, and below it every other change."""
+    """What stands on an arrow: the median of a call, and below it all else that changed."""
     if edge.reference is None or edge.crime is None:
         return [f"{each.sign} {each.value}" for each in edge.changes]
     first, others = [], []
     for each in cells(edge):
-        _, _, now = each.text.rpartition(" → ")
         if each.measure == "p50":
+            _, _, now = each.text.rpartition(" → ")
             first.append(f"{each.sign} {each.text}" if each.sign else now)
         elif each.sign:
-            others.append(f"{each.sign} {now} {each.measure}")
+            others.append(f"{each.sign} {each.text} {each.measure}")
     return first + others
 
 

@@ -17,7 +17,13 @@ from markupsafe import Markup, escape
 
 from lab.desk import guard
 from lab.domain.wording import duration, times_usual
-from lab.investigation.reading.span_words import context_of, data_size, took, value_text
+from lab.investigation.reading.span_words import (
+    context_of,
+    data_size,
+    operation_without_statement,
+    took,
+    value_text,
+)
 from lab.terminal.text import hue
 
 HERE: Final = Path(__file__).parent
@@ -80,6 +86,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["briefly"] = operation_without_statement
     environment.filters.update(
         began=began,
         clock=clock,

@@ -24,7 +24,7 @@ from lab.investigation.reading.edge_signals import restarts, signals
 from lab.investigation.reading.impact import hurt_requests
 from lab.investigation.reading.logs import LogLine, event_lines, patterns, read_logs
 from lab.investigation.reading.requests import into_window_s, outcome_of
-from lab.investigation.reading.strangers import compared
+from lab.investigation.reading.strangers import is_alone
 from lab.investigation.solving.briefing import briefing
 from lab.investigation.solving.exhibits import told_so_far
 from lab.scenario_file import grafana_path
@@ -81,11 +81,13 @@ def room(
 
 
 @router.get("/cases/{case_id}/contrast", dependencies=[Depends(check_site)])
-def contrast(request: Request, file: OpenFile, desk: TheDesk) -> HTMLResponse:
+def contrast(request: Request, case: OpenFile, desk: TheDesk) -> HTMLResponse:
     """What sets the hurt requests apart; that it was looked at is noted for the debrief."""
-    case = compared(file)
-    desk.solving.note_assist(case.case_id, CONTRAST)
-    return page(request, "contrast.html", {"case": case, "contrasts": contrasts(case.evidence)})
+    found = None
+    if not is_alone(case):
+        desk.solving.note_assist(case.case_id, CONTRAST)
+        found = contrasts(case.evidence)
+    return page(request, "contrast.html", {"case": case, "contrasts": found})
 
 
 @router.get("/cases/{case_id}/logs")

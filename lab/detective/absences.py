@@ -11,6 +11,7 @@ from lab.detective.scene import Scene
 from lab.domain.mechanism import Mechanism
 from lab.domain.reference import Operation
 from lab.domain.trace import Kind, Span, Status, Trace
+from lab.domain.wording import duration
 from lab.frozen import dataclass
 
 FEWEST_SPANS = 5
@@ -106,8 +107,8 @@ def _lagging(scene: Scene) -> Iterator[Absence]:
             continue
         typical = middle([wait for wait, _, _ in late])
         reason = (
-            f"{len(late)} of {len(waits)} messages were picked up late, {typical:.0f} ms after "
-            f"they were sent, where it was {usual:.0f} ms"
+            f"{len(late)} of {len(waits)} messages were picked up late, {duration(typical)} after "
+            f"they were sent, where it was {duration(usual)}"
         )
         charges = tuple(Charge(1 / len(late), span, trace, Sign.LAG) for _, trace, span in late)
         yield Absence(operation, len(late) / len(waits), Mechanism.QUEUE_LAG, charges, reason)

@@ -20,6 +20,7 @@ from lab.detective.scoping import scope_of
 from lab.detective.tuning import Tuning
 from lab.domain.mechanism import Mechanism, Scope
 from lab.domain.reference import Operation
+from lab.domain.wording import duration
 
 EXAMPLES: Final = 3
 MOST_SUSPECTS: Final = 10
@@ -141,14 +142,14 @@ def _in_words(scene: Scene, operation: Operation, charges: Sequence[Charge], sco
     traces = len({each.trace.trace_id for each in charges})
     now = middle([each.span.duration_ms for each in charges])
     past = scene.usual.typical_ms.get(operation)
-    usual = "never seen before" if past is None else f"usually {past:.0f} ms"
+    usual = "never seen before" if past is None else f"usually {duration(past)}"
     sign = max(
         {each.sign for each in charges},
         key=lambda sign: sum(c.share for c in charges if c.sign is sign),
     )
     return (
         f"{score:.0%} of the change, in {traces} of {len(scene.victims)} hurt traces: {sign.value} "
-        f"({now:.0f} ms, {usual})."
+        f"({duration(now)}, {usual})."
     )
 
 

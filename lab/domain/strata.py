@@ -62,10 +62,13 @@ class Coverage:
         """For people: ``44 kept traces, which stand for 310 of 320 requests``."""
         of = "all of" if self.stands_for == self.requests else f"{self.stands_for} of"
         told = f"{self.traces} kept traces, which stand for {of} {self.requests} requests"
+        return f"{told}, one alone for {self.heaviest:.0f}" if self.is_lopsided else told
+
+    @property
+    def is_lopsided(self) -> bool:
+        """Whether a median of theirs may be that of one trace."""
         usual = self.stands_for / max(self.traces, 1)
-        if self.heaviest <= max(HEAVY_SHARE * self.requests, 2 * usual):
-            return told
-        return f"{told}, one alone for {self.heaviest:.0f}: `lab signals` has the times of all"
+        return self.heaviest > max(HEAVY_SHARE * self.requests, 2 * usual)
 
 
 def stands_for(

@@ -48,10 +48,12 @@ def map_table(found: ServiceMap) -> RenderableType:
         )
     is_alone = found.reference is found.crime
     rests_on = f"before: {found.reference}\nincident: {found.crime}"
+    lopsided = "a median may be that of one trace: `lab signals` has the times of all requests\n"
     return Group(
         table,
         Text(
             f"{found.crime if is_alone else rests_on}\n"
+            f"{lopsided if found.is_lopsided else ''}"
             "each trace counts for as many requests as it stands for; "
             "⇢ took up later what the other left",
             style="dim",

@@ -71,7 +71,7 @@ def answer_table(answer: Answer) -> RenderableType:
     table.add_column("for example", no_wrap=True)
     for suspect in answer.suspects:
         table.add_row(
-            f"{suspect.score:.0%}",
+            share_of(suspect.score),
             Text(clean(str_of(suspect), 80)),
             suspect.mechanism.value,
             Text(" ".join(suspect.reasons)),
@@ -89,11 +89,19 @@ def said(answer: Answer) -> str:
     suspect = answer.first
     if suspect is None:
         return f"Nobody is to be accused: {odds}"
-    second = "" if suspect.partner is None else f", and the attempt before it {suspect.partner.why}"
+    with_it = (
+        "" if suspect.partner is None else f", and the attempt before it {suspect.partner.why}"
+    )
     lead = "Nobody else explains any of the change."
     if len(answer.suspects) > 1:
-        lead = f"It explains {answer.margin:.0%} more of the change than the next."
-    return f"{str_of(suspect)}, {suspect.mechanism}, hitting {answer.scope}{second}; {odds} {lead}"
+        best, second, *_ = (share_of(each.score) for each in answer.suspects)
+        lead = f"It explains {best} of the change, the next {second}."
+    return f"{str_of(suspect)}, {suspect.mechanism}, hitting {answer.scope}{with_it}; {odds} {lead}"
+
+
+def share_of(score: float) -> str:
+    """How much of the change: ``76%``, or ``under 1%``."""
+    return "under 1%" if 0 < score < 0.005 else f"{score:.0%}"
 
 
 def str_of(suspect: Suspect) -> str:

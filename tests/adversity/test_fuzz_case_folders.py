@@ -65,7 +65,7 @@ def reseal(folder: Path) -> None:
     """Bring the checksums up to date: the change was made by a person who knows of them."""
     sums = folder / "checksums"
     names = [line.split("  ")[1] for line in sums.read_text().splitlines()]
-    lines = [f"{case_folder._sha256(folder / name)}  {name}\n" for name in names]
+    lines = [f"{case_folder.sha256_of(folder / name)}  {name}\n" for name in names]
     sums.write_text("".join(lines))
 
 

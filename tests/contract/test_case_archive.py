@@ -383,7 +383,7 @@ def edit(name: str, change: Callable[[Any], Any]) -> Callable[[Path], None]:
         path = folder / name
         path.write_text(json.dumps(change(json.loads(path.read_text()))))
         sums = [
-            f"{case_folder._sha256(folder / line.split('  ')[1])}  {line.split('  ')[1]}"
+            f"{case_folder.sha256_of(folder / line.split('  ')[1])}  {line.split('  ')[1]}"
             for line in (folder / "checksums").read_text().splitlines()
         ]
         (folder / "checksums").write_text("\n".join(sums) + "\n")
@@ -718,7 +718,7 @@ def test_what_the_lab_noted_in_a_case_is_deleted_with_it(tmp_path: Path) -> None
     (folder / ".partners.json").write_text("of a case with joins")
     for note in (".scenario.json", ".traces.jsonl", ".partners.json"):
         assert (folder / note).is_file()
-        (folder / f"{note}.part-17-140").write_text("half")
+        (folder / f"{note}.part-x_1yz0ab").write_text("half")
     archive.delete("db-timeout-1")
     assert not folder.exists()
 
@@ -728,6 +728,8 @@ def test_what_the_lab_noted_in_a_case_is_deleted_with_it(tmp_path: Path) -> None
     [
         *("notes.md", ".notes", "scenario/draft.md", "mine/list.txt"),
         *("mine.part-1", "scenario/.scenario.json", ".scenario.json.bak"),
+        *(".traces.jsonl.part-mine/list.txt", ".traces.jsonl.part-mine.txt"),
+        *(".reference/list.txt", ".reference-x_1yz0ab/list.txt", ".reference-mine/traces.jsonl"),
     ],
 )
 def test_a_case_in_which_somebody_keeps_files_is_not_deleted(tmp_path: Path, path: str) -> None:

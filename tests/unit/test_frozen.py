@@ -126,6 +126,43 @@ def test_no_name_can_be_put_on_a_value() -> None:
         Quick(1).z = 2
 
 
+def its_own_equal(self: object, other: object) -> bool:
+    """Whatever it is compared with."""
+    return isinstance(other, type(self))
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"a": field(init=False, default=1)}, "a plain field, found a"),
+        ({"a": field(hash=False)}, "a plain field, found a"),
+        ({"a": dataclasses.InitVar[int]}, "a plain field, found a"),
+        ({"self": int}, "a plain field, found self"),
+        ({"a": field(default=1), "b": int}, "'b' follows default"),
+    ],
+)
+def test_what_would_be_otherwise_than_the_standard_library_s_is_refused(
+    fields: dict[str, Any], problem: str
+) -> None:
+    """Where the class is defined, and not at its first value."""
+    plain = type("It", (), {k: v for k, v in fields.items() if isinstance(v, dataclasses.Field)})
+    plain.__annotations__ = {
+        k: int if isinstance(v, dataclasses.Field) else v for k, v in fields.items()
+    }
+    with pytest.raises(TypeError, match=problem):
+        frozen.dataclass(frozen=True, slots=True)(plain)
+
+
+def test_a_class_with_an_equality_of_its_own_is_hashed_by_its_fields() -> None:
+    """As the standard library does it."""
+    for make in (frozen.dataclass, dataclasses.dataclass):
+        kind: Any = body("It")
+        kind.__eq__, kind.__hash__ = its_own_equal, None
+        made = make(frozen=True)(kind)
+        assert hash(made(1, c=1, e=1)) == hash(made(1, c=1))
+        assert made(1) == made(2)
+
+
 def test_what_is_put_in_place_of_a_class_s_own_method_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

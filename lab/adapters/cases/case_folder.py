@@ -19,13 +19,12 @@ A stranger's telemetry has the manifest, the traces and the checksums.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
 import re
 from collections import ChainMap
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice, pairwise
@@ -57,8 +56,8 @@ from lab.adapters.cases.manifest import (
 )
 from lab.adapters.cases.noted_partners import PARTNERS, with_partners
 from lab.adapters.cases.noted_traces import NOTED
-from lab.adapters.cases.own_note import PART
-from lab.adapters.cases.reference_file import COMPARED, STRETCH, read_stretch
+from lab.adapters.cases.own_note import note_of, sha256_of
+from lab.adapters.cases.reference_file import COMPARED, STRETCH, is_compared, read_stretch
 from lab.adapters.cases.replay_file import REPLAYS
 from lab.adapters.cases.strict_reading import (
     adapter,
@@ -103,6 +102,7 @@ OWN_NOTES: Final = frozenset({ARRIVED, OWNER, INDEX, STRETCH, KNOWN, NOTED, PART
 
 _OF_A_CASE: Final = frozenset({MANIFEST, REQUESTS, TRACES, LOGS, JOURNAL, PROOF})
 _OF_TELEMETRY: Final = frozenset({MANIFEST, TRACES})
+_COMPARED_WITH: Final = LEDGERS | _OF_TELEMETRY | {CHECKSUMS, ARRIVED, INDEX}
 
 LONGEST_WINDOW_S: Final = 3600.0
 LONGEST_RUN_S: Final = 2 * 3600.0
@@ -166,7 +166,7 @@ def _record_lines(case: Case) -> Iterator[str]:
 
 def write_checksums(folder: Path) -> None:
     """Seal every file of the folder as it is now."""
-    sums = (f"{_sha256(path)}  {path.relative_to(folder)}" for path in _sealed_files(folder))
+    sums = (f"{sha256_of(path)}  {path.relative_to(folder)}" for path in _sealed_files(folder))
     _write(folder / CHECKSUMS, tuple(sums))
 
 
@@ -190,20 +190,16 @@ def others_in(folder: Path) -> tuple[Path, ...]:
     return tuple(
         path
         for path in sorted(folder.rglob("*"))
-        if path.is_symlink() or _name_of(path.relative_to(folder)) not in known
-        if COMPARED not in path.relative_to(folder).parts
+        if path.is_symlink() or not _is_own(path.relative_to(folder), known)
     )
 
 
-def _name_of(member: Path) -> str:
-    """As the lab wrote it, be it whole or the part of a note."""
-    note, _, _ = str(member).partition(PART)
-    return note if note in OWN_NOTES else str(member)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _is_own(member: Path, known: Collection[str]) -> bool:
+    """Whether the lab wrote it: what is known, a note's part, or what the case is compared with."""
+    top, *below = member.parts
+    if is_compared(top):
+        return not below or (len(below) == 1 and note_of(below[0]) in _COMPARED_WITH)
+    return str(member) in known or note_of(str(member)) in OWN_NOTES
 
 
 # --- reading -----------------------------------------------------------------------------
@@ -445,5 +441,5 @@ def _check_sums(folder: Path, manifest: AnyManifest) -> None:
         listed = folder / name
         if not listed.is_file():
             raise damaged(listed, "this file, found none")
-        if _sha256(listed) != expected:
+        if sha256_of(listed) != expected:
             raise damaged(listed, f"SHA-256 {expected[:12]}…, found another")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
+from lab.adapters.cases.own_note import sha256_of
 from lab.adapters.cases.strict_reading import damaged
 from lab.adapters.cases.trace_index import Entry, read_index, saying, write_index
 from lab.adapters.cases.traces_on_disk import bounded_lines, traces_of_line
@@ -27,11 +29,10 @@ def made_index(folder: Path, traces: Path, traces_sha256: str) -> tuple[Entry, .
         for at, length, read in bounded_lines(traces)
         for trace_id, trace in read.items()
     }
-    try:
-        return write_index(folder, found.values(), traces_sha256)
-    except OSError:
-        # It is read without one, only more slowly.
-        return tuple(sorted(found.values(), key=lambda each: each.summary.place_in_time))
+    with suppress(OSError):  # It is read without one, only more slowly.
+        if sha256_of(traces) == traces_sha256:
+            return write_index(folder, found.values(), traces_sha256)
+    return tuple(sorted(found.values(), key=lambda each: each.summary.place_in_time))
 
 
 class IndexedTraces(Mapping[str, Trace]):

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from lab.adapters.cases.own_note import code_of_notes, read_note, write_note
+from lab.adapters.cases.own_note import code_of_notes, read_note, sha256_of, write_note
 from lab.domain.evidence import Evidence
 from lab.domain.join import Partners
 
@@ -32,7 +32,8 @@ def with_partners(evidence: Evidence, folder: Path, sealed: Mapping[str, str]) -
     if known is None:
         known = evidence.partners
         with suppress(OSError):  # They are found without a note, only more slowly.
-            write_note(folder / PARTNERS, json.dumps(known), made_of)
+            if all(sha256_of(folder / name) == digest for name, digest in sealed.items()):
+                write_note(folder / PARTNERS, json.dumps(known), made_of)
     return replace(evidence, known_partners=known)
 
 

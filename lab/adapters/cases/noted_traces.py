@@ -34,7 +34,9 @@ def note_traces(folder: Path, traces: Mapping[str, Trace], traces_sha256: str) -
 def noted_traces(folder: Path, traces_sha256: str) -> dict[str, memoryview] | None:
     """Trace id → what `noted_trace` reads; None where there is no note that can be believed."""
     told = read_note(folder / NOTED, _made_of(traces_sha256))
-    return None if told is None else dict(_lines(told))
+    with suppress(ValueError):
+        return None if told is None else dict(_lines(told))
+    return None
 
 
 def _lines(told: bytes) -> Iterator[tuple[str, memoryview]]:
@@ -69,15 +71,18 @@ def _told(trace: Trace) -> str:
 def _short(trace: Trace) -> list[Any]:
     """Id, what made the spans, and the spans, each with the number of its maker."""
     makers: list[list[Any]] = []
+    number_of: dict[str, int] = {}
     rows = []
     for span in trace.spans:
         scope = [span.scope.name, span.scope.version, span.scope.schema_url]
         maker = [span.service, span.resource, scope, span.resource_schema_url]
-        if maker not in makers:
+        # By its text, for 1, 1.0 and True are equal.
+        number = number_of.setdefault(repr(maker), len(makers))
+        if number == len(makers):
             makers.append(maker)
         events = [[each.name, each.time_ns, each.attributes] for each in span.events]
         rows.append([
-            makers.index(maker), span.span_id, span.parent_id, span.name, span.kind,
+            number, span.span_id, span.parent_id, span.name, span.kind,
             span.start_ns, span.end_ns, span.status, span.status_message, span.attributes,
             events, span.trace_state, span.flags,
         ])  # fmt: skip

@@ -7,8 +7,10 @@ of its own, whose traces the case is compared with. Of both the first counts.
 from __future__ import annotations
 
 import json
-import os
+import re
 import shutil
+import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -47,14 +49,25 @@ def write_compared(
     UsageError where the case has no ``own`` trace that is not among them.
     """
     refuse_same(own, others)
-    part = folder / f"{COMPARED}-{os.getpid()}"
+    part = Path(tempfile.mkdtemp(prefix=f"{COMPARED}-", dir=folder))
     try:
-        shutil.copytree(telemetry, part, ignore=shutil.ignore_patterns(f"{COMPARED}*"))
-        own_folders.discard(folder / COMPARED, within=folder)
-        part.rename(folder / COMPARED)
+        copied = shutil.ignore_patterns(f"{COMPARED}*", "*.part-*")
+        shutil.copytree(telemetry, part, ignore=copied, dirs_exist_ok=True)
+        with _ONE_AT_A_TIME:
+            own_folders.discard(folder / COMPARED, within=folder)
+            part.rename(folder / COMPARED)
+            (folder / STRETCH).unlink(missing_ok=True)
     finally:
         own_folders.discard(part, within=folder)
-    (folder / STRETCH).unlink(missing_ok=True)
+
+
+_ONE_AT_A_TIME: Final = threading.Lock()
+"""Two of a desk's forms at once: the later one counts, and neither loses what it said."""
+
+
+def is_compared(name: str) -> bool:
+    """Whether the lab calls what a case is compared with so, be it whole or half copied."""
+    return re.fullmatch(rf"{re.escape(COMPARED)}(-[a-z0-9_]{{8}})?", name) is not None
 
 
 def refuse_same(own: Sequence[TraceSummary], others: Sequence[TraceSummary]) -> None:

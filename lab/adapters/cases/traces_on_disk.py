@@ -16,6 +16,7 @@ from pydantic_core import from_json
 from lab.adapters.bounds import MOST_GROUPS_OF_A_TRACE, MOST_SPANS, MOST_TRACES
 from lab.adapters.cases.json_lines import whole_lines
 from lab.adapters.cases.noted_traces import NOTED, note_traces, noted_trace, noted_traces
+from lab.adapters.cases.own_note import sha256_of
 from lab.adapters.cases.own_spelling import read_as_written
 from lab.adapters.cases.strict_reading import damaged
 from lab.adapters.otlp.fields import MalformedOtlpError, parse
@@ -96,7 +97,8 @@ def all_traces(path: Path, traces_sha256: str) -> dict[str, Trace]:
 
 def _note(path: Path, traces: Mapping[str, Trace], traces_sha256: str) -> None:
     with suppress(OSError):  # They are read without a note, only more slowly.
-        note_traces(path.parent, traces, traces_sha256)
+        if sha256_of(path) == traces_sha256:  # It was; what was read since may be something else.
+            note_traces(path.parent, traces, traces_sha256)
 
 
 def _as_noted(path: Path, told: memoryview) -> Trace:

@@ -12,7 +12,7 @@ as strings.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
@@ -103,21 +103,25 @@ def trace_to_otlp(trace: Trace) -> dict[str, Any]:
 def write_traces(traces: Iterable[Trace]) -> dict[str, Any]:
     """A ``TracesData`` document of the traces, one ``resourceSpans`` per resource in a row."""
     spans = (span for trace in traces for span in trace)
-    by_resource = groupby(
-        spans, key=lambda span: (span.service, dict(span.resource), span.resource_schema_url)
-    )
     return {
         "resourceSpans": [
             {
-                **write_resource(*told),
+                **write_resource(made[0].service, made[0].resource, made[0].resource_schema_url),
                 "scopeSpans": [
-                    {**write_scope(scope), "spans": [write_span(span) for span in made]}
-                    for scope, made in groupby(spans, key=lambda span: span.scope)
+                    {**write_scope(ones[0].scope), "spans": [write_span(span) for span in ones]}
+                    for ones in _runs(made, lambda span: span.scope)
                 ],
             }
-            for told, spans in by_resource
+            for made in _runs(
+                spans, lambda span: (span.service, dict(span.resource), span.resource_schema_url)
+            )
         ]
     }
+
+
+def _runs(spans: Iterable[Span], maker: Callable[[Span], object]) -> Iterator[Sequence[Span]]:
+    """Spans of one maker in a row; told apart by its text, for 1, 1.0 and True are equal."""
+    return (tuple(run) for _, run in groupby(spans, key=lambda span: repr(maker(span))))
 
 
 def write_resource(

@@ -108,28 +108,30 @@ def _by_change(row: PairedRow) -> float:
 def without_repeats(rows: Sequence[PairedRow]) -> Sequence[PairedRow]:
     """The rows, with those that only one side has as one of each operation; in their first place.
 
-    Of forty calls where there was one, thirty-nine have no counterpart, and all say the same.
+    Of forty calls where there was one, thirty-nine have no counterpart, and all say the same; but
+    those that failed stand apart from those that did not.
     """
-    found: dict[object, PairedRow] = {}
+    found: defaultdict[object, list[PairedRow]] = defaultdict(list)
     for row in rows:
         sides = row.self_ms is None, row.healthy_self_ms is None
         key: object = id(row)
         if any(sides):
-            key = Operation.of(row.either), row.is_wire, row.is_below_missing, sides
-        found[key] = _together(found[key], row) if key in found else row
-    return list(found.values())
+            failed = not row.is_wire and row.either.status is Status.ERROR
+            key = Operation.of(row.either), failed, row.is_wire, row.is_below_missing, sides
+        found[key].append(row)
+    return [_together(alike) for alike in found.values()]
 
 
-def _together(one: PairedRow, other: PairedRow) -> PairedRow:
+def _together(rows: Sequence[PairedRow]) -> PairedRow:
+    first, *others = rows
+    if not others:
+        return first
     here, healthy = (
-        None if a is None or b is None else a + b
-        for a, b in (
-            (one.self_ms, other.self_ms),
-            (one.healthy_self_ms, other.healthy_self_ms),
-        )
+        None if None in times else sum(filter(None, times))
+        for times in ([row.self_ms for row in rows], [row.healthy_self_ms for row in rows])
     )
-    repeats = (*one.repeats, other.either)
-    return replace(one, self_ms=here, healthy_self_ms=healthy, repeats=repeats)
+    repeats = tuple(row.either for row in others)
+    return replace(first, self_ms=here, healthy_self_ms=healthy, repeats=repeats)
 
 
 def _alike(told: Iterable[str], otherwise: str) -> str:
@@ -229,6 +231,8 @@ def pair_rows(here: Trace, healthy: Trace) -> Iterator[PairedRow]:
         depth, is_below, one, other = waiting.pop()
         sides = (here, one), (healthy, other)
         wires = [_wire_ms(*side) for side in sides]
+        if one is not None and other is not None and None in wires:
+            wires = [None, None]  # What one side does not tell apart stays in both calls' own.
         own = [_self_ms(*side, wire) for side, wire in zip(sides, wires, strict=True)]
         yield PairedRow(depth, one, other, own[0], own[1], is_below_missing=is_below)
         is_missing = one is None

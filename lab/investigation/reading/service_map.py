@@ -106,6 +106,11 @@ class ServiceMap:
     reference: Coverage
     crime: Coverage
 
+    @property
+    def is_lopsided(self) -> bool:
+        """Whether a median of either side may be that of one trace."""
+        return self.reference.is_lopsided or self.crime.is_lopsided
+
 
 _Arrow = tuple[str, str, bool]
 _Weighed = tuple[Span, float, bool]

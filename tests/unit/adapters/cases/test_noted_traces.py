@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from lab.adapters.cases import noted_traces as module
 from lab.adapters.cases import traces_on_disk
 from lab.adapters.cases.case_folder import TRACES, read_sight, sealed_files, write_case
 from lab.adapters.cases.noted_traces import NOTED, note_traces, noted_trace, noted_traces
-from lab.adapters.cases.own_note import write_note
+from lab.adapters.cases.own_note import code_of_notes, write_note
 from lab.adapters.cases.traces_on_disk import TracesOnDisk, all_traces
 from lab.adapters.otlp.traces import read_traces, trace_to_otlp
 from lab.domain.trace import Link, Scope, Span, Trace
@@ -47,6 +48,11 @@ PLAIN: Final = replace(SPAN, attributes={**SPAN.attributes, "l": "1"})
         *([replace(PLAIN, attributes={"i": 1, "f": 1.0, "b": True, "n": 2**63, "x": 1e300})],),
         [replace(PLAIN, scope=Scope("a", "1", {"k": "v"}, "url"))],
         [replace(PLAIN, resource={"service.name": "payments", "r": ("x",)}), PARENT],
+        # Equal, and not the same.
+        [
+            replace(PLAIN, span_id=f"{n:016x}", resource={"service.name": "payments", "s": value})
+            for n, value in enumerate((1, True, 1.0, 1), start=1)
+        ],
     ],
 )
 def test_every_span_is_read_as_it_was(tmp_path: Path, spans: list[Span]) -> None:
@@ -55,6 +61,30 @@ def test_every_span_is_read_as_it_was(tmp_path: Path, spans: list[Span]) -> None
     (trace,) = read_traces(json.loads(told)).values()
     found = read_back(tmp_path, trace)
     assert repr(found[SPAN.trace_id].spans) == repr(trace.spans)
+
+
+def test_noting_takes_time_by_the_number_of_spans_alone(tmp_path: Path) -> None:
+    """Also where each of them has a resource of its own."""
+
+    def took_s(count: int) -> float:
+        spans = (
+            replace(PLAIN, span_id=f"{n:016x}", resource={"service.instance.id": str(n)})
+            for n in range(1, count + 1)
+        )
+        trace = Trace(SPAN.trace_id, tuple(spans))
+        start_s = time.process_time()
+        note_traces(tmp_path, {trace.trace_id: trace}, SUM)
+        return time.process_time() - start_s
+
+    took_s(1000)
+    assert took_s(8000) < 4 * 4 * took_s(2000)
+
+
+def test_a_note_in_which_no_traces_stand_is_none(tmp_path: Path) -> None:
+    """Whole by its sum, and of no use."""
+    made_of = {"traces": SUM, "code": code_of_notes()}
+    write_note(tmp_path / NOTED, "noblank\n", made_of)
+    assert noted_traces(tmp_path, SUM) is None
 
 
 @pytest.mark.parametrize("name", ["db-timeout", "locked-drawer", "late-email"])

@@ -239,6 +239,26 @@ def test_what_only_one_side_has_is_one_row_of_each_operation() -> None:
     assert (rows[2].self_ms, rows[2].healthy_self_ms) == (78.0, None)
 
 
+def test_what_failed_is_never_folded_into_what_did_not() -> None:
+    """Whichever came first: a row of both would hide the one or the other."""
+    ends = (Status.UNSET, Status.ERROR, Status.ERROR, Status.UNSET)
+    calls = (client("a", "GET", n, 2, "b", status=each) for n, each in enumerate(ends))
+    many, none = internal("a", "cart", 0, 9, *calls), internal("a", "cart", 0, 9)
+    rows = without_repeats(list(pair_rows(trace(ID, many), trace(ID, none))))
+    assert [(row.either.status, row.count) for row in rows[1:]] == [
+        (Status.UNSET, 2),
+        (Status.ERROR, 2),
+    ]
+
+
+def test_a_wire_that_one_side_does_not_tell_apart_is_no_row() -> None:
+    """A callee that sent no span here: the time on the wire stays in the calls of both."""
+    silent = trace(ID, client("a", "GET", 0, 700, "b"))
+    call, *answered = pair_rows(silent, _called(14, 10))
+    assert (call.self_ms, call.healthy_self_ms) == (700.0, 4.0)
+    assert [row.is_wire for row in answered] == [False, False]
+
+
 @pytest.mark.parametrize(
     ("paths", "says"), [(("/prices", "/prices"), "GET /prices"), (("/a", "/b"), "GET")]
 )
