@@ -13,7 +13,6 @@ from lab.frozen import dataclass
 from lab.investigation.solving.judge import judge
 from lab.lint import Problem, Rule
 from lab.scenario_file import SCENARIO
-from lab.terminal.detection import str_of
 
 if TYPE_CHECKING:
     from lab.detective.incident import Incident
@@ -70,7 +69,7 @@ def rivals(case: Case, incident: Incident) -> Iterator[Problem]:
                 0,
                 "decoys",
                 Rule.RIVAL,
-                f"{str_of(suspect)}, which explains {suspect.score:.0%} beside {guilty:.0%}, "
+                f"{suspect.who}, which explains {suspect.explains} beside {guilty:.0%}, "
                 f"graded {verdict}",
             )
 

@@ -15,7 +15,7 @@ from lab.detective.incident import incident_between, incident_of, incident_said
 from lab.domain.case import Case
 from lab.domain.evidence import Telemetry
 from lab.errors import NotEarned, UsageError
-from lab.terminal.detection import NOT_THE_TRUTH, said, share_of
+from lab.terminal.detection import NOT_THE_TRUTH, said
 
 router = APIRouter(include_in_schema=False)
 
@@ -44,5 +44,4 @@ def detective_page(
         if not isinstance(before, Telemetry):
             raise UsageError(f"expected traces of a calm time, found that {reference} is a case")
         context["answer"] = detect(incident_between(before.own_traces(), case.own_traces()))
-    words = {"said": said, "share_of": share_of, "by_what": NOT_THE_TRUTH}
-    return page(request, "detective.html", {**context, **words})
+    return page(request, "detective.html", {**context, "said": said, "by_what": NOT_THE_TRUTH})

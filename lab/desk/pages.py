@@ -17,13 +17,7 @@ from markupsafe import Markup, escape
 
 from lab.desk import guard
 from lab.domain.wording import duration, times_usual
-from lab.investigation.reading.span_words import (
-    context_of,
-    data_size,
-    operation_without_statement,
-    took,
-    value_text,
-)
+from lab.investigation.reading import span_words
 from lab.terminal.text import hue
 
 HERE: Final = Path(__file__).parent
@@ -40,7 +34,7 @@ def markdown(text: str) -> Markup:
 
 def ticked(text: str) -> Markup:
     """Words of ours in which backticks mark code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
+    return Markup(re.sub(r"``?([^`]+)``?", r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
 def moment(unix_s: float) -> str:
@@ -86,20 +80,20 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["briefly"] = operation_without_statement
+    environment.globals["briefly"] = span_words.operation_without_statement
     environment.filters.update(
         began=began,
         clock=clock,
-        context=context_of,
+        context=span_words.context_of,
         duration=duration,
         hue=hue,
         markdown=markdown,
-        data_size=data_size,
+        data_size=span_words.data_size,
         moment=moment,
         query=query,
         ticked=ticked,
         times=times_usual,
-        took=took,
-        value=value_text,
+        took=span_words.took,
+        value=span_words.value_text,
     )
     return environment

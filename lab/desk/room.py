@@ -53,6 +53,7 @@ def room(
         raise UnknownCase(f"expected a route of {', '.join(routes)}, got {route!r}")
     hurt = hurt_requests(found.evidence)
     kept = [each for each in hurt if each.trace_id in found.evidence.traces]
+    kept.sort(key=lambda each: each.start_s)
     ledger = desk.solving.ledger(found.case_id)
     told = patterns(lines_of(desk, found))
     measured, restarted = signals(found.evidence, route=route or None), restarts(found.evidence)

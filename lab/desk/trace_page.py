@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
@@ -174,17 +174,31 @@ class FlameBox:
     left: float
     width: float
     says: str
-    fails: bool
+    mark: str
 
 
 def _flame_boxes(trace: Trace) -> Iterator[FlameBox]:
-    boxes = flame_graph(trace)
+    boxes, mark_of = flame_graph(trace), _mark_in(trace)
     whole_ms = sum(each.total_ms for each in boxes if each.parent is None) or 1.0
     for each in boxes:
         says = operation(trace, each.spans[0])
-        fails = any(span.status is Status.ERROR for span in each.spans)
+        mark = max((mark_of(span) for span in each.spans), key=_MARKS.index)
         left, width = 100 * each.begins_ms / whole_ms, 100 * each.total_ms / whole_ms
-        yield FlameBox(each, left, width, says, fails)
+        yield FlameBox(each, left, width, says, mark)
+
+
+_MARKS: Final = ("", "↥", "✖")
+"""Of what went well, of what hands up a failure, of what fails by itself: the worst last."""
+
+
+def _mark_in(trace: Trace) -> Callable[[Span], str]:
+    """Says of a span of the trace which mark it has, as the waterfall's legend explains it."""
+    own_errors = {span.span_id for span in trace.deepest_errors()}
+
+    def mark(span: Span) -> str:
+        return _MARKS[(span.status is Status.ERROR) + (span.span_id in own_errors)]
+
+    return mark
 
 
 @router.get("/cases/{case_id}/traces/{trace_id}/twin")
@@ -194,13 +208,15 @@ def twin_page(
     """The trace beside the healthy one nearest to it; off until it was asked for."""
     trace = _trace(desk, case, trace_id)
     is_on = _twin_is_on(desk, case)
-    comparison = compare(compared(case).evidence, trace) if is_on else None
+    comparison = compare(case.evidence, trace) if is_on and not is_alone(case) else None
     context = {
         **_context(case, trace),
         "twin_is_on": is_on,
+        "is_alone": is_alone(case),
         "ledger": desk.solving.ledger(case.case_id),
         "order": "tree" if order == "tree" else "change",
         "operation": operation,
+        "mark_of": _mark_in(trace),
         "comparison": comparison,
         **(_twin_rows(comparison, order) if comparison else {}),
     }

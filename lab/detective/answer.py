@@ -36,6 +36,17 @@ class Suspect:
         """The one that explains most."""
         return self.operations[0]
 
+    @property
+    def who(self) -> str:
+        """Whom, for people: ``catalog SELECT (catalog_db)``."""
+        who = self.operation
+        return f"{who.service} {who.name}" + (f" ({who.peer})" if who.peer else "")
+
+    @property
+    def explains(self) -> str:
+        """How much of the change, for people: ``76%``, or ``under 1%``."""
+        return "under 1%" if 0 < self.score < 0.01 else f"{self.score:.0%}"
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

@@ -90,7 +90,7 @@ def twin_table(comparison: Comparison, *, in_tree_order: bool, limit: int) -> Re
     rows = comparison.folded(in_tree_order=in_tree_order)
     table = WholeTable()
     table.add_column("span", overflow="fold")
-    for heading in ("self", "healthy", "change"):
+    for heading in ("here", "healthy", "change"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for row in rows[:limit]:
@@ -111,7 +111,10 @@ def twin_table(comparison: Comparison, *, in_tree_order: bool, limit: int) -> Re
         Text.assemble("trace   ", (here.trace_id, "cyan"), f"  {_took(here.roots)}"),
         Text.assemble("healthy ", (healthy.trace_id, "cyan"), f"  {_took(healthy.roots)}"),
         table,
-        Text(f"{shown}; self: without its children and the wire; ×: together", "dim"),
+        Text(
+            f"{shown}; what each took of itself, without its children and the wire; ×: together",
+            "dim",
+        ),
     )
 
 

@@ -71,8 +71,8 @@ def answer_table(answer: Answer) -> RenderableType:
     table.add_column("for example", no_wrap=True)
     for suspect in answer.suspects:
         table.add_row(
-            share_of(suspect.score),
-            Text(clean(str_of(suspect), 80)),
+            suspect.explains,
+            Text(clean(suspect.who, 80)),
             suspect.mechanism.value,
             Text(" ".join(suspect.reasons)),
             " ".join(each[:8] for each in suspect.examples[0]),
@@ -84,7 +84,7 @@ def said(answer: Answer) -> str:
     """The verdict in a sentence or two."""
     odds = f"nobody did it with a probability of {answer.nobody:.0%}."
     if answer.cannot_tell is not None:
-        first = f" If anybody: {str_of(answer.suspects[0])}." if answer.suspects else ""
+        first = f" If anybody: {answer.suspects[0].who}." if answer.suspects else ""
         return f"It cannot be told: {answer.cannot_tell}.{first}"
     suspect = answer.first
     if suspect is None:
@@ -94,17 +94,6 @@ def said(answer: Answer) -> str:
     )
     lead = "Nobody else explains any of the change."
     if len(answer.suspects) > 1:
-        best, second, *_ = (share_of(each.score) for each in answer.suspects)
+        best, second, *_ = (each.explains for each in answer.suspects)
         lead = f"It explains {best} of the change, the next {second}."
-    return f"{str_of(suspect)}, {suspect.mechanism}, hitting {answer.scope}{with_it}; {odds} {lead}"
-
-
-def share_of(score: float) -> str:
-    """How much of the change: ``76%``, or ``under 1%``."""
-    return "under 1%" if 0 < score < 0.005 else f"{score:.0%}"
-
-
-def str_of(suspect: Suspect) -> str:
-    """Whom, for people: ``catalog SELECT (catalog_db)``."""
-    who = suspect.operation
-    return f"{who.service} {who.name}" + (f" ({who.peer})" if who.peer else "")
+    return f"{suspect.who}, {suspect.mechanism}, hitting {answer.scope}{with_it}; {odds} {lead}"

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from lab.adapters.cases import case_folder
 from lab.adapters.cases.archive import FolderArchive
+from lab.adapters.cases.own_note import sha256_of
 from lab.cli import app
 from lab.errors import CaseError, LabError
 from lab.settings import CHECKOUT
@@ -65,7 +66,7 @@ def reseal(folder: Path) -> None:
     """Bring the checksums up to date: the change was made by a person who knows of them."""
     sums = folder / "checksums"
     names = [line.split("  ")[1] for line in sums.read_text().splitlines()]
-    lines = [f"{case_folder.sha256_of(folder / name)}  {name}\n" for name in names]
+    lines = [f"{sha256_of(folder / name)}  {name}\n" for name in names]
     sums.write_text("".join(lines))
 
 

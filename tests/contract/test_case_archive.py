@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,10 +19,10 @@ from typing import Any, Protocol
 import psutil
 import pytest
 
-from lab.adapters.cases import case_folder
 from lab.adapters.cases.archive import FolderArchive
 from lab.adapters.cases.bring import Wish, bring_content, bring_file
 from lab.adapters.cases.journal_file import JournalFile
+from lab.adapters.cases.own_note import sha256_of
 from lab.adapters.formats.source import Content
 from lab.adapters.memory.case_archive import MemoryArchive
 from lab.adapters.memory.clock import FakeClock
@@ -139,6 +140,20 @@ def test_traces_are_compared_with_those_of_another_time(given: Given) -> None:
     assert found.evidence.samples[Sample.OTHERS] == tuple(each.trace_id for each in own)
     assert {*found.evidence.traces} == {each.trace_id for each in (*own, *others)}
     assert [*found.evidence.kept_in(Window.REFERENCE)] == others
+
+
+def test_two_that_say_at_once_what_was_healthy_leave_one_whole(given: Given) -> None:
+    """Whichever is later; a reference in which something is missing would be believed."""
+    archive = given.archive
+    case_id = given.bring(*brought_traces(4))
+    calm = [given.bring(*brought_traces(n, START_S + 100 * n)) for n in (5, 6)]
+    with ThreadPoolExecutor(4) as threads:
+        for done in [threads.submit(archive.refer, case_id, other=calm[n % 2]) for n in range(40)]:
+            done.result()
+    found = archive.sight(case_id)
+    assert isinstance(found, Telemetry)
+    assert found.healthy is not None
+    assert len(tuple(found.evidence.kept_in(Window.REFERENCE))) in {5, 6}
 
 
 def test_what_cannot_have_been_healthy_is_refused(given: Given) -> None:
@@ -383,7 +398,7 @@ def edit(name: str, change: Callable[[Any], Any]) -> Callable[[Path], None]:
         path = folder / name
         path.write_text(json.dumps(change(json.loads(path.read_text()))))
         sums = [
-            f"{case_folder.sha256_of(folder / line.split('  ')[1])}  {line.split('  ')[1]}"
+            f"{sha256_of(folder / line.split('  ')[1])}  {line.split('  ')[1]}"
             for line in (folder / "checksums").read_text().splitlines()
         ]
         (folder / "checksums").write_text("\n".join(sums) + "\n")

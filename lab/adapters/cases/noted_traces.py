@@ -53,7 +53,8 @@ def noted_trace(told: bytes | memoryview) -> Trace:
     if (told := bytes(told)).startswith(b"{"):
         return read_traces(parse(told.decode())).popitem()[1]
     trace_id, makers, rows = from_json(told)
-    return Trace(trace_id, tuple(_spans(trace_id, [_maker(*each) for each in makers], rows)))
+    made = [(*named, Scope(*scope), schema_url) for *named, scope, schema_url in makers]
+    return Trace(trace_id, tuple(_spans(trace_id, made, rows)))
 
 
 def _made_of(traces_sha256: str) -> dict[str, str]:
@@ -70,28 +71,21 @@ def _told(trace: Trace) -> str:
 
 def _short(trace: Trace) -> list[Any]:
     """Id, what made the spans, and the spans, each with the number of its maker."""
-    makers: list[list[Any]] = []
-    number_of: dict[str, int] = {}
+    makers: dict[str, tuple[int, list[Any]]] = {}
     rows = []
     for span in trace.spans:
-        scope = [span.scope.name, span.scope.version, span.scope.schema_url]
+        made_by = span.scope
+        scope = [made_by.name, made_by.version, made_by.attributes, made_by.schema_url]
         maker = [span.service, span.resource, scope, span.resource_schema_url]
         # By its text, for 1, 1.0 and True are equal.
-        number = number_of.setdefault(repr(maker), len(makers))
-        if number == len(makers):
-            makers.append(maker)
+        number, _ = makers.setdefault(repr(maker), (len(makers), maker))
         events = [[each.name, each.time_ns, each.attributes] for each in span.events]
         rows.append([
             number, span.span_id, span.parent_id, span.name, span.kind,
             span.start_ns, span.end_ns, span.status, span.status_message, span.attributes,
             events, span.trace_state, span.flags,
         ])  # fmt: skip
-    return [trace.trace_id, makers, rows]
-
-
-def _maker(service: str, resource: Any, scope: list[str], schema_url: str) -> tuple[Any, ...]:
-    name, version, scope_schema_url = scope
-    return service, resource, Scope(name, version, schema_url=scope_schema_url), schema_url
+    return [trace.trace_id, [maker for _, maker in makers.values()], rows]
 
 
 def _spans(trace_id: str, makers: list[tuple[Any, ...]], rows: list[Any]) -> Iterator[Span]:

@@ -12,7 +12,9 @@ from typer.testing import CliRunner, Result
 from lab.adapters.cases.archive import FolderArchive
 from lab.adapters.otlp.traces import trace_to_otlp
 from lab.cli import app
+from lab.detective.answer import Suspect
 from lab.domain.ledger import Ledger
+from lab.domain.mechanism import Mechanism
 from lab.errors import NoReference, NotEarned
 from tests.support.recorded_cases import recorded
 
@@ -78,6 +80,13 @@ def write_otlp(path: Path, sample: str) -> str:
         json.dumps({"resourceSpans": [r for one in spans for r in one["resourceSpans"]]})
     )
     return str(path)
+
+
+def test_shares_of_the_change_are_told_alike_everywhere() -> None:
+    """None that explains a little is said to explain nothing."""
+    told = {0.0: "0%", 0.002: "under 1%", 0.01: "1%", 0.764: "76%", 1.0: "100%"}
+    for score, says in told.items():
+        assert Suspect((), score, Mechanism.LATENCY, (), ()).explains == says
 
 
 def test_a_strangers_traces_need_others_from_before(tmp_path: Path) -> None:

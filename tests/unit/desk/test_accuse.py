@@ -122,6 +122,18 @@ def test_wrong_accusations_delay_more_and_more_and_never_lock(desk: DeskUnderTes
     assert "SOLVED" in accuse(desk, SELECT)
 
 
+def test_in_a_closed_case_an_accusation_is_practice(desk: DeskUnderTest) -> None:
+    """The form and the verdict say so, and lead to the debrief and not to hints."""
+    assert "The case is closed" not in desk.get(FORM).text
+    accuse(desk, SELECT)
+    assert "The case is closed" in desk.get(FORM).text
+    shown = accuse(desk, GATEWAY)
+    assert "MESSENGER" in shown
+    assert "this counts for nothing" in shown
+    assert 'href="/cases/db-timeout-1/debrief">Read the debrief' in shown
+    assert "Take a hint" not in shown
+
+
 def test_a_slip_of_the_pen_delays_nothing(desk: DeskUnderTest) -> None:
     """A span nobody knows is refused before it is judged."""
     answer = desk.send(FORM, FORM, suspect=f"{TRACE} 1234", mechanism="timeout")

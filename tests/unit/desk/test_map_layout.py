@@ -125,6 +125,20 @@ def test_every_recorded_map_is_drawn_without_an_overlap() -> None:
         check(layout, calls)
 
 
+def test_what_changed_is_told_from_before_to_now() -> None:
+    """Of a figure alone nobody could say by how much; only a new or a lost call has one side."""
+    counted = 0
+    for name in RECORDINGS:
+        found = service_map(recorded(name).evidence)
+        for edge, told in zip(found.edges, drawing(found)[1], strict=True):
+            signs = {each.sign for each in edge.changes}
+            changed = [line for line in told if line[0] in signs]
+            counted += len(changed)
+            if edge.reference and edge.crime:
+                assert [line for line in changed if " → " not in line] == [], (name, edge)
+    assert counted > len(RECORDINGS)
+
+
 def test_a_map_of_nothing_is_empty() -> None:
     layout = Layout({}, [])
     assert (layout.slots, layout.arrows) == ({}, [])

@@ -166,6 +166,18 @@ def test_the_flame_graph_has_one_box_for_equal_calls(tmp_path: Path) -> None:
     assert f'href="{PAGE}?span={span_id(FATAL, 2)}"' in text
 
 
+def test_flame_graph_and_twin_mark_who_fails_by_itself_as_the_waterfall_does(
+    desk: DeskUnderTest,
+) -> None:
+    """One, and four that hand it up."""
+    twin_on(desk)
+    for path in ("flame", "twin"):
+        text = desk.get(f"{PAGE}/{path}").text
+        rows = text.partition("<tbody>")[2]
+        assert rows.count('<span class="mark error">✖</span>') == 1, path
+        assert rows.count('<span class="mark error">↥</span>') == 4, path
+
+
 @pytest.mark.parametrize("spans", [
     [span(FATAL, 1, None, "a b", (0, 0))],
     [span(FATAL, 1, 2, "a b", (0, 5)), span(FATAL, 2, 1, "a c", (9, 3))],

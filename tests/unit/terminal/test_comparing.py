@@ -104,6 +104,17 @@ def test_the_map_says_before_and_incident_of_every_arrow() -> None:
     assert json.loads(json.dumps(map_document(found)))["edges"]
 
 
+def test_a_map_whose_median_may_be_one_traces_says_where_to_look() -> None:
+    """And no other map does."""
+    told = "`lab signals` has the times of all requests"
+    found = service_map(db_timeout().evidence())
+    assert told not in printed(map_table(found), 200)
+    lopsided = dataclasses.replace(found.crime, requests=40, traces=9, stands_for=40, heaviest=20.0)
+    found = dataclasses.replace(found, crime=lopsided)
+    assert told in printed(map_table(found), 200)
+    assert "one alone for 20" in printed(map_table(found), 200)
+
+
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs a command in a checkout with the sample case, and gives what it printed."""

@@ -257,6 +257,10 @@ const COMMANDS = {
 };
 
 function jumpToError(/** @type {boolean} */ backwards) {
+  if (!model.ownErrors.length) {
+    foundText.textContent = "No span fails by itself.";
+    return;
+  }
   assist("own-error jump");
   step(model.ownErrors, backwards);
 }

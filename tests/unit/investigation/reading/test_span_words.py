@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from lab.domain.trace import AttributeValue, Kind, Span, Trace
-from lab.investigation.reading.span_words import LONGEST_OPERATION, operation, whom
+from lab.investigation.reading.span_words import (
+    LONGEST_OPERATION,
+    operation,
+    operation_without_statement,
+    whom,
+)
 from tests.support.traces import Draft, client, internal, server, trace
 
 
@@ -45,6 +50,13 @@ def test_who_answered_knows_the_route_best() -> None:
     found = trace("t", draft)
     assert operation(found, found.spans[0]) == "GET /sessions/{id}"
     assert operation(found, found.spans[1]) == "GET /s"
+
+
+def test_where_there_is_little_room_a_query_is_its_name() -> None:
+    """And a call by HTTP has its route all the same."""
+    query = call("SELECT", db__query__text="SELECT a FROM b")
+    assert operation_without_statement(*query) == "SELECT"
+    assert operation_without_statement(*call("GET", url__path="/prices")) == "GET /prices"
 
 
 def test_a_long_statement_is_cut() -> None:
