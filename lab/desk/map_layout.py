@@ -18,6 +18,7 @@ LETTER: Final = 6.9
 TIP: Final = 9
 MARGIN: Final = 14
 _CHANNEL: Final = 40
+_APART: Final = 18
 
 Call = tuple[str, str, Sequence[str]]
 """Who calls, who is called, and the lines of words that belong to it."""
@@ -57,7 +58,7 @@ class Layout:
         return self._boxes[self.slots[name].column]
 
     def _tall(self, n: int) -> float:
-        return LINE * max(1, len(self._calls[n][2])) + 8
+        return LINE * max(1, len(self._calls[n][2])) + _APART
 
     def _across(self, number: int) -> tuple[Sequence[float], Sequence[float]]:
         """Where the lanes, and where the boxes of each column begin."""
@@ -89,7 +90,7 @@ class Layout:
         end = way[-1]
         held = sorted(self._held[end.name], key=lambda each: (self._ways[each][-2].middle, each))
         above = sum(map(self._tall, held[: held.index(n)]))
-        return end.middle - sum(map(self._tall, held)) / 2 + above + LINE + 2
+        return end.middle - sum(map(self._tall, held)) / 2 + above + LINE + _APART / 2 - 2
 
     def _leaves(self, n: int, way: Sequence[Slot]) -> float:
         """Lines leave a box in the order in which they part."""

@@ -125,6 +125,16 @@ def test_every_recorded_map_is_drawn_without_an_overlap() -> None:
         check(layout, calls)
 
 
+def test_the_words_of_two_calls_to_one_box_stand_apart() -> None:
+    """By half a line at least, or a reader takes them for those of one."""
+    calls: list[Call] = [("a", "c", ["x"] * 3), ("b", "c", ["x"] * 2), ("d", "c", ["x"])]
+    layout = Layout({"a": 0, "b": 0, "d": 0, "c": 1}, calls)
+    own = [(arrow.y, len(lines)) for arrow, (_, _, lines) in zip(layout.arrows, calls, strict=True)]
+    for (y, lines), (next_y, _) in pairwise(sorted(own)):
+        below_words = y + 6 + LINE * (lines - 1) if lines > 1 else y
+        assert next_y - LINE - below_words >= LINE / 2
+
+
 def test_what_changed_is_told_from_before_to_now() -> None:
     """Of a figure alone nobody could say by how much; only a new or a lost call has one side."""
     counted = 0
