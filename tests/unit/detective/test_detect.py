@@ -62,7 +62,7 @@ def test_it_speaks_in_sentences(name: str) -> None:
     reasons = [reason for each in answer.suspects for reason in each.reasons]
     assert [each for each in reasons if each[0].islower() or not each.endswith(".")] == []
     if answer.first is not None and answer.cannot_tell is None:
-        assert ("than the next." in said(answer)) is (len(answer.suspects) > 1)
+        assert (", the next " in said(answer)) is (len(answer.suspects) > 1)
 
 
 def test_nobody_is_accused_where_nobody_did_it() -> None:

@@ -173,7 +173,7 @@ def test_what_a_limit_cuts_is_counted(at: At) -> None:
     assert "2 of 10 requests that fit" in " ".join(at("traces --outcome error --limit 2").split())
     assert "1 of 2 kinds of line" in at("logs --limit 1")
     assert "1 of 3 lines that fit" in at("logs --lines --limit 1")
-    assert re.search(r"2 of \d+ rows; self", at("twin 01bb01bb --limit 2"))
+    assert re.search(r"2 of \d+ rows; what each took", at("twin 01bb01bb --limit 2"))
 
 
 def test_a_moment_of_the_signals_is_a_filter_of_requests(at: At) -> None:
