@@ -148,12 +148,13 @@ def test_two_that_say_at_once_what_was_healthy_leave_one_whole(given: Given) -> 
     case_id = given.bring(*brought_traces(4))
     calm = [given.bring(*brought_traces(n, START_S + 100 * n)) for n in (5, 6)]
     with ThreadPoolExecutor(4) as threads:
-        for done in [threads.submit(archive.refer, case_id, other=calm[n % 2]) for n in range(40)]:
+        said = [{"other": calm[0]}, {"stretch": "0s..2s"}, {"other": calm[1]}]
+        for done in [threads.submit(archive.refer, case_id, **said[n % 3]) for n in range(40)]:
             done.result()
     found = archive.sight(case_id)
     assert isinstance(found, Telemetry)
-    assert found.healthy is not None
-    assert len(tuple(found.evidence.kept_in(Window.REFERENCE))) in {5, 6}
+    assert len(tuple(found.evidence.kept_in(Window.REFERENCE))) in {2, 5, 6}
+    assert {each.trace_id for each in found.index} <= found.evidence.traces.keys()
 
 
 def test_what_cannot_have_been_healthy_is_refused(given: Given) -> None:

@@ -33,7 +33,7 @@ _MADE_BY: Final = (
 """All code that a note may depend on."""
 
 MOST_BYTES: Final = 1 << 30
-"""Of a note; one of the largest case is a third of that."""
+"""Of a note: what is longer is not read, and made anew."""
 
 _PART: Final = re.compile(r"(?P<note>.+)\.part-[a-z0-9_]{8}")
 """A note that is being written, or whose writer was killed."""

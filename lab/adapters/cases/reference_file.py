@@ -23,6 +23,8 @@ from lab.errors import UsageError
 
 STRETCH: Final = ".reference.json"
 COMPARED: Final = ".reference"
+_ONE_AT_A_TIME: Final = threading.Lock()
+"""Of two of a desk's forms at once the later one counts, and is kept whole."""
 
 
 def read_stretch(folder: Path) -> Interval | None:
@@ -37,8 +39,9 @@ def read_stretch(folder: Path) -> Interval | None:
 def write_stretch(folder: Path, stretch: Interval) -> None:
     """Say that this stretch was healthy, and nothing else; OSError where the disk refuses."""
     told = {"start_unix_s": stretch.start_s, "end_unix_s": stretch.end_s}
-    write_whole(folder / STRETCH, json.dumps(told))
-    own_folders.discard(folder / COMPARED, within=folder)
+    with _ONE_AT_A_TIME:
+        write_whole(folder / STRETCH, json.dumps(told))
+        own_folders.discard(folder / COMPARED, within=folder)
 
 
 def write_compared(
@@ -61,10 +64,6 @@ def write_compared(
         own_folders.discard(part, within=folder)
 
 
-_ONE_AT_A_TIME: Final = threading.Lock()
-"""Two of a desk's forms at once: the later one counts, and neither loses what it said."""
-
-
 def is_compared(name: str) -> bool:
     """Whether the lab calls what a case is compared with so, be it whole or half copied."""
     return re.fullmatch(rf"{re.escape(COMPARED)}(-[a-z0-9_]{{8}})?", name) is not None
@@ -82,8 +81,9 @@ def refuse_same(own: Sequence[TraceSummary], others: Sequence[TraceSummary]) -> 
 
 def remove_reference(folder: Path) -> None:
     """Say nothing of what was healthy any more."""
-    (folder / STRETCH).unlink(missing_ok=True)
-    own_folders.discard(folder / COMPARED, within=folder)
+    with _ONE_AT_A_TIME:
+        (folder / STRETCH).unlink(missing_ok=True)
+        own_folders.discard(folder / COMPARED, within=folder)
 
 
 def state_of(folder: Path) -> str:
