@@ -182,21 +182,21 @@ def _flame_boxes(trace: Trace) -> Iterator[FlameBox]:
     whole_ms = sum(each.total_ms for each in boxes if each.parent is None) or 1.0
     for each in boxes:
         says = operation(trace, each.spans[0])
-        mark = max((mark_of(span) for span in each.spans), key=_MARKS.index)
         left, width = 100 * each.begins_ms / whole_ms, 100 * each.total_ms / whole_ms
-        yield FlameBox(each, left, width, says, mark)
+        yield FlameBox(each, left, width, says, mark_of(each.spans))
 
 
 _MARKS: Final = ("", "↥", "✖")
 """Of what went well, of what hands up a failure, of what fails by itself: the worst last."""
 
 
-def _mark_in(trace: Trace) -> Callable[[Span], str]:
-    """Says of a span of the trace which mark it has, as the waterfall's legend explains it."""
+def _mark_in(trace: Trace) -> Callable[[Iterable[Span]], str]:
+    """Says of spans of the trace the worst mark that one of them has in the waterfall."""
     own_errors = {span.span_id for span in trace.deepest_errors()}
 
-    def mark(span: Span) -> str:
-        return _MARKS[(span.status is Status.ERROR) + (span.span_id in own_errors)]
+    def mark(spans: Iterable[Span]) -> str:
+        failed = [each.span_id for each in spans if each.status is Status.ERROR]
+        return _MARKS[bool(failed) + any(each in own_errors for each in failed)]
 
     return mark
 
@@ -212,7 +212,6 @@ def twin_page(
     context = {
         **_context(case, trace),
         "twin_is_on": is_on,
-        "is_alone": is_alone(case),
         "ledger": desk.solving.ledger(case.case_id),
         "order": "tree" if order == "tree" else "change",
         "operation": operation,

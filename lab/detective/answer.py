@@ -44,8 +44,13 @@ class Suspect:
 
     @property
     def explains(self) -> str:
-        """How much of the change, for people: ``76%``, or ``under 1%``."""
-        return "under 1%" if 0 < self.score < 0.01 else f"{self.score:.0%}"
+        """How much of the change, for people."""
+        return share_said(self.score)
+
+
+def share_said(share: float) -> str:
+    """``76%``; ``under 1%`` of what is little, and not nothing."""
+    return "under 1%" if 0 < share < 0.01 else f"{share:.0%}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from lab.detective.absences import Absence, absences
-from lab.detective.answer import Answer, Partner, Suspect
+from lab.detective.answer import Answer, Partner, Suspect, share_said
 from lab.detective.blaming import blamed
 from lab.detective.charges import Charge, Sign
 from lab.detective.hurt import middle
@@ -147,9 +147,9 @@ def _in_words(scene: Scene, operation: Operation, charges: Sequence[Charge], sco
         {each.sign for each in charges},
         key=lambda sign: sum(c.share for c in charges if c.sign is sign),
     )
-    return (
-        f"{score:.0%} of the change, in {traces} of {len(scene.victims)} hurt traces: {sign.value} "
-        f"({duration(now)}, {usual})."
+    return _sentence(
+        f"{share_said(score)} of the change, in {traces} of {len(scene.victims)} hurt traces: "
+        f"{sign.value} ({duration(now)}, {usual})"
     )
 
 

@@ -112,7 +112,8 @@ def twin_table(comparison: Comparison, *, in_tree_order: bool, limit: int) -> Re
         Text.assemble("healthy ", (healthy.trace_id, "cyan"), f"  {_took(healthy.roots)}"),
         table,
         Text(
-            f"{shown}; what each took of itself, without its children and the wire; ×: together",
+            f"{shown}; what each took of itself, without its children, and without the wire where "
+            "both tell it apart; ×: together",
             "dim",
         ),
     )

@@ -735,8 +735,19 @@ def test_what_the_lab_noted_in_a_case_is_deleted_with_it(tmp_path: Path) -> None
     for note in (".scenario.json", ".traces.jsonl", ".partners.json"):
         assert (folder / note).is_file()
         (folder / f"{note}.part-x_1yz0ab").write_text("half")
+        (folder / f"{note}.part-17-140").write_text("half, as it was called before")
     archive.delete("db-timeout-1")
     assert not folder.exists()
+
+
+def test_what_somebody_keeps_in_a_case_is_not_copied_with_its_traces(tmp_path: Path) -> None:
+    """Or it could be deleted with the case that was compared with it, or keep that from it."""
+    given = GivenFolder(FolderArchive(tmp_path / "cases", clock=FakeClock()))
+    case_id, calm = given.bring(*brought_traces(4)), given.bring(*brought_traces(5, START_S + 99))
+    (tmp_path / "cases" / calm / "notes.md").write_text("mine")
+    given.archive.refer(case_id, other=calm)
+    given.archive.delete(case_id)
+    assert (tmp_path / "cases" / calm / "notes.md").read_text() == "mine"
 
 
 @pytest.mark.parametrize(

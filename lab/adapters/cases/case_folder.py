@@ -57,7 +57,7 @@ from lab.adapters.cases.manifest import (
 from lab.adapters.cases.noted_partners import PARTNERS, with_partners
 from lab.adapters.cases.noted_traces import NOTED
 from lab.adapters.cases.own_note import note_of, sha256_of
-from lab.adapters.cases.reference_file import COMPARED, STRETCH, is_compared, read_stretch
+from lab.adapters.cases.reference_file import COMPARED, COPIED, STRETCH, is_compared, read_stretch
 from lab.adapters.cases.replay_file import REPLAYS
 from lab.adapters.cases.strict_reading import (
     adapter,
@@ -102,7 +102,7 @@ OWN_NOTES: Final = frozenset({ARRIVED, OWNER, INDEX, STRETCH, KNOWN, NOTED, PART
 
 _OF_A_CASE: Final = frozenset({MANIFEST, REQUESTS, TRACES, LOGS, JOURNAL, PROOF})
 _OF_TELEMETRY: Final = frozenset({MANIFEST, TRACES})
-_COMPARED_WITH: Final = LEDGERS | _OF_TELEMETRY | {CHECKSUMS, ARRIVED, INDEX}
+_COMPARED_WITH: Final = COPIED | LEDGERS | {ARRIVED}
 
 LONGEST_WINDOW_S: Final = 3600.0
 LONGEST_RUN_S: Final = 2 * 3600.0

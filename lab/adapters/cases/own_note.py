@@ -35,8 +35,8 @@ _MADE_BY: Final = (
 MOST_BYTES: Final = 1 << 30
 """Of a note: what is longer is not read, and made anew."""
 
-_PART: Final = re.compile(r"(?P<note>.+)\.part-[a-z0-9_]{8}")
-"""A note that is being written, or whose writer was killed."""
+_PART: Final = re.compile(r"(?P<note>.+)\.part-(?:[a-z0-9_]{8}|\d+-\d+)")
+"""A note that is being written, or whose writer was killed; numbers stood there before."""
 
 
 def write_note(path: Path, text: str, made_of: Mapping[str, Any]) -> None:

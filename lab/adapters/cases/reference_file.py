@@ -16,13 +16,17 @@ from pathlib import Path
 from typing import Final
 
 from lab.adapters import own_folders
+from lab.adapters.cases.manifest import MANIFEST
 from lab.adapters.cases.own_note import write_whole
+from lab.adapters.cases.trace_index import INDEX
 from lab.domain.evidence import Interval
 from lab.domain.rows import TraceSummary
 from lab.errors import UsageError
 
 STRETCH: Final = ".reference.json"
 COMPARED: Final = ".reference"
+COPIED: Final = frozenset({MANIFEST, "traces.jsonl", "checksums", INDEX})
+"""What of another case is needed to compare with it, and nothing that somebody laid beside it."""
 _ONE_AT_A_TIME: Final = threading.Lock()
 """Of two of a desk's forms at once the later one counts, and is kept whole."""
 
@@ -54,8 +58,9 @@ def write_compared(
     refuse_same(own, others)
     part = Path(tempfile.mkdtemp(prefix=f"{COMPARED}-", dir=folder))
     try:
-        copied = shutil.ignore_patterns(f"{COMPARED}*", "*.part-*")
-        shutil.copytree(telemetry, part, ignore=copied, dirs_exist_ok=True)
+        for name in COPIED:
+            if (telemetry / name).is_file():
+                shutil.copyfile(telemetry / name, part / name)
         with _ONE_AT_A_TIME:
             own_folders.discard(folder / COMPARED, within=folder)
             part.rename(folder / COMPARED)
@@ -66,7 +71,7 @@ def write_compared(
 
 def is_compared(name: str) -> bool:
     """Whether the lab calls what a case is compared with so, be it whole or half copied."""
-    return re.fullmatch(rf"{re.escape(COMPARED)}(-[a-z0-9_]{{8}})?", name) is not None
+    return re.fullmatch(rf"{re.escape(COMPARED)}(-([a-z0-9_]{{8}}|\d+))?", name) is not None
 
 
 def refuse_same(own: Sequence[TraceSummary], others: Sequence[TraceSummary]) -> None:

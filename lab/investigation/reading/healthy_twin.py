@@ -29,8 +29,9 @@ class PairedRow:
     """A span and the healthy span that does the same; one of both is None where it has none.
 
     With ``is_wire`` it is the way there and back of both calls: ``self_ms`` then is that time,
-    and the calls' own rows are without it. ``is_below_missing`` where a row above it is missing
-    here already. ``repeats`` are the spans of further rows that are told with it as one.
+    and the calls' own rows are without it; there is none where one side does not tell it apart.
+    ``is_below_missing`` where a row above it is missing here already. ``repeats`` are the spans
+    of further rows that are told with it as one.
     """
 
     depth: int
@@ -43,9 +44,14 @@ class PairedRow:
     repeats: tuple[Span, ...] = ()
 
     @property
+    def spans(self) -> tuple[Span, ...]:
+        """Those of all rows that it tells."""
+        return self.either, *self.repeats
+
+    @property
     def count(self) -> int:
         """How many rows it tells."""
-        return 1 + len(self.repeats)
+        return len(self.spans)
 
     @property
     def either(self) -> Span:
@@ -88,7 +94,7 @@ class Comparison:
     def says(self, row: PairedRow, words: Callable[[Trace, Span], str]) -> str:
         """What a row's span does, in ``words``; of repeats that differ, their name."""
         trace = self.here if row.here else self.healthy
-        return _alike((words(trace, each) for each in (row.either, *row.repeats)), row.either.name)
+        return _alike((words(trace, each) for each in row.spans), row.either.name)
 
     def changed(self, rows: Sequence[PairedRow]) -> tuple[Sequence[PairedRow], Sequence[PairedRow]]:
         """Those of ``rows`` that changed, and those that all but did not, or say it once more."""

@@ -15,7 +15,7 @@ from lab.desk.pages import STATIC
 from lab.desk.trace_page import PLAIN_ROWS
 from lab.domain.case import Case
 from lab.domain.marks import seal_of, why
-from lab.domain.trace import Event, Kind, Link, Span, Trace
+from lab.domain.trace import Event, Kind, Link, Span, Status, Trace
 from lab.investigation.reading.healthy_twin import compare
 from lab.investigation.reading.waterfall import waterfall
 from tests.support.desk_over_memory import DeskUnderTest
@@ -176,6 +176,25 @@ def test_flame_graph_and_twin_mark_who_fails_by_itself_as_the_waterfall_does(
         rows = text.partition("<tbody>")[2]
         assert rows.count('<span class="mark error">✖</span>') == 1, path
         assert rows.count('<span class="mark error">↥</span>') == 4, path
+
+
+def test_a_row_of_several_calls_is_marked_by_the_worst_of_them(tmp_path: Path) -> None:
+    """Of which the first only hands up what its own child failed with."""
+    spans = [
+        span(FATAL, 1, None, "gateway POST /checkout", (0, 100)),
+        span(FATAL, 2, 1, "gateway pay", (1, 9), status=Status.ERROR),
+        span(FATAL, 3, 2, "gateway ask", (2, 8), status=Status.ERROR),
+        span(FATAL, 4, 1, "gateway pay", (10, 19), status=Status.ERROR),
+    ]
+    case = sample_case()
+    evidence = case.evidence
+    traces = {**evidence.traces, FATAL: assemble(FATAL, spans)}
+    case = dataclasses.replace(case, evidence=dataclasses.replace(evidence, traces=traces))
+    desk = twin_on(DeskUnderTest(tmp_path, case))
+    for path in ("flame", "twin"):
+        rows = desk.get(f"{PAGE}/{path}").text.partition("<tbody>")[2].split("</tr>")
+        [row] = [each for each in rows if ">pay<" in each]
+        assert '<span class="mark error">✖</span>' in row, path
 
 
 @pytest.mark.parametrize("spans", [

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ def test_no_file_of_the_user_is_written_over(tmp_path: Path) -> None:
     """Whatever is called like a note that is being written, by this process or a killed one."""
     theirs = tmp_path / "theirs"
     theirs.write_text("mine")
-    part = tmp_path / f".note.part-{os.getpid()}"
+    part = tmp_path / f".note.part-{os.getpid()}-{threading.get_ident()}"
     part.symlink_to(theirs)
     write_note(tmp_path / ".note", "text", MADE_OF)
     assert theirs.read_text() == "mine"
@@ -73,7 +74,7 @@ def test_no_file_of_the_user_is_written_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "note"),
     [
-        (".note.part-x_1yz0ab", ".note"),
+        *((each, ".note") for each in (".note.part-x_1yz0ab", ".note.part-17-140")),
         *((each, each) for each in (".note", ".note.part-mine", ".note.part-x_1yz0ab.txt")),
     ],
 )
